@@ -1,0 +1,1 @@
+//! Serving certificates and their CA, rotated without a failed call.

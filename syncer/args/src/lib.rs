@@ -1,0 +1,34 @@
+//! The contract between the injector and the syncer: what the one writes into a Pod
+//! and the other reads.
+//!
+//! - [`SyncArgs`]: every flag with its environment name and default, and its inverse
+//!   [`SyncArgs::to_argv`], so that what the webhook writes is what the syncer parses.
+//! - [`paths`]: where the injected container finds its volumes.
+//! - [`secret`]: which keys of a mounted Secret mean what.
+//! - [`GitDuration`], [`RepoUrl`], [`Rev`], [`Link`]: the values, checked once at the edge.
+//!
+//! Pure: no clock, no environment of its own, no file system.
+
+mod duration;
+mod flags;
+mod link;
+pub mod paths;
+mod repo_url;
+mod rev;
+pub mod secret;
+
+pub use duration::GitDuration;
+pub use duration::ParseDurationError;
+pub use flags::Cli;
+pub use flags::Command;
+pub use flags::Layout;
+pub use flags::ProbeArgs;
+pub use flags::SyncArgs;
+pub use flags::escape_for_kubelet;
+pub use link::Link;
+pub use link::ParseLinkError;
+pub use repo_url::ParseRepoUrlError;
+pub use repo_url::RepoKind;
+pub use repo_url::RepoUrl;
+pub use rev::ParseRevError;
+pub use rev::Rev;

@@ -1,0 +1,209 @@
+use std::fmt;
+use std::str::FromStr;
+
+use url::Url;
+
+/// The address of a remote repository, in any form that git itself takes: `https://`, `http://`,
+/// `ssh://`, `user@host:path`, `file://` or an absolute path.
+///
+/// `Display` and `Debug` never show a password; [`RepoUrl::reveal`] is for git only. Forms that run
+/// a program (`ext::`) and texts that git would read as an option are refused
+/// (<https://git-scm.com/docs/git-clone#_git_urls>).
+#[derive(Clone, Eq, PartialEq)]
+pub struct RepoUrl(String);
+
+/// How a [`RepoUrl`] is reached.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RepoKind {
+    /// Smart or dumb HTTP, with or without TLS.
+    Http,
+    /// A path on this machine, or `file://`.
+    Local,
+    /// `ssh://` or the `user@host:path` form.
+    Ssh,
+}
+
+/// Says why a text is not a [`RepoUrl`].
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("expected https://, http://, ssh://, user@host:path, file:// or an absolute path")]
+pub struct ParseRepoUrlError;
+
+impl RepoUrl {
+    /// Tells how the repository is reached.
+    pub fn kind(&self) -> RepoKind {
+        kind_of(&self.0).unwrap_or(RepoKind::Local)
+    }
+
+    /// Gives the full text, password included; for git's own use, never for a log or an argv.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// Splits an http(s) address into the address without user and password, and those two as
+    /// written in it (still percent-encoded).
+    pub fn split_credentials(&self) -> (String, Option<(String, String)>) {
+        match self.http_url() {
+            Some(mut url) if !url.username().is_empty() || url.password().is_some() => {
+                let user = url.username().to_owned();
+                let password = url.password().unwrap_or_default().to_owned();
+                // Neither call fails on an http(s) URL, which always has a host.
+                let _ = url.set_username("");
+                let _ = url.set_password(None);
+                (url.to_string(), Some((user, password)))
+            }
+            _ => (self.0.clone(), None),
+        }
+    }
+
+    /// The last component of the path as git-sync takes it for the default link: everything after
+    /// the last `/`, `.git` included.
+    pub fn last_component(&self) -> &str {
+        let text = self.0.trim_end_matches('/');
+        text.rsplit('/').next().unwrap_or(text)
+    }
+
+    fn http_url(&self) -> Option<Url> {
+        if self.kind() == RepoKind::Http {
+            Url::parse(&self.0).ok()
+        } else {
+            None
+        }
+    }
+}
+
+fn kind_of(text: &str) -> Option<RepoKind> {
+    if text.starts_with('-') || text.chars().any(|c| c.is_control() || c == ' ') {
+        return None;
+    }
+    if text.starts_with('/') {
+        return Some(RepoKind::Local);
+    }
+    if let Some((scheme, rest)) = text.split_once("://") {
+        let kind = match scheme {
+            "http" | "https" => RepoKind::Http,
+            "ssh" => RepoKind::Ssh,
+            "file" => return rest.starts_with('/').then_some(RepoKind::Local),
+            _ => return None,
+        };
+        let url = Url::parse(text).ok()?;
+        // The URL standard reads `https:///x` as host `x`; git does not.
+        let host = url
+            .host_str()
+            .filter(|_| !rest.starts_with('/'))
+            .unwrap_or_default();
+        let is_option = host.starts_with('-') || url.username().starts_with('-');
+        return (!host.is_empty() && !is_option).then_some(kind);
+    }
+    // The scp form: a colon before the first slash, and no second colon as in `ext::`.
+    let (host, path) = text.split_once(':')?;
+    let bare = host.rsplit('@').next()?;
+    let is_scp = !host.contains('/')
+        && !bare.is_empty()
+        && !bare.starts_with('-')
+        && !path.is_empty()
+        && !path.starts_with(':')
+        && !path.starts_with('-');
+    is_scp.then_some(RepoKind::Ssh)
+}
+
+impl FromStr for RepoUrl {
+    type Err = ParseRepoUrlError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match kind_of(text) {
+            Some(_) => Ok(Self(text.to_owned())),
+            None => Err(ParseRepoUrlError),
+        }
+    }
+}
+
+impl fmt::Display for RepoUrl {
+    /// Writes the address with any password replaced by `REDACTED`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Url::parse(&self.0) {
+            Ok(mut url) if url.password().is_some() => {
+                let _ = url.set_password(Some("REDACTED"));
+                f.write_str(url.as_str())
+            }
+            _ => f.write_str(&self.0),
+        }
+    }
+}
+
+impl fmt::Debug for RepoUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RepoUrl({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(text: &str) -> Option<RepoKind> {
+        text.parse::<RepoUrl>().ok().map(|url| url.kind())
+    }
+
+    #[test]
+    fn every_form_git_takes_is_read() {
+        for (text, expected) in [
+            ("https://git.example/site.git", RepoKind::Http),
+            ("http://user:pw@git.example:8080/site", RepoKind::Http),
+            ("ssh://git@git.example:2222/site.git", RepoKind::Ssh),
+            ("git@git.example:org/site.git", RepoKind::Ssh),
+            ("git.example:site.git", RepoKind::Ssh),
+            ("file:///srv/site.git", RepoKind::Local),
+            ("/srv/site.git", RepoKind::Local),
+        ] {
+            assert_eq!(kind(text), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn options_programs_and_half_addresses_are_refused() {
+        for text in [
+            "",
+            "--upload-pack=x",
+            "ext::sh -c id",
+            "ext::id",
+            "site",
+            "./site",
+            "https://",
+            "https:///site",
+            "ftp://git.example/x",
+            "ssh://-oProxyCommand=id/x",
+            "-oProxyCommand=id:x",
+            "git@-host:x",
+            "git@host:-x",
+            "https://git.example/a b",
+            "https://git.example/\n",
+            "file://host/x",
+        ] {
+            assert_eq!(kind(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_shown_nowhere() {
+        let url: RepoUrl = "https://me:secret@git.example/x".parse().unwrap();
+        assert_eq!(url.to_string(), "https://me:REDACTED@git.example/x");
+        assert!(!format!("{url:?}").contains("secret"));
+        assert_eq!(
+            url.split_credentials(),
+            (
+                "https://git.example/x".to_owned(),
+                Some(("me".to_owned(), "secret".to_owned()))
+            )
+        );
+    }
+
+    #[test]
+    fn an_address_without_credentials_stays_as_typed() {
+        let url: RepoUrl = "https://git.example".parse().unwrap();
+        assert_eq!(
+            url.split_credentials(),
+            ("https://git.example".to_owned(), None)
+        );
+        assert_eq!(url.to_string(), "https://git.example");
+    }
+}

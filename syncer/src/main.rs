@@ -1,0 +1,2 @@
+//! Publishes each revision of a git repository.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Real git remotes for tests: file, smart HTTP and ssh.

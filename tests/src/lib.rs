@@ -1,0 +1,1 @@
+//! Builders and tests that need more than one room.

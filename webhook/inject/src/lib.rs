@@ -1,0 +1,1 @@
+//! A pure function from admission review to answer.

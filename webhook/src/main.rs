@@ -1,0 +1,2 @@
+//! Injects git repositories into Pods.
+fn main() {}
