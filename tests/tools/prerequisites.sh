@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# Makes sure that Debian's programs which `make demo` or `make test` start are installed.
+#
+#   tests/tools/prerequisites.sh demo|test
+#
+# As root on Debian (or a child of it) the missing ones are installed, without starting any daemon;
+# anybody else gets the command to run. When all is there, it only looks at files.
+set -euo pipefail
+
+# A file that proves the package is there (several choices separated by |), and the package.
+table() {
+  cat <<'END'
+/usr/bin/git                                git
+/etc/ssl/certs/ca-certificates.crt          ca-certificates
+END
+  [[ $1 == test ]] || return 0
+  cat <<'END'
+/usr/sbin/nginx                             nginx
+/usr/sbin/sshd                              openssh-server
+/usr/bin/ssh                                openssh-client
+/bin/busybox|/usr/bin/busybox               busybox-static
+/usr/bin/gcc                                gcc
+/usr/lib/*/libc.a                           libc6-dev
+/usr/bin/pkg-config                         pkg-config
+/usr/include/seccomp.h                      libseccomp-dev
+/usr/lib/*/libnss_wrapper.so                libnss-wrapper
+/usr/sbin/iptables|/sbin/iptables           iptables
+/usr/sbin/ip|/sbin/ip|/usr/bin/ip|/bin/ip   iproute2
+/usr/bin/unshare                            util-linux
+/usr/bin/curl                               curl
+END
+}
+
+missing() {
+  local proofs package
+  while read -r proofs package; do
+    # The choices are patterns without blanks, so the splitting is meant.
+    # shellcheck disable=SC2086
+    any ${proofs//|/ } || echo "$package"
+  done < <(table "$1")
+}
+
+any() { local f; for f in "$@"; do [[ ! -e $f ]] || return 0; done; return 1; }
+
+install() {
+  # nginx and sshd are wanted as programs: policy-rc.d with 101 keeps their packages from starting
+  # them, and what was there before comes back, whatever happens.
+  local policy=/usr/sbin/policy-rc.d
+  if [[ -e $policy ]]; then
+    mv "$policy" "$policy.gitvolume"
+    trap 'mv -f /usr/sbin/policy-rc.d.gitvolume /usr/sbin/policy-rc.d' EXIT
+  else
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+  fi
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod 755 "$policy"
+
+  export DEBIAN_FRONTEND=noninteractive
+  # An index that was never fetched, or is too old to be served from, is renewed once.
+  if ! apt-get install -y --no-install-recommends "$@" >/dev/null 2>&1; then
+    apt-get update >/dev/null
+    apt-get install -y --no-install-recommends "$@"
+  fi
+}
+
+main() {
+  local mode=${1:-}
+  [[ $mode == demo || $mode == test ]] || { echo "usage: tests/tools/prerequisites.sh demo|test" >&2; exit 2; }
+  local packages
+  mapfile -t packages < <(missing "$mode")
+  [[ ${#packages[@]} -gt 0 ]] || exit 0
+
+  if [[ $(id -u) != 0 || ! -e /etc/debian_version ]]; then
+    echo "make $mode needs programs that are not here; on Debian run: sudo apt-get install --no-install-recommends ${packages[*]}" >&2
+    exit 1
+  fi
+  echo "installing ${packages[*]}" >&2
+  install "${packages[@]}"
+  mapfile -t packages < <(missing "$mode")
+  [[ ${#packages[@]} -eq 0 ]] || { echo "still missing after the installation: ${packages[*]}" >&2; exit 1; }
+}
+
+main "$@"
