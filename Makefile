@@ -1,0 +1,96 @@
+# What people and CI run: demo, test, bench. Everything they need beyond Rust, Go, git, make and a
+# C compiler is installed from Debian's packages (as root) or built, and cached under target/.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+TOOLS := target/tools
+CARGO_DENY := $(TOOLS)/cargo/bin/cargo-deny
+CARGO_DENY_VERSION := 0.20.2
+
+# What ships is static. musl where rustup has that target and its C compiler is there (ring has C
+# in it), otherwise glibc linked statically.
+SYSROOT := $(shell rustc --print sysroot)
+MUSL := $(shell uname -m)-unknown-linux-musl
+GNU := $(shell uname -m)-unknown-linux-gnu
+ifneq (,$(and $(wildcard $(SYSROOT)/lib/rustlib/$(MUSL)/lib),$(shell command -v musl-gcc)))
+STATIC := $(MUSL)
+else
+STATIC := $(GNU)
+endif
+STATIC_FLAGS := CARGO_TARGET_$(shell echo $(STATIC) | tr a-z- A-Z_)_RUSTFLAGS="-C target-feature=+crt-static"
+DIST := target/dist
+
+.PHONY: help
+help: ## Say what each target does
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.PHONY: demo
+demo: prerequisites-demo dist ## Show it work, without a cluster; REPO=URL takes a repository of yours
+	@$(DIST)/gitvolume demo --syncer $(DIST)/gitvolume-syncer --example examples/web.yaml $(if $(REPO),--repo=$(REPO))
+
+.PHONY: test
+test: prerequisites format lint deny docs unit tools dist test-cluster ## Run every check there is; what CI runs
+
+.PHONY: format
+format: ## Check the formatting
+	cargo fmt --all --check
+
+.PHONY: lint
+lint: ## Check with clippy, warnings denied
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# Bans, licences and sources always; advisories where their database can be reached.
+.PHONY: deny
+deny: $(CARGO_DENY) ## Check the dependencies against deny.toml
+	$(CARGO_DENY) --all-features --locked check bans licenses sources
+	@if timeout 60 $(CARGO_DENY) fetch db >/dev/null 2>&1; then $(CARGO_DENY) --locked check advisories; \
+	else echo "advisories: not checked, their database cannot be reached from here"; fi
+
+$(CARGO_DENY):
+	cargo install --quiet --locked --root $(TOOLS)/cargo cargo-deny@$(CARGO_DENY_VERSION)
+
+.PHONY: docs
+docs: ## Build the documentation, warnings denied
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
+
+.PHONY: unit
+unit: ## Unit, golden, property and single-program tests; no cluster
+	cargo test --workspace --exclude tests --locked
+	cargo test --package tests --lib --locked
+
+.PHONY: test-cluster
+test-cluster: tools dist ## Tests on a real API server and a real node; KUBECONFIG=… takes your cluster
+	cargo test --package tests --locked --test contract --test chart --test admit --test cluster
+
+.PHONY: bench
+bench: prerequisites dist tools ## Print the figures, beside the peers' where PEERS=DIR has their binaries
+	cargo bench --package tests --locked
+
+.PHONY: dist
+dist: ## Build both programs, static and optimised, into target/dist
+	@mkdir -p $(DIST)
+	$(STATIC_FLAGS) cargo build --release --locked --target $(STATIC) --package webhook --package syncer
+	@cp -u target/$(STATIC)/release/gitvolume target/$(STATIC)/release/gitvolume-syncer $(DIST)/
+
+.PHONY: images
+images: prerequisites tools dist ## Build both images as OCI archives into target/images, without a daemon
+	cargo run --quiet --package tests --bin images --locked -- target/images
+
+.PHONY: tools
+tools: ## Build the Kubernetes programs that the tests run
+	tests/tools/build.sh
+
+.PHONY: prerequisites
+prerequisites: ## Install Debian's packages that the tests need, as root, or say which are missing
+	@tests/tools/prerequisites.sh test
+
+.PHONY: prerequisites-demo
+prerequisites-demo:
+	@tests/tools/prerequisites.sh demo
+
+.PHONY: goldens
+goldens: ## Rewrite the golden files and the generated tables from what the code does now
+	UPDATE_GOLDENS=1 cargo test --quiet --package inject
+	git diff --stat

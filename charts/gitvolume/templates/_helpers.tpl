@@ -1,0 +1,31 @@
+{{/* The name of every object: the release's, with "gitvolume" in it once. */}}
+{{- define "gitvolume.name" -}}
+{{- if contains "gitvolume" .Release.Name -}}
+{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-gitvolume" .Release.Name | trunc 52 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Labels that never change during the life of a release; selectors use them. */}}
+{{- define "gitvolume.selectorLabels" -}}
+app.kubernetes.io/name: gitvolume
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "gitvolume.labels" -}}
+{{ include "gitvolume.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end -}}
+
+{{/* An image reference; a tag that is a digest is joined with "@". */}}
+{{- define "gitvolume.image" -}}
+{{- $tag := .image.tag | default .root.Chart.AppVersion -}}
+{{- if hasPrefix "sha256:" $tag -}}
+{{- printf "%s@%s" .image.repository $tag -}}
+{{- else -}}
+{{- printf "%s:%s" .image.repository $tag -}}
+{{- end -}}
+{{- end -}}
