@@ -1,0 +1,268 @@
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::SystemTime;
+
+use rcgen::CertificateParams;
+use rcgen::DistinguishedName;
+use rcgen::DnType;
+use rcgen::ExtendedKeyUsagePurpose;
+use rcgen::Issuer;
+use rcgen::KeyPair;
+use rcgen::KeyUsagePurpose;
+use rcgen::SanType;
+use rustls::RootCertStore;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::ring;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::ServerName;
+use rustls::pki_types::UnixTime;
+use rustls::sign::CertifiedKey;
+
+use crate::Bundle;
+
+/// How long a leaf is valid; it is renewed when a third of it is left.
+pub const LEAF_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// How far a caller's clock may be behind ours.
+pub(crate) const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
+
+/// The names a serving certificate is valid for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Names {
+    dns: Vec<String>,
+    ips: Vec<IpAddr>,
+}
+
+impl Names {
+    /// The name under which the API server calls a Service: `<service>.<namespace>.svc`.
+    pub fn service(service: &str, namespace: &str) -> Self {
+        Self {
+            dns: vec![format!("{service}.{namespace}.svc")],
+            ips: Vec::new(),
+        }
+    }
+
+    /// Adds a further DNS name.
+    pub fn and_dns(mut self, name: impl Into<String>) -> Self {
+        self.dns.push(name.into());
+        self
+    }
+
+    /// Adds an address, for callers that use a URL instead of a Service.
+    pub fn and_ip(mut self, ip: IpAddr) -> Self {
+        self.ips.push(ip);
+        self
+    }
+}
+
+/// A serving certificate with its key, signed by one of our CAs.
+pub struct Leaf {
+    certified: Arc<CertifiedKey>,
+    not_before: SystemTime,
+    not_after: SystemTime,
+    signer: CertificateDer<'static>,
+}
+
+/// Why a leaf could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IssueError {
+    /// The CA is past its end. Go's verification judges the root too, webpki's does not.
+    #[error("the CA has ended")]
+    CaEnded,
+    /// The CA could not sign.
+    #[error("a serving certificate cannot be signed")]
+    Sign(#[source] rcgen::Error),
+    /// The TLS library does not take the new key or the CA.
+    #[error("a serving certificate cannot be used")]
+    Unusable(#[source] rustls::Error),
+    /// A client that trusts our CA would refuse the leaf: the CA's key is not its certificate's.
+    #[error("the CA does not verify the serving certificate that it signed")]
+    Unverified(#[source] rustls::Error),
+    /// A client's verifier could not be built from the CA.
+    #[error("the CA is not fit to verify with")]
+    Verifier(#[source] rustls::client::VerifierBuilderError),
+}
+
+impl Leaf {
+    /// Signs a leaf for the names, and proves that a client which trusts the bundle accepts it.
+    pub fn issue(bundle: &Bundle, names: &Names, now: SystemTime) -> Result<Self, IssueError> {
+        let not_before = now - CLOCK_SKEW;
+        if bundle.not_after() <= now {
+            return Err(IssueError::CaEnded);
+        }
+        let not_after = bundle.not_after().min(now + LEAF_LIFETIME);
+        let params = params(names, not_before, not_after).map_err(IssueError::Sign)?;
+        let issuer = Issuer::from_ca_cert_der(bundle.signer(), bundle.key());
+        let key = KeyPair::generate().map_err(IssueError::Sign)?;
+        let certificate = issuer
+            .and_then(|issuer| params.signed_by(&key, &issuer))
+            .map_err(IssueError::Sign)?;
+        verify(bundle.signer(), certificate.der(), names, now)?;
+        let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+        let key = ring::sign::any_supported_type(&key).map_err(IssueError::Unusable)?;
+        Ok(Self {
+            certified: Arc::new(CertifiedKey::new(vec![certificate.der().clone()], key)),
+            not_before,
+            not_after,
+            signer: bundle.signer().clone(),
+        })
+    }
+
+    /// When it ends.
+    pub fn not_after(&self) -> SystemTime {
+        self.not_after
+    }
+
+    /// Whether a caller would accept it at this time.
+    pub fn is_valid(&self, now: SystemTime) -> bool {
+        self.not_before <= now && now < self.not_after
+    }
+
+    /// Whether it is time for the next one: a third or less is left, or the clock went back
+    /// before its beginning.
+    pub fn is_due(&self, now: SystemTime) -> bool {
+        let lifetime = self.not_after.duration_since(self.not_before);
+        now < self.not_before || now + lifetime.unwrap_or_default() / 3 >= self.not_after
+    }
+
+    /// The certificate of the CA that signed it.
+    pub fn signer(&self) -> &CertificateDer<'static> {
+        &self.signer
+    }
+
+    pub(crate) fn certified(&self) -> Arc<CertifiedKey> {
+        Arc::clone(&self.certified)
+    }
+}
+
+impl fmt::Debug for Leaf {
+    // By hand: the key never reaches a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Leaf")
+            .field("not_after", &self.not_after)
+            .finish_non_exhaustive()
+    }
+}
+
+fn params(
+    names: &Names,
+    not_before: SystemTime,
+    not_after: SystemTime,
+) -> Result<CertificateParams, rcgen::Error> {
+    let mut params = CertificateParams::new(names.dns.clone())?;
+    let ips = names.ips.iter().copied().map(SanType::IpAddress);
+    params.subject_alt_names.extend(ips);
+    // The name counts for people only; a client reads the alternative names.
+    params.distinguished_name = DistinguishedName::new();
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "gitvolume webhook");
+    params.not_before = not_before.into();
+    params.not_after = not_after.into();
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.use_authority_key_identifier_extension = true;
+    Ok(params)
+}
+
+fn verify(
+    signer: &CertificateDer<'static>,
+    leaf: &CertificateDer<'static>,
+    names: &Names,
+    now: SystemTime,
+) -> Result<(), IssueError> {
+    let mut roots = RootCertStore::empty();
+    roots.add(signer.clone()).map_err(IssueError::Unusable)?;
+    let provider = Arc::new(ring::default_provider());
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+        .build()
+        .map_err(IssueError::Verifier)?;
+    let since = now
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    for name in server_names(names) {
+        verifier
+            .verify_server_cert(leaf, &[], &name, &[], UnixTime::since_unix_epoch(since))
+            .map_err(IssueError::Unverified)?;
+    }
+    Ok(())
+}
+
+fn server_names(names: &Names) -> impl Iterator<Item = ServerName<'static>> {
+    let dns = names.dns.iter().cloned();
+    let dns = dns.filter_map(|name| ServerName::try_from(name).ok());
+    let ips = names.ips.iter().copied().map(ServerName::from);
+    dns.chain(ips)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names() -> Names {
+        Names::service("gitvolume", "gitvolume-system").and_ip([127, 0, 0, 1].into())
+    }
+
+    #[test]
+    fn a_leaf_is_valid_for_seven_days_and_renewed_when_a_third_is_left() {
+        let now = SystemTime::now();
+        let day = Duration::from_secs(24 * 60 * 60);
+        let bundle = Bundle::generate(now).unwrap();
+        let leaf = Leaf::issue(&bundle, &names(), now).unwrap();
+        assert!(leaf.is_valid(now - Duration::from_secs(60)));
+        assert!(leaf.is_valid(now + 7 * day - Duration::from_secs(1)));
+        assert!(!leaf.is_valid(now + 7 * day));
+        assert!(!leaf.is_due(now + 4 * day));
+        assert!(leaf.is_due(now + 5 * day));
+        assert!(leaf.is_due(now - day));
+    }
+
+    #[test]
+    fn a_ca_whose_key_is_another_ones_signs_nothing() {
+        let now = SystemTime::now();
+        let ours = Bundle::generate(now).unwrap();
+        let other = Bundle::generate(now).unwrap();
+        let mixed = Bundle::from_pem(ours.pem(), &other.key_pem()).unwrap();
+        assert!(matches!(
+            Leaf::issue(&mixed, &names(), now),
+            Err(IssueError::Unverified(_))
+        ));
+    }
+
+    #[test]
+    fn a_ca_that_has_ended_signs_nothing() {
+        let now = SystemTime::now();
+        let years = Duration::from_secs(11 * 365 * 24 * 60 * 60);
+        let old = Bundle::generate(now - years).unwrap();
+        assert!(matches!(
+            Leaf::issue(&old, &names(), now),
+            Err(IssueError::CaEnded)
+        ));
+    }
+
+    #[test]
+    fn a_leaf_never_outlives_its_ca() {
+        let now = SystemTime::now();
+        let years = Duration::from_secs((10 * 365 - 1) * 24 * 60 * 60);
+        let old = Bundle::generate(now - years).unwrap();
+        let leaf = Leaf::issue(&old, &names(), now).unwrap();
+        assert_eq!(leaf.not_after(), old.not_after());
+        assert!(!leaf.is_due(now), "it is not signed again each minute");
+    }
+
+    #[test]
+    fn a_leaf_is_refused_for_another_name() {
+        let now = SystemTime::now();
+        let bundle = Bundle::generate(now).unwrap();
+        let leaf = Leaf::issue(&bundle, &names(), now).unwrap();
+        let other = Names::service("another", "gitvolume-system");
+        let certificate = leaf.certified().cert[0].clone();
+        verify(bundle.signer(), &certificate, &names(), now).unwrap();
+        assert!(verify(bundle.signer(), &certificate, &other, now).is_err());
+    }
+}
