@@ -52,7 +52,8 @@ linker_flags() {
   echo "$flags"
 }
 
-version_of() { awk -v m="$2" '$1 == m || $2 == m { print $NF == "indirect" ? $(NF-2) : $NF; exit }' "$here/$1/go.mod"; }
+# The version that a module folder's go.mod requires of a module.
+version_of() { grep -oP "(^|\\s)\Q$2\E \Kv\S+" "$here/$1/go.mod"; }
 
 stamp_of() {
   cat "$here/$2/go.mod" "$here/$2/go.sum" <(echo "$1 $3 $(linker_flags "$2" "$1")") <(declare -f build) <(go env GOVERSION GOARCH) |

@@ -1,0 +1,14 @@
+//! Writes the product's two images as OCI archives into a folder.
+
+use anyhow::{Context, Result};
+use std::path::Path;
+use tests::images;
+
+fn main() -> Result<()> {
+    let dir = std::env::args().nth(1).context("usage: images OUTDIR")?;
+    for image in [images::webhook()?, images::syncer()?] {
+        let file = image.write_to(Path::new(&dir))?;
+        println!("{} {} {}", file.path.display(), file.name, file.digest);
+    }
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! The cluster that the tests of one program share: a node of our own, somebody's cluster, or an
+//! API server alone.
+
+use crate::control_plane::{ControlPlane, Options};
+use crate::image::{Image, ImageFile};
+use crate::kubectl::Kubectl;
+use crate::node::Node;
+use crate::settings;
+use anyhow::{Context, Result, anyhow, bail};
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::Instant;
+use tempfile::TempDir;
+
+/// A running cluster.
+#[derive(Debug)]
+pub struct Cluster {
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Node(Box<Node>),
+    Outside(Kubectl, TempDir),
+    // The folder last: it is removed after the programs have ended.
+    ApiServer(Box<ControlPlane>, TempDir),
+}
+
+impl Cluster {
+    /// Starts a node, or takes the cluster that `KUBECONFIG` names, and puts the images there.
+    pub(crate) fn for_pods(images: &[fn() -> Result<Image>]) -> Result<Self> {
+        if let Some(kubeconfig) = settings::kubeconfig() {
+            let kubectl = Kubectl::new(&kubeconfig, false);
+            let cluster = Self {
+                kind: Kind::Outside(kubectl, tempfile::tempdir()?),
+            };
+            for image in images {
+                cluster.load(&image()?.write_to(cluster.folder())?)?;
+            }
+            return Ok(cluster);
+        }
+        let dir = settings::enclosure().context("a node starts only inside its enclosure")?;
+        let started = Instant::now();
+        // Making the images takes as long as starting the node, so both go on at once.
+        let made: thread::JoinHandle<Result<Vec<ImageFile>>> = {
+            let (images, dir) = (images.to_vec(), dir.join("images"));
+            thread::spawn(move || images.iter().map(|image| image()?.write_to(&dir)).collect())
+        };
+        let node = Node::start(&dir)?;
+        let ready = started.elapsed();
+        for image in made
+            .join()
+            .map_err(|_| anyhow!("making an image panicked"))??
+        {
+            node.load(&image)?;
+        }
+        eprintln!(
+            "node Ready after {ready:.1?}, its images there after {:.1?}",
+            started.elapsed()
+        );
+        Ok(Self {
+            kind: Kind::Node(Box::new(node)),
+        })
+    }
+
+    /// Starts etcd and an API server, without anything that would run a Pod.
+    pub(crate) fn without_a_node() -> Result<Self> {
+        let dir = tempfile::Builder::new()
+            .prefix("gitvolume-apiserver-")
+            .tempdir()?;
+        let options = Options {
+            audit: true,
+            ..Options::default()
+        };
+        let plane = ControlPlane::start(dir.path(), &options)?;
+        Ok(Self {
+            kind: Kind::ApiServer(Box::new(plane), dir),
+        })
+    }
+
+    /// kubectl as the cluster's administrator.
+    pub fn kubectl(&self) -> &Kubectl {
+        match &self.kind {
+            Kind::Node(node) => node.kubectl(),
+            Kind::Outside(kubectl, _) => kubectl,
+            Kind::ApiServer(plane, _) => plane.kubectl(),
+        }
+    }
+
+    /// The node, where it is our own: then Pod and Service addresses can be reached from the test.
+    pub fn node(&self) -> Option<&Node> {
+        match &self.kind {
+            Kind::Node(node) => Some(node),
+            Kind::Outside(..) | Kind::ApiServer(..) => None,
+        }
+    }
+
+    /// The control plane, where it is our own.
+    pub fn control_plane(&self) -> Option<&ControlPlane> {
+        match &self.kind {
+            Kind::Node(node) => Some(node.control_plane()),
+            Kind::ApiServer(plane, _) => Some(plane),
+            Kind::Outside(..) => None,
+        }
+    }
+
+    /// A folder for files of the test program's; it goes when the cluster does.
+    pub fn folder(&self) -> &Path {
+        match &self.kind {
+            Kind::Node(node) => node.dir(),
+            Kind::Outside(_, dir) | Kind::ApiServer(_, dir) => dir.path(),
+        }
+    }
+
+    /// Makes an image available to Pods.
+    pub fn load(&self, image: &ImageFile) -> Result<()> {
+        match &self.kind {
+            Kind::Node(node) => node.load(image),
+            Kind::Outside(..) => load_outside(image),
+            Kind::ApiServer(..) => bail!("no Pod ever runs on an API server alone"),
+        }
+    }
+}
+
+fn load_outside(image: &ImageFile) -> Result<()> {
+    let command = settings::image_load().context(
+        "KUBECONFIG is set, so the images must be loaded into that cluster: set GITVOLUME_IMAGE_LOAD \
+         to the command that loads an image archive, e.g. 'kind load image-archive'",
+    )?;
+    let status = Command::new("sh")
+        .args(["-c", &format!(r#"{command} "$1""#), "load"])
+        .arg(&image.path)
+        .status()
+        .context("run sh")?;
+    if !status.success() {
+        bail!("{command} {} ended with {status}", image.path.display());
+    }
+    Ok(())
+}

@@ -1,0 +1,245 @@
+//! A real etcd and kube-apiserver: alone they are the world of the `admit` tests, and on the node
+//! the first two of its programs.
+
+use crate::kubectl::Kubectl;
+use crate::process::{Process, eventually_while};
+use crate::tools::tool;
+use anyhow::{Context, Result};
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The bearer token of the user `admin` (group `system:masters`).
+const ADMIN_TOKEN: &str = "admin-token";
+/// How long a first start may take on a busy machine; five seconds are usual.
+const START: Duration = Duration::from_secs(120);
+
+/// What can be chosen about a control plane.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where the API server listens and what it advertises.
+    pub address: IpAddr,
+    /// Further flags for kube-apiserver.
+    pub flags: Vec<String>,
+    /// Whether each request is written to `audit.log` in the folder, with object metadata only.
+    pub audit: bool,
+    /// Users beside `admin`: name (also the token) and groups.
+    pub users: Vec<(String, Vec<String>)>,
+    /// Whether something (a controller-manager) makes each namespace's `default` ServiceAccount.
+    /// Where nothing does, [`crate::namespace::Namespace`] makes it.
+    pub service_accounts_are_made: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            address: Ipv4Addr::LOCALHOST.into(),
+            flags: Vec::new(),
+            audit: false,
+            users: Vec::new(),
+            service_accounts_are_made: false,
+        }
+    }
+}
+
+/// A running etcd and kube-apiserver; both are stopped and waited for when it is dropped.
+#[derive(Debug)]
+pub struct ControlPlane {
+    // The API server first: it is dropped, and so stopped, before its store.
+    apiserver: Process,
+    etcd: Process,
+    dir: PathBuf,
+    url: String,
+    kubectl: Kubectl,
+}
+
+impl ControlPlane {
+    /// Starts both in a folder, which the caller removes afterwards, and waits until they are ready.
+    pub fn start(dir: &Path, options: &Options) -> Result<Self> {
+        fs::create_dir_all(dir)?;
+        let ports = free_ports(3)?;
+        let [client, peer, secure] = ports[..] else {
+            unreachable!("three were asked for")
+        };
+        let etcd = start_etcd(dir, client, peer)?;
+
+        let key = dir.join("service-accounts.key");
+        let pair = rcgen::KeyPair::generate()?;
+        fs::write(&key, pair.serialize_pem())?;
+        fs::write(key.with_extension("pub"), pair.public_key_pem())?;
+        fs::write(dir.join("tokens.csv"), tokens(options))?;
+        let args = apiserver_args(dir, client, secure, &key, options)?;
+        let apiserver =
+            Process::start("kube-apiserver", &tool("kube-apiserver"), &args, &logs(dir))?;
+
+        let url = format!("https://{}:{secure}", options.address);
+        let certificate = dir.join("certs/apiserver.crt");
+        let kubeconfig = dir.join("admin.kubeconfig");
+        let kubectl = Kubectl::new(&kubeconfig, !options.service_accounts_are_made);
+        let plane = Self {
+            apiserver,
+            etcd,
+            dir: dir.to_path_buf(),
+            url,
+            kubectl,
+        };
+        eventually_while(
+            || plane.check(),
+            "the API server's certificate",
+            START,
+            || fs::metadata(&certificate).map_err(|error| error.to_string()),
+        )?;
+        fs::write(&kubeconfig, plane.kubeconfig_for(ADMIN_TOKEN))?;
+        plane.wait_until_ready()?;
+        Ok(plane)
+    }
+
+    /// The real kubectl as the user `admin`.
+    pub fn kubectl(&self) -> &Kubectl {
+        &self.kubectl
+    }
+
+    /// The API server's address.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The file of the API server's certificate, which also trusts it.
+    pub fn certificate(&self) -> PathBuf {
+        self.dir.join("certs/apiserver.crt")
+    }
+
+    /// The private key that signs ServiceAccount tokens.
+    pub fn service_account_key(&self) -> PathBuf {
+        self.dir.join("service-accounts.key")
+    }
+
+    /// What the audit log has so far; empty unless [`Options::audit`] was set.
+    pub fn audit_log(&self) -> String {
+        fs::read_to_string(self.dir.join("audit.log")).unwrap_or_default()
+    }
+
+    /// A kubeconfig for a user of [`Options::users`], by its token.
+    pub fn kubeconfig_for(&self, token: &str) -> String {
+        format!(
+            r#"apiVersion: v1
+kind: Config
+current-context: tests
+contexts: [{{name: tests, context: {{cluster: tests, user: tests}}}}]
+clusters: [{{name: tests, cluster: {{server: "{}", certificate-authority: "{}"}}}}]
+users: [{{name: tests, user: {{token: "{token}"}}}}]
+"#,
+            self.url,
+            self.certificate().display()
+        )
+    }
+
+    /// Tells whether both still run.
+    pub fn check(&self) -> Result<()> {
+        self.etcd.check()?;
+        self.apiserver.check()
+    }
+
+    fn wait_until_ready(&self) -> Result<()> {
+        eventually_while(
+            || self.check(),
+            "a ready API server",
+            START,
+            || {
+                self.kubectl.run(&["get", "--raw", "/readyz"])?;
+                // Right after that the system namespaces may still be missing.
+                self.kubectl.run(&["get", "namespace", "default"])
+            },
+        )
+        .map(drop)
+        .with_context(|| self.apiserver.log_tail(20))
+    }
+}
+
+fn logs(dir: &Path) -> PathBuf {
+    dir.join("log")
+}
+
+fn start_etcd(dir: &Path, client: u16, peer: u16) -> Result<Process> {
+    let args = [
+        format!("--data-dir={}", dir.join("etcd").display()),
+        format!("--listen-client-urls=http://127.0.0.1:{client}"),
+        format!("--advertise-client-urls=http://127.0.0.1:{client}"),
+        format!("--listen-peer-urls=http://127.0.0.1:{peer}"),
+        format!("--initial-advertise-peer-urls=http://127.0.0.1:{peer}"),
+        format!("--initial-cluster=default=http://127.0.0.1:{peer}"),
+        // A test's data need not survive a power cut.
+        "--unsafe-no-fsync".to_owned(),
+        "--log-level=warn".to_owned(),
+    ];
+    Process::start("etcd", &tool("etcd"), &args, &logs(dir))
+}
+
+fn apiserver_args(
+    dir: &Path,
+    etcd: u16,
+    port: u16,
+    service_account_key: &Path,
+    options: &Options,
+) -> Result<Vec<String>> {
+    let address = options.address;
+    let key = service_account_key.display();
+    let mut args = vec![
+        format!("--etcd-servers=http://127.0.0.1:{etcd}"),
+        format!("--secure-port={port}"),
+        format!("--bind-address={address}"),
+        format!("--advertise-address={address}"),
+        format!("--cert-dir={}", dir.join("certs").display()),
+        format!("--token-auth-file={}", dir.join("tokens.csv").display()),
+        format!(
+            "--service-account-key-file={}",
+            service_account_key.with_extension("pub").display()
+        ),
+        format!("--service-account-signing-key-file={key}"),
+        "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
+        "--service-cluster-ip-range=10.96.0.0/16".to_owned(),
+        "--authorization-mode=RBAC".to_owned(),
+        "--allow-privileged=true".to_owned(),
+        // How kubectl logs and exec reach the kubelet; node names resolve nowhere here.
+        "--kubelet-preferred-address-types=InternalIP".to_owned(),
+        "--profiling=false".to_owned(),
+    ];
+    if address.is_loopback() {
+        // A loopback address is no valid endpoint of the Service `kubernetes`.
+        args.push("--endpoint-reconciler-type=none".to_owned());
+    }
+    if options.audit {
+        let policy = dir.join("audit.yaml");
+        fs::write(
+            &policy,
+            "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\n\
+             rules: [{level: Metadata}]\n",
+        )?;
+        args.push(format!("--audit-policy-file={}", policy.display()));
+        args.push(format!(
+            "--audit-log-path={}",
+            dir.join("audit.log").display()
+        ));
+    }
+    args.extend(options.flags.iter().cloned());
+    Ok(args)
+}
+
+fn tokens(options: &Options) -> String {
+    let mut file = format!("{ADMIN_TOKEN},admin,admin,\"system:masters\"\n");
+    for (name, groups) in &options.users {
+        file.push_str(&format!("{name},{name},{name},\"{}\"\n", groups.join(",")));
+    }
+    file
+}
+
+/// Ports that were free a moment ago; all are held until the last is known, so they differ.
+fn free_ports(count: usize) -> Result<Vec<u16>> {
+    let held: Vec<TcpListener> = (0..count)
+        .map(|_| TcpListener::bind(("127.0.0.1", 0)))
+        .collect::<Result<_, _>>()?;
+    held.iter()
+        .map(|listener| Ok(listener.local_addr()?.port()))
+        .collect()
+}

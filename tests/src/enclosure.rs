@@ -1,0 +1,227 @@
+//! Namespaces of the kernel's that the whole node lives and dies in.
+//!
+//! The test program starts itself again as PID 2 of a new PID, network and mount namespace. When
+//! PID 1 there ends, for whatever reason, the kernel ends every process (the node's programs, each
+//! container, the tests) and takes the mounts, bridges and iptables rules with it. What can outlive
+//! that are cgroup folders and files; a *janitor* removes them, a third copy of the program that
+//! waits for a lock of the first one, so that it also works after `kill -9`.
+
+use crate::settings;
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::unistd::{Pid, geteuid};
+use std::fs::{self, File};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Tells the program that it is inside, and which folder is its own.
+pub(crate) const INSIDE: &str = "GITVOLUME_TEST_ENCLOSURE";
+/// Tells the program that it is the janitor, and of which folder.
+pub(crate) const JANITOR: &str = "GITVOLUME_TEST_JANITOR";
+
+const PREFIX: &str = "gitvolume-node-";
+const LOCK: &str = "lock";
+
+/// What PID 1 does. A shell, because it reaps whatever the node leaves to it.
+///
+/// /run, /var/log and /var/lib/cni are the ones that containerd, the kubelet and the CNI plugins
+/// write to whatever their options say. /sys is not mounted again: the kubelet finds no cgroups in
+/// a new one.
+const INIT: &str = r#"
+set -eu
+ip link set lo up
+mount --make-rshared /
+mkdir -p "$0/run/lock" "$0/log" /var/lib/cni
+mount --bind "$0/run" /run
+mount --bind "$0/log" /var/log
+mount -t tmpfs cni /var/lib/cni
+code=0
+"$@" || code=$?
+exit "$code"
+"#;
+
+/// Runs this program again inside, and answers its exit code once nothing of it is left.
+pub(crate) fn run_inside() -> Result<ExitCode> {
+    if !geteuid().is_root() {
+        bail!(
+            "the node needs root: run it with sudo -E, or set KUBECONFIG to use a cluster of yours"
+        );
+    }
+    sweep();
+    let dir = std::env::temp_dir().join(format!("{PREFIX}{}", std::process::id()));
+    fs::create_dir_all(&dir)?;
+    let lock = File::create(dir.join(LOCK))?;
+    lock.lock()?;
+
+    // From here on Ctrl-C and a polite end wait until the node is gone. Before any other thread
+    // starts, because threads inherit it; std gives spawned programs an empty mask again.
+    let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
+    signals.thread_block()?;
+
+    let program = std::env::current_exe()?;
+    let mut janitor = Command::new(&program)
+        .env(JANITOR, &dir)
+        .stdin(Stdio::null())
+        // Out of the terminal's foreground group: Ctrl-C is not for the janitor.
+        .process_group(0)
+        .spawn()
+        .context("start the janitor")?;
+    // `setpriv` ends `unshare` with us, and that ends PID 1 with itself.
+    let mut inside = Command::new("setpriv")
+        .args(["--pdeathsig", "KILL", "--"])
+        .args([
+            "unshare",
+            "--net",
+            "--pid",
+            "--mount",
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
+        ])
+        .args(["sh", "-c", INIT])
+        .arg(&dir)
+        .arg(&program)
+        .args(std::env::args_os().skip(1))
+        .env(INSIDE, &dir)
+        .spawn()
+        .context("start unshare, of Debian's util-linux")?;
+
+    let pid = Pid::from_raw(inside.id().cast_signed());
+    thread::spawn(move || {
+        if let Ok(signal) = signals.wait() {
+            eprintln!("\n{signal}: ending the node");
+            let _ = kill(pid, Signal::SIGKILL);
+        }
+    });
+    let status = inside.wait()?;
+    if !status.success() {
+        keep_logs(&dir);
+    }
+    drop(lock);
+    janitor.wait()?;
+    let code = status
+        .code()
+        .unwrap_or_else(|| 128 + status.signal().unwrap_or(1));
+    Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
+}
+
+/// The janitor's whole life: waits until the program that made the folder is gone, then cleans.
+pub(crate) fn clean_when_left(dir: &Path) -> Result<()> {
+    let lock = File::open(dir.join(LOCK))?;
+    lock.lock()?;
+    clean(dir)
+}
+
+/// The name of the node's own cgroup.
+pub(crate) fn cgroup_of(dir: &Path) -> String {
+    dir.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// Every cgroup hierarchy's folder for a name: one for cgroup v2, one per controller for v1.
+pub(crate) fn cgroup_dirs(name: &str) -> Vec<PathBuf> {
+    let root = Path::new("/sys/fs/cgroup");
+    let hierarchies = if root.join("cgroup.controllers").exists() {
+        vec![root.to_path_buf()]
+    } else {
+        let entries = fs::read_dir(root).into_iter().flatten().flatten();
+        entries
+            .map(|entry| entry.path())
+            .filter(|path| path.join("cgroup.procs").exists())
+            .collect()
+    };
+    hierarchies
+        .into_iter()
+        .map(|hierarchy| hierarchy.join(name))
+        .collect()
+}
+
+/// Cleans after former runs whose janitor was killed too.
+fn sweep() {
+    let entries = fs::read_dir(std::env::temp_dir())
+        .into_iter()
+        .flatten()
+        .flatten();
+    for dir in entries.map(|entry| entry.path()) {
+        let name = dir
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        if !name.starts_with(PREFIX) {
+            continue;
+        }
+        // A kept folder has no lock any more; a living run's lock is taken.
+        let Ok(lock) = File::open(dir.join(LOCK)) else {
+            continue;
+        };
+        if lock.try_lock().is_ok()
+            && let Err(error) = clean(&dir)
+        {
+            eprintln!("{}: {error:#}", dir.display());
+        }
+    }
+}
+
+fn clean(dir: &Path) -> Result<()> {
+    for cgroup in cgroup_dirs(&cgroup_of(dir)) {
+        remove_cgroup(&cgroup)?;
+    }
+    // Only the empty mount point, and only where nobody else has put anything.
+    let _ = fs::remove_dir("/var/lib/cni");
+    if settings::keep() {
+        eprintln!("kept: {}", dir.display());
+        return fs::remove_file(dir.join(LOCK)).context("remove the lock");
+    }
+    fs::remove_dir_all(dir).with_context(|| format!("remove {}", dir.display()))
+}
+
+/// Removes a cgroup with those in it, deepest first; it stays busy until its last process is reaped.
+fn remove_cgroup(cgroup: &Path) -> Result<()> {
+    let started = Instant::now();
+    loop {
+        let Err(error) = remove_dirs(cgroup) else {
+            return Ok(());
+        };
+        if started.elapsed() > Duration::from_secs(20) {
+            return Err(error).with_context(|| format!("remove {}", cgroup.display()));
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn remove_dirs(dir: &Path) -> std::io::Result<()> {
+    if !dir.exists() {
+        return Ok(());
+    }
+    // A cgroup's files are the kernel's; only its folders can be removed.
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove_dirs(&entry.path())?;
+        }
+    }
+    fs::remove_dir(dir)
+}
+
+/// Copies the logs of a failed run to where they are easily found (and where CI collects them).
+fn keep_logs(dir: &Path) {
+    let kept = settings::target().join("node-logs");
+    let _ = fs::remove_dir_all(&kept);
+    let copied = fs::create_dir_all(&kept).is_ok()
+        && Command::new("cp")
+            .arg("-rL")
+            .arg(dir.join("log"))
+            .arg(&kept)
+            .stderr(Stdio::null())
+            .status()
+            .is_ok();
+    if copied {
+        eprintln!("the node's logs: {}", kept.display());
+    }
+}

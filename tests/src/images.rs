@@ -1,0 +1,227 @@
+//! The images that the tests and the product run, made from this machine's files.
+
+use crate::image::Image;
+use crate::settings;
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Sleeps for ever and reaps: what each Pod's network namespace belongs to.
+pub const PAUSE: &str = "gitvolume.test/pause:local";
+/// Debian's busybox, as UID 65534.
+pub const BUSYBOX: &str = "gitvolume.test/busybox:local";
+/// Debian's nginx; listens on 8080 under any UID, needs a writable `/tmp`, has busybox.
+pub const NGINX: &str = "gitvolume.test/nginx:local";
+/// git, `git-http` and sshd as root; what runs is the Pod's `command`.
+pub const GIT_SERVER: &str = "gitvolume.test/git-server:local";
+/// The product's syncer.
+pub const SYNCER: &str = "gitvolume.test/gitvolume-syncer:local";
+/// The product's webhook.
+pub const WEBHOOK: &str = "gitvolume.test/gitvolume:local";
+
+/// One pidfile, one temporary folder, nothing else written; a Pod may mount its own over it.
+const NGINX_CONF: &str = r"# Runs under any UID with a read-only root, given a writable /tmp.
+daemon off;
+worker_processes 1;
+error_log stderr;
+pid /tmp/nginx.pid;
+events { worker_connections 256; }
+http {
+    include /etc/nginx/mime.types;
+    access_log /dev/stdout;
+    client_body_temp_path /tmp/client-body;
+    proxy_temp_path /tmp/proxy;
+    fastcgi_temp_path /tmp/fastcgi;
+    uwsgi_temp_path /tmp/uwsgi;
+    scgi_temp_path /tmp/scgi;
+    server {
+        listen 8080;
+        root /usr/share/nginx/html;
+    }
+}
+";
+
+const PAUSE_C: &str = r"#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static void end(int signal) { (void)signal; _exit(0); }
+static void reap(int signal) { (void)signal; while (waitpid(-1, 0, WNOHANG) > 0) {} }
+int main(void) {
+    signal(SIGINT, end);
+    signal(SIGTERM, end);
+    signal(SIGCHLD, reap);
+    for (;;) pause();
+}
+";
+
+/// The Pod's own image, a static C program of ten lines.
+pub fn pause() -> Result<Image> {
+    let dir = tempfile::tempdir()?;
+    let (source, program) = (dir.path().join("pause.c"), dir.path().join("pause"));
+    std::fs::write(&source, PAUSE_C)?;
+    let cc = Command::new("cc")
+        .args(["-static", "-Os", "-s", "-o"])
+        .args([&program, &source])
+        .output()
+        .context("run cc: tests/tools/prerequisites.sh test installs it")?;
+    if !cc.status.success() {
+        bail!("cc pause.c: {}", String::from_utf8_lossy(&cc.stderr));
+    }
+    let image = Image::scratch(PAUSE).program_to(&program, "/pause")?;
+    Ok(image.entrypoint(&["/pause"]).user("65535:65535"))
+}
+
+/// A shell and its commands.
+pub fn busybox() -> Result<Image> {
+    Ok(Image::like_debian(BUSYBOX)
+        .busybox()?
+        .entrypoint(&["/bin/sh"])
+        .user("65534:65534"))
+}
+
+/// The app of the tests: a real web server.
+pub fn nginx() -> Result<Image> {
+    Ok(Image::like_debian(NGINX)
+        .program("/usr/sbin/nginx")?
+        .copy("/etc/nginx/mime.types")?
+        .text("/etc/nginx/nginx.conf", NGINX_CONF)
+        .text(
+            "/usr/share/nginx/html/index.html",
+            "nginx without a repository\n",
+        )
+        // Opened at start, before the configuration's own error_log.
+        .dir("/var/log/nginx", 0o755)
+        .symlink("/var/log/nginx/error.log", "/dev/stderr")
+        .busybox()?
+        .entrypoint(&["/usr/sbin/nginx"])
+        .user("101:101"))
+}
+
+/// A git host: `git-http` for HTTP, sshd for ssh.
+pub fn git_server() -> Result<Image> {
+    let mut image = with_git(Image::like_debian(GIT_SERVER))?
+        .program("/usr/lib/git-core/git-http-backend")?
+        .program("/usr/sbin/sshd")?
+        .program("/usr/bin/ssh-keygen")?
+        .dir("/run/sshd", 0o755)
+        .dir("/etc/ssh", 0o755)
+        .dir("/srv/git", 0o777)
+        .text(
+            "/etc/passwd",
+            "root:x:0:0:root:/root:/bin/sh\n\
+             sshd:x:100:65534::/run/sshd:/usr/sbin/nologin\n\
+             git:x:1000:1000:git:/srv/git:/bin/sh\n",
+        )
+        // A locked password ("!") would make sshd refuse keys too.
+        .file(
+            "/etc/shadow",
+            b"root:*:1::::::\nsshd:*:1::::::\ngit:*:1::::::\n".to_vec(),
+            0o640,
+        )
+        .text("/etc/group", "root:x:0:\nnogroup:x:65534:\ngit:x:1000:\n");
+    for name in ["git-upload-pack", "git-receive-pack", "git-upload-archive"] {
+        // What sshd's clients ask for by name.
+        image = image.symlink(&format!("/usr/bin/{name}"), "git");
+    }
+    // From OpenSSH 9.8 on sshd is several programs.
+    for part in [
+        "/usr/lib/openssh/sshd-session",
+        "/usr/lib/openssh/sshd-auth",
+    ] {
+        if Path::new(part).exists() {
+            image = image.program(part)?;
+        }
+    }
+    let git_http = settings::git_http_binary();
+    if git_http.exists() {
+        image = image.program_to(&git_http, "/usr/bin/git-http")?;
+    }
+    Ok(image.busybox()?.entrypoint(&["/bin/sh"]).user("0:0"))
+}
+
+/// The syncer's image: the static binary, and Debian's git and ssh with what they need.
+pub fn syncer() -> Result<Image> {
+    let syncer = existing(settings::syncer_binary())?;
+    let nss_wrapper = library("libnss_wrapper.so")?;
+    Ok(with_git(Image::like_debian(SYNCER))?
+        .program_to(&nss_wrapper, "/usr/lib/libnss_wrapper.so")?
+        .program_to(&syncer, "/gitvolume-syncer")?
+        // Manifests written for git-sync name this command.
+        .symlink("/git-sync", "gitvolume-syncer")
+        .text(
+            "/etc/passwd",
+            "root:x:0:0:root:/root:/bin/sh\n\
+             git-sync:x:65533:65533:gitvolume-syncer:/tmp:/usr/sbin/nologin\n",
+        )
+        .text("/etc/group", "root:x:0:\ngit-sync:x:65533:\n")
+        .busybox()?
+        .dir("/git", 0o777)
+        .owned_by("/git", 65533, 65533)
+        .env("GITSYNC_ROOT", "/git")
+        .env("HOME", "/tmp")
+        .workdir("/tmp")
+        .entrypoint(&["/gitvolume-syncer"])
+        .user("65533:65533"))
+}
+
+/// The webhook's image: one static binary.
+pub fn webhook() -> Result<Image> {
+    let webhook = existing(settings::webhook_binary())?;
+    Ok(Image::scratch(WEBHOOK)
+        .dir("/tmp", 0o1777)
+        .program_to(&webhook, "/gitvolume")?
+        .entrypoint(&["/gitvolume"])
+        .user("65532:65532"))
+}
+
+/// git as a client needs it: each program once, although Debian has `git` in two places and the
+/// built-in commands as 150 links, which git itself does not need.
+fn with_git(image: Image) -> Result<Image> {
+    let core = "/usr/lib/git-core";
+    let mut image = image
+        .program("/usr/bin/git")?
+        .symlink(&format!("{core}/git"), "../../bin/git")
+        .program(&format!("{core}/git-remote-http"))?
+        .symlink(&format!("{core}/git-remote-https"), "git-remote-http")
+        // `git submodule` is a shell script until git 2.45, and includes these.
+        .copy(&format!("{core}/git-sh-setup"))?
+        .program(&format!("{core}/git-sh-i18n--envsubst"))?
+        .copy(&format!("{core}/git-sh-i18n"))?
+        .dir("/usr/share/git-core/templates", 0o755)
+        .program("/usr/bin/ssh")?
+        .copy("/etc/ssl/certs/ca-certificates.crt")?;
+    for name in ["git-submodule", "git-upload-pack"] {
+        let path = format!("{core}/{name}");
+        // A link to `git` where it is built in; a script otherwise.
+        let is_link = std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink());
+        image = if is_link {
+            image.symlink(&path, "git")
+        } else {
+            image.copy(&path)?
+        };
+    }
+    // Built into libc since glibc 2.34; older ones load them by name.
+    for name in ["libnss_files.so.2", "libnss_dns.so.2", "libresolv.so.2"] {
+        if let Ok(path) = library(name) {
+            image = image.program_to(&path, &path.to_string_lossy())?;
+        }
+    }
+    Ok(image)
+}
+
+fn library(name: &str) -> Result<PathBuf> {
+    let multiarch = format!("{}-linux-gnu", std::env::consts::ARCH);
+    ["/usr/lib", "/lib"]
+        .into_iter()
+        .flat_map(|lib| [format!("{lib}/{multiarch}/{name}"), format!("{lib}/{name}")])
+        .map(PathBuf::from)
+        .find(|path| path.exists())
+        .with_context(|| format!("{name} is missing: run tests/tools/prerequisites.sh test"))
+}
+
+fn existing(binary: PathBuf) -> Result<PathBuf> {
+    if !binary.is_file() {
+        bail!("{} is missing: run make dist", binary.display());
+    }
+    Ok(binary)
+}

@@ -1,0 +1,222 @@
+//! The real kubectl, as the tests call it.
+
+use crate::tools::tool;
+use serde_json::Value;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+/// kubectl for one cluster, and for one namespace where it was made by [`Kubectl::in_namespace`].
+///
+/// Every error is what kubectl wrote to its standard error, which is what a user would read.
+#[derive(Clone, Debug)]
+pub struct Kubectl {
+    program: PathBuf,
+    kubeconfig: PathBuf,
+    namespace: Option<String>,
+    makes_service_accounts: bool,
+}
+
+impl Kubectl {
+    /// kubectl with this kubeconfig; `makes_service_accounts` where no controller makes them.
+    pub fn new(kubeconfig: &Path, makes_service_accounts: bool) -> Self {
+        Self {
+            program: tool("kubectl"),
+            kubeconfig: kubeconfig.to_path_buf(),
+            namespace: None,
+            makes_service_accounts,
+        }
+    }
+
+    /// The same, for one namespace.
+    pub fn in_namespace(&self, namespace: &str) -> Self {
+        Self {
+            namespace: Some(namespace.to_owned()),
+            ..self.clone()
+        }
+    }
+
+    /// The same cluster as another user, by that user's kubeconfig.
+    pub fn with_kubeconfig(&self, kubeconfig: &Path) -> Self {
+        Self {
+            kubeconfig: kubeconfig.to_path_buf(),
+            ..self.clone()
+        }
+    }
+
+    /// The kubeconfig's file, for programs other than kubectl.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    pub(crate) fn makes_service_accounts(&self) -> bool {
+        self.makes_service_accounts
+    }
+
+    /// Runs it with these arguments; answers what it wrote to standard output.
+    pub fn run(&self, args: &[&str]) -> Result<String, String> {
+        self.run_with_input(args, "").map(|(stdout, _)| stdout)
+    }
+
+    /// Applies manifests; answers what was said, the API server's warnings included.
+    pub fn apply(&self, yaml: &str) -> Result<String, String> {
+        self.apply_with(&[], yaml)
+    }
+
+    /// Applies manifests with further flags, such as `--dry-run=server`.
+    pub fn apply_with(&self, flags: &[&str], yaml: &str) -> Result<String, String> {
+        self.send("apply", flags, yaml)
+    }
+
+    /// Creates objects, `generateName` included; answers what was said, warnings included.
+    pub fn create(&self, yaml: &str) -> Result<String, String> {
+        self.send("create", &[], yaml)
+    }
+
+    /// Creates objects with further flags, such as `-o=yaml`.
+    pub fn create_with(&self, flags: &[&str], yaml: &str) -> Result<String, String> {
+        self.send("create", flags, yaml)
+    }
+
+    /// Gets objects as JSON: `get_json(&["pod", "web"])`.
+    pub fn get_json(&self, what: &[&str]) -> Result<Value, String> {
+        let mut args = vec!["get", "-o=json"];
+        args.extend(what);
+        serde_json::from_str(&self.run(&args)?).map_err(|error| error.to_string())
+    }
+
+    /// Runs a command in a Pod's container (its first one where none is named).
+    pub fn exec(
+        &self,
+        pod: &str,
+        container: Option<&str>,
+        command: &[&str],
+    ) -> Result<String, String> {
+        let mut args = vec!["exec", pod];
+        args.extend(container.iter().flat_map(|name| ["-c", name]));
+        args.push("--");
+        args.extend(command);
+        self.run(&args)
+    }
+
+    /// A container's log.
+    pub fn logs(&self, pod: &str, container: &str) -> Result<String, String> {
+        self.run(&["logs", pod, "-c", container])
+    }
+
+    /// The log of the container's run before the present one.
+    pub fn previous_logs(&self, pod: &str, container: &str) -> Result<String, String> {
+        self.run(&["logs", pod, "-c", container, "--previous"])
+    }
+
+    /// Deletes an object at once and waits until it is gone.
+    pub fn delete(&self, kind: &str, name: &str) -> Result<String, String> {
+        self.run(&["delete", kind, name, "--now"])
+    }
+
+    /// Waits until a Pod is Ready; on time-out the error is what `describe` says.
+    pub fn wait_ready(&self, pod: &str, timeout: Duration) -> Result<(), String> {
+        self.wait_for(&format!("pod/{pod}"), "condition=Ready", timeout)
+    }
+
+    /// Waits for what `kubectl wait --for` knows; on time-out the error is what `describe` says.
+    pub fn wait_for(&self, object: &str, state: &str, timeout: Duration) -> Result<(), String> {
+        let timeout = format!("--timeout={}s", timeout.as_secs());
+        self.run(&["wait", object, &format!("--for={state}"), &timeout])
+            .map(drop)
+            .map_err(|error| {
+                let described = self
+                    .run(&["describe", object])
+                    .unwrap_or_else(|error| error);
+                format!("{object} never had {state}: {error}\n{described}")
+            })
+    }
+
+    /// Describes an object, as a person would look at it.
+    pub fn describe(&self, kind: &str, name: &str) -> Result<String, String> {
+        self.run(&["describe", kind, name])
+    }
+
+    /// A Pod's address.
+    pub fn pod_ip(&self, pod: &str) -> Result<String, String> {
+        match self.run(&["get", "pod", pod, "-o=jsonpath={.status.podIP}"])? {
+            ip if ip.is_empty() => Err(format!("pod {pod} has no address yet")),
+            ip => Ok(ip),
+        }
+    }
+
+    /// A Service's ClusterIP.
+    pub fn cluster_ip(&self, service: &str) -> Result<String, String> {
+        self.run(&["get", "service", service, "-o=jsonpath={.spec.clusterIP}"])
+    }
+
+    /// Fetches a page of a Pod through the API server, which works on every cluster.
+    pub fn page(&self, pod: &str, port: u16, path: &str) -> Result<String, String> {
+        let namespace = self.namespace.as_deref().unwrap_or("default");
+        let path = path.trim_start_matches('/');
+        let raw = format!("/api/v1/namespaces/{namespace}/pods/{pod}:{port}/proxy/{path}");
+        self.run(&["get", "--raw", &raw])
+    }
+
+    /// What a person would look at after a failure: Pods, events, states, the ends of the logs.
+    pub fn report(&self) -> String {
+        let mut text = String::new();
+        for args in [
+            &["get", "all", "-o=wide"][..],
+            &["get", "events", "--sort-by=.lastTimestamp"],
+            &["describe", "pods"],
+        ] {
+            let said = self.run(args).unwrap_or_else(|error| error);
+            text.push_str(&format!("--- kubectl {}\n{said}\n", args.join(" ")));
+        }
+        let pods = self.run(&["get", "pods", "-o=name"]).unwrap_or_default();
+        for pod in pods.lines() {
+            let args = ["logs", pod, "--all-containers", "--prefix", "--tail=20"];
+            let said = self.run(&args).unwrap_or_else(|error| error);
+            text.push_str(&format!("--- kubectl {}\n{said}\n", args.join(" ")));
+        }
+        text
+    }
+
+    fn send(&self, verb: &str, flags: &[&str], yaml: &str) -> Result<String, String> {
+        let mut args = vec![verb, "-f", "-"];
+        args.extend(flags);
+        let (stdout, stderr) = self.run_with_input(&args, yaml)?;
+        Ok(stdout + &stderr)
+    }
+
+    fn run_with_input(&self, args: &[&str], input: &str) -> Result<(String, String), String> {
+        let output = self
+            .output(args, input)
+            .map_err(|error| format!("run kubectl: {error}"))?;
+        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        if output.status.success() {
+            return Ok((stdout, stderr));
+        }
+        // An exec'd command that fails often says why on its standard output.
+        Err(if stdout.is_empty() {
+            stderr
+        } else {
+            stderr + &stdout
+        })
+    }
+
+    fn output(&self, args: &[&str], input: &str) -> std::io::Result<Output> {
+        let mut command = Command::new(&self.program);
+        command.arg("--kubeconfig").arg(&self.kubeconfig);
+        command.args(self.namespace.iter().flat_map(|name| ["--namespace", name]));
+        command
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // kubectl may end before it has read all, for example over a flag it does not know.
+            let _ = stdin.write_all(input.as_bytes());
+        }
+        child.wait_with_output()
+    }
+}

@@ -1,0 +1,78 @@
+//! Finds the shared libraries that a program needs.
+
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The libraries of a program, its loader included, by the paths it looks for them; none where it
+/// is static or no ELF file at all, such as a script.
+pub(crate) fn libraries_of(program: &Path) -> Result<Vec<PathBuf>> {
+    let output = Command::new("ldd")
+        .arg(program)
+        .env("LC_ALL", "C")
+        .output()
+        .context("run ldd")?;
+    parse(&String::from_utf8_lossy(&output.stdout))
+        .with_context(|| format!("the libraries of {}", program.display()))
+}
+
+fn parse(ldd: &str) -> Result<Vec<PathBuf>> {
+    let mut libraries = Vec::new();
+    for line in ldd.lines().map(str::trim) {
+        if line.contains("not found") {
+            bail!("{line}");
+        }
+        // `libz.so.1 => /lib/x86_64-linux-gnu/libz.so.1 (0x…)`, or the loader's `/lib64/ld… (0x…)`;
+        // the kernel's linux-vdso has no path.
+        let path = line
+            .split(" => ")
+            .last()
+            .and_then(|rest| rest.split(" (").next());
+        if let Some(path) = path.filter(|path| path.starts_with('/') && line.contains(" (0x")) {
+            libraries.push(PathBuf::from(path));
+        }
+    }
+    Ok(libraries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+    use std::path::Path;
+
+    const SAMPLE: &str = "\tlinux-vdso.so.1 (0x00007ffd5d5f2000)
+\tlibz.so.1 => /lib/x86_64-linux-gnu/libz.so.1 (0x00007f2f1c9d0000)
+\t/lib64/ld-linux-x86-64.so.2 (0x00007f2f1cd5b000)
+";
+
+    #[test]
+    fn libraries_are_the_paths_that_ldd_prints() {
+        let found = parse(SAMPLE).expect("a good sample");
+        let expected = [
+            "/lib/x86_64-linux-gnu/libz.so.1",
+            "/lib64/ld-linux-x86-64.so.2",
+        ]
+        .map(Path::new);
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_static_program_has_none() {
+        assert!(
+            parse("\tstatically linked\n")
+                .expect("a good sample")
+                .is_empty()
+        );
+        assert!(
+            parse("\tnot a dynamic executable\n")
+                .expect("a good sample")
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn a_library_that_is_missing_is_named() {
+        let error = parse("\tlibx.so.1 => not found\n").expect_err("it is missing");
+        assert!(error.to_string().contains("libx.so.1"), "{error}");
+    }
+}

@@ -1,0 +1,106 @@
+//! A namespace of a test's own.
+
+use crate::eventually::eventually;
+use crate::kubectl::Kubectl;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// A namespace that exists as long as this value; it is used like the [`Kubectl`] it contains.
+#[derive(Debug)]
+pub struct Namespace {
+    name: String,
+    kubectl: Kubectl,
+    kept: bool,
+}
+
+impl Namespace {
+    /// Makes a namespace whose name tells the test's, with these labels.
+    pub fn create(cluster: &Kubectl, test: &str, labels: &[(&str, &str)]) -> Result<Self, String> {
+        let name = unique_name(test);
+        let labels: String = labels
+            .iter()
+            .map(|(key, value)| format!("    {key}: \"{value}\"\n"))
+            .collect();
+        let yaml = format!(
+            "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {name}\n  labels:\n    \
+             gitvolume.test/namespace: \"\"\n{labels}"
+        );
+        cluster.create(&yaml)?;
+        let kubectl = cluster.in_namespace(&name);
+        let namespace = Self {
+            name,
+            kubectl,
+            kept: false,
+        };
+        namespace.await_service_account()?;
+        Ok(namespace)
+    }
+
+    /// The namespace's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Leaves the namespace where it is, for a person to look at.
+    pub fn keep(&mut self) {
+        self.kept = true;
+    }
+
+    /// No Pod is admitted before the namespace has its `default` ServiceAccount.
+    fn await_service_account(&self) -> Result<(), String> {
+        if self.kubectl.makes_service_accounts() {
+            return self.run(&["create", "serviceaccount", "default"]).map(drop);
+        }
+        eventually(
+            "the default ServiceAccount",
+            Duration::from_secs(60),
+            || self.run(&["get", "serviceaccount", "default"]),
+        )
+        .map(drop)
+    }
+}
+
+impl Deref for Namespace {
+    type Target = Kubectl;
+
+    fn deref(&self) -> &Kubectl {
+        &self.kubectl
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("namespace {}:\n{}", self.name, self.report());
+        }
+        if !self.kept {
+            // Not awaited: the cluster does it in the background, and a plain API server never.
+            let _ = self.run(&["delete", "namespace", &self.name, "--wait=false"]);
+        }
+    }
+}
+
+/// `module::a_pod_is_ready` becomes `a-pod-is-ready-<pid>-<n>`, at most the 63 bytes of a label.
+fn unique_name(test: &str) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let last = test.rsplit("::").next().unwrap_or(test);
+    let mut name: String = last
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() {
+                c.to_ascii_lowercase()
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    name.truncate(40);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    // The PID tells parallel runs on one outside cluster apart.
+    format!(
+        "t-{}-{}-{count}",
+        name.trim_matches('-'),
+        std::process::id()
+    )
+}

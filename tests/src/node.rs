@@ -1,0 +1,198 @@
+//! A whole real node: control plane, scheduler, controller-manager, containerd, kubelet,
+//! kube-proxy and a bridge network. Only to be started inside [`crate::enclosure`].
+
+use crate::control_plane::{ControlPlane, Options};
+use crate::enclosure::{cgroup_dirs, cgroup_of};
+use crate::image::ImageFile;
+use crate::kubectl::Kubectl;
+use crate::node_files::{self, ADDRESS, CONTAINERD_SOCKET, NODE};
+use crate::process::{Process, eventually_while};
+use crate::tools::tool;
+use crate::{images, settings};
+use anyhow::{Context, Result, anyhow, bail};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+/// How long each part may take to come up on a busy machine; all together take about ten seconds.
+const START: Duration = Duration::from_secs(90);
+
+/// The running node. It has no shutdown of its own: everything ends with the enclosure.
+#[derive(Debug)]
+pub struct Node {
+    dir: PathBuf,
+    control_plane: ControlPlane,
+    programs: Vec<Process>,
+}
+
+impl Node {
+    /// Starts the node with its state in a folder and waits until it is Ready.
+    pub fn start(dir: &Path) -> Result<Self> {
+        let logs = dir.join("log");
+        make_network()?;
+        make_cgroups(&cgroup_of(dir))?;
+        // containerd comes up, and gets the sandbox image, while the API server starts.
+        let containerd_args = [format!(
+            "--config={}",
+            node_files::containerd(dir)?.display()
+        )];
+        let containerd =
+            Process::start("containerd", &tool("containerd"), &containerd_args, &logs)?;
+        // The control plane's dir is the node's, so that all logs are in one place.
+        let options = Options {
+            address: ADDRESS.into(),
+            audit: true,
+            service_accounts_are_made: true,
+            ..Options::default()
+        };
+        let control_plane = thread::scope(|scope| {
+            let plane = scope.spawn(|| ControlPlane::start(dir, &options));
+            wait_for_containerd(&containerd)?;
+            load_image(&images::pause()?.write_to(&dir.join("images"))?)?;
+            plane
+                .join()
+                .map_err(|_| anyhow!("starting the control plane panicked"))?
+        })?;
+        let mut node = Self {
+            dir: dir.to_path_buf(),
+            control_plane,
+            programs: vec![containerd],
+        };
+        for (name, args) in node_files::programs(dir, &node.control_plane)? {
+            let program = Process::start(name, &tool(name), &args, &logs)?;
+            node.programs.push(program);
+        }
+        node.wait_until_ready()?;
+        Ok(node)
+    }
+
+    /// kubectl as the cluster's administrator.
+    pub fn kubectl(&self) -> &Kubectl {
+        self.control_plane.kubectl()
+    }
+
+    /// The API server and its store.
+    pub fn control_plane(&self) -> &ControlPlane {
+        &self.control_plane
+    }
+
+    /// The folder of its state; `log` in it has every program's output.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Puts an image onto the node, for Pods with `imagePullPolicy: Never` or `IfNotPresent`.
+    pub fn load(&self, image: &ImageFile) -> Result<()> {
+        load_image(image)
+    }
+
+    /// Tells whether every program still runs.
+    pub fn check(&self) -> Result<()> {
+        self.control_plane.check()?;
+        self.programs.iter().try_for_each(Process::check)
+    }
+
+    fn wait_until_ready(&self) -> Result<()> {
+        eventually_while(
+            || self.check(),
+            "a Ready node",
+            START,
+            || {
+                let ready = "-o=jsonpath={.status.conditions[?(@.type=='Ready')]}";
+                match self.kubectl().run(&["get", "node", NODE, ready])? {
+                    state if state.contains(r#""status":"True""#) => Ok(()),
+                    state => Err(format!("the node says {state}")),
+                }
+            },
+        )
+        .with_context(|| {
+            let ends: Vec<String> = self
+                .programs
+                .iter()
+                .map(|program| program.log_tail(10))
+                .collect();
+            ends.join("\n---\n")
+        })
+    }
+}
+
+/// A bridge stands for the node's network card: not every kernel has dummy devices, and this one
+/// needs no hardware. The default route makes Service addresses routable, before iptables rewrites
+/// them; nothing ever leaves by it.
+fn make_network() -> Result<()> {
+    let address = format!("{ADDRESS}/24");
+    for command in [
+        &["ip", "link", "add", "node0", "type", "bridge"][..],
+        &["ip", "address", "add", &address, "dev", "node0"],
+        &["ip", "link", "set", "node0", "up"],
+        &["ip", "route", "add", "default", "dev", "node0"],
+    ] {
+        run(command)?;
+    }
+    // Per network namespace. The bridge module's switch, where there is one, lets iptables see what
+    // two Pods say to each other through a Service; kube-proxy's masqueradeAll does without.
+    fs::write("/proc/sys/net/ipv4/ip_forward", "1").context("switch on ip_forward")
+}
+
+/// The kubelet wants its cgroup root to exist in every hierarchy.
+fn make_cgroups(name: &str) -> Result<()> {
+    for dir in cgroup_dirs(name) {
+        fs::create_dir_all(&dir).with_context(|| format!("make {}", dir.display()))?;
+        // cgroup v1 only: a cpuset without CPUs and memory nodes takes no process.
+        for file in ["cpuset.cpus", "cpuset.mems"] {
+            let (own, parents) = (dir.join(file), dir.join("..").join(file));
+            if dir.ends_with(Path::new("cpuset").join(name)) && own.exists() {
+                fs::write(own, fs::read(parents)?)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn wait_for_containerd(containerd: &Process) -> Result<()> {
+    eventually_while(
+        || containerd.check(),
+        "containerd",
+        START,
+        || ctr(&["version"]).map_err(|error| format!("{error:#}")),
+    )
+    .with_context(|| containerd.log_tail(20))
+}
+
+fn load_image(image: &ImageFile) -> Result<()> {
+    ctr(&[
+        "--namespace=k8s.io",
+        "images",
+        "import",
+        &image.path.to_string_lossy(),
+    ])
+    .with_context(|| format!("load {}", image.name))
+}
+
+fn ctr(args: &[&str]) -> Result<()> {
+    let program = tool("ctr").to_string_lossy().into_owned();
+    let mut command = vec![&program[..], "--address", CONTAINERD_SOCKET];
+    command.extend(args);
+    run(&command)
+}
+
+fn run(command: &[&str]) -> Result<()> {
+    let [program, args @ ..] = command else {
+        bail!("no program")
+    };
+    let output = Command::new(program)
+        .args(args)
+        .env("PATH", settings::path_with_tools())
+        .output()
+        .with_context(|| format!("run {program}"))?;
+    if !output.status.success() {
+        bail!(
+            "{}: {}",
+            command.join(" "),
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! A background program of a test world: started, watched, and never left behind.
+
+use crate::eventually::eventually;
+use crate::settings;
+use anyhow::{Context, Result, anyhow};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, OnceLock, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A running program whose output goes to a file; stopped and waited for when dropped.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    log: PathBuf,
+    child: Mutex<Child>,
+}
+
+impl Process {
+    /// Starts a program; both its outputs are appended to `<logs>/<name>.log`.
+    pub fn start(name: &str, program: &Path, args: &[String], logs: &Path) -> Result<Self> {
+        fs::create_dir_all(logs)?;
+        let log = logs.join(format!("{name}.log"));
+        let output = File::options().create(true).append(true).open(&log)?;
+        // The kernel ends it when we end, however that happens (kill -9 of the test included).
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--pdeathsig", "KILL", "--"])
+            .arg(program)
+            .args(args)
+            .env("PATH", settings::path_with_tools())
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output);
+        let child = spawn_from_the_keeper(command).with_context(|| format!("start {name}"))?;
+        Ok(Self {
+            name: name.to_owned(),
+            log,
+            child: Mutex::new(child),
+        })
+    }
+
+    /// Tells whether it still runs; if not, the error has the end of what it wrote.
+    pub fn check(&self) -> Result<()> {
+        match self.child().try_wait()? {
+            None => Ok(()),
+            Some(status) => Err(anyhow!(
+                "{} ended with {status}:\n{}",
+                self.name,
+                self.log_tail(20)
+            )),
+        }
+    }
+
+    /// The last lines of what it wrote.
+    pub fn log_tail(&self, lines: usize) -> String {
+        tail(&self.log, lines)
+    }
+
+    /// Asks it to end, waits up to ten seconds, then ends it.
+    pub fn stop(&self) {
+        let mut child = self.child();
+        let Ok(None) = child.try_wait() else { return };
+        // A PID that is not i32 does not exist on Linux.
+        let pid = Pid::from_raw(child.id().cast_signed());
+        let _ = kill(pid, Signal::SIGTERM);
+        let asked = Instant::now();
+        while asked.elapsed() < Duration::from_secs(10) {
+            if !matches!(child.try_wait(), Ok(None)) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+
+    fn child(&self) -> std::sync::MutexGuard<'_, Child> {
+        self.child
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Waits as [`eventually`] does, but gives up at once when `check` finds a program that ended.
+pub(crate) fn eventually_while<T>(
+    check: impl Fn() -> Result<()>,
+    what: &str,
+    timeout: Duration,
+    mut look: impl FnMut() -> Result<T, String>,
+) -> Result<T> {
+    eventually(what, timeout, || match check() {
+        Err(ended) => Ok(Err(ended.context(what.to_owned()))),
+        Ok(()) => look().map(Ok),
+    })
+    .map_err(|error| anyhow!(error))?
+}
+
+/// The last lines of a text file, or why it cannot be read.
+pub(crate) fn tail(file: &Path, lines: usize) -> String {
+    match fs::read(file) {
+        Ok(bytes) => {
+            let text = String::from_utf8_lossy(&bytes);
+            let all: Vec<&str> = text.lines().collect();
+            all[all.len().saturating_sub(lines)..].join("\n")
+        }
+        Err(error) => format!("{}: {error}", file.display()),
+    }
+}
+
+type Order = (Command, mpsc::Sender<std::io::Result<Child>>);
+
+/// Spawns from a thread that lives as long as we do: the kernel's "parent death" signal is sent when
+/// the spawning *thread* ends, and a test's thread ends with its test.
+fn spawn_from_the_keeper(command: Command) -> Result<Child> {
+    static KEEPER: OnceLock<Mutex<mpsc::Sender<Order>>> = OnceLock::new();
+    let keeper = KEEPER.get_or_init(|| {
+        let (orders, inbox) = mpsc::channel::<Order>();
+        thread::spawn(move || {
+            for (mut command, answer) in inbox {
+                let _ = answer.send(command.spawn());
+            }
+        });
+        Mutex::new(orders)
+    });
+    let (answer, child) = mpsc::channel();
+    keeper
+        .lock()
+        .map_err(|_| anyhow!("the spawning thread is gone"))?
+        .send((command, answer))
+        .map_err(|_| anyhow!("the spawning thread is gone"))?;
+    Ok(child.recv()??)
+}

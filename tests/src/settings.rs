@@ -1,0 +1,81 @@
+//! What the caller says by environment variables; nothing else in the tests reads any.
+
+use std::path::{Path, PathBuf};
+
+/// The program that builds the Kubernetes programs, named in the messages that ask for one.
+pub const MAKE_TOOLS: &str = "make tools (or tests/tools/build.sh)";
+
+// Tests have no argument struct, so this is their one door to the environment.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the tests' one door to the environment"
+)]
+fn var(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The checkout's root.
+pub fn root() -> PathBuf {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().unwrap_or(manifest).to_path_buf()
+}
+
+/// The folder of what is built: `target` in the checkout.
+pub fn target() -> PathBuf {
+    root().join("target")
+}
+
+/// The kubeconfig of the cluster to use instead of a node of our own (`KUBECONFIG`).
+pub fn kubeconfig() -> Option<PathBuf> {
+    var("KUBECONFIG").map(PathBuf::from)
+}
+
+/// The shell command that loads an image tar into that cluster (`GITVOLUME_IMAGE_LOAD`).
+pub fn image_load() -> Option<String> {
+    var("GITVOLUME_IMAGE_LOAD")
+}
+
+/// Whether the node's state is kept at the end (`GITVOLUME_KEEP`).
+pub fn keep() -> bool {
+    var("GITVOLUME_KEEP").is_some()
+}
+
+/// The folder of the Kubernetes programs (`GITVOLUME_TOOLS`, as build.sh has it).
+pub fn tools() -> PathBuf {
+    var("GITVOLUME_TOOLS")
+        .map_or_else(|| target().join("tools"), PathBuf::from)
+        .join("bin")
+}
+
+/// The static webhook binary (`GITVOLUME_BIN`).
+pub fn webhook_binary() -> PathBuf {
+    var("GITVOLUME_BIN").map_or_else(|| target().join("dist/gitvolume"), PathBuf::from)
+}
+
+/// The static syncer binary (`GITVOLUME_SYNCER_BIN`).
+pub fn syncer_binary() -> PathBuf {
+    var("GITVOLUME_SYNCER_BIN")
+        .map_or_else(|| target().join("dist/gitvolume-syncer"), PathBuf::from)
+}
+
+/// The static HTTP server around `git http-backend` (`GITVOLUME_GIT_HTTP_BIN`).
+pub fn git_http_binary() -> PathBuf {
+    var("GITVOLUME_GIT_HTTP_BIN").map_or_else(|| target().join("dist/git-http"), PathBuf::from)
+}
+
+/// The folder of the node we run inside of; set by ourselves, see [`crate::enclosure`].
+pub(crate) fn enclosure() -> Option<PathBuf> {
+    var(crate::enclosure::INSIDE).map(PathBuf::from)
+}
+
+/// The folder this process cleans after the node's end; set by ourselves, see [`crate::enclosure`].
+pub(crate) fn janitor() -> Option<PathBuf> {
+    var(crate::enclosure::JANITOR).map(PathBuf::from)
+}
+
+/// `PATH`, with the Kubernetes programs before it: containerd looks there for its shim.
+pub(crate) fn path_with_tools() -> String {
+    let path = var("PATH").unwrap_or_else(|| "/usr/bin:/bin".to_owned());
+    // iptables is in sbin, which a plain user's PATH often lacks.
+    format!("{}:{path}:/usr/sbin:/sbin", tools().display())
+}

@@ -1,0 +1,16 @@
+//! Finds the programs that `tests/tools/build.sh` builds.
+
+use crate::settings;
+use std::path::PathBuf;
+
+/// Finds one program; a missing one panics with the command that provides it.
+pub fn tool(name: &str) -> PathBuf {
+    let program = settings::tools().join(name);
+    assert!(
+        program.is_file(),
+        "{} is missing: run {} {name}",
+        program.display(),
+        settings::MAKE_TOOLS
+    );
+    program
+}

@@ -1,0 +1,225 @@
+//! What a test gets: a cluster it shares with the other tests, and namespaces of its own.
+//!
+//! A test program's main is one call:
+//!
+//! ```no_run
+//! use tests::images;
+//! use tests::world::{Suite, TestResult, World};
+//!
+//! fn a_pod_becomes_ready(world: &World) -> TestResult {
+//!     let namespace = world.namespace(&[])?;
+//!     namespace.apply("…")?;
+//!     Ok(())
+//! }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     Suite::new(&[("a_pod_becomes_ready", a_pod_becomes_ready)])
+//!         .with_image(images::nginx)
+//!         .run_on_a_node()
+//! }
+//! ```
+
+use crate::cluster::Cluster;
+use crate::image::Image;
+use crate::kubectl::Kubectl;
+use crate::namespace::Namespace;
+use crate::{enclosure, settings};
+use anyhow::Result;
+use libtest_mimic::{Arguments, Failed, Trial};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, OnceLock};
+
+/// What a test answers; any error that can be displayed becomes a `Failed` with `?`.
+pub type TestResult = Result<(), Failed>;
+
+/// A test: its name, a sentence, and its function.
+pub type Test = (&'static str, fn(&World) -> TestResult);
+
+/// Lists tests by their paths: `tests![node_itself::a_pod_serves_a_page, …]`.
+#[macro_export]
+macro_rules! tests {
+    ($($path:path),* $(,)?) => {
+        &[$((stringify!($path), $path as fn(&$crate::world::World) -> $crate::world::TestResult)),*]
+    };
+}
+
+/// One test's view of the shared cluster.
+#[derive(Debug)]
+pub struct World {
+    cluster: Arc<Cluster>,
+    test: &'static str,
+    namespaces: Mutex<Vec<Arc<Namespace>>>,
+}
+
+impl World {
+    /// Makes a namespace of the test's own, with these labels. When the test ends it is deleted,
+    /// and when the test fails what is in it is printed first.
+    pub fn namespace(&self, labels: &[(&str, &str)]) -> Result<Arc<Namespace>, String> {
+        let namespace = Arc::new(Namespace::create(self.kubectl(), self.test, labels)?);
+        self.namespaces
+            .lock()
+            .map_err(|error| error.to_string())?
+            .push(Arc::clone(&namespace));
+        Ok(namespace)
+    }
+
+    /// kubectl for what belongs to no namespace.
+    pub fn kubectl(&self) -> &Kubectl {
+        self.cluster.kubectl()
+    }
+
+    /// The cluster.
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    fn report(&self) {
+        let Ok(namespaces) = self.namespaces.lock() else {
+            return;
+        };
+        for namespace in namespaces.iter() {
+            eprintln!(
+                "{} failed; its namespace {}:\n{}",
+                self.test,
+                namespace.name(),
+                namespace.report()
+            );
+        }
+    }
+}
+
+/// The tests of one program and what they need.
+#[derive(Debug)]
+pub struct Suite {
+    tests: &'static [Test],
+    images: Vec<fn() -> Result<Image>>,
+    prepare: Option<fn(&Cluster) -> Result<()>>,
+}
+
+impl Suite {
+    /// These tests, on a cluster as it comes.
+    pub fn new(tests: &'static [Test]) -> Self {
+        Self {
+            tests,
+            images: Vec::new(),
+            prepare: None,
+        }
+    }
+
+    /// With this image on the node.
+    #[must_use]
+    pub fn with_image(mut self, image: fn() -> Result<Image>) -> Self {
+        self.images.push(image);
+        self
+    }
+
+    /// With this done once, before the first test and after the images are there.
+    #[must_use]
+    pub fn prepared_by(mut self, prepare: fn(&Cluster) -> Result<()>) -> Self {
+        self.prepare = Some(prepare);
+        self
+    }
+
+    /// Runs the tests on a node of their own, or on the cluster that `KUBECONFIG` names.
+    #[must_use]
+    pub fn run_on_a_node(self) -> ExitCode {
+        if let Some(dir) = settings::janitor() {
+            return finish(enclosure::clean_when_left(&dir).map(|()| ExitCode::SUCCESS));
+        }
+        let arguments = Arguments::from_args();
+        if !self.wants_a_cluster(&arguments) {
+            return self.run(arguments, None);
+        }
+        if settings::kubeconfig().is_none() && settings::enclosure().is_none() {
+            return finish(enclosure::run_inside());
+        }
+        let cluster = Cluster::for_pods(&self.images);
+        self.run_on(arguments, cluster)
+    }
+
+    /// Runs the tests on a plain API server: no node, so no Pod ever starts.
+    #[must_use]
+    pub fn run_on_an_api_server(self) -> ExitCode {
+        let arguments = Arguments::from_args();
+        if !self.wants_a_cluster(&arguments) {
+            return self.run(arguments, None);
+        }
+        self.run_on(arguments, Cluster::without_a_node())
+    }
+
+    fn run_on(self, arguments: Arguments, cluster: Result<Cluster>) -> ExitCode {
+        let prepared = cluster.and_then(|cluster| {
+            self.prepare.map_or(Ok(()), |prepare| prepare(&cluster))?;
+            Ok(Arc::new(cluster))
+        });
+        match prepared {
+            Ok(cluster) => self.run(arguments, Some(cluster)),
+            Err(error) => finish(Err(error)),
+        }
+    }
+
+    fn run(self, mut arguments: Arguments, cluster: Option<Arc<Cluster>>) -> ExitCode {
+        // Tests wait more than they compute.
+        arguments.test_threads.get_or_insert(4);
+        let shared = Arc::new(OnceLock::new());
+        if let Some(cluster) = &cluster {
+            let _ = shared.set(Arc::clone(cluster));
+        }
+        let trials = self
+            .tests
+            .iter()
+            .map(|&(name, test)| {
+                let shared = Arc::clone(&shared);
+                Trial::test(name, move || match shared.get() {
+                    Some(cluster) => run_one(name, test, Arc::clone(cluster)),
+                    None => Err("there is no cluster".into()),
+                })
+            })
+            .collect();
+        let code = libtest_mimic::run(&arguments, trials).exit_code();
+        drop((shared, cluster));
+        code
+    }
+
+    /// Listing tests, or filtering all of them out, starts nothing.
+    fn wants_a_cluster(&self, arguments: &Arguments) -> bool {
+        let runs = |(name, _): &Test| {
+            let matches = |filter: &String| {
+                if arguments.exact {
+                    name == filter
+                } else {
+                    name.contains(filter.as_str())
+                }
+            };
+            arguments.filter.as_ref().is_none_or(matches) && !arguments.skip.iter().any(matches)
+        };
+        !arguments.list && !arguments.ignored && self.tests.iter().any(runs)
+    }
+}
+
+fn run_one(
+    name: &'static str,
+    test: fn(&World) -> TestResult,
+    cluster: Arc<Cluster>,
+) -> TestResult {
+    let world = World {
+        cluster,
+        test: name,
+        namespaces: Mutex::default(),
+    };
+    // The report comes before the namespaces go, so a panic is held back until it is written.
+    let ended = catch_unwind(AssertUnwindSafe(|| test(&world)));
+    if !matches!(ended, Ok(Ok(()))) {
+        world.report();
+    }
+    drop(world);
+    ended.unwrap_or_else(|panic| resume_unwind(panic))
+}
+
+fn finish(outcome: Result<ExitCode>) -> ExitCode {
+    outcome.unwrap_or_else(|error| {
+        eprintln!("{error:#}");
+        ExitCode::FAILURE
+    })
+}
