@@ -1,1 +1,71 @@
-//! A pure function from admission review to answer.
+//! A pure function from admission review to answer: what the webhook decides about a Pod.
+//!
+//! The way of the data, one file each:
+//!
+//! 1. [`Review`] (`review`): the API server's question, the Pod as the raw document it sent.
+//! 2. [`Request`] (`annotations`, `request`): what the Pod asks for, by one table, [`ANNOTATIONS`].
+//! 3. [`Plan`] (`plan`; `container`, `volume`, `resources`, `user`): what the Pod gets, from the
+//!    requests, the Pod read as typed data, and the operator's [`Settings`] (`policy`).
+//! 4. `mutate` writes the plan into a `draft`, which records every edit as an RFC 6902 operation.
+//! 5. `check` applies the recorded patch to the document and looks at the outcome as the API
+//!    server will.
+//! 6. [`Answer`] (`answer`, `outcome`): response, log line, metric and audit annotations.
+//!
+//! *Read typed, write raw*: a Pod that went through our types would lose every field that is newer
+//! than they are. That has broken clusters (kubernetes-sigs/windows-testing#576,
+//! GoogleCloudPlatform/berglas#264), so typed data is for looking only.
+//!
+//! No runtime, no network, no clock, no environment, no file system.
+
+mod annotations;
+mod answer;
+mod check;
+mod container;
+mod draft;
+mod error;
+mod injected;
+mod mutate;
+mod outcome;
+mod plan;
+mod policy;
+mod quantity;
+mod request;
+mod resources;
+mod review;
+mod status;
+mod user;
+mod value;
+mod volume;
+
+pub use annotations::ANNOTATIONS;
+pub use annotations::Annotation;
+pub use annotations::PREFIX;
+pub use annotations::Scope;
+pub use annotations::annotations_markdown;
+pub use answer::Answer;
+pub use answer::answer;
+pub use container::Syncer;
+pub use error::InternalError;
+pub use outcome::Mistake;
+pub use outcome::Outcome;
+pub use outcome::Refusal;
+pub use outcome::SkipReason;
+pub use plan::Consumer;
+pub use plan::Plan;
+pub use policy::OnMistake;
+pub use policy::PullPolicy;
+pub use policy::RunAs;
+pub use policy::Settings;
+pub use quantity::ParseQuantityError;
+pub use quantity::Quantity;
+pub use request::Mode;
+pub use request::MountPath;
+pub use request::Request;
+pub use resources::ParseResourcesError;
+pub use resources::Resources;
+pub use review::Review;
+pub use review::ReviewError;
+pub use user::User;
+pub use volume::Mount;
+pub use volume::Source;
+pub use volume::Volume;

@@ -1,0 +1,278 @@
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use json_patch::Patch;
+use k8s_openapi::api::core::v1::Pod;
+use serde::Deserialize;
+use serde::Serialize;
+use serde_json::Map;
+use serde_json::Value;
+
+use crate::InternalError;
+use crate::OnMistake;
+use crate::Outcome;
+use crate::Refusal;
+use crate::Review;
+use crate::Settings;
+use crate::SkipReason;
+use crate::annotations;
+use crate::check;
+use crate::draft::Draft;
+use crate::injected;
+use crate::injected::Injected;
+use crate::mutate;
+use crate::plan;
+use crate::review::API_VERSION;
+use crate::review::KIND;
+use crate::status::Status;
+
+/// What goes back to the API server, and what the log and the metrics say about it.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The identity of the question.
+    pub uid: String,
+    /// What was decided.
+    pub outcome: Outcome,
+    /// Whether the Pod is admitted: a refusal admits it where mistakes are only warned of.
+    pub allowed: bool,
+    /// The change to the Pod; `None` where there is none.
+    pub patch: Option<Patch>,
+    /// What the author should know; each fits a line of a terminal.
+    pub warnings: Vec<String>,
+    /// [`Settings::hash`] of the settings that were applied.
+    pub config_hash: String,
+}
+
+/// Answers a review. Nothing about the Pod can make this fail or panic; an error is a fault of
+/// ours, for which HTTP 500 is the answer.
+pub fn answer(review: &Review, settings: &Settings) -> Result<Answer, InternalError> {
+    let Decision {
+        outcome,
+        patch,
+        warnings,
+    } = decide(review, settings)?;
+    let allowed = match outcome {
+        Outcome::Deny(_) => settings.on_mistake == OnMistake::Warn,
+        Outcome::Inject(_) | Outcome::Skip(_) => true,
+    };
+    Ok(Answer {
+        uid: review.uid().to_owned(),
+        outcome,
+        allowed,
+        patch,
+        warnings: warnings.iter().map(|text| one_line(text)).collect(),
+        config_hash: settings.hash(),
+    })
+}
+
+struct Decision {
+    outcome: Outcome,
+    patch: Option<Patch>,
+    warnings: Vec<String>,
+}
+
+impl From<SkipReason> for Decision {
+    fn from(reason: SkipReason) -> Self {
+        Self {
+            outcome: Outcome::Skip(reason),
+            patch: None,
+            warnings: Vec::new(),
+        }
+    }
+}
+
+fn decide(review: &Review, settings: &Settings) -> Result<Decision, InternalError> {
+    if !review.creates_a_pod() {
+        return Ok(SkipReason::NotAPodCreation.into());
+    }
+    let document = review.object();
+    let annotations = document
+        .pointer("/metadata/annotations")
+        .and_then(Value::as_object);
+    let Some(mut asked) = annotations::read(annotations) else {
+        return Ok(SkipReason::NotRequested.into());
+    };
+    if asked.pod.inject == Some(false) {
+        return Ok(SkipReason::OptedOut.into());
+    }
+    if let Some(reason) = unfit(document, annotations) {
+        return Ok(reason.into());
+    }
+    if let Some(refusal) = Refusal::of(std::mem::take(&mut asked.mistakes)) {
+        return refuse(document, refusal, asked.warnings, settings);
+    }
+    let Some(request) = asked.requests.pop() else {
+        return Ok(Decision {
+            warnings: asked.warnings,
+            ..SkipReason::NotRequested.into()
+        });
+    };
+    let pod = Pod::deserialize(document).map_err(InternalError::Unreadable)?;
+    let spec = pod.spec.unwrap_or_default();
+    let status = Status::read(annotations);
+    match injected::look(&spec, &request, status.as_ref(), settings) {
+        Injected::No => {}
+        Injected::Other(mistake) => {
+            return refuse(document, mistake.into(), asked.warnings, settings);
+        }
+        Injected::Yes => return Ok(SkipReason::AlreadyInjected.into()),
+    }
+    asked.warnings.extend(plan::without_key(&request));
+    let plan = match plan::plan(&spec, &mut asked, &request, settings) {
+        Ok(plan) => plan,
+        Err(refusal) => return refuse(document, refusal, asked.warnings, settings),
+    };
+    let mut draft = Draft::new(document);
+    mutate::inject(&mut draft, &plan, settings)?;
+    let (working, patch) = draft.finish();
+    let patched = check::applies(document, &patch, &working)?;
+    check::is_sound(&patched, &plan)?;
+    Ok(Decision {
+        outcome: Outcome::Inject(plan),
+        patch: Some(patch),
+        warnings: asked.warnings,
+    })
+}
+
+/// A Pod that no syncer can run in.
+fn unfit(document: &Value, annotations: Option<&Map<String, Value>>) -> Option<SkipReason> {
+    if annotations?.contains_key("kubernetes.io/config.mirror") {
+        return Some(SkipReason::MirrorPod);
+    }
+    let os = document.pointer("/spec/os/name").and_then(Value::as_str);
+    (os == Some("windows")).then_some(SkipReason::Windows)
+}
+
+fn refuse(
+    document: &Value,
+    refusal: Refusal,
+    mut warnings: Vec<String>,
+    settings: &Settings,
+) -> Result<Decision, InternalError> {
+    let mut patch = None;
+    if settings.on_mistake == OnMistake::Warn {
+        // The Pod runs without its files: whoever wonders finds the reason in it.
+        let sentences = refusal.mistakes().map(ToString::to_string);
+        warnings.splice(0..0, sentences);
+        let mut draft = Draft::new(document);
+        mutate::note(&mut draft, &Status::of_refusal(&refusal, settings))?;
+        let (working, recorded) = draft.finish();
+        check::applies(document, &recorded, &working)?;
+        patch = Some(recorded).filter(|recorded| !recorded.is_empty());
+    }
+    Ok(Decision {
+        outcome: Outcome::Deny(refusal),
+        patch,
+        warnings,
+    })
+}
+
+/// Cuts a warning to what the API server wishes for (120 characters; k8s.io/apiserver,
+/// endpoints/filters/warning.go), without control characters, which it would drop it for.
+fn one_line(text: &str) -> String {
+    const LONGEST: usize = 120;
+    let text: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    if text.chars().count() <= LONGEST {
+        return text;
+    }
+    text.chars().take(LONGEST - 1).chain(['…']).collect()
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Envelope<'a> {
+    api_version: &'a str,
+    kind: &'a str,
+    response: Response<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Response<'a> {
+    uid: &'a str,
+    allowed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Refused>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch: Option<String>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    warnings: &'a [String],
+    audit_annotations: BTreeMap<&'a str, &'a str>,
+}
+
+#[derive(Serialize)]
+struct Refused {
+    code: u16,
+    reason: &'static str,
+    message: String,
+}
+
+impl Answer {
+    /// The decision in one word, for logs and as a metric's label; a closed set.
+    pub fn decision(&self) -> &'static str {
+        match self.outcome {
+            Outcome::Deny(_) if self.allowed => "warn",
+            Outcome::Deny(_) => "deny",
+            Outcome::Inject(_) => "inject",
+            Outcome::Skip(_) => "skip",
+        }
+    }
+
+    /// The reason in one word, for logs and as a metric's label; a closed set. For a refusal it is
+    /// the key of the first mistake.
+    pub fn reason(&self) -> &'static str {
+        match &self.outcome {
+            Outcome::Deny(refusal) => refusal.key(),
+            Outcome::Inject(_) => "requested",
+            Outcome::Skip(reason) => reason.as_str(),
+        }
+    }
+
+    /// Writes the AdmissionReview that answers.
+    pub fn to_json(&self) -> Vec<u8> {
+        let status = match &self.outcome {
+            Outcome::Deny(refusal) if !self.allowed => Some(Refused {
+                code: 422,
+                reason: "Invalid",
+                message: refusal.to_string(),
+            }),
+            _ => None,
+        };
+        let patch = self.patch.as_ref();
+        let envelope = Envelope {
+            api_version: API_VERSION,
+            kind: KIND,
+            response: Response {
+                uid: &self.uid,
+                allowed: self.allowed,
+                status,
+                patch_type: patch.map(|_| "JSONPatch"),
+                patch: patch
+                    .and_then(|patch| serde_json::to_vec(patch).ok())
+                    .map(|patch| BASE64_STANDARD.encode(patch)),
+                warnings: &self.warnings,
+                audit_annotations: self.audit_annotations(),
+            },
+        };
+        // Nothing in it can fail to be written: its maps have texts for keys.
+        serde_json::to_vec(&envelope).unwrap_or_default()
+    }
+
+    /// Keys without a slash: the API server puts the webhook's name and a slash before them and
+    /// drops what has two. A second call says nothing but the hash, since the first one's value
+    /// stays and another one would only be logged as a conflict.
+    fn audit_annotations(&self) -> BTreeMap<&str, &str> {
+        let mut annotations = BTreeMap::from([("config-hash", self.config_hash.as_str())]);
+        if self.outcome != Outcome::Skip(SkipReason::AlreadyInjected) {
+            annotations.insert("decision", self.decision());
+            annotations.insert("reason", self.reason());
+        }
+        annotations
+    }
+}

@@ -1,0 +1,187 @@
+use json_patch::AddOperation;
+use json_patch::Patch;
+use json_patch::PatchOperation;
+use json_patch::ReplaceOperation;
+use json_patch::jsonptr::PointerBuf;
+use json_patch::jsonptr::Token;
+use serde_json::Map;
+use serde_json::Value;
+
+use crate::InternalError;
+
+/// A document being edited: every edit is made in a working copy and recorded as an RFC 6902
+/// operation at once, so that the next edit is judged on the document as it then is.
+///
+/// No `diff` (it compares lists by index, so one insertion rewrites all that follows) and no `test`
+/// operations (one that fails rejects the Pod even under `failurePolicy: Ignore`).
+#[derive(Debug)]
+pub(crate) struct Draft {
+    working: Value,
+    operations: Vec<PatchOperation>,
+}
+
+impl Draft {
+    pub(crate) fn new(document: &Value) -> Self {
+        Self {
+            working: document.clone(),
+            operations: Vec::new(),
+        }
+    }
+
+    /// Puts an item at the end of a list; makes the list where there is none.
+    pub(crate) fn append(&mut self, list: &PointerBuf, item: Value) -> Result<(), InternalError> {
+        self.insert(list, usize::MAX, item)
+    }
+
+    /// Puts an item before the one at `index`, or at the end where there is no such item; makes
+    /// the list where there is none.
+    pub(crate) fn insert(
+        &mut self,
+        list: &PointerBuf,
+        index: usize,
+        item: Value,
+    ) -> Result<(), InternalError> {
+        match self.working.pointer_mut(list.as_str()) {
+            Some(Value::Array(items)) if index < items.len() => {
+                items.insert(index, item.clone());
+                self.record_add(list.with_trailing_token(index), item);
+            }
+            Some(Value::Array(items)) => {
+                items.push(item.clone());
+                self.record_add(list.with_trailing_token("-"), item);
+            }
+            None | Some(Value::Null) => self.add_member(list, Value::Array(vec![item]))?,
+            Some(_) => return Err(no_place(list)),
+        }
+        Ok(())
+    }
+
+    /// Sets a member of a map; makes the map where there is none, and does nothing where the
+    /// member has that value.
+    pub(crate) fn set(
+        &mut self,
+        map: &PointerBuf,
+        key: &str,
+        value: Value,
+    ) -> Result<(), InternalError> {
+        match self.working.pointer_mut(map.as_str()) {
+            Some(Value::Object(members)) => {
+                let path = map.with_trailing_token(key);
+                match members.insert(key.to_owned(), value.clone()) {
+                    Some(old) if old == value => {}
+                    Some(_) => {
+                        let operation = ReplaceOperation { path, value };
+                        self.operations.push(PatchOperation::Replace(operation));
+                    }
+                    None => self.record_add(path, value),
+                }
+                Ok(())
+            }
+            None | Some(Value::Null) => {
+                let members = Map::from_iter([(key.to_owned(), value)]);
+                self.add_member(map, Value::Object(members))
+            }
+            Some(_) => Err(no_place(map)),
+        }
+    }
+
+    /// Gives the edited document and what was recorded.
+    pub(crate) fn finish(self) -> (Value, Patch) {
+        (self.working, Patch(self.operations))
+    }
+
+    fn add_member(&mut self, path: &PointerBuf, value: Value) -> Result<(), InternalError> {
+        let parent = path.split_back().and_then(|(parent, key)| {
+            let parent = self.working.pointer_mut(parent.as_str())?.as_object_mut()?;
+            Some((parent, key.decoded().into_owned()))
+        });
+        let (parent, key) = parent.ok_or_else(|| no_place(path))?;
+        parent.insert(key, value.clone());
+        self.record_add(path.clone(), value);
+        Ok(())
+    }
+
+    fn record_add(&mut self, path: PointerBuf, value: Value) {
+        let operation = AddOperation { path, value };
+        self.operations.push(PatchOperation::Add(operation));
+    }
+}
+
+/// Writes a path of member names and indexes; each is escaped as RFC 6901 wants it.
+pub(crate) fn path<'a>(tokens: impl IntoIterator<Item: Into<Token<'a>>>) -> PointerBuf {
+    PointerBuf::from_tokens(tokens)
+}
+
+fn no_place(path: &PointerBuf) -> InternalError {
+    InternalError::NoPlace(path.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// Makes the edits, and holds the recorded patch to making the same document.
+    fn edited(
+        document: Value,
+        edits: impl FnOnce(&mut Draft) -> Result<(), InternalError>,
+    ) -> (Value, Vec<String>) {
+        let mut draft = Draft::new(&document);
+        edits(&mut draft).unwrap();
+        let (working, patch) = draft.finish();
+        let mut patched = document;
+        json_patch::patch(&mut patched, &patch).unwrap();
+        assert_eq!(patched, working);
+        let paths = patch.iter().map(|operation| operation.path().to_string());
+        (working, paths.collect())
+    }
+
+    #[test]
+    fn a_list_is_made_once_and_then_appended_to() {
+        for spec in [json!({}), json!({"volumes": null}), json!({"volumes": []})] {
+            let (working, paths) = edited(json!({"spec": spec}), |draft| {
+                draft.append(&path(["spec", "volumes"]), json!(1))?;
+                draft.append(&path(["spec", "volumes"]), json!(2))
+            });
+            assert_eq!(working, json!({"spec": {"volumes": [1, 2]}}));
+            assert_eq!(paths[1], "/spec/volumes/-");
+        }
+    }
+
+    #[test]
+    fn an_item_is_put_before_another_without_rewriting_it() {
+        let (working, paths) = edited(json!({"l": [1, 2]}), |draft| {
+            draft.insert(&path(["l"]), 1, json!(9))?;
+            draft.insert(&path(["l"]), 3, json!(8))?;
+            draft.insert(&path(["l"]), 0, json!(7))
+        });
+        assert_eq!(working, json!({"l": [7, 1, 9, 2, 8]}));
+        assert_eq!(paths, ["/l/1", "/l/-", "/l/0"]);
+    }
+
+    #[test]
+    fn a_member_is_set_in_whatever_map_there_is() {
+        let set = |document: Value| {
+            edited(document, |draft| {
+                draft.set(&path(["m"]), "a/b~c", json!("x"))
+            })
+        };
+        assert_eq!(set(json!({})).1, ["/m"]);
+        assert_eq!(set(json!({"m": null})).1, ["/m"]);
+        assert_eq!(set(json!({"m": {"a/b~c": "y"}})).1, ["/m/a~1b~0c"]);
+        assert_eq!(set(json!({"m": {"a/b~c": "x"}})).1, [""; 0]);
+        assert_eq!(
+            set(json!({"m": {"k": 1}})).0,
+            json!({"m": {"k": 1, "a/b~c": "x"}})
+        );
+    }
+
+    #[test]
+    fn a_document_of_another_shape_is_an_error() {
+        let mut draft = Draft::new(&json!({"spec": {"volumes": 7}}));
+        for at in [path(["spec", "volumes"]), path(["status", "volumes"])] {
+            assert!(draft.append(&at, json!(1)).is_err());
+            assert!(draft.set(&at, "k", json!(1)).is_err());
+        }
+    }
+}

@@ -1,0 +1,197 @@
+use args::GitDuration;
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::Resources;
+
+/// What the operator decided about every injection; the rest is the Pod's.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Settings {
+    /// The syncer's image, with tag or digest.
+    #[serde(deserialize_with = "image")]
+    pub image: String,
+    /// When the kubelet pulls that image; Kubernetes' own rule where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_pull_policy: Option<PullPolicy>,
+    /// What a syncer asks for, and where it may end.
+    #[serde(default)]
+    pub resources: Resources,
+    /// How long a tree outlives the swap to the next one, for readers that have it open.
+    #[serde(default = "stale_worktree_timeout", with = "duration")]
+    pub stale_worktree_timeout: GitDuration,
+    /// The longest time one pass may take, the first clone included.
+    #[serde(default = "sync_timeout", with = "duration")]
+    pub sync_timeout: GitDuration,
+    /// What happens to a Pod whose author made a mistake.
+    #[serde(default)]
+    pub on_mistake: OnMistake,
+    /// Whether the syncer's user is derived from the Pod.
+    #[serde(default)]
+    pub run_as: RunAs,
+    /// The webhook's version, for the status annotation.
+    #[serde(default = "version")]
+    pub version: String,
+}
+
+/// When the kubelet pulls the syncer's image.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum PullPolicy {
+    /// At each start of the container.
+    Always,
+    /// When the node does not have it.
+    IfNotPresent,
+    /// Never: the image is on the node.
+    Never,
+}
+
+/// What happens to a Pod whose author made a mistake in an annotation.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnMistake {
+    /// The Pod is refused with the sentence.
+    #[default]
+    Deny,
+    /// The Pod is admitted without the repository; the sentence is a warning and in its status.
+    Warn,
+}
+
+/// Where the syncer's user comes from.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunAs {
+    /// From the containers that read the repository, else the Pod, else the image's own.
+    #[default]
+    Derive,
+    /// From the namespace's range: OpenShift's restricted SCC refuses a number outside of it and
+    /// fills in its own where there is none.
+    Namespace,
+}
+
+impl Settings {
+    /// The defaults, with the one thing that has none.
+    pub fn new(image: impl Into<String>) -> Self {
+        Self {
+            image: image.into(),
+            image_pull_policy: None,
+            resources: Resources::default(),
+            stale_worktree_timeout: stale_worktree_timeout(),
+            sync_timeout: sync_timeout(),
+            on_mistake: OnMistake::default(),
+            run_as: RunAs::default(),
+            version: version(),
+        }
+    }
+
+    /// A short name of these settings for the status annotation: equal settings have equal names,
+    /// in every replica and after every restart. It tells versions of a configuration apart and
+    /// protects nothing, hence the simple FNV-1a (<http://www.isthe.com/chongo/tech/comp/fnv/>).
+    pub fn hash(&self) -> String {
+        let text = serde_json::to_vec(self).unwrap_or_default();
+        let hash = text.iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+        format!("{hash:016x}")
+    }
+}
+
+/// One minute: longer than a request, a directory walk or a page load takes.
+fn stale_worktree_timeout() -> GitDuration {
+    GitDuration::from_secs(60)
+}
+
+/// Ten minutes: a first clone of a large repository over a slow line fits; a connection that
+/// hangs is still given up.
+fn sync_timeout() -> GitDuration {
+    GitDuration::from_secs(600)
+}
+
+fn version() -> String {
+    env!("CARGO_PKG_VERSION").to_owned()
+}
+
+/// An image the API server will take: a container without one is invalid.
+fn image<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() || text.contains(char::is_whitespace) {
+        let expected = "an image such as registry.example/gitvolume-syncer:0.1.0";
+        return Err(serde::de::Error::custom(format!("expected {expected}")));
+    }
+    Ok(text)
+}
+
+mod duration {
+    use args::GitDuration;
+    use serde::Deserialize;
+    use serde::Deserializer;
+    use serde::Serializer;
+
+    pub(super) fn serialize<S: Serializer>(
+        value: &GitDuration,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<GitDuration, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_image_is_enough_and_what_is_written_is_read_back() {
+        let settings: Settings = serde_json::from_value(json!({"image": "syncer:1"})).unwrap();
+        assert_eq!(settings.hash(), Settings::new("syncer:1").hash());
+        let again: Settings =
+            serde_json::from_value(serde_json::to_value(&settings).unwrap()).unwrap();
+        assert_eq!(again.hash(), settings.hash());
+    }
+
+    #[test]
+    fn every_setting_counts_in_the_hash() {
+        let one = Settings::new("syncer:1");
+        let mut other = one.clone();
+        other.stale_worktree_timeout = GitDuration::from_secs(61);
+        assert_ne!(one.hash(), other.hash());
+    }
+
+    #[test]
+    fn a_wrong_setting_is_an_error_that_names_it() {
+        for (settings, message) in [
+            (json!({"image": ""}), "expected an image such as"),
+            (
+                json!({"image": "x", "imagePull": "Always"}),
+                "unknown field `imagePull`",
+            ),
+            (
+                json!({"image": "x", "syncTimeout": "5 min"}),
+                "expected a duration such as",
+            ),
+            (
+                json!({"image": "x", "resources": {"requests": {"cpu": "much"}}}),
+                "expected an amount such as 100m, 0.5 or 64Mi, not \"much\"",
+            ),
+            (
+                json!({"image": "x", "resources": {"requests": {"memory": "1Gi"}}}),
+                "memory: the request is greater than the limit",
+            ),
+            (
+                json!({"image": "x", "resources": {"limits": {"cpu": "1"}}}),
+                "limits: memory is missing",
+            ),
+        ] {
+            let error = serde_json::from_value::<Settings>(settings)
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(message), "{error}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+use args::paths;
+use k8s_openapi::api::core::v1::Container;
+use k8s_openapi::api::core::v1::PodSpec;
+
+/// User and group of an injected syncer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct User {
+    /// `runAsUser`.
+    pub uid: i64,
+    /// `runAsGroup`.
+    pub gid: i64,
+}
+
+impl User {
+    /// Derives the user from those who read the files, so that `git` in the app finds a repository
+    /// of its own user (git refuses others' as dubious); else from the Pod; else the image's.
+    /// Never root: `runAsNonRoot` would keep the container from starting.
+    pub(crate) fn for_pod(pod: &PodSpec, consumers: &[&Container]) -> Self {
+        let of_pod = pod.security_context.as_ref();
+        let uids = consumers.iter().map(|consumer| {
+            let own = consumer
+                .security_context
+                .as_ref()
+                .and_then(|own| own.run_as_user);
+            own.or(of_pod?.run_as_user)
+        });
+        let gids = consumers.iter().map(|consumer| {
+            let own = consumer
+                .security_context
+                .as_ref()
+                .and_then(|own| own.run_as_group);
+            own.or(of_pod?.run_as_group)
+        });
+        Self {
+            uid: choose(uids, of_pod.and_then(|of_pod| of_pod.run_as_user)),
+            gid: choose(gids, of_pod.and_then(|of_pod| of_pod.run_as_group)),
+        }
+    }
+}
+
+fn choose(mut consumers: impl Iterator<Item = Option<i64>>, pod: Option<i64>) -> i64 {
+    let first = consumers.next().flatten();
+    let shared = first.filter(|first| consumers.all(|other| other == Some(*first)));
+    let not_root = |id: &i64| *id != 0;
+    shared
+        .filter(not_root)
+        .or(pod.filter(not_root))
+        .unwrap_or(paths::UID)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+    use serde_json::json;
+
+    fn user(spec: Value) -> (i64, i64) {
+        let pod: PodSpec = serde_json::from_value(spec).unwrap();
+        let User { uid, gid } = User::for_pod(&pod, &pod.containers.iter().collect::<Vec<_>>());
+        (uid, gid)
+    }
+
+    #[test]
+    fn the_user_is_the_readers_else_the_pods_else_ours_and_never_root() {
+        let run_as = |user: i64| json!({"name": "c", "securityContext": {"runAsUser": user}});
+        for (containers, pod, expected) in [
+            (json!([{"name": "c"}]), json!({}), (65533, 65533)),
+            (json!([run_as(101)]), json!({}), (101, 65533)),
+            (
+                json!([run_as(101), run_as(101)]),
+                json!({"runAsUser": 7}),
+                (101, 65533),
+            ),
+            (
+                json!([run_as(101), run_as(102)]),
+                json!({"runAsUser": 7}),
+                (7, 65533),
+            ),
+            (json!([run_as(101), run_as(102)]), json!({}), (65533, 65533)),
+            (
+                json!([run_as(101), {"name": "d"}]),
+                json!({"runAsUser": 101}),
+                (101, 65533),
+            ),
+            (
+                json!([run_as(0)]),
+                json!({"runAsUser": 1000}),
+                (1000, 65533),
+            ),
+            (
+                json!([{"name": "c"}]),
+                json!({"runAsUser": 0, "runAsGroup": 0}),
+                (65533, 65533),
+            ),
+            (
+                json!([{"name": "c"}]),
+                json!({"runAsUser": 1, "runAsGroup": 2}),
+                (1, 2),
+            ),
+        ] {
+            let spec = json!({"containers": containers, "securityContext": pod});
+            assert_eq!(user(spec.clone()), expected, "{spec}");
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! The values of annotations, each read once; the grammar of each is in the table beside it.
+
+use args::GitDuration;
+use args::Link;
+use args::RepoKind;
+use args::RepoUrl;
+
+use crate::Mode;
+
+/// What is wrong with a value: it is not of the table's grammar, or there is more to say.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Wrong {
+    Clause(&'static str),
+    Grammar,
+}
+
+/// The beginnings of access tokens, which the forges also take as a user name without a password
+/// (<https://github.blog/2021-04-05-behind-githubs-new-authentication-token-formats/>).
+const TOKENS: [&str; 7] = [
+    "ghp_",
+    "gho_",
+    "ghu_",
+    "ghs_",
+    "ghr_",
+    "github_pat_",
+    "glpat-",
+];
+
+pub(crate) fn repo(text: &str) -> Result<RepoUrl, Wrong> {
+    // Before the grammar: an address with a password must not pass for a misspelt one.
+    if has_credentials(text) {
+        return Err(Wrong::Clause(
+            "credentials in an address can be read by all who can read the Pod; expected an \
+             address without them, and a Secret named by gitvolume.dev/secret",
+        ));
+    }
+    let repo: RepoUrl = text.parse().map_err(|_| Wrong::Grammar)?;
+    // A path would be one in the syncer's own container: nothing of the author's is there.
+    if repo.kind() == RepoKind::Local {
+        return Err(Wrong::Grammar);
+    }
+    Ok(repo)
+}
+
+/// Judged on the text, since what is no URL (a password with a slash in it) may still hold one.
+fn has_credentials(text: &str) -> bool {
+    let Some((_, rest)) = text.split_once("://") else {
+        return false;
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    authority
+        .rsplit_once('@')
+        .is_some_and(|(user, _)| user.contains(':') || TOKENS.iter().any(|t| user.starts_with(t)))
+}
+
+pub(crate) fn link(text: &str) -> Result<Link, Wrong> {
+    let link: Link = text.parse().map_err(|_| Wrong::Grammar)?;
+    if !link.is_relative() {
+        return Err(Wrong::Grammar);
+    }
+    // The link layout keeps its own things in the same directory.
+    if [".git", ".worktrees"]
+        .iter()
+        .any(|own| link.as_path().starts_with(own))
+    {
+        return Err(Wrong::Clause(
+            "expected another name: .git and .worktrees are the syncer's own",
+        ));
+    }
+    Ok(link)
+}
+
+pub(crate) fn mode(text: &str) -> Result<Mode, Wrong> {
+    match text {
+        "once" => Ok(Mode::Once),
+        "sync" => Ok(Mode::Sync),
+        _ => Err(Wrong::Grammar),
+    }
+}
+
+pub(crate) fn period(text: &str) -> Result<GitDuration, Wrong> {
+    let period: GitDuration = text.parse().map_err(|_| Wrong::Grammar)?;
+    // The syncer's own limit, said here rather than in a container that does not start.
+    if period.get().as_millis() < 10 {
+        return Err(Wrong::Clause("expected at least 10ms"));
+    }
+    Ok(period)
+}
+
+pub(crate) fn depth(text: &str) -> Result<u32, Wrong> {
+    // Digits only: `parse` would take a plus sign. git's own largest is 2^31-1.
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let depth = text
+        .parse()
+        .ok()
+        .filter(|depth| digits && *depth <= i32::MAX as u32);
+    depth.ok_or(Wrong::Grammar)
+}
+
+/// A DNS-1123 subdomain, the grammar of a Secret's name
+/// (<https://kubernetes.io/docs/concepts/overview/working-with-objects/names/>).
+pub(crate) fn secret(text: &str) -> Result<String, Wrong> {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let is_label = |label: &str| {
+        let bytes = label.as_bytes();
+        bytes.first().is_some_and(|byte| inner(*byte))
+            && bytes.last().is_some_and(|byte| inner(*byte))
+            && bytes.iter().all(|byte| inner(*byte) || *byte == b'-')
+    };
+    if text.len() <= 253 && text.split('.').all(is_label) {
+        Ok(text.to_owned())
+    } else {
+        Err(Wrong::Grammar)
+    }
+}
+
+/// Names separated by commas, blanks around them allowed; whether they exist is seen by the plan.
+pub(crate) fn containers(text: &str) -> Result<Vec<String>, Wrong> {
+    let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
+    if names.iter().any(String::is_empty) {
+        return Err(Wrong::Grammar);
+    }
+    Ok(names)
+}
+
+pub(crate) fn boolean(text: &str) -> Result<bool, Wrong> {
+    match text {
+        "false" => Ok(false),
+        "true" => Ok(true),
+        _ => Err(Wrong::Grammar),
+    }
+}
+
+/// Writes a value for a sentence: quoted, control characters escaped, of bearable length, and
+/// without what may be a password.
+pub(crate) fn shown(text: &str) -> String {
+    const LONGEST: usize = 100;
+    let mut text = without_credentials(text);
+    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+        text.truncate(end);
+        text.push('…');
+    }
+    format!("{text:?}")
+}
+
+/// Rather too much than too little: everything up to the last `@`, if a colon or a token is in it.
+fn without_credentials(text: &str) -> String {
+    if let Some((scheme, rest)) = text.split_once("://")
+        && let Some((user, host)) = rest.rsplit_once('@')
+        && (user.contains(':') || has_credentials(text))
+    {
+        return format!("{scheme}://REDACTED@{host}");
+    }
+    text.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn remote_addresses_are_read() {
+        for text in [
+            "https://git.example/site.git",
+            "https://org@git.example/site",
+            "ssh://git@git.example:2222/site.git",
+            "git@git.example:org/site.git",
+            "https://git.example:8443/@scope/site",
+        ] {
+            assert!(repo(text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn local_addresses_options_and_programs_are_refused() {
+        for text in [
+            "/etc",
+            "file:///etc",
+            "--upload-pack=x",
+            "ext::id",
+            "",
+            "site",
+        ] {
+            assert_eq!(repo(text), Err(Wrong::Grammar), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_with_credentials_is_refused_and_never_shown() {
+        for text in [
+            "https://me:hunter2@git.example/x",
+            "https://:hunter2@git.example/x",
+            "ssh://git:hunter2@git.example/x",
+            "https://ghp_hunter2@git.example/x",
+            "ftp://me:hunter2@git.example/x",
+        ] {
+            assert!(matches!(repo(text), Err(Wrong::Clause(_))), "{text:?}");
+            assert!(!shown(text).contains("hunter2"), "{}", shown(text));
+        }
+        assert!(!shown("https://me:hun/ter2@git.example/x").contains("ter2"));
+    }
+
+    #[test]
+    fn links_stay_inside_and_off_the_syncers_own_names() {
+        assert!(link("current").is_ok() && link("a/b").is_ok() && link(".github").is_ok());
+        for text in ["/srv/html", "../x", "", "a/"] {
+            assert_eq!(link(text), Err(Wrong::Grammar), "{text:?}");
+        }
+        for text in [".git", "./.git", ".worktrees/x"] {
+            assert!(matches!(link(text), Err(Wrong::Clause(_))), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_names_and_periods_have_their_limits() {
+        assert_eq!(depth("0"), Ok(0));
+        for text in ["", "-1", "+1", "1.5", "2147483648", "99999999999", " 1"] {
+            assert_eq!(depth(text), Err(Wrong::Grammar), "{text:?}");
+        }
+        assert!(period("10ms").is_ok());
+        assert_eq!(period("9ms"), Err(Wrong::Clause("expected at least 10ms")));
+        assert!(secret("git-credentials.v1").is_ok());
+        for text in ["", "Git", "-a", "a-", "a..b", "a/b", &"a".repeat(254)] {
+            assert_eq!(secret(text), Err(Wrong::Grammar), "{text:?}");
+        }
+        assert_eq!(containers("web, log").unwrap(), ["web", "log"]);
+        assert_eq!(containers("web,"), Err(Wrong::Grammar));
+    }
+
+    #[test]
+    fn a_value_is_shown_on_one_line_and_short() {
+        assert_eq!(shown("a\n\"b\""), r#""a\n\"b\"""#);
+        assert_eq!(shown(&"ü".repeat(500)).chars().count(), 103);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_an_author_writes_makes_us_panic(text: String) {
+            let _ = (repo(&text), link(&text), mode(&text), period(&text), depth(&text));
+            let _ = (secret(&text), containers(&text), boolean(&text));
+            prop_assert!(!shown(&text).contains(char::is_control));
+        }
+    }
+}
