@@ -71,7 +71,7 @@ pub fn pause() -> Result<Image> {
     Ok(image.entrypoint(&["/pause"]).user("65535:65535"))
 }
 
-/// A shell and its commands.
+/// A shell and its commands. Debian's `wget -T` ends with a segmentation fault: leave the `-T` out.
 pub fn busybox() -> Result<Image> {
     Ok(Image::like_debian(BUSYBOX)
         .busybox()?

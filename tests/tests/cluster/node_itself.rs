@@ -149,7 +149,7 @@ spec:
     }
     let url = format!("http://{address}/");
     let page = eventually("the Service from a Pod", READY, || {
-        namespace.exec("client", None, &["wget", "-q", "-T", "3", "-O", "-", &url])
+        namespace.exec("client", None, &["wget", "-q", "-O", "-", &url])
     })?;
     assert_eq!(page, "nginx without a repository\n");
     Ok(())
