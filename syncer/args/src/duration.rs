@@ -20,6 +20,11 @@ impl GitDuration {
         Self(Duration::from_secs(secs))
     }
 
+    /// Makes a duration of whole milliseconds; for constants.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(Duration::from_millis(millis))
+    }
+
     /// Gives the value to code that waits.
     pub const fn get(self) -> Duration {
         self.0

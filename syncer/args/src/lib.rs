@@ -21,6 +21,7 @@ pub use duration::GitDuration;
 pub use duration::ParseDurationError;
 pub use flags::Cli;
 pub use flags::Command;
+pub use flags::CredentialArgs;
 pub use flags::Layout;
 pub use flags::ProbeArgs;
 pub use flags::SyncArgs;

@@ -1,0 +1,129 @@
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::path::PathBuf;
+
+use args::secret;
+use nix::unistd::Uid;
+
+use crate::auth::AuthError;
+use crate::auth::gitconfig::shell_quoted;
+use crate::auth::secret::Secret;
+use crate::auth::write;
+use crate::config::Config;
+use crate::files;
+use crate::private::Private;
+
+/// Debian's, Alpine's and Red Hat's place of the library that gives a user a passwd line.
+const NSS_WRAPPER: [&str; 4] = [
+    "/usr/lib/libnss_wrapper.so",
+    "/usr/lib/x86_64-linux-gnu/libnss_wrapper.so",
+    "/usr/lib/aarch64-linux-gnu/libnss_wrapper.so",
+    "/usr/lib64/libnss_wrapper.so",
+];
+
+/// The value of `GIT_SSH_COMMAND`.
+pub(super) struct SshCommand {
+    pub(super) line: String,
+    /// The line begins with variables and not with the program.
+    pub(super) is_wrapped: bool,
+}
+
+/// Says how ssh is called with what the Secret holds.
+pub(super) fn command(
+    config: &Config,
+    private: &Private,
+    secret: &Secret,
+) -> Result<SshCommand, AuthError> {
+    if config.secret_dir.is_some() {
+        // Without our own check ssh would say "Host key verification failed", and not what to do.
+        if secret.known_hosts.is_none() {
+            return Err(AuthError::NoKnownHosts);
+        }
+        if secret.keys.is_empty() {
+            return Err(AuthError::NoKey(&secret::SSH_KEYS));
+        }
+    }
+    let program = config.environment.ssh_command.as_deref().unwrap_or("ssh");
+    let wrapper = wrapper(config, private)?;
+    let mut line = format!("{}{program}", wrapper.as_deref().unwrap_or_default());
+    let mut option = |name: &str, value: &str| {
+        line.push_str(" -o ");
+        line.push_str(&shell_quoted(&format!("{name}={value}")));
+    };
+    option("StrictHostKeyChecking", "yes");
+    option("BatchMode", "yes");
+    // A kept master would outlive the command that started it.
+    option("ControlMaster", "no");
+    option("ControlPath", "none");
+    option("ControlPersist", "no");
+    let patience = config.sync_timeout.as_secs().clamp(1, 30);
+    option("ConnectTimeout", &patience.to_string());
+    if let Some(known_hosts) = &secret.known_hosts {
+        option(
+            "UserKnownHostsFile",
+            &format!("\"{}\"", known_hosts.display()),
+        );
+    }
+    if !secret.keys.is_empty() {
+        option("IdentitiesOnly", "yes");
+    }
+    for key in &secret.keys {
+        let key = usable(key, private)?;
+        line.push_str(" -i ");
+        line.push_str(&shell_quoted(&key.display().to_string()));
+    }
+    Ok(SshCommand {
+        line,
+        is_wrapped: wrapper.is_some(),
+    })
+}
+
+/// The variables that give our user a passwd line, where the system has none.
+///
+/// They stand before ssh alone, so that git and its helpers run without a preloaded library.
+fn wrapper(config: &Config, private: &Private) -> Result<Option<String>, AuthError> {
+    let named = private
+        .name_ourselves()
+        .map_err(|source| AuthError::Write {
+            path: private.path("passwd"),
+            source,
+        })?;
+    let library = || {
+        let ours = config.environment.nss_wrapper.as_deref();
+        let mut paths = ours.into_iter().chain(NSS_WRAPPER.map(Path::new));
+        paths.find(|path| path.is_file()).map(Path::to_owned)
+    };
+    let Some((passwd, group)) = named else {
+        return Ok(None);
+    };
+    // Without the library ssh itself fails, and `git::failure` says what is missing.
+    Ok(library().map(|library| {
+        let [library, passwd, group] =
+            [library, passwd, group].map(|path| shell_quoted(&path.display().to_string()));
+        format!("LD_PRELOAD={library} NSS_WRAPPER_PASSWD={passwd} NSS_WRAPPER_GROUP={group} ")
+    }))
+}
+
+/// Gives ssh a key that it accepts: it refuses one that we own and others may read, and one without
+/// a last newline, which is how many a Secret was made. Only those are copied.
+fn usable(key: &Path, private: &Private) -> Result<PathBuf, AuthError> {
+    let read = || -> io::Result<_> { Ok((fs::metadata(key)?, fs::read(key)?)) };
+    let (metadata, mut content) = read().map_err(|source| AuthError::Read {
+        path: key.to_owned(),
+        source,
+    })?;
+    let is_too_open = metadata.uid() == Uid::current().as_raw() && metadata.mode() & 0o077 != 0;
+    let is_cut = !content.ends_with(b"\n");
+    if !is_too_open && !is_cut {
+        return Ok(key.to_owned());
+    }
+    if is_cut {
+        content.push(b'\n');
+    }
+    let name = key.file_name().unwrap_or_default().to_string_lossy();
+    let copy = private.path(&format!("key-{name}"));
+    write(&copy, &content, files::SECRET_MODE)?;
+    Ok(copy)
+}

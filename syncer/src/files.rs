@@ -1,0 +1,86 @@
+//! Small acts on the file system that must be whole or absent.
+
+use std::fs;
+use std::io;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+/// Mode of files that hold a secret.
+pub(crate) const SECRET_MODE: u32 = 0o600;
+
+/// Mode of all other files.
+pub(crate) const PLAIN_MODE: u32 = 0o644;
+
+/// Writes a file so that a reader sees the old content or the new, never a part.
+pub(crate) fn write_atomic(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let parent = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new()
+        .prefix(".new-")
+        .tempfile_in(parent)?;
+    file.write_all(content)?;
+    file.as_file()
+        .set_permissions(fs::Permissions::from_mode(mode))?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// Makes a symlink, or replaces whatever link stands there, by one rename; `prefix` marks the
+/// temporary name as ours, so that a leftover of a killed process is known.
+pub(crate) fn replace_link(prefix: &str, target: &Path, link: &Path) -> io::Result<()> {
+    let parent = link.parent().unwrap_or(Path::new("."));
+    let temporary = tempfile::Builder::new()
+        .prefix(prefix)
+        .make_in(parent, |path| symlink(target, path))?;
+    temporary.persist(link).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// Reads a symlink; nothing there is `None`.
+pub(crate) fn read_link(path: &Path) -> io::Result<Option<PathBuf>> {
+    absent_is_none(fs::read_link(path))
+}
+
+/// Removes a file, or a directory with all it holds; nothing there is well.
+pub(crate) fn remove_any(path: &Path) -> io::Result<()> {
+    let removed = match absent_is_none(fs::symlink_metadata(path))? {
+        None => return Ok(()),
+        Some(found) if found.is_dir() => fs::remove_dir_all(path),
+        Some(_) => fs::remove_file(path),
+    };
+    absent_is_none(removed).map(|_| ())
+}
+
+/// Lists the names in a directory; a directory that is not there has none.
+pub(crate) fn names_in(dir: &Path) -> io::Result<Vec<std::ffi::OsString>> {
+    let Some(entries) = absent_is_none(fs::read_dir(dir))? else {
+        return Ok(Vec::new());
+    };
+    entries.map(|entry| Ok(entry?.file_name())).collect()
+}
+
+/// Sets a directory's time of change to now; the clock of a stale tree starts with it.
+pub(crate) fn touch(dir: &Path) -> io::Result<()> {
+    fs::File::open(dir)?.set_modified(SystemTime::now())
+}
+
+/// Turns "not found" into a value.
+pub(crate) fn absent_is_none<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Runs file system work that may take long away from the event loop.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(io::Error::other)?
+}

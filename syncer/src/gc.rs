@@ -1,0 +1,65 @@
+//! Removes trees that are no longer published, once their readers had the time they were promised.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::files;
+use crate::git::Git;
+use crate::git::GitError;
+use crate::mirror::Mirror;
+use crate::publish::Layout;
+use crate::tree::Tree;
+
+/// Says why old trees stay for now.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum GcError {
+    #[error(transparent)]
+    Git(#[from] GitError),
+    #[error("cannot remove old trees")]
+    Io(#[source] io::Error),
+}
+
+/// Removes every tree but the current one that was last touched longer ago than `timeout`, and lets
+/// git forget what only they needed.
+pub(crate) async fn remove_stale(
+    git: &Git,
+    mirror: &Mirror,
+    layout: &Arc<Layout>,
+    current: &Tree,
+    timeout: Duration,
+    deadline: Instant,
+) -> Result<(), GcError> {
+    let stale: Vec<PathBuf> = layout
+        .others(current)
+        .map_err(GcError::Io)?
+        .into_iter()
+        .filter(|dir| is_older_than(dir, timeout))
+        .collect();
+    for dir in &stale {
+        tracing::info!(v = 1, tree = %dir.display(), "removing an old tree");
+        if let Some(name) = layout.kept_ref(dir) {
+            mirror.release(git, &name, deadline).await?;
+        }
+        let (layout, dir) = (layout.clone(), dir.clone());
+        files::blocking(move || layout.remove(&dir))
+            .await
+            .map_err(GcError::Io)?;
+    }
+    if !stale.is_empty() {
+        mirror.collect_garbage(git, deadline).await?;
+    }
+    Ok(())
+}
+
+/// Judges by the directory's time of change, which is set when the tree ceases to be published and
+/// so survives a restart. A time in the future is a clock that was set back: the tree stays.
+fn is_older_than(dir: &Path, timeout: Duration) -> bool {
+    let changed = fs::symlink_metadata(dir).and_then(|found| found.modified());
+    changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age >= timeout))
+}

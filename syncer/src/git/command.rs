@@ -1,0 +1,244 @@
+//! Where every git command is born.
+//!
+//! - Always `git SUBCOMMAND …`, never an option before it: users' `--git` wrappers look at their
+//!   first argument.
+//! - Of the environment only git's own list of repository-local variables is removed; the user's
+//!   other variables (proxies, `GIT_TRACE`, …) pass through.
+//! - Each command is its own process group with a hard deadline, so that no transport helper or ssh
+//!   outlives it; it reads nothing from a terminal.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::process::Stdio;
+
+use nix::sys::signal::Signal;
+use nix::sys::signal::killpg;
+use nix::unistd::Pid;
+use tokio::io::AsyncRead;
+use tokio::io::AsyncReadExt;
+use tokio::process::Command;
+use tokio::time::Instant;
+
+use crate::git::failure;
+use crate::git::failure::Why;
+use crate::redact::redact;
+
+/// What can go wrong with a git command.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum GitError {
+    #[error("cannot run {program}")]
+    Spawn { program: String, source: io::Error },
+    #[error("{}", failed_sentence(.why.as_ref(), .command, .detail))]
+    Failed {
+        command: String,
+        why: Option<Why>,
+        detail: String,
+    },
+    #[error("{command}: did not end in the time that --sync-timeout allows, and was killed")]
+    TimedOut { command: String },
+    #[error("{command}: answered {answer:?}, which we do not understand")]
+    Unexpected { command: String, answer: String },
+}
+
+fn failed_sentence(why: Option<&Why>, command: &str, detail: &str) -> String {
+    match why {
+        Some(why) => format!("{why} ({command}: {detail})"),
+        None => format!("{command}: {detail}"),
+    }
+}
+
+/// The git program with all that is common to its commands.
+#[derive(Clone, Debug)]
+pub(crate) struct Git {
+    program: PathBuf,
+    set: BTreeMap<OsString, OsString>,
+    removed: Vec<OsString>,
+}
+
+impl Git {
+    /// Describes a program; nothing runs yet.
+    pub(crate) fn new(program: PathBuf) -> Self {
+        let mut git = Self {
+            program,
+            set: BTreeMap::new(),
+            // They may hold a password, which is for our credential helper alone.
+            removed: vec!["GITSYNC_REPO".into(), "GITSYNC_PASSWORD".into()],
+        };
+        git.set("GIT_CONFIG_NOSYSTEM", "true");
+        git.set("GIT_TERMINAL_PROMPT", "0");
+        // We read git's words, so they must be in the language we know.
+        git.set("LC_ALL", "C");
+        git
+    }
+
+    /// Sets a variable for all commands to come.
+    pub(crate) fn set(&mut self, name: &str, value: impl AsRef<OsStr>) {
+        self.set.insert(name.into(), value.as_ref().to_owned());
+    }
+
+    /// Asks git which variables would tie it to another repository, and removes them from now on.
+    pub(crate) async fn remove_local_variables(
+        &mut self,
+        deadline: Instant,
+    ) -> Result<(), GitError> {
+        let listed = self
+            .command("rev-parse")
+            .arg("--local-env-vars")
+            .run(deadline)
+            .await?;
+        self.removed
+            .extend(listed.lines().map(|name| name.trim().into()));
+        Ok(())
+    }
+
+    /// Begins a command.
+    pub(crate) fn command(&self, subcommand: &str) -> GitCommand {
+        let mut command = Command::new(&self.program);
+        for name in &self.removed {
+            command.env_remove(name);
+        }
+        command
+            .arg(subcommand)
+            .envs(&self.set)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
+        GitCommand {
+            command,
+            shown: vec!["git".to_owned(), subcommand.to_owned()],
+        }
+    }
+}
+
+/// A git command that is not running yet.
+pub(crate) struct GitCommand {
+    command: Command,
+    shown: Vec<String>,
+}
+
+impl GitCommand {
+    /// Adds an argument of our own making.
+    pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.shown.push(arg.as_ref().display().to_string());
+        self.command.arg(arg);
+        self
+    }
+
+    /// Adds what a user wrote, behind `--`, so that it cannot be an option.
+    pub(crate) fn user_args<'a>(self, args: impl IntoIterator<Item = &'a str>) -> Self {
+        args.into_iter().fold(self.arg("--"), Self::arg)
+    }
+
+    /// Names the repository.
+    pub(crate) fn git_dir(mut self, dir: &Path) -> Self {
+        self.command.env("GIT_DIR", dir);
+        // Away from a repository that happens to hold our own working directory.
+        self.command.current_dir(dir);
+        self
+    }
+
+    /// Names the directory of the files and the index that describes them.
+    pub(crate) fn work_tree(mut self, tree: &Path, index: &Path) -> Self {
+        self.command
+            .env("GIT_WORK_TREE", tree)
+            .env("GIT_INDEX_FILE", index)
+            .current_dir(tree);
+        self
+    }
+
+    /// Runs to the end, or to the deadline, where the whole process group is killed; gives what was
+    /// written to standard output.
+    pub(crate) async fn run(mut self, deadline: Instant) -> Result<String, GitError> {
+        let shown = redact(&self.shown.join(" "));
+        tracing::info!(v = 5, cmd = %shown, "running command");
+        let mut child = self.command.spawn().map_err(|source| GitError::Spawn {
+            program: self.command.as_std().get_program().display().to_string(),
+            source,
+        })?;
+        // Dropped with this future, too: a sync that is given up leaves no process behind.
+        let mut group = Group::of(child.id());
+        let stdout = read(child.stdout.take());
+        let stderr = read(child.stderr.take());
+        let ended = tokio::time::timeout_at(deadline, async {
+            let (stdout, stderr, status) = tokio::join!(stdout, stderr, child.wait());
+            Ok::<_, io::Error>((stdout?, stderr?, status?))
+        })
+        .await;
+        let Ok(ended) = ended else {
+            group.kill();
+            // Killed, so it ends at once; its status says nothing more.
+            let _ = child.wait().await;
+            return Err(GitError::TimedOut {
+                command: self.name(),
+            });
+        };
+        group.disarm();
+        let (stdout, stderr, status) = ended.map_err(|source| GitError::Spawn {
+            program: shown.clone(),
+            source,
+        })?;
+        tracing::info!(v = 6, cmd = %shown, status = %status, %stdout, %stderr, "command ended");
+        self.judged(status, stdout, &stderr)
+    }
+
+    fn judged(&self, status: ExitStatus, stdout: String, stderr: &str) -> Result<String, GitError> {
+        if status.success() {
+            return Ok(stdout);
+        }
+        let detail = match failure::detail(stderr) {
+            detail if detail.is_empty() => status.to_string(),
+            detail => detail,
+        };
+        Err(GitError::Failed {
+            command: self.name(),
+            why: Why::of(stderr),
+            detail: redact(&detail),
+        })
+    }
+
+    /// `git fetch` and not the whole line, which is in the log at verbosity 5.
+    fn name(&self) -> String {
+        self.shown[..2].join(" ")
+    }
+}
+
+async fn read(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    if let Some(mut pipe) = pipe {
+        pipe.read_to_end(&mut bytes).await?;
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// A process group that is killed when this value goes, unless the command has ended by itself.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn of(leader: Option<u32>) -> Self {
+        let leader = leader.and_then(|id| i32::try_from(id).ok());
+        Self(leader.map(Pid::from_raw))
+    }
+
+    fn kill(&mut self) {
+        if let Some(group) = self.0.take() {
+            // The only failure is that nobody is left.
+            let _ = killpg(group, Signal::SIGKILL);
+        }
+    }
+
+    fn disarm(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

@@ -1,0 +1,37 @@
+//! Keeps a directory at a revision of a git repository, each revision whole or not at all.
+//!
+//! The way of the data, and where to look:
+//! - `config`: [`args::SyncArgs`] is what was typed, `Config` what it means.
+//! - `run`: the doors (sync, `probe`, git's credential helper) and the loop; `pace` says when.
+//! - `sync`: one pass: `Remote` (which commit is wanted) → `Mirror` (git's objects) → `Tree` (the
+//!   files) → `publish` (link or projected) → `gc` (what is no longer needed).
+//! - `git`: every git command is born in `git::command`; `git::failure` reads its complaints.
+//! - `auth`: what a mounted Secret means to ssh and to http; `auth::helper` answers git.
+//! - `status` is written for `probe`, which alone reads it; `http` and `metrics` are git-sync's.
+//! - `init`: what process 1 does; `owner`: one syncer per root; `logging` and `redact`: the log.
+//!
+//! Nothing here knows Kubernetes.
+
+mod auth;
+mod config;
+mod files;
+mod gc;
+mod git;
+mod http;
+mod init;
+mod logging;
+mod metrics;
+mod mirror;
+mod owner;
+mod pace;
+mod private;
+mod probe;
+mod publish;
+mod redact;
+mod remote;
+mod run;
+mod status;
+mod sync;
+mod tree;
+
+pub use run::main;

@@ -1,0 +1,138 @@
+//! Writes the log as git-sync does: one JSON object a line on standard error, in its order of keys.
+//!
+//! `tracing::info!(v = 5, …)` is git-sync's verbosity 5; without `v` it is 0, a change that every
+//! reader should see. An error has the key `error` and no level.
+
+use std::fmt;
+use std::fmt::Write;
+use std::io;
+use std::io::Write as _;
+
+use tracing::Event;
+use tracing::Level;
+use tracing::Metadata;
+use tracing::Subscriber;
+use tracing::field::Field;
+use tracing::field::Visit;
+use tracing::span;
+
+use crate::redact::redact;
+
+/// Starts the log; lines above `verbose` are not written.
+pub(crate) fn init(verbose: u8) {
+    // A second call, which only a test makes, keeps the first subscriber.
+    let _ = tracing::subscriber::set_global_default(JsonLines { verbose });
+}
+
+struct JsonLines {
+    verbose: u8,
+}
+
+impl Subscriber for JsonLines {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.is_event() && metadata.target().starts_with("syncer")
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut line = Line::default();
+        event.record(&mut line);
+        let is_error = *event.metadata().level() == Level::ERROR;
+        if !is_error && line.verbosity > u64::from(self.verbose) {
+            return;
+        }
+        let now = jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S%.6f");
+        let text = line.render(event.metadata(), is_error, &now.to_string());
+        // There is nowhere to report a log that cannot be written.
+        let _ = io::stderr().lock().write_all(text.as_bytes());
+    }
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+/// The parts of one line, as the event hands them over.
+#[derive(Default)]
+struct Line {
+    verbosity: u64,
+    message: String,
+    error: String,
+    fields: String,
+}
+
+impl Line {
+    fn render(&self, metadata: &Metadata<'_>, is_error: bool, now: &str) -> String {
+        let file = metadata.file().unwrap_or_default();
+        let file = file.rsplit('/').next().unwrap_or_default();
+        let mut text = format!(
+            r#"{{"logger":"","ts":"{now}","caller":{{"file":"{file}","line":{}}}"#,
+            metadata.line().unwrap_or_default()
+        );
+        if !is_error {
+            // Writing to a String does not fail, here and below.
+            let _ = write!(text, r#","level":{}"#, self.verbosity);
+        }
+        let _ = write!(text, r#","msg":{}"#, quoted(&self.message));
+        if is_error {
+            let _ = write!(text, r#","error":{}"#, quoted(&self.error));
+        }
+        text.push_str(&self.fields);
+        text.push_str("}\n");
+        text
+    }
+
+    fn field(&mut self, field: &Field, json: &str) {
+        let _ = write!(self.fields, ",{}:{json}", quoted(field.name()));
+    }
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(redact(text)).to_string()
+}
+
+impl Visit for Line {
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.field(field, &value.to_string());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let text = format!("{value:?}");
+        match field.name() {
+            "message" => self.message = text,
+            "error" => self.error = text,
+            _ => self.field(field, &quoted(&text)),
+        }
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        if field.name() == "v" {
+            self.verbosity = value.unsigned_abs();
+        } else {
+            self.field(field, &value.to_string());
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "message" => value.clone_into(&mut self.message),
+            "error" => value.clone_into(&mut self.error),
+            _ => self.field(field, &quoted(value)),
+        }
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        if field.name() == "v" {
+            self.verbosity = value;
+        } else {
+            self.field(field, &value.to_string());
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! git's own repository on our disk: what was fetched, for as long as a tree needs it.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::path::PathBuf;
+
+use tokio::time::Instant;
+
+use crate::files;
+use crate::git::Git;
+use crate::git::GitError;
+use crate::git::Hash;
+
+/// The branch that `HEAD` names, as in git-sync, so that each adopts the other's root.
+const BRANCH: &str = "git-sync";
+
+/// Says why the mirror cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MirrorError {
+    #[error(transparent)]
+    Git(#[from] GitError),
+    #[error("cannot prepare {}", .path.display())]
+    Io { path: PathBuf, source: io::Error },
+}
+
+/// The repository that a remote is fetched into.
+pub(crate) struct Mirror {
+    git_dir: PathBuf,
+}
+
+impl Mirror {
+    /// Names the repository; `prepare` makes it.
+    pub(crate) fn new(git_dir: PathBuf) -> Self {
+        Self { git_dir }
+    }
+
+    /// Where git's files are.
+    pub(crate) fn git_dir(&self) -> &Path {
+        &self.git_dir
+    }
+
+    /// Tells whether history was cut by a depth.
+    pub(crate) fn is_shallow(&self) -> bool {
+        self.git_dir.join("shallow").exists()
+    }
+
+    /// Makes the repository, or checks the one that is there. What is not healthy, or not ours, is
+    /// set aside under a name of ours and never deleted: it may be someone's work. Tells whether
+    /// the repository is new.
+    pub(crate) async fn prepare(&self, git: &Git, deadline: Instant) -> Result<bool, MirrorError> {
+        if fs::symlink_metadata(&self.git_dir).is_ok() {
+            self.clear_locks().map_err(|source| self.io(source))?;
+            match self.trouble(git, deadline).await? {
+                None => return Ok(false),
+                Some(trouble) => {
+                    let aside = self.set_aside().map_err(|source| self.io(source))?;
+                    tracing::info!(
+                        repository = %self.git_dir.display(),
+                        aside = %aside.display(),
+                        reason = %trouble,
+                        "setting the local repository aside and making a new one"
+                    );
+                }
+            }
+        }
+        fs::create_dir_all(&self.git_dir).map_err(|source| self.io(source))?;
+        git.command("init")
+            .git_dir(&self.git_dir)
+            .arg("--quiet")
+            .arg(format!("--initial-branch={BRANCH}"))
+            .run(deadline)
+            .await?;
+        Ok(true)
+    }
+
+    /// Says what is wrong with the repository that is there. A check that runs out of time is an
+    /// error and no verdict.
+    async fn trouble(&self, git: &Git, deadline: Instant) -> Result<Option<String>, MirrorError> {
+        let head = files::absent_is_none(fs::read_to_string(self.git_dir.join("HEAD")));
+        match head {
+            Ok(Some(head)) if head.trim() == format!("ref: refs/heads/{BRANCH}") => {}
+            Ok(_) => return Ok(Some("it was not made by a syncer".to_owned())),
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                return Ok(Some("it is a file".to_owned()));
+            }
+            Err(source) => return Err(self.io(source)),
+        }
+        let checked = git
+            .command("fsck")
+            .git_dir(&self.git_dir)
+            .arg("--no-progress")
+            .arg("--connectivity-only")
+            .run(deadline)
+            .await;
+        match checked {
+            Ok(_) => Ok(None),
+            Err(error @ GitError::Failed { .. }) => Ok(Some(error.to_string())),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Removes the locks of killed git commands. Only we write here, and none of ours is running.
+    fn clear_locks(&self) -> io::Result<()> {
+        let admin = self.git_dir.join("worktrees");
+        let mut dirs = vec![self.git_dir.clone(), self.git_dir.join("refs")];
+        for name in files::names_in(&admin)? {
+            dirs.push(admin.join(name));
+        }
+        while let Some(dir) = dirs.pop() {
+            let in_refs = dir.starts_with(self.git_dir.join("refs"));
+            for name in files::names_in(&dir)? {
+                let path = dir.join(&name);
+                if name.as_encoded_bytes().ends_with(b".lock") {
+                    tracing::info!(lock = %path.display(), "removing the lock of a killed git command");
+                    files::remove_any(&path)?;
+                } else if in_refs && path.is_dir() {
+                    dirs.push(path);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn set_aside(&self) -> io::Result<PathBuf> {
+        let parent = self.git_dir.parent().unwrap_or(Path::new("/"));
+        // A fresh directory gives a name that nobody has.
+        let aside = tempfile::Builder::new()
+            .prefix(".gitvolume-aside-")
+            .tempdir_in(parent)?
+            .keep();
+        let aside = aside.join(self.git_dir.file_name().unwrap_or_default());
+        fs::rename(&self.git_dir, &aside)?;
+        Ok(aside)
+    }
+
+    /// The object that the last fetch put first: `HASH<tab>not-for-merge<tab>branch 'x' of …`.
+    pub(crate) fn fetch_head(&self) -> Result<Hash, GitError> {
+        let path = self.git_dir.join("FETCH_HEAD");
+        let answer = fs::read_to_string(&path).unwrap_or_default();
+        let first = answer.split_whitespace().next().unwrap_or_default();
+        first.parse().map_err(|_| GitError::Unexpected {
+            command: "git fetch".to_owned(),
+            answer,
+        })
+    }
+
+    /// The commit that a name stands for, through annotated tags.
+    pub(crate) async fn commit_of(
+        &self,
+        git: &Git,
+        name: &str,
+        deadline: Instant,
+    ) -> Result<Hash, GitError> {
+        let answer = git
+            .command("rev-parse")
+            .git_dir(&self.git_dir)
+            .arg("--verify")
+            .arg(format!("{name}^{{commit}}"))
+            .run(deadline)
+            .await?;
+        answer.trim().parse().map_err(|_| GitError::Unexpected {
+            command: "git rev-parse".to_owned(),
+            answer: answer.clone(),
+        })
+    }
+
+    /// Points a ref at a commit, so that no gc takes it away.
+    pub(crate) async fn keep(
+        &self,
+        git: &Git,
+        name: &str,
+        commit: &Hash,
+        deadline: Instant,
+    ) -> Result<(), GitError> {
+        git.command("update-ref")
+            .git_dir(&self.git_dir)
+            .arg(name)
+            .arg(commit.as_str())
+            .run(deadline)
+            .await
+            .map(drop)
+    }
+
+    /// Removes a ref that kept a commit; one that is not there is well.
+    pub(crate) async fn release(
+        &self,
+        git: &Git,
+        name: &str,
+        deadline: Instant,
+    ) -> Result<(), GitError> {
+        git.command("update-ref")
+            .git_dir(&self.git_dir)
+            .arg("-d")
+            .arg(name)
+            .run(deadline)
+            .await
+            .map(drop)
+    }
+
+    /// Tells consumers' git where the files came from, as git-sync does.
+    pub(crate) async fn name_origin(
+        &self,
+        git: &Git,
+        url: &str,
+        deadline: Instant,
+    ) -> Result<(), GitError> {
+        for (key, value) in [
+            ("remote.origin.url", url),
+            ("remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*"),
+        ] {
+            git.command("config")
+                .git_dir(&self.git_dir)
+                .arg("--replace-all")
+                .arg(key)
+                .arg(value)
+                .run(deadline)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Throws away what no kept commit needs.
+    pub(crate) async fn collect_garbage(
+        &self,
+        git: &Git,
+        deadline: Instant,
+    ) -> Result<(), GitError> {
+        git.command("reflog")
+            .git_dir(&self.git_dir)
+            .arg("expire")
+            .arg("--expire-unreachable=all")
+            .arg("--all")
+            .run(deadline)
+            .await?;
+        git.command("gc")
+            .git_dir(&self.git_dir)
+            .arg("--quiet")
+            .run(deadline)
+            .await
+            .map(drop)
+    }
+
+    fn io(&self, source: io::Error) -> MirrorError {
+        MirrorError::Io {
+            path: self.git_dir.clone(),
+            source,
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! git-sync's layout: `root/.git`, `root/.worktrees/<commit>`, and a link to the latter whose last
+//! component is the commit. Each tree has a `.git` that works for whoever mounts the root.
+
+use std::fs;
+use std::io;
+use std::path::Component;
+use std::path::Path;
+use std::path::PathBuf;
+
+use rustix::fs::CWD;
+use rustix::fs::RenameFlags;
+use rustix::fs::renameat_with;
+use tokio::time::Instant;
+
+use crate::files;
+use crate::git::Git;
+use crate::git::Hash;
+use crate::mirror::Mirror;
+use crate::publish::PublishError;
+use crate::tree::Tree;
+
+/// Directory of the trees, below the root.
+const WORKTREES: &str = ".worktrees";
+
+/// Prefix of a tree that is being made.
+const SCRATCH: &str = ".new-";
+
+/// Prefix of a link that is about to be renamed.
+const TEMPORARY_LINK: &str = ".gitvolume-link-";
+
+/// git-sync's layout below one root.
+pub(crate) struct LinkLayout {
+    root: PathBuf,
+    link: PathBuf,
+}
+
+impl LinkLayout {
+    pub(super) fn new(root: PathBuf, link: PathBuf) -> Self {
+        Self { root, link }
+    }
+
+    pub(super) fn git_dir(&self) -> PathBuf {
+        self.root.join(".git")
+    }
+
+    fn worktrees(&self) -> PathBuf {
+        self.root.join(WORKTREES)
+    }
+
+    fn link_dir(&self) -> &Path {
+        self.link.parent().unwrap_or(Path::new("/"))
+    }
+
+    fn tree(&self, commit: &Hash) -> Tree {
+        let git_dir = self.git_dir().join("worktrees").join(commit.as_str());
+        Tree {
+            commit: commit.clone(),
+            dir: self.worktrees().join(commit.as_str()),
+            index: git_dir.join("index"),
+            marker: git_dir.join("gitvolume-whole"),
+            git_dir,
+        }
+    }
+
+    pub(super) fn clean(&self) -> io::Result<()> {
+        for name in files::names_in(&self.worktrees())? {
+            if name.as_encoded_bytes().starts_with(SCRATCH.as_bytes()) {
+                files::remove_any(&self.worktrees().join(name))?;
+            }
+        }
+        for name in files::names_in(self.link_dir())? {
+            let path = self.link_dir().join(&name);
+            // Another syncer may publish into the same directory: only a link into our root is ours.
+            let is_ours = || -> io::Result<bool> {
+                let target = files::read_link(&path)?.unwrap_or_default();
+                Ok(self.resolved(&target).starts_with(self.worktrees()))
+            };
+            if name
+                .as_encoded_bytes()
+                .starts_with(TEMPORARY_LINK.as_bytes())
+                && is_ours()?
+            {
+                files::remove_any(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn current(&self) -> Result<Option<Tree>, PublishError> {
+        let target = match files::read_link(&self.link) {
+            Ok(None) => return Ok(None),
+            Ok(Some(target)) => self.resolved(&target),
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                return Err(PublishError::Foreign {
+                    path: self.link.clone(),
+                    why: "it is not a symlink of the syncer's",
+                });
+            }
+            Err(source) => return Err(self.io(source)),
+        };
+        if target.parent() != Some(&self.worktrees()) {
+            return Ok(None);
+        }
+        let name = target.file_name().and_then(|name| name.to_str());
+        let commit = name.and_then(|name| name.parse::<Hash>().ok());
+        Ok(commit.map(|commit| self.tree(&commit)))
+    }
+
+    pub(super) async fn build(
+        &self,
+        git: &Git,
+        mirror: &Mirror,
+        commit: &Hash,
+        deadline: Instant,
+    ) -> Result<Tree, PublishError> {
+        let tree = self.tree(commit);
+        // `HEAD` names what was last synced, and keeps it from gc until the tree does.
+        mirror.keep(git, "HEAD", commit, deadline).await?;
+        let scratch = self.begin(&tree).map_err(|source| self.io(source))?;
+        let index = tree.git_dir.join("gitvolume-index");
+        files::remove_any(&index).map_err(|source| self.io(source))?;
+        tree.check_out(git, &scratch, &index, deadline).await?;
+        let (placed, root) = (tree.clone(), self.root.clone());
+        files::blocking(move || place(&placed, &scratch, &index))
+            .await
+            .map_err(|source| PublishError::Io { path: root, source })?;
+        tree.mark()?;
+        Ok(tree)
+    }
+
+    /// Makes what git calls an admin directory (gitrepository-layout, `worktrees/`) by hand: `git
+    /// worktree add` chooses its name itself, and would show the tree before it is whole.
+    fn begin(&self, tree: &Tree) -> io::Result<PathBuf> {
+        fs::create_dir_all(&tree.git_dir)?;
+        files::remove_any(&tree.marker)?;
+        for (name, content) in [
+            ("HEAD", format!("{}\n", tree.commit)),
+            ("commondir", "../..\n".to_owned()),
+            ("gitdir", format!("{}/.git\n", tree.dir.display())),
+        ] {
+            files::write_atomic(
+                &tree.git_dir.join(name),
+                content.as_bytes(),
+                files::PLAIN_MODE,
+            )?;
+        }
+        let scratch = self.worktrees().join(format!("{SCRATCH}{}", tree.commit));
+        files::remove_any(&scratch)?;
+        fs::create_dir_all(&scratch)?;
+        Ok(scratch)
+    }
+
+    pub(super) fn publish(&self, tree: &Tree) -> Result<(), PublishError> {
+        let (link, target) = self.link_to(tree);
+        let publish = || -> io::Result<()> {
+            if files::read_link(&link)?.as_ref() == Some(&target) {
+                return Ok(());
+            }
+            fs::create_dir_all(self.link_dir())?;
+            files::replace_link(TEMPORARY_LINK, &target, &link)
+        };
+        publish().map_err(|source| self.io(source))
+    }
+
+    /// The link and what it holds: a relative path, so that the root may be mounted anywhere.
+    pub(super) fn link_to(&self, tree: &Tree) -> (PathBuf, PathBuf) {
+        (self.link.clone(), relative(self.link_dir(), &tree.dir))
+    }
+
+    pub(super) fn others(&self, current: &Tree) -> io::Result<Vec<PathBuf>> {
+        let names = files::names_in(&self.worktrees())?;
+        let paths = names.into_iter().map(|name| self.worktrees().join(name));
+        Ok(paths.filter(|path| *path != current.dir).collect())
+    }
+
+    pub(super) fn remove(&self, dir: &Path) -> io::Result<()> {
+        let commit = dir
+            .file_name()
+            .and_then(|name| name.to_str()?.parse::<Hash>().ok());
+        let tree = commit.map(|commit| self.tree(&commit));
+        if let Some(tree) = &tree {
+            files::remove_any(&tree.marker)?;
+        }
+        files::remove_any(dir)?;
+        tree.map_or(Ok(()), |tree| files::remove_any(&tree.git_dir))
+    }
+
+    fn resolved(&self, target: &Path) -> PathBuf {
+        without_dots(&self.link_dir().join(target))
+    }
+
+    fn io(&self, source: io::Error) -> PublishError {
+        PublishError::Io {
+            path: self.link.clone(),
+            source,
+        }
+    }
+}
+
+/// Puts a finished tree where it belongs; readers of an old one there keep it or get the new one.
+fn place(tree: &Tree, scratch: &Path, index: &Path) -> io::Result<()> {
+    let gitlink = format!("gitdir: ../../.git/worktrees/{}\n", tree.commit);
+    fs::write(scratch.join(".git"), gitlink)?;
+    fs::rename(index, &tree.index)?;
+    if fs::symlink_metadata(&tree.dir).is_err() {
+        return fs::rename(scratch, &tree.dir);
+    }
+    match renameat_with(CWD, scratch, CWD, &tree.dir, RenameFlags::EXCHANGE) {
+        Ok(()) => files::remove_any(scratch),
+        // Some file systems cannot exchange: then there is a moment without the tree.
+        Err(_) => {
+            files::remove_any(&tree.dir)?;
+            fs::rename(scratch, &tree.dir)
+        }
+    }
+}
+
+/// The way from one directory to a path, both absolute.
+fn relative(from: &Path, to: &Path) -> PathBuf {
+    let common = from
+        .components()
+        .zip(to.components())
+        .take_while(|(a, b)| a == b)
+        .count();
+    let up = from.components().skip(common).map(|_| Component::ParentDir);
+    up.chain(to.components().skip(common)).collect()
+}
+
+/// Takes `.` and `..` out of an absolute path.
+fn without_dots(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                out.pop();
+            }
+            _ => out.push(component),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_relative_to_their_directory() {
+        for (from, to, expected) in [
+            ("/git", "/git/.worktrees/a", ".worktrees/a"),
+            ("/git/x/y", "/git/.worktrees/a", "../../.worktrees/a"),
+            ("/srv", "/git/.worktrees/a", "../git/.worktrees/a"),
+        ] {
+            let way = relative(Path::new(from), Path::new(to));
+            assert_eq!(way, Path::new(expected));
+            assert_eq!(without_dots(&Path::new(from).join(way)), Path::new(to));
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! How a tree appears to its readers: two layouts, one set of steps.
+
+mod link;
+mod projected;
+
+use std::io;
+use std::path::Path;
+use std::path::PathBuf;
+
+use tokio::time::Instant;
+
+use crate::config::Config;
+use crate::config::LayoutConfig;
+use crate::git::Git;
+use crate::git::GitError;
+use crate::git::Hash;
+use crate::mirror::Mirror;
+use crate::publish::link::LinkLayout;
+use crate::publish::projected::ProjectedLayout;
+use crate::status::Published;
+use crate::tree::Tree;
+use crate::tree::TreeError;
+
+/// What stands in the way of a publication.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PublishError {
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    #[error(transparent)]
+    Git(#[from] GitError),
+    #[error("cannot publish at {}", .path.display())]
+    Io { path: PathBuf, source: io::Error },
+    #[error("{} is in the way: {why}; move it, or choose another path", .path.display())]
+    Foreign { path: PathBuf, why: &'static str },
+    #[error(
+        "the repository's entry {0:?} begins with two dots, which this layout keeps for itself: \
+         rename it, or use --layout=link"
+    )]
+    Reserved(String),
+}
+
+/// The layout in use.
+pub(crate) enum Layout {
+    Link(LinkLayout),
+    Projected(ProjectedLayout),
+}
+
+impl Layout {
+    /// The layout that the configuration asks for.
+    pub(crate) fn new(config: &Config) -> Self {
+        match &config.layout {
+            LayoutConfig::Link { link } => {
+                Self::Link(LinkLayout::new(config.root.clone(), link.clone()))
+            }
+            LayoutConfig::Projected { state } => {
+                Self::Projected(ProjectedLayout::new(config.root.clone(), state))
+            }
+        }
+    }
+
+    /// Where git keeps what it fetched.
+    pub(crate) fn git_dir(&self) -> PathBuf {
+        match self {
+            Self::Link(layout) => layout.git_dir(),
+            Self::Projected(layout) => layout.git_dir(),
+        }
+    }
+
+    /// Removes what a killed syncer left half made.
+    pub(crate) fn clean(&self) -> io::Result<()> {
+        match self {
+            Self::Link(layout) => layout.clean(),
+            Self::Projected(layout) => layout.clean(),
+        }
+    }
+
+    /// The tree that readers see now, whole or not.
+    pub(crate) fn current(&self) -> Result<Option<Tree>, PublishError> {
+        match self {
+            Self::Link(layout) => layout.current(),
+            Self::Projected(layout) => layout.current(),
+        }
+    }
+
+    /// Makes the tree of a commit and declares it whole. The tree that readers see is not touched,
+    /// or changed for its repaired self in one step.
+    pub(crate) async fn build(
+        &self,
+        git: &Git,
+        mirror: &Mirror,
+        commit: &Hash,
+        deadline: Instant,
+    ) -> Result<Tree, PublishError> {
+        match self {
+            Self::Link(layout) => layout.build(git, mirror, commit, deadline).await,
+            Self::Projected(layout) => layout.build(git, mirror, commit, deadline).await,
+        }
+    }
+
+    /// Shows a whole tree to the readers; of one that they see already, whatever is missing.
+    pub(crate) fn publish(&self, tree: &Tree) -> Result<(), PublishError> {
+        match self {
+            Self::Link(layout) => layout.publish(tree),
+            Self::Projected(layout) => layout.publish(tree),
+        }
+    }
+
+    /// Where a probe finds the proof that this tree is published.
+    pub(crate) fn proof(&self, tree: &Tree) -> Published {
+        let (link, target) = match self {
+            Self::Link(layout) => layout.link_to(tree),
+            Self::Projected(layout) => layout.link_to(tree),
+        };
+        Published {
+            commit: tree.commit.to_string(),
+            link,
+            target,
+            tree: tree.dir.clone(),
+            marker: tree.marker.clone(),
+        }
+    }
+
+    /// The directories of trees other than the current one, foreign ones under our names included.
+    pub(crate) fn others(&self, current: &Tree) -> io::Result<Vec<PathBuf>> {
+        match self {
+            Self::Link(layout) => layout.others(current),
+            Self::Projected(layout) => layout.others(current),
+        }
+    }
+
+    /// The ref that keeps a tree's commit from gc, where the layout has one.
+    pub(crate) fn kept_ref(&self, dir: &Path) -> Option<String> {
+        match self {
+            // Git itself keeps what a linked worktree has checked out.
+            Self::Link(_) => None,
+            Self::Projected(layout) => layout.kept_ref(dir),
+        }
+    }
+
+    /// Removes a tree that nobody needs.
+    pub(crate) fn remove(&self, dir: &Path) -> io::Result<()> {
+        match self {
+            Self::Link(layout) => layout.remove(dir),
+            Self::Projected(layout) => layout.remove(dir),
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! A ConfigMap volume's layout: the entries appear at the root itself.
+//!
+//! `root/X → ..data/X`, and `root/..data → ..<commit>`, which one rename switches. New entries are
+//! linked before the switch and stale ones removed after it, so a path that both revisions have is
+//! there at every moment. git's own files are on the state volume alone.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::ffi::OsString;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::path::PathBuf;
+
+use tokio::time::Instant;
+
+use crate::files;
+use crate::git::Git;
+use crate::git::Hash;
+use crate::mirror::Mirror;
+use crate::publish::PublishError;
+use crate::tree::Tree;
+
+/// The link that is switched; the name is the kubelet's, and tools watch it.
+const DATA: &str = "..data";
+
+/// Prefix of a link that is about to be renamed, also the kubelet's name.
+const TEMPORARY_LINK: &str = "..data_tmp";
+
+/// Where refs keep the commits of kept trees from gc.
+const KEPT_REFS: &str = "refs/gitvolume/trees";
+
+/// The projected layout below one root.
+pub(crate) struct ProjectedLayout {
+    root: PathBuf,
+    git_dir: PathBuf,
+    /// Markers and indexes, which are not for the readers.
+    trees: PathBuf,
+}
+
+impl ProjectedLayout {
+    pub(super) fn new(root: PathBuf, state: &Path) -> Self {
+        Self {
+            root,
+            git_dir: state.join("repo"),
+            trees: state.join("trees"),
+        }
+    }
+
+    pub(super) fn git_dir(&self) -> PathBuf {
+        self.git_dir.clone()
+    }
+
+    fn data(&self) -> PathBuf {
+        self.root.join(DATA)
+    }
+
+    fn tree(&self, name: &TreeName) -> Tree {
+        let own = |extension: &str| self.trees.join(format!("{name}.{extension}"));
+        Tree {
+            commit: name.commit.clone(),
+            dir: self.root.join(format!("..{name}")),
+            git_dir: self.git_dir.clone(),
+            index: own("index"),
+            marker: own("whole"),
+        }
+    }
+
+    pub(super) fn clean(&self) -> io::Result<()> {
+        for name in files::names_in(&self.root)? {
+            if name
+                .as_encoded_bytes()
+                .starts_with(TEMPORARY_LINK.as_bytes())
+            {
+                files::remove_any(&self.root.join(name))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn current(&self) -> Result<Option<Tree>, PublishError> {
+        match files::read_link(&self.data()) {
+            Ok(None) => Ok(None),
+            Ok(Some(target)) => match TreeName::of_dir(target.as_os_str()) {
+                Some(name) => Ok(Some(self.tree(&name))),
+                None => Err(self.foreign(self.data())),
+            },
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                Err(self.foreign(self.data()))
+            }
+            Err(source) => Err(self.io(source)),
+        }
+    }
+
+    pub(super) async fn build(
+        &self,
+        git: &Git,
+        mirror: &Mirror,
+        commit: &Hash,
+        deadline: Instant,
+    ) -> Result<Tree, PublishError> {
+        let current = self.current()?;
+        let mut name = TreeName {
+            commit: commit.clone(),
+            copy: 0,
+        };
+        // A repair gets a directory of its own, so that readers keep what they have.
+        while current
+            .as_ref()
+            .is_some_and(|current| current.dir == self.tree(&name).dir)
+        {
+            name.copy += 1;
+        }
+        let tree = self.tree(&name);
+        tree.unmark()?;
+        mirror
+            .keep(git, &format!("{KEPT_REFS}/{name}"), commit, deadline)
+            .await?;
+        let begun = tree.clone();
+        let trees = self.trees.clone();
+        files::blocking(move || {
+            fs::create_dir_all(trees)?;
+            files::remove_any(&begun.dir)?;
+            files::remove_any(&begun.index)?;
+            fs::create_dir(&begun.dir)
+        })
+        .await
+        .map_err(|source| self.io(source))?;
+        tree.check_out(git, &tree.dir, &tree.index, deadline)
+            .await?;
+        self.check_entries(&tree)?;
+        tree.mark()?;
+        Ok(tree)
+    }
+
+    /// Refuses a tree that cannot be shown, before any of it is.
+    fn check_entries(&self, tree: &Tree) -> Result<(), PublishError> {
+        for name in files::names_in(&tree.dir).map_err(|source| self.io(source))? {
+            if name.as_encoded_bytes().starts_with(b"..") {
+                return Err(PublishError::Reserved(name.to_string_lossy().into_owned()));
+            }
+            let path = self.root.join(&name);
+            if fs::symlink_metadata(&path).is_ok() && !self.is_ours(&name) {
+                return Err(self.foreign(path));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn publish(&self, tree: &Tree) -> Result<(), PublishError> {
+        self.check_entries(tree)?;
+        let publish = || -> io::Result<()> {
+            let entries: BTreeSet<OsString> = files::names_in(&tree.dir)?.into_iter().collect();
+            for name in &entries {
+                if !self.is_ours(name) {
+                    symlink(Path::new(DATA).join(name), self.root.join(name))?;
+                }
+            }
+            let (link, target) = self.link_to(tree);
+            if files::read_link(&link)?.as_ref() != Some(&target) {
+                files::replace_link(TEMPORARY_LINK, &target, &link)?;
+            }
+            for name in files::names_in(&self.root)? {
+                if !entries.contains(&name) && self.is_ours(&name) {
+                    files::remove_any(&self.root.join(name))?;
+                }
+            }
+            Ok(())
+        };
+        publish().map_err(|source| self.io(source))
+    }
+
+    pub(super) fn link_to(&self, tree: &Tree) -> (PathBuf, PathBuf) {
+        let target = tree.dir.file_name().unwrap_or_default();
+        (self.data(), PathBuf::from(target))
+    }
+
+    /// Tells whether an entry of the root is a link that we made.
+    fn is_ours(&self, name: &OsStr) -> bool {
+        let target = fs::read_link(self.root.join(name));
+        target.is_ok_and(|target| target == Path::new(DATA).join(name))
+    }
+
+    pub(super) fn others(&self, current: &Tree) -> io::Result<Vec<PathBuf>> {
+        let names = files::names_in(&self.root)?;
+        let trees = names.iter().filter_map(|name| TreeName::of_dir(name));
+        let dirs = trees.map(|name| self.tree(&name).dir);
+        Ok(dirs.filter(|dir| *dir != current.dir).collect())
+    }
+
+    pub(super) fn remove(&self, dir: &Path) -> io::Result<()> {
+        let Some(name) = dir.file_name().and_then(TreeName::of_dir) else {
+            return Ok(());
+        };
+        let tree = self.tree(&name);
+        files::remove_any(&tree.marker)?;
+        files::remove_any(&tree.dir)?;
+        files::remove_any(&tree.index)
+    }
+
+    /// The ref that keeps a tree's commit.
+    pub(super) fn kept_ref(&self, dir: &Path) -> Option<String> {
+        let name = dir.file_name().and_then(TreeName::of_dir)?;
+        Some(format!("{KEPT_REFS}/{name}"))
+    }
+
+    fn foreign(&self, path: PathBuf) -> PublishError {
+        PublishError::Foreign {
+            path,
+            why: "it was not made by the syncer, and the repository needs its name",
+        }
+    }
+
+    fn io(&self, source: io::Error) -> PublishError {
+        PublishError::Io {
+            path: self.root.clone(),
+            source,
+        }
+    }
+}
+
+/// What tells trees apart: the commit, and a number where one was made again while readers saw it.
+#[derive(Debug, Eq, PartialEq)]
+struct TreeName {
+    commit: Hash,
+    copy: u32,
+}
+
+impl TreeName {
+    /// Reads the name of a tree's directory, two dots and the tree's name.
+    fn of_dir(dir: &OsStr) -> Option<Self> {
+        let name = dir.to_str()?.strip_prefix("..")?;
+        let (commit, copy) = match name.split_once('-') {
+            Some((commit, copy)) => (commit, copy.parse().ok().filter(|&copy| copy > 0)?),
+            None => (name, 0),
+        };
+        let commit = commit.parse().ok()?;
+        Some(Self { commit, copy })
+    }
+}
+
+impl fmt::Display for TreeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.commit)?;
+        if self.copy > 0 {
+            write!(f, "-{}", self.copy)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_names_are_trees() {
+        let commit = "0123456789012345678901234567890123456789";
+        for name in [format!("..{commit}"), format!("..{commit}-2")] {
+            let read = TreeName::of_dir(OsStr::new(&name)).unwrap();
+            assert_eq!(format!("..{read}"), name);
+        }
+        for name in [
+            "..data",
+            "..",
+            commit,
+            "..0123",
+            "..2026_11_21_06_00_00.1234",
+        ] {
+            assert_eq!(TreeName::of_dir(OsStr::new(name)), None, "{name}");
+        }
+    }
+}

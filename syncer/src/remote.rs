@@ -1,0 +1,74 @@
+//! Which commit is wanted: git's own `fetch` decides.
+
+use args::Rev;
+use tokio::time::Instant;
+
+use crate::git::Git;
+use crate::git::GitError;
+use crate::git::Hash;
+use crate::mirror::Mirror;
+
+/// The repository and the ref that are followed.
+pub(crate) struct Remote {
+    url: String,
+    rev: Rev,
+    depth: u32,
+    /// What the last fetch gave: the object that the ref names, which may be an annotated tag, and
+    /// the commit behind it. The same object is the same commit, so git is asked but once.
+    last: Option<(Hash, Hash)>,
+}
+
+impl Remote {
+    /// Describes a remote; nothing is asked yet.
+    pub(crate) fn new(url: &str, rev: &Rev, depth: u32) -> Self {
+        Self {
+            url: url.to_owned(),
+            rev: rev.clone(),
+            depth,
+            last: None,
+        }
+    }
+
+    /// Tells whether the ref is the full hash of this commit, which therefore never moves.
+    pub(crate) fn is_pinned_to(&self, commit: &Hash) -> bool {
+        self.rev.as_str() == commit.as_str()
+    }
+
+    /// Fetches the ref into the mirror and gives its commit.
+    pub(crate) async fn resolve(
+        &mut self,
+        git: &Git,
+        mirror: &Mirror,
+        deadline: Instant,
+    ) -> Result<Hash, GitError> {
+        let mut fetch = git
+            .command("fetch")
+            .git_dir(mirror.git_dir())
+            .arg("--no-progress")
+            .arg("--no-auto-gc")
+            .arg("--no-recurse-submodules");
+        if self.depth > 0 {
+            fetch = fetch.arg("--depth").arg(self.depth.to_string());
+        } else if mirror.is_shallow() {
+            fetch = fetch.arg("--unshallow");
+        }
+        fetch
+            .user_args([self.url.as_str(), self.rev.as_str()])
+            .run(deadline)
+            .await?;
+        let fetched = mirror.fetch_head()?;
+        if let Some((object, commit)) = &self.last
+            && *object == fetched
+        {
+            return Ok(commit.clone());
+        }
+        let commit = mirror.commit_of(git, "FETCH_HEAD", deadline).await?;
+        self.last = Some((fetched, commit.clone()));
+        Ok(commit)
+    }
+
+    /// Forgets what the last fetch gave, since the mirror was made anew.
+    pub(crate) fn forget(&mut self) {
+        self.last = None;
+    }
+}

@@ -1,0 +1,250 @@
+//! One pass: which commit is wanted, its objects, its files, and the switch.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::auth::Auth;
+use crate::auth::AuthError;
+use crate::config::Config;
+use crate::config::LayoutConfig;
+use crate::files;
+use crate::gc;
+use crate::git::Git;
+use crate::git::GitError;
+use crate::git::Hash;
+use crate::metrics::Ending;
+use crate::mirror::Mirror;
+use crate::mirror::MirrorError;
+use crate::private::Private;
+use crate::publish::Layout;
+use crate::publish::PublishError;
+use crate::remote::Remote;
+use crate::status::Status;
+use crate::tree::Tree;
+
+/// Why a pass failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SyncError {
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    #[error(transparent)]
+    Git(#[from] GitError),
+    #[error(transparent)]
+    Mirror(#[from] MirrorError),
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    #[error("cannot clean up after an earlier run")]
+    Clean(#[source] io::Error),
+    #[error("cannot write the state for the probe")]
+    Status(#[source] io::Error),
+}
+
+/// What a successful pass did.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Outcome {
+    Unchanged,
+    Updated,
+}
+
+impl From<Outcome> for Ending {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Unchanged => Self::noop,
+            Outcome::Updated => Self::success,
+        }
+    }
+}
+
+/// Everything that lives from one pass to the next.
+pub(crate) struct Sync {
+    config: Config,
+    private: Private,
+    git: Git,
+    auth: Auth,
+    remote: Remote,
+    mirror: Mirror,
+    layout: Arc<Layout>,
+    pub(crate) status: Status,
+    /// The mirror was checked, and leftovers were removed, since the start or the last failure.
+    is_prepared: bool,
+    /// A pass of this process has succeeded.
+    has_synced: bool,
+    /// The ref is a full hash and its tree is published: there is nothing more to ask the remote.
+    pinned: Option<Hash>,
+}
+
+impl Sync {
+    /// Puts the parts together; nothing is asked of the remote yet.
+    pub(crate) fn new(config: Config, private: Private, mut git: Git) -> Result<Self, AuthError> {
+        let layout = Layout::new(&config);
+        Ok(Self {
+            auth: Auth::new(&config, &private, &mut git)?,
+            remote: Remote::new(&config.repo.url, &config.rev, config.depth),
+            mirror: Mirror::new(layout.git_dir()),
+            status: Status::open(config.state.as_deref()),
+            layout: Arc::new(layout),
+            config,
+            private,
+            git,
+            is_prepared: false,
+            has_synced: false,
+            pinned: None,
+        })
+    }
+
+    /// Asks git once which of our variables would mislead it.
+    pub(crate) async fn remove_local_variables(
+        &mut self,
+        deadline: Instant,
+    ) -> Result<(), GitError> {
+        self.git.remove_local_variables(deadline).await
+    }
+
+    /// Makes the published tree that of the wanted commit.
+    pub(crate) async fn once(&mut self) -> Result<Outcome, SyncError> {
+        let deadline = Instant::now() + self.config.sync_timeout;
+        let outcome = self.pass(deadline).await;
+        if outcome.is_err() {
+            self.is_prepared = false;
+        }
+        let outcome = outcome?;
+        self.has_synced = true;
+        Ok(outcome)
+    }
+
+    async fn pass(&mut self, deadline: Instant) -> Result<Outcome, SyncError> {
+        let first = !self.has_synced;
+        if !self.is_prepared {
+            self.prepare(deadline).await?;
+        }
+        let commit = match &self.pinned {
+            Some(commit) => commit.clone(),
+            None => {
+                self.auth
+                    .refresh(&self.config, &self.private, &mut self.git)?;
+                self.remote
+                    .resolve(&self.git, &self.mirror, deadline)
+                    .await?
+            }
+        };
+        let current = self.layout.current()?;
+        let (tree, outcome) = match current {
+            Some(tree) if tree.commit == commit && tree.is_whole() => {
+                tracing::info!(v = 2, "ref" = %self.config.rev, remote = %commit, "no update required");
+                (tree, Outcome::Unchanged)
+            }
+            current => (
+                self.update(current.as_ref(), &commit, deadline).await?,
+                Outcome::Updated,
+            ),
+        };
+        if first || outcome == Outcome::Updated {
+            self.show(&tree)?;
+        }
+        self.clean_up(&tree, deadline).await;
+        if self.remote.is_pinned_to(&commit) && self.pinned.is_none() {
+            tracing::info!("ref" = %self.config.rev, "ref appears to be a git hash, no further sync needed");
+            self.pinned = Some(commit);
+        }
+        Ok(outcome)
+    }
+
+    /// Makes good what an earlier process, or a failed pass, may have left; asks no remote, so a
+    /// tree that is published stays published while the remote is gone.
+    async fn prepare(&mut self, deadline: Instant) -> Result<(), SyncError> {
+        self.layout.clean().map_err(SyncError::Clean)?;
+        if self.mirror.prepare(&self.git, deadline).await? {
+            self.remote.forget();
+        }
+        if let LayoutConfig::Link { .. } = self.config.layout {
+            let url = &self.config.repo.url;
+            self.mirror.name_origin(&self.git, url, deadline).await?;
+        }
+        if let Some(tree) = self.layout.current()? {
+            self.trust(&tree, deadline).await?;
+        }
+        self.is_prepared = true;
+        Ok(())
+    }
+
+    /// Declares the published tree whole if it is, whoever made it.
+    async fn trust(&mut self, tree: &Tree, deadline: Instant) -> Result<(), SyncError> {
+        if !tree.is_whole() {
+            let is_equal = tree.is_equal_to_commit(&self.git, deadline).await;
+            if !is_equal.map_err(PublishError::from)? {
+                tracing::info!(tree = %tree.dir.display(), "the published tree is not that of its commit");
+                return Ok(());
+            }
+            tree.mark().map_err(PublishError::from)?;
+        }
+        self.note(tree)
+    }
+
+    async fn update(
+        &mut self,
+        current: Option<&Tree>,
+        commit: &Hash,
+        deadline: Instant,
+    ) -> Result<Tree, SyncError> {
+        let old = current.map(|tree| tree.commit.as_str()).unwrap_or_default();
+        let why = match current {
+            None => "nothing is published yet",
+            Some(tree) if tree.commit == *commit => "the published tree is damaged",
+            Some(_) => "the ref has moved",
+        };
+        tracing::info!("ref" = %self.config.rev, local = old, remote = %commit, why, "update required");
+        let tree = self
+            .layout
+            .build(&self.git, &self.mirror, commit, deadline)
+            .await?;
+        self.show(&tree)?;
+        if let Some(old) = current.filter(|old| old.dir != tree.dir && old.dir.is_dir()) {
+            // Its grace begins now.
+            files::touch(&old.dir).map_err(SyncError::Clean)?;
+        }
+        tracing::info!("ref" = %self.config.rev, local = old, remote = %commit, tree = %tree.dir.display(), "updated successfully");
+        Ok(tree)
+    }
+
+    fn show(&mut self, tree: &Tree) -> Result<(), SyncError> {
+        self.layout.publish(tree)?;
+        self.note(tree)
+    }
+
+    fn note(&mut self, tree: &Tree) -> Result<(), SyncError> {
+        let proof = self.layout.proof(tree);
+        self.status.published(proof).map_err(SyncError::Status)
+    }
+
+    /// Removes old trees. The new one is published, so trouble here is told and no failure.
+    async fn clean_up(&self, tree: &Tree, deadline: Instant) {
+        let timeout: Duration = self.config.stale_worktree_timeout;
+        let removed = gc::remove_stale(
+            &self.git,
+            &self.mirror,
+            &self.layout,
+            tree,
+            timeout,
+            deadline,
+        )
+        .await;
+        if let Err(error) = removed {
+            tracing::error!(error = chain(&error), "cannot remove old trees");
+        }
+    }
+}
+
+/// An error with its causes, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
