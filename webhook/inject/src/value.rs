@@ -1,5 +1,7 @@
 //! The values of annotations, each read once; the grammar of each is in the table beside it.
 
+use std::path::Component;
+
 use args::GitDuration;
 use args::Link;
 use args::RepoKind;
@@ -59,10 +61,12 @@ pub(crate) fn link(text: &str) -> Result<Link, Wrong> {
         return Err(Wrong::Grammar);
     }
     // The link layout keeps its own things in the same directory.
-    if [".git", ".worktrees"]
-        .iter()
-        .any(|own| link.as_path().starts_with(own))
-    {
+    let first = link
+        .as_path()
+        .components()
+        .find(|part| *part != Component::CurDir);
+    let own = [".git", ".worktrees"].map(|name| Component::Normal(name.as_ref()));
+    if first.is_some_and(|first| own.contains(&first)) {
         return Err(Wrong::Clause(
             "expected another name: .git and .worktrees are the syncer's own",
         ));

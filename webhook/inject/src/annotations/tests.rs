@@ -54,9 +54,9 @@ fn every_default_is_what_holds_without_the_key() {
 #[test]
 fn every_refusal_names_key_value_and_accepted_form() {
     for row in ANNOTATIONS.iter().filter(|row| row.scope != Scope::Status) {
-        let sentences = sentences(&with(row, " "));
-        // A blank is the one thing that is wrong everywhere.
-        let expected = format!("{PREFIX}{}: \" \": expected {}", row.key, row.grammar);
+        let sentences = sentences(&with(row, ""));
+        // The empty text is the one value that is wrong everywhere.
+        let expected = format!("{PREFIX}{}: \"\": expected {}", row.key, row.grammar);
         assert_eq!(sentences, [expected]);
     }
 }
