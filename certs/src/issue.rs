@@ -1,5 +1,7 @@
 use std::fmt;
 use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 use std::time::Duration;
 use std::time::SystemTime;
@@ -43,6 +45,14 @@ impl Names {
         Self {
             dns: vec![format!("{service}.{namespace}.svc")],
             ips: Vec::new(),
+        }
+    }
+
+    /// The names of this very machine, for callers beside us.
+    pub fn local() -> Self {
+        Self {
+            dns: vec!["localhost".to_owned()],
+            ips: vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
         }
     }
 

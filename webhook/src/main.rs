@@ -1,2 +1,17 @@
-//! Injects git repositories into Pods.
-fn main() {}
+//! The program `gitvolume`: a door. Everything behind it is in the library.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    // Ring in every place that asks for "the" provider, kube's client included.
+    if rustls::crypto::ring::default_provider()
+        .install_default()
+        .is_err()
+    {
+        eprintln!("gitvolume: another TLS provider was installed first");
+        return ExitCode::FAILURE;
+    }
+    webhook::args::Cli::parse().run()
+}

@@ -1,0 +1,209 @@
+//! Flags and their environment names; nothing else reads the environment.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use ::args::GitDuration;
+use clap::Args;
+use clap::Parser;
+use clap::Subcommand;
+use clap::ValueEnum;
+
+pub use crate::logging::LogFormat;
+use crate::server::Listen;
+use crate::settings::SettingsArgs;
+
+/// The command line of `gitvolume`.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "gitvolume", version, about = "Put git repositories into Pods")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program does.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Answer the API server: the admission webhook
+    Serve(Box<ServeArgs>),
+}
+
+/// Where the serving certificate comes from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Tls {
+    /// A CA in a Secret that all replicas share; the webhook configuration is told to trust it
+    Cluster,
+    /// A CA of this process alone, for tests
+    InMemory,
+}
+
+/// Flags of `serve`.
+#[derive(Args, Clone, Debug)]
+pub struct ServeArgs {
+    /// Where the API server calls us, over TLS; port 0 takes a free port and logs it
+    #[arg(
+        long,
+        env = "GITVOLUME_LISTEN",
+        default_value = ":10250",
+        value_name = "ADDRESS"
+    )]
+    pub listen: Listen,
+
+    /// Where /livez, /readyz and /metrics are, over plain HTTP
+    #[arg(
+        long,
+        env = "GITVOLUME_ADMIN_LISTEN",
+        default_value = ":8080",
+        value_name = "ADDRESS"
+    )]
+    pub admin_listen: Listen,
+
+    /// Where the serving certificate comes from
+    #[arg(long, env = "GITVOLUME_TLS", value_enum, default_value = "cluster")]
+    pub tls: Tls,
+
+    /// A further name or address for the serving certificate; may be repeated
+    #[arg(
+        long,
+        env = "GITVOLUME_TLS_NAME",
+        value_delimiter = ',',
+        value_name = "NAME"
+    )]
+    pub tls_name: Vec<TlsName>,
+
+    /// With --tls=in-memory: a file for the CA's certificate
+    #[arg(long, env = "GITVOLUME_CA_OUT", value_name = "FILE")]
+    pub ca_out: Option<PathBuf>,
+
+    /// With --tls=cluster: our namespace
+    #[arg(
+        long,
+        env = "GITVOLUME_NAMESPACE",
+        required_if_eq("tls", "cluster"),
+        value_name = "NAME"
+    )]
+    pub namespace: Option<String>,
+
+    /// With --tls=cluster: our Service, whose name the certificate is for
+    #[arg(
+        long,
+        env = "GITVOLUME_SERVICE",
+        default_value = "gitvolume",
+        value_name = "NAME"
+    )]
+    pub service: String,
+
+    /// With --tls=cluster: the Secret that holds the CA; it must exist and may be empty
+    #[arg(
+        long,
+        env = "GITVOLUME_SECRET_NAME",
+        default_value = "gitvolume-ca",
+        value_name = "NAME"
+    )]
+    pub secret_name: String,
+
+    /// With --tls=cluster: our MutatingWebhookConfiguration, whose caBundle is kept current
+    #[arg(
+        long,
+        env = "GITVOLUME_WEBHOOK_CONFIGURATION",
+        default_value = "gitvolume",
+        value_name = "NAME"
+    )]
+    pub webhook_configuration: String,
+
+    /// What is injected.
+    #[command(flatten)]
+    pub settings: SettingsArgs,
+
+    /// How long to serve on after SIGTERM, not ready, while the endpoints forget us
+    #[arg(
+        long,
+        env = "GITVOLUME_DRAIN_DELAY",
+        default_value = "5s",
+        value_name = "DURATION"
+    )]
+    pub drain_delay: GitDuration,
+
+    /// What to log: a level, or a filter such as info,webhook=debug
+    #[arg(
+        long,
+        env = "GITVOLUME_LOG",
+        default_value = "info",
+        value_name = "FILTER"
+    )]
+    pub log: String,
+
+    /// How log lines are written
+    #[arg(long, env = "GITVOLUME_LOG_FORMAT", value_enum, default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// A name in a certificate.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum TlsName {
+    /// A DNS name.
+    Dns(String),
+    /// An address.
+    Ip(IpAddr),
+}
+
+impl std::str::FromStr for TlsName {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text.parse() {
+            Ok(ip) => Self::Ip(ip),
+            Err(_) => Self::Dns(text.to_owned()),
+        })
+    }
+}
+
+impl Cli {
+    /// Does what was asked for; an error is one sentence on standard error.
+    pub fn run(self) -> ExitCode {
+        let Self { command } = self;
+        let done = match command {
+            Command::Serve(args) => crate::serve::run(*args),
+        };
+        match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("gitvolume: {error:#}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_environment_name_is_one_that_kubernetes_sets_for_a_service_called_gitvolume() {
+        for command in Cli::command().get_subcommands() {
+            for argument in command.get_arguments() {
+                let name = argument.get_env().and_then(|name| name.to_str());
+                let name = name.unwrap_or_default();
+                assert!(!name.starts_with("GITVOLUME_PORT"), "{name}");
+                assert!(!name.starts_with("GITVOLUME_SERVICE_"), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_cluster_needs_a_namespace() {
+        let parse = |args: &[&str]| Cli::try_parse_from([&["gitvolume", "serve"], args].concat());
+        let error = parse(&["--tls=cluster"]).unwrap_err().to_string();
+        assert!(error.contains("--namespace"), "{error}");
+        parse(&["--tls=in-memory"]).unwrap();
+    }
+}

@@ -1,0 +1,109 @@
+//! Bytes to answer: the one place where the server meets the pure crate.
+
+use std::error::Error;
+
+use inject::InternalError;
+use inject::Review;
+use inject::Settings;
+use inject::answer;
+
+/// Answers a call; a trait, so that tests of the server can misbehave where the real one does not.
+pub trait Judge: Send + Sync {
+    /// Answers the body of one call.
+    fn judge(&self, body: &[u8]) -> Result<Verdict, Failure>;
+}
+
+impl<F: Fn(&[u8]) -> Result<Verdict, Failure> + Send + Sync> Judge for F {
+    fn judge(&self, body: &[u8]) -> Result<Verdict, Failure> {
+        self(body)
+    }
+}
+
+/// An answer, with what the log and the metrics tell about it.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// The AdmissionReview to send back.
+    pub body: Vec<u8>,
+    /// The Pod's namespace.
+    pub namespace: String,
+    /// The Pod's name, or its `generateName`.
+    pub pod: String,
+    /// `inject`, `skip`, `deny` or `warn`.
+    pub decision: &'static str,
+    /// Why, as a word of a closed set. No sentence: it would quote the Pod, which may hold secrets.
+    pub reason: &'static str,
+    /// Size of the patch.
+    pub patch_bytes: usize,
+    /// Whether the API server only asks what would happen.
+    pub dry_run: bool,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Failure {
+    /// The body is no review: the caller is no API server.
+    Unreadable {
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// Our own mistake.
+    Internal {
+        /// The Pod's namespace.
+        namespace: String,
+        /// The Pod's name, or its `generateName`.
+        pod: String,
+        /// What went wrong, in one sentence.
+        cause: String,
+    },
+}
+
+/// The real judge: the crate `inject` with the operator's settings.
+#[derive(Clone, Debug)]
+pub struct Injector {
+    settings: Settings,
+}
+
+impl Injector {
+    /// Answers by these settings.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings }
+    }
+}
+
+impl Judge for Injector {
+    fn judge(&self, body: &[u8]) -> Result<Verdict, Failure> {
+        let review = Review::parse(body).map_err(|error| Failure::Unreadable {
+            cause: chain(&error),
+        })?;
+        let internal = |error: InternalError| Failure::Internal {
+            namespace: review.namespace().to_owned(),
+            pod: review.pod().to_owned(),
+            cause: chain(&error),
+        };
+        let answer = answer(&review, &self.settings).map_err(internal)?;
+        let patch = answer.patch.as_ref();
+        Ok(Verdict {
+            body: answer.to_json(),
+            namespace: review.namespace().to_owned(),
+            pod: review.pod().to_owned(),
+            decision: answer.decision(),
+            reason: answer.reason(),
+            patch_bytes: patch
+                .and_then(|patch| serde_json::to_vec(patch).ok())
+                .map_or(0, |patch| patch.len()),
+            dry_run: review.dry_run(),
+        })
+    }
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,22 @@
+//! The admission webhook of gitvolume, and the program around it.
+//!
+//! The way of a call, one file each:
+//!
+//! 1. [`server`]: the TLS accept loop with its limits; one hyper connection per API server client.
+//! 2. [`handler`]: the body, the load limit, one answer; counts and logs each decision.
+//! 3. [`judge`]: bytes to answer, by the pure crate `inject`.
+//!
+//! Beside it: [`admin`] (`/livez /readyz /metrics`), [`metrics`], [`shutdown`] (the stages of a
+//! drain), [`settings`] (what the operator decided), [`args`] (flags and environment) and
+//! [`serve`] (all of it put together).
+
+pub mod admin;
+pub mod args;
+pub mod handler;
+pub mod judge;
+mod logging;
+pub mod metrics;
+pub mod serve;
+pub mod server;
+pub mod settings;
+pub mod shutdown;

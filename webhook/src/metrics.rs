@@ -1,0 +1,133 @@
+//! What is counted: closed label sets, no namespaces, seconds.
+
+use std::fmt;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+
+/// An answer takes tens of microseconds; the API server gives up after seconds.
+const DURATION_BUCKETS: [f64; 13] = [
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
+];
+
+const PATCH_BUCKETS: [f64; 7] = [256.0, 512.0, 1024.0, 2048.0, 4096.0, 8192.0, 16384.0];
+
+/// Everything that `/metrics` shows.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    durations: Histogram,
+    patch_bytes: Histogram,
+    /// Calls being answered now.
+    pub inflight: Gauge,
+    /// TLS handshakes that failed or took too long.
+    pub tls_handshake_failures: Counter,
+    cert_not_after: Gauge<f64, AtomicU64>,
+    ca_bundle_in_sync: Gauge,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct RequestLabels {
+    decision: &'static str,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct BuildLabels {
+    version: &'static str,
+}
+
+impl Metrics {
+    /// Registers every metric, so that each is shown before its first event.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("gitvolume_webhook");
+        let requests = Family::default();
+        let durations = Histogram::new(DURATION_BUCKETS);
+        let patch_bytes = Histogram::new(PATCH_BUCKETS);
+        let inflight = Gauge::default();
+        let tls_handshake_failures = Counter::default();
+        let cert_not_after = Gauge::default();
+        let ca_bundle_in_sync = Gauge::default();
+        // The text format adds `_total` and `_info` by itself.
+        registry.register("requests", "Calls by decision and reason", requests.clone());
+        registry.register(
+            "request_duration_seconds",
+            "Time from the call's headers to its answer",
+            durations.clone(),
+        );
+        registry.register("patch_bytes", "Size of the patches", patch_bytes.clone());
+        registry.register("inflight", "Calls being answered", inflight.clone());
+        registry.register(
+            "tls_handshake_failures",
+            "TLS handshakes that failed or took too long",
+            tls_handshake_failures.clone(),
+        );
+        registry.register(
+            "cert_not_after_seconds",
+            "When the serving certificate ends, as a Unix time; 0 without one",
+            cert_not_after.clone(),
+        );
+        registry.register(
+            "cabundle_in_sync",
+            "1 if the webhook configuration trusts the CA of the serving certificate",
+            ca_bundle_in_sync.clone(),
+        );
+        let version = env!("CARGO_PKG_VERSION");
+        registry.register(
+            "build",
+            "What is running",
+            Info::new(BuildLabels { version }),
+        );
+        Self {
+            registry,
+            requests,
+            durations,
+            patch_bytes,
+            inflight,
+            tls_handshake_failures,
+            cert_not_after,
+            ca_bundle_in_sync,
+        }
+    }
+
+    /// Counts one call.
+    pub fn count(&self, decision: &'static str, reason: &'static str, took: Duration) {
+        let labels = RequestLabels { decision, reason };
+        self.requests.get_or_create(&labels).inc();
+        self.durations.observe(took.as_secs_f64());
+    }
+
+    /// Takes note of a patch's size.
+    pub fn patched(&self, bytes: usize) {
+        self.patch_bytes.observe(bytes as f64);
+    }
+
+    /// The text of `/metrics`, with the certificate's state as it is now.
+    pub fn text(&self, serving: &certs::Serving) -> Result<String, fmt::Error> {
+        let not_after = serving.leaf().and_then(|leaf| {
+            let since = leaf.not_after().duration_since(std::time::UNIX_EPOCH);
+            since.ok().map(|since| since.as_secs_f64())
+        });
+        self.cert_not_after.set(not_after.unwrap_or_default());
+        self.ca_bundle_in_sync
+            .set(i64::from(serving.ca_bundle_in_sync()));
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,149 @@
+//! `gitvolume serve`: everything put together, and its orderly end.
+
+use std::future::pending;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::SystemTime;
+
+use anyhow::Context;
+use anyhow::bail;
+use certs::Bundle;
+use certs::Cluster;
+use certs::Names;
+use certs::Serving;
+use certs::keep_in_cluster;
+use certs::keep_in_memory;
+use tokio::task::JoinHandle;
+use tracing_subscriber::EnvFilter;
+
+use crate::args::ServeArgs;
+use crate::args::Tls;
+use crate::args::TlsName;
+use crate::judge::Injector;
+use crate::logging;
+use crate::server;
+use crate::server::Limits;
+use crate::server::Running;
+use crate::shutdown::Signals;
+
+/// An answer takes microseconds: two threads serve thousands of calls per second, and the second
+/// one is there so that a large Pod does not hold up the others.
+const WORKERS: usize = 2;
+
+/// Serves until a signal, then drains.
+pub fn run(args: ServeArgs) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    runtime.block_on(serve(args))
+}
+
+async fn serve(args: ServeArgs) -> anyhow::Result<()> {
+    // Taken apart without `..`: a flag that nobody uses does not compile.
+    let ServeArgs {
+        listen,
+        admin_listen,
+        tls,
+        tls_name,
+        ca_out,
+        namespace,
+        service,
+        secret_name,
+        webhook_configuration,
+        settings,
+        drain_delay,
+        log,
+        log_format,
+    } = args;
+    let filter = EnvFilter::builder().parse(&log);
+    logging::init(filter.context("--log")?, log_format);
+    let settings = settings.load()?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        syncer_image = settings.image,
+        settings = settings.hash(),
+        "starting"
+    );
+    // Before anything is served: a signal that comes early is a drain too.
+    let mut signals = Signals::new().context("cannot take signals")?;
+
+    let serving = Serving::new();
+    let keeping = match tls {
+        Tls::InMemory => {
+            let names = with(Names::local(), tls_name);
+            let bundle = Bundle::generate(SystemTime::now())?;
+            if let Some(path) = ca_out {
+                write(&path, bundle.pem())
+                    .with_context(|| format!("cannot write --ca-out {}", path.display()))?;
+            }
+            let keep = keep_in_memory(Arc::clone(&serving), bundle, names)?;
+            tokio::spawn(async { match keep.await {} })
+        }
+        Tls::Cluster => {
+            if ca_out.is_some() {
+                bail!("--ca-out is for --tls=in-memory; here the CA is in the Secret");
+            }
+            let namespace = namespace.context("--namespace must be set with --tls=cluster")?;
+            let names = with(Names::service(&service, &namespace), tls_name);
+            let client = kube::Client::try_default()
+                .await
+                .context("no access to a cluster")?;
+            let cluster = Cluster::new(client, &namespace, &secret_name, &webhook_configuration);
+            let keep = keep_in_cluster(Arc::clone(&serving), cluster, names);
+            tokio::spawn(async { match keep.await {} })
+        }
+    };
+    let config = server::Config {
+        listen,
+        admin_listen,
+        limits: Limits::default(),
+    };
+    let mut running = server::start(config, serving, Arc::new(Injector::new(settings))).await?;
+    tokio::select! {
+        signal = signals.next() => tracing::info!(signal, %drain_delay, "draining"),
+        () = running.ended() => bail!("a listener ended by itself"),
+        error = died(keeping) => bail!("the keeping of certificates ended by itself: {error}"),
+    }
+    drain(running, drain_delay.get(), signals).await;
+    Ok(())
+}
+
+async fn drain(running: Running, delay: Duration, mut signals: Signals) {
+    let drained = async {
+        running.leave();
+        tokio::time::sleep(delay).await;
+        running.stop().await;
+        tracing::info!("drained");
+    };
+    tokio::select! {
+        () = drained => {}
+        signal = signals.next() => tracing::warn!(signal, "ending at once"),
+    }
+}
+
+/// Waits for a task that should run for ever, and says why it does not.
+async fn died(task: JoinHandle<()>) -> tokio::task::JoinError {
+    match task.await {
+        Err(error) => error,
+        Ok(()) => pending().await,
+    }
+}
+
+fn with(names: Names, further: Vec<TlsName>) -> Names {
+    further.into_iter().fold(names, |names, name| match name {
+        TlsName::Dns(name) => names.and_dns(name),
+        TlsName::Ip(ip) => names.and_ip(ip),
+    })
+}
+
+/// Writes a file so that whoever waits for it never reads half of it.
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    std::fs::write(&partial, text)?;
+    std::fs::rename(&partial, path)
+}

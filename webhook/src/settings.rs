@@ -1,0 +1,160 @@
+//! What the operator decided about every injection: a file, and flags that beat it.
+
+use std::io;
+use std::path::PathBuf;
+
+use clap::Args;
+use inject::OnMistake;
+use inject::PullPolicy;
+use inject::Settings;
+use serde::de::DeserializeOwned;
+use serde_json::Map;
+use serde_json::Value;
+
+/// Flags of the settings.
+#[derive(Args, Clone, Debug, Default)]
+pub struct SettingsArgs {
+    /// A YAML or JSON file of settings; the flags below beat it
+    #[arg(long, env = "GITVOLUME_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// The syncer's image, with tag or digest (required here or in the file)
+    #[arg(long, env = "GITVOLUME_SYNCER_IMAGE", value_name = "IMAGE")]
+    pub syncer_image: Option<String>,
+
+    /// When the kubelet pulls that image: Always, IfNotPresent or Never
+    #[arg(
+        long,
+        env = "GITVOLUME_SYNCER_IMAGE_PULL_POLICY",
+        value_parser = word::<PullPolicy>,
+        value_name = "POLICY"
+    )]
+    pub syncer_image_pull_policy: Option<PullPolicy>,
+
+    /// What happens to a Pod whose annotations are wrong: deny or warn
+    #[arg(
+        long,
+        env = "GITVOLUME_ON_MISTAKE",
+        value_parser = word::<OnMistake>,
+        value_name = "ACTION"
+    )]
+    pub on_mistake: Option<OnMistake>,
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// Neither the flag nor the file names an image.
+    #[error("--syncer-image must be set, or `image` in the file of --config")]
+    NoImage,
+    /// The file cannot be read.
+    #[error("cannot read --config {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// The file is no YAML mapping.
+    #[error("--config {path} is no YAML or JSON mapping")]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        #[source]
+        source: Box<serde_saphyr::Error>,
+    },
+    /// A setting has a wrong name or value.
+    #[error("the settings cannot be used")]
+    Value(#[source] serde_json::Error),
+}
+
+impl SettingsArgs {
+    /// Reads the file and lays the flags over it.
+    pub fn load(self) -> Result<Settings, SettingsError> {
+        let Self {
+            config,
+            syncer_image,
+            syncer_image_pull_policy,
+            on_mistake,
+        } = self;
+        let mut settings: Map<String, Value> = match config {
+            None => Map::new(),
+            Some(path) => {
+                let read = std::fs::read_to_string(&path);
+                let text = match read {
+                    Ok(text) => text,
+                    Err(source) => return Err(SettingsError::Read { path, source }),
+                };
+                serde_saphyr::from_str(&text).map_err(|source| SettingsError::Syntax {
+                    path,
+                    source: Box::new(source),
+                })?
+            }
+        };
+        let flags = [
+            ("image", syncer_image.map(serde_json::to_value)),
+            (
+                "imagePullPolicy",
+                syncer_image_pull_policy.map(serde_json::to_value),
+            ),
+            ("onMistake", on_mistake.map(serde_json::to_value)),
+        ];
+        for (key, value) in flags {
+            if let Some(value) = value {
+                settings.insert(key.to_owned(), value.map_err(SettingsError::Value)?);
+            }
+        }
+        if !settings.contains_key("image") {
+            return Err(SettingsError::NoImage);
+        }
+        serde_json::from_value(Value::Object(settings)).map_err(SettingsError::Value)
+    }
+}
+
+/// Reads a flag with the very words that the file has.
+fn word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_json::from_value(Value::String(text.to_owned())).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ::args::GitDuration;
+    use std::io::Write;
+
+    #[test]
+    fn a_flag_beats_the_file() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        writeln!(file, "image: a/syncer:1\nonMistake: warn\nsyncTimeout: 5m").unwrap();
+        let args = SettingsArgs {
+            config: Some(file.path().to_owned()),
+            syncer_image: Some("b/syncer:2".to_owned()),
+            ..SettingsArgs::default()
+        };
+        let settings = args.load().unwrap();
+        assert_eq!(settings.image, "b/syncer:2");
+        assert_eq!(settings.on_mistake, OnMistake::Warn);
+        assert_eq!(settings.sync_timeout, GitDuration::from_secs(300));
+    }
+
+    #[test]
+    fn an_unknown_setting_is_named() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        writeln!(file, "image: a/syncer:1\nonMistakes: warn").unwrap();
+        let args = SettingsArgs {
+            config: Some(file.path().to_owned()),
+            ..SettingsArgs::default()
+        };
+        let error = anyhow::Error::new(args.load().unwrap_err());
+        assert!(format!("{error:#}").contains("unknown field `onMistakes`"));
+    }
+
+    #[test]
+    fn an_image_is_asked_for() {
+        let error = SettingsArgs::default().load().unwrap_err();
+        assert!(error.to_string().starts_with("--syncer-image must be set"));
+    }
+}

@@ -1,0 +1,216 @@
+//! What the API server gets for what it sends, over TLS.
+
+mod common;
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use common::good_review;
+use common::post;
+use common::review;
+use common::world;
+use common::world_with;
+use hyper::StatusCode;
+use hyper::header::CONTENT_TYPE;
+use hyper::header::RETRY_AFTER;
+use serde_json::Value;
+use serde_json::json;
+use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWriteExt;
+use webhook::judge::Failure;
+use webhook::judge::Verdict;
+use webhook::server::Limits;
+
+#[tokio::test]
+async fn an_annotated_pod_is_patched() -> anyhow::Result<()> {
+    let world = world().await?;
+    let mut client = world.client().await?;
+    let answered = post(&mut client, good_review()).await?;
+    assert_eq!(answered.status, StatusCode::OK);
+    assert_eq!(answered.header(CONTENT_TYPE), Some("application/json"));
+    let answer = answered.json()?;
+    let response = &answer["response"];
+    assert_eq!(response["uid"], "0b4b6b4e-5f3e-4c1e-9d3b-7f3f0a3a0001");
+    assert_eq!(response["allowed"], true);
+    let patch = BASE64_STANDARD.decode(response["patch"].as_str().unwrap_or_default())?;
+    let patch: json_patch::Patch = serde_json::from_slice(&patch)?;
+    let sent: Value = serde_json::from_slice(&good_review())?;
+    let mut pod = sent["request"]["object"].clone();
+    json_patch::patch(&mut pod, &patch)?;
+    let syncer = &pod["spec"]["initContainers"][0];
+    assert_eq!(syncer["restartPolicy"], "Always");
+    assert_eq!(syncer["image"], "registry.example/syncer:1");
+    let nginx = &pod["spec"]["containers"][0];
+    assert_eq!(nginx["aFieldOfTomorrow"], json!({"kept": true}));
+    assert_eq!(
+        nginx["volumeMounts"][1]["mountPath"],
+        "/usr/share/nginx/html"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_mistake_is_denied_with_422_and_one_sentence() -> anyhow::Result<()> {
+    let world = world().await?;
+    let mut client = world.client().await?;
+    let bad = review(&json!({
+        "gitvolume.dev/repo": "https://git.example/site.git",
+        "gitvolume.dev/period": "5 min",
+    }));
+    let answered = post(&mut client, bad).await?;
+    assert_eq!(answered.status, StatusCode::OK, "a denial is an answer");
+    let status = &answered.json()?["response"]["status"];
+    assert_eq!(status["code"], 422);
+    let message = status["message"].as_str().unwrap_or_default();
+    assert!(message.contains("gitvolume.dev/period"), "{message}");
+    assert!(message.contains("5 min"), "{message}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_no_review_is_a_bad_request() -> anyhow::Result<()> {
+    let world = world().await?;
+    let mut client = world.client().await?;
+    for body in ["", "{", "{}", r#"{"apiVersion":"admission.k8s.io/v1"}"#] {
+        let answered = post(&mut client, body).await?;
+        assert_eq!(answered.status, StatusCode::BAD_REQUEST, "{body}");
+    }
+    let answered = post(&mut client, good_review()).await?;
+    assert_eq!(answered.status, StatusCode::OK, "on the same connection");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_refused_before_it_is_read() -> anyhow::Result<()> {
+    let world = world().await?;
+    let mut stream = world.connect().await?;
+    let head = "POST /mutate HTTP/1.1\r\nHost: x\r\nContent-Length: 8388609\r\n\r\n";
+    stream.write_all(head.as_bytes()).await?;
+    let mut answer = vec![0; 64];
+    let read = stream.read(&mut answer).await?;
+    let answer = String::from_utf8_lossy(&answer[..read]).into_owned();
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_without_a_length_is_refused() -> anyhow::Result<()> {
+    let world = world().await?;
+    let mut stream = world.connect().await?;
+    let head = "POST /mutate HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+    stream.write_all(head.as_bytes()).await?;
+    let mut chunk = b"100000\r\n".to_vec();
+    chunk.resize(chunk.len() + 0x10_0000, b' ');
+    chunk.extend_from_slice(b"\r\n");
+    for _ in 0..9 {
+        // The server may close before it was sent all of it.
+        if stream.write_all(&chunk).await.is_err() {
+            break;
+        }
+    }
+    let mut answer = vec![0; 64];
+    let read = stream.read(&mut answer).await?;
+    let answer = String::from_utf8_lossy(&answer[..read]).into_owned();
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_panic_is_500_and_the_server_lives_on() -> anyhow::Result<()> {
+    let judge = |body: &[u8]| -> Result<Verdict, Failure> {
+        assert!(body != b"panic", "a panic on purpose");
+        Err(Failure::Internal {
+            namespace: "shop".to_owned(),
+            pod: "web".to_owned(),
+            cause: "our patch does not apply".to_owned(),
+        })
+    };
+    let world = world_with(Limits::default(), Arc::new(judge)).await?;
+    let mut client = world.client().await?;
+    let answered = post(&mut client, "panic").await?;
+    assert_eq!(answered.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(!String::from_utf8_lossy(&answered.body).contains("on purpose"));
+    let answered = post(&mut client, "again").await?;
+    assert_eq!(answered.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(answered.body, "gitvolume: our patch does not apply\n");
+    let text = world.admin("/metrics").await?.body;
+    let text = String::from_utf8_lossy(&text);
+    for line in [
+        r#"requests_total{decision="error",reason="panic"} 1"#,
+        r#"requests_total{decision="error",reason="internal"} 1"#,
+        "inflight 0",
+    ] {
+        let line = format!("gitvolume_webhook_{line}");
+        assert!(text.lines().any(|found| found == line), "{line}: {text}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_call_too_many_is_told_to_come_back() -> anyhow::Result<()> {
+    let limits = Limits {
+        inflight: 1,
+        ..Limits::default()
+    };
+    let judge = |_: &[u8]| -> Result<Verdict, Failure> {
+        Err(Failure::Unreadable {
+            cause: String::new(),
+        })
+    };
+    let world = world_with(limits, Arc::new(judge)).await?;
+    let mut slow = world.connect().await?;
+    slow.write_all(b"POST /mutate HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{")
+        .await?;
+    // The slow one has its place once the gauge says so.
+    while !String::from_utf8_lossy(&world.admin("/metrics").await?.body)
+        .contains("gitvolume_webhook_inflight 1")
+    {}
+    let mut client = world.client().await?;
+    let answered = post(&mut client, "{}").await?;
+    assert_eq!(answered.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answered.header(RETRY_AFTER), Some("1"));
+    slow.write_all(b"}").await?;
+    let mut answer = [0; 12];
+    slow.read_exact(&mut answer).await?;
+    assert_eq!(&answer, b"HTTP/1.1 400");
+    let answered = post(&mut client, "{}").await?;
+    assert_eq!(answered.status, StatusCode::BAD_REQUEST);
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_metric_is_shown() -> anyhow::Result<()> {
+    let world = world().await?;
+    let mut client = world.client().await?;
+    post(&mut client, good_review()).await?;
+    post(&mut client, review(&json!({"another": "one"}))).await?;
+    // Somebody who speaks no TLS.
+    let mut plain = tokio::net::TcpStream::connect(world.running.address()).await?;
+    plain.write_all(b"GET / HTTP/1.1\r\n\r\n").await?;
+    plain.read_to_end(&mut Vec::new()).await.ok();
+
+    let answered = world.admin("/metrics").await?;
+    let text = String::from_utf8_lossy(&answered.body);
+    for beginning in [
+        r#"requests_total{decision="inject",reason="requested"} 1"#,
+        r#"requests_total{decision="skip",reason="not-requested"} 1"#,
+        r#"request_duration_seconds_bucket{le="0.0001"} "#,
+        "request_duration_seconds_count 2",
+        "patch_bytes_count 1",
+        "inflight 0",
+        "tls_handshake_failures_total 1",
+        "cert_not_after_seconds 1",
+        "cabundle_in_sync 1",
+        r#"build_info{version=""#,
+    ] {
+        let line = format!("gitvolume_webhook_{beginning}");
+        assert!(
+            text.lines().any(|found| found.starts_with(&line)),
+            "{line}: {text}"
+        );
+    }
+    assert_eq!(world.admin("/livez").await?.status, StatusCode::OK);
+    assert_eq!(world.admin("/readyz").await?.status, StatusCode::OK);
+    Ok(())
+}

@@ -1,0 +1,204 @@
+//! The real server inside the test's process, and a client that trusts its CA alone.
+#![allow(dead_code, reason = "each test program uses a part")]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use anyhow::Context;
+use bytes::Bytes;
+use certs::Bundle;
+use certs::Leaf;
+use certs::Names;
+use certs::Published;
+use certs::Serving;
+use http_body_util::BodyExt;
+use http_body_util::Full;
+use hyper::Request;
+use hyper::StatusCode;
+use hyper::client::conn::http1;
+use hyper::client::conn::http1::SendRequest;
+use hyper::header::HeaderMap;
+use hyper::header::HeaderName;
+use hyper_util::rt::TokioIo;
+use inject::Settings;
+use rustls::ClientConfig;
+use rustls::RootCertStore;
+use rustls::pki_types::ServerName;
+use serde_json::Value;
+use serde_json::json;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use webhook::judge::Injector;
+use webhook::judge::Judge;
+use webhook::server;
+use webhook::server::Config;
+use webhook::server::Limits;
+use webhook::server::Listen;
+use webhook::server::Running;
+
+pub(crate) struct World {
+    pub(crate) running: Running,
+    pub(crate) serving: Arc<Serving>,
+    pub(crate) bundle: Bundle,
+}
+
+pub(crate) struct Answered {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Answered {
+    pub(crate) fn json(&self) -> anyhow::Result<Value> {
+        serde_json::from_slice(&self.body).context("the answer is no JSON")
+    }
+
+    pub(crate) fn closes(&self) -> bool {
+        self.headers
+            .get("connection")
+            .is_some_and(|value| value == "close")
+    }
+
+    pub(crate) fn header(&self, name: HeaderName) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+}
+
+pub(crate) type Client = SendRequest<Full<Bytes>>;
+
+pub(crate) async fn world() -> anyhow::Result<World> {
+    let injector = Injector::new(Settings::new("registry.example/syncer:1"));
+    world_with(Limits::default(), Arc::new(injector)).await
+}
+
+pub(crate) async fn world_with(limits: Limits, judge: Arc<dyn Judge>) -> anyhow::Result<World> {
+    let bundle = Bundle::generate(SystemTime::now())?;
+    let serving = Serving::new();
+    serving.set_published(Published::NotNeeded);
+    serving.set_leaf(Leaf::issue(&bundle, &Names::local(), SystemTime::now())?);
+    let listen: Listen = "127.0.0.1:0".parse()?;
+    let config = Config {
+        listen,
+        admin_listen: listen,
+        limits,
+    };
+    let running = server::start(config, Arc::clone(&serving), judge).await?;
+    Ok(World {
+        running,
+        serving,
+        bundle,
+    })
+}
+
+impl World {
+    pub(crate) async fn connect(&self) -> anyhow::Result<TlsStream<TcpStream>> {
+        connect(self.running.address(), &self.bundle).await
+    }
+
+    pub(crate) async fn client(&self) -> anyhow::Result<Client> {
+        handshake(self.connect().await?).await
+    }
+
+    pub(crate) async fn admin(&self, path: &str) -> anyhow::Result<Answered> {
+        let stream = TcpStream::connect(self.running.admin_address()).await?;
+        let mut client = handshake(stream).await?;
+        let request = Request::get(path).header("host", "admin");
+        send(&mut client, request.body(Full::default())?).await
+    }
+}
+
+pub(crate) async fn connect(
+    address: SocketAddr,
+    trusted: &Bundle,
+) -> anyhow::Result<TlsStream<TcpStream>> {
+    let mut roots = RootCertStore::empty();
+    for certificate in trusted.certificates() {
+        roots.add(certificate.clone())?;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let stream = TcpStream::connect(address).await?;
+    let name = ServerName::from(address.ip());
+    Ok(TlsConnector::from(Arc::new(config))
+        .connect(name, stream)
+        .await?)
+}
+
+pub(crate) async fn handshake<T>(stream: T) -> anyhow::Result<Client>
+where
+    T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let (client, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+pub(crate) async fn post(client: &mut Client, body: impl Into<Bytes>) -> anyhow::Result<Answered> {
+    let request = Request::post("/mutate?timeout=5s")
+        .header("host", "gitvolume.gitvolume-system.svc")
+        .header("content-type", "application/json");
+    send(client, request.body(Full::new(body.into()))?).await
+}
+
+async fn send(client: &mut Client, request: Request<Full<Bytes>>) -> anyhow::Result<Answered> {
+    client.ready().await?;
+    let (head, body) = client.send_request(request).await?.into_parts();
+    Ok(Answered {
+        status: head.status,
+        headers: head.headers,
+        body: body.collect().await?.to_bytes(),
+    })
+}
+
+/// A review as the API server sends it, for a Pod with these annotations.
+pub(crate) fn review(annotations: &Value) -> Vec<u8> {
+    json!({
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "request": {
+            "uid": "0b4b6b4e-5f3e-4c1e-9d3b-7f3f0a3a0001",
+            "kind": {"group": "", "version": "v1", "kind": "Pod"},
+            "resource": {"group": "", "version": "v1", "resource": "pods"},
+            "namespace": "shop",
+            "operation": "CREATE",
+            "userInfo": {"username": "system:serviceaccount:kube-system:replicaset-controller"},
+            "object": {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {
+                    "generateName": "web-5d9c7b8f4-", "namespace": "shop",
+                    "creationTimestamp": null, "annotations": annotations,
+                },
+                "spec": {
+                    "containers": [{
+                        "name": "nginx", "image": "nginx:1.29",
+                        "volumeMounts": [{
+                            "name": "kube-api-access", "readOnly": true,
+                            "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount",
+                        }],
+                        "aFieldOfTomorrow": {"kept": true},
+                    }],
+                    "volumes": [{"name": "kube-api-access", "projected": {"sources": []}}],
+                },
+            },
+            "oldObject": null,
+            "dryRun": false,
+            "options": {"kind": "CreateOptions", "apiVersion": "meta.k8s.io/v1"},
+        },
+    })
+    .to_string()
+    .into_bytes()
+}
+
+pub(crate) fn good_review() -> Vec<u8> {
+    review(&json!({
+        "gitvolume.dev/repo": "https://git.example/site.git",
+        "gitvolume.dev/mount-path": "/usr/share/nginx/html",
+    }))
+}
