@@ -88,7 +88,15 @@ impl ControlPlane {
             || plane.check(),
             "the API server's certificate",
             START,
-            || fs::metadata(&certificate).map_err(|error| error.to_string()),
+            || {
+                let chain = fs::read_to_string(&certificate).map_err(|error| error.to_string())?;
+                // Its own certificate comes first, that of the CA it made for itself last.
+                let ca = chain
+                    .rfind("-----BEGIN")
+                    .filter(|at| *at > 0)
+                    .ok_or("no chain yet")?;
+                fs::write(plane.ca(), &chain[ca..]).map_err(|error| error.to_string())
+            },
         )?;
         fs::write(&kubeconfig, plane.kubeconfig_for(ADMIN_TOKEN))?;
         plane.wait_until_ready()?;
@@ -105,9 +113,9 @@ impl ControlPlane {
         &self.url
     }
 
-    /// The file of the API server's certificate, which also trusts it.
-    pub fn certificate(&self) -> PathBuf {
-        self.dir.join("certs/apiserver.crt")
+    /// The file of the certificate of the CA that signed the API server's own.
+    pub fn ca(&self) -> PathBuf {
+        self.dir.join("ca.crt")
     }
 
     /// The private key that signs ServiceAccount tokens.
@@ -131,7 +139,7 @@ clusters: [{{name: tests, cluster: {{server: "{}", certificate-authority: "{}"}}
 users: [{{name: tests, user: {{token: "{token}"}}}}]
 "#,
             self.url,
-            self.certificate().display()
+            self.ca().display()
         )
     }
 

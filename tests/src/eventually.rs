@@ -27,3 +27,31 @@ pub fn eventually<T, E: Display>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::eventually;
+    use std::time::Duration;
+
+    #[test]
+    fn a_time_out_tells_what_was_waited_for_and_what_was_last_seen() {
+        let error = eventually("a page", Duration::ZERO, || Err::<(), _>("status 404"))
+            .expect_err("it never comes");
+        assert!(error.starts_with("a page: not within"), "{error}");
+        assert!(error.ends_with("last seen: status 404"), "{error}");
+    }
+
+    #[test]
+    fn what_comes_late_is_answered() {
+        let mut looks = 0;
+        let seen = eventually("the third look", Duration::from_secs(10), || {
+            looks += 1;
+            if looks == 3 {
+                Ok(looks)
+            } else {
+                Err("not yet")
+            }
+        });
+        assert_eq!(seen, Ok(3));
+    }
+}

@@ -356,3 +356,6 @@ fn descriptor(media_type: &str, bytes: &[u8]) -> Value {
     let digest = format!("sha256:{}", hash(bytes));
     json!({"mediaType": media_type, "digest": digest, "size": bytes.len()})
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,5 @@
 //! A whole real node: control plane, scheduler, controller-manager, containerd, kubelet,
-//! kube-proxy and a bridge network. Only to be started inside [`crate::enclosure`].
+//! kube-proxy and a bridge network. Only to be started inside the `enclosure`.
 
 use crate::control_plane::{ControlPlane, Options};
 use crate::enclosure::{cgroup_dirs, cgroup_of};
@@ -138,6 +138,14 @@ fn make_network() -> Result<()> {
 
 /// The kubelet wants its cgroup root to exist in every hierarchy.
 fn make_cgroups(name: &str) -> Result<()> {
+    // cgroup v2 only: the controllers our folder is to have. One that is not there, or is there
+    // already, is the kubelet's to complain about.
+    for controller in ["cpu", "cpuset", "io", "memory", "hugetlb", "pids"] {
+        let _ = fs::write(
+            "/sys/fs/cgroup/cgroup.subtree_control",
+            format!("+{controller}"),
+        );
+    }
     for dir in cgroup_dirs(name) {
         fs::create_dir_all(&dir).with_context(|| format!("make {}", dir.display()))?;
         // cgroup v1 only: a cpuset without CPUs and memory nodes takes no process.

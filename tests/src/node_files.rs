@@ -118,8 +118,8 @@ pub(crate) fn programs(
             "--service-account-private-key-file={}",
             plane.service_account_key().display()
         ),
-        // What Pods find as ca.crt: the API server's own certificate has its CA behind it.
-        format!("--root-ca-file={}", plane.certificate().display()),
+        // What Pods find as ca.crt beside their token.
+        format!("--root-ca-file={}", plane.ca().display()),
         "--leader-elect=false".to_owned(),
         "--bind-address=127.0.0.1".to_owned(),
         format!("--cert-dir={}", dir.join("controller-manager").display()),

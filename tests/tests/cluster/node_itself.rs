@@ -155,6 +155,35 @@ spec:
     Ok(())
 }
 
+pub(crate) fn a_pod_reaches_the_api_server_with_its_service_accounts_files(
+    world: &World,
+) -> TestResult {
+    let namespace = world.namespace(&[])?;
+    namespace.apply(&format!(
+        "
+apiVersion: v1
+kind: Pod
+metadata: {{name: client}}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers: [{{name: client, image: {BUSYBOX}, command: [sleep, \"3600\"]}}]
+"
+    ))?;
+    namespace.wait_ready("client", READY)?;
+    // Plain text where TLS is spoken: the server says so, which is all we ask of it here.
+    let script = "cd /var/run/secrets/kubernetes.io/serviceaccount
+        test $(grep -c BEGIN ca.crt) = 1
+        test \"$(cut -c1-2 token)\" = ey
+        printf 'GET / HTTP/1.0\\r\\n\\r\\n' |
+            nc $KUBERNETES_SERVICE_HOST $KUBERNETES_SERVICE_PORT | head -c 4";
+    let said = namespace.exec("client", None, &["sh", "-ec", script])?;
+    assert_eq!(
+        said, "HTTP",
+        "the API server says in clear text that it wants TLS"
+    );
+    Ok(())
+}
+
 pub(crate) fn a_git_repo_volume_is_refused_by_the_kubelet(world: &World) -> TestResult {
     let namespace = world.namespace(&[])?;
     let said = namespace.apply(&format!(
