@@ -13,6 +13,7 @@ pub use self::table::annotations_markdown;
 
 use self::table::Read;
 use crate::Mistake;
+use crate::MountPath;
 use crate::Request;
 use crate::request::Fields;
 use crate::request::PodWide;
@@ -25,6 +26,8 @@ pub(crate) struct Asked {
     /// One per repository. The unnamed annotations make at most one.
     pub(crate) requests: Vec<Request>,
     pub(crate) pod: PodWide,
+    /// Where the repositories are to appear, also of those that something else is wrong with.
+    pub(crate) places: Vec<MountPath>,
     pub(crate) warnings: Vec<String>,
     pub(crate) mistakes: Vec<Mistake>,
 }
@@ -64,6 +67,15 @@ pub(crate) fn read(annotations: Option<&Map<String, Value>>) -> Option<Asked> {
             asked.warnings.push(unknown(key));
         }
     }
+    if asked
+        .mistakes
+        .iter()
+        .all(|mistake| mistake.key() != "mount-path")
+    {
+        asked
+            .places
+            .push(fields.mount_path.clone().unwrap_or_default());
+    }
     let has_repo = ours.iter().any(|(key, _)| *key == "repo");
     match (fields.resolve(), first_key) {
         (Some(request), _) => asked.requests.push(request),
@@ -92,15 +104,18 @@ fn mistake(row: &Annotation, text: &str, wrong: Wrong) -> Mistake {
 fn unknown(key: &str) -> String {
     /// Below this two keys have little more in common than their alphabet.
     const ALIKE: f64 = 0.7;
+    // Who writes `site.repo` knows the keys.
+    let last = key.rsplit('.').next().unwrap_or(key);
+    let likeness = |known| strsim::jaro_winkler(key, known).max(strsim::jaro_winkler(last, known));
     let nearest = ANNOTATIONS
         .iter()
         .filter(|row| row.scope != Scope::Status)
-        .map(|row| (strsim::jaro_winkler(key, row.key), row.key))
+        .map(|row| (likeness(row.key), row.key))
         .max_by(|one, other| one.0.total_cmp(&other.0))
         .filter(|(likeness, _)| *likeness >= ALIKE);
     match nearest {
         Some((_, known)) => format!("{PREFIX}{key}: unknown; did you mean {PREFIX}{known}?"),
-        None => format!("{PREFIX}{key}: unknown; known keys are {}", known_keys()),
+        None => format!("{PREFIX}{key}: unknown; known: {}", known_keys()),
     }
 }
 

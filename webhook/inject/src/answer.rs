@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::InternalError;
 use crate::OnMistake;
 use crate::Outcome;
+use crate::PREFIX;
 use crate::Refusal;
 use crate::Review;
 use crate::Settings;
@@ -72,57 +73,66 @@ struct Decision {
     warnings: Vec<String>,
 }
 
-impl From<SkipReason> for Decision {
-    fn from(reason: SkipReason) -> Self {
+impl Decision {
+    fn skip(reason: SkipReason, warnings: Vec<String>) -> Self {
         Self {
             outcome: Outcome::Skip(reason),
             patch: None,
-            warnings: Vec::new(),
+            warnings,
         }
     }
 }
 
 fn decide(review: &Review, settings: &Settings) -> Result<Decision, InternalError> {
     if !review.creates_a_pod() {
-        return Ok(SkipReason::NotAPodCreation.into());
+        return Ok(Decision::skip(SkipReason::NotAPodCreation, Vec::new()));
     }
     let document = review.object();
     let annotations = document
         .pointer("/metadata/annotations")
         .and_then(Value::as_object);
     let Some(mut asked) = annotations::read(annotations) else {
-        return Ok(SkipReason::NotRequested.into());
+        return Ok(Decision::skip(SkipReason::NotRequested, Vec::new()));
     };
     if asked.pod.inject == Some(false) {
-        return Ok(SkipReason::OptedOut.into());
+        return Ok(Decision::skip(SkipReason::OptedOut, asked.warnings));
     }
     if let Some(reason) = unfit(document, annotations) {
-        return Ok(reason.into());
+        // Whoever asked should know why nothing comes of it.
+        asked
+            .warnings
+            .push(format!("{PREFIX}repo: the Pod is left alone: {reason}"));
+        return Ok(Decision::skip(reason, asked.warnings));
     }
+    let request = asked.requests.pop();
+    if request.is_none() && asked.mistakes.is_empty() {
+        return Ok(Decision::skip(SkipReason::NotRequested, asked.warnings));
+    }
+    let pod = Pod::deserialize(document).map_err(InternalError::Unreadable)?;
+    let pod = pod.spec.unwrap_or_default();
+    if let Some(request) = request.as_ref().filter(|_| asked.mistakes.is_empty()) {
+        let status = Status::read(annotations);
+        match injected::look(&pod, request, status.as_ref(), settings) {
+            Injected::No => {}
+            Injected::Other(mistake) => {
+                return refuse(document, mistake.into(), asked.warnings, settings);
+            }
+            Injected::Yes => {
+                return Ok(Decision::skip(SkipReason::AlreadyInjected, asked.warnings));
+            }
+        }
+    }
+    asked.mistakes.extend(plan::conflicts(&pod, &asked));
     if let Some(refusal) = Refusal::of(std::mem::take(&mut asked.mistakes)) {
         return refuse(document, refusal, asked.warnings, settings);
     }
-    let Some(request) = asked.requests.pop() else {
-        return Ok(Decision {
-            warnings: asked.warnings,
-            ..SkipReason::NotRequested.into()
-        });
+    let Some(request) = request else {
+        return Ok(Decision::skip(SkipReason::NotRequested, asked.warnings));
     };
-    let pod = Pod::deserialize(document).map_err(InternalError::Unreadable)?;
-    let spec = pod.spec.unwrap_or_default();
-    let status = Status::read(annotations);
-    match injected::look(&spec, &request, status.as_ref(), settings) {
-        Injected::No => {}
-        Injected::Other(mistake) => {
-            return refuse(document, mistake.into(), asked.warnings, settings);
-        }
-        Injected::Yes => return Ok(SkipReason::AlreadyInjected.into()),
-    }
-    asked.warnings.extend(plan::without_key(&request));
-    let plan = match plan::plan(&spec, &mut asked, &request, settings) {
-        Ok(plan) => plan,
-        Err(refusal) => return refuse(document, refusal, asked.warnings, settings),
-    };
+    asked
+        .warnings
+        .extend(plan::warnings(&pod, &asked, &request));
+    let plan = plan::plan(&pod, asked.pod.containers.as_deref(), &request, settings);
     let mut draft = Draft::new(document);
     mutate::inject(&mut draft, &plan, settings)?;
     let (working, patch) = draft.finish();
@@ -140,8 +150,13 @@ fn unfit(document: &Value, annotations: Option<&Map<String, Value>>) -> Option<S
     if annotations?.contains_key("kubernetes.io/config.mirror") {
         return Some(SkipReason::MirrorPod);
     }
-    let os = document.pointer("/spec/os/name").and_then(Value::as_str);
-    (os == Some("windows")).then_some(SkipReason::Windows)
+    let is_windows = |at: &str| document.pointer(at).and_then(Value::as_str) == Some("windows");
+    // Most Windows Pods name their node's system and not their own.
+    let paths = ["/spec/os/name", "/spec/nodeSelector/kubernetes.io~1os"];
+    paths
+        .into_iter()
+        .any(is_windows)
+        .then_some(SkipReason::Windows)
 }
 
 fn refuse(
@@ -276,3 +291,6 @@ impl Answer {
         annotations
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -148,3 +148,6 @@ fn require(holds: bool, what: &str, name: &str) -> Result<(), InternalError> {
 fn unsound(what: &str, name: &str) -> InternalError {
     InternalError::Unsound(format!("{what} {name:?}"))
 }
+
+#[cfg(test)]
+mod tests;

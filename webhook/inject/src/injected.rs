@@ -115,3 +115,6 @@ fn has_reader(pod: &PodSpec, syncer: &Container, request: &Request) -> bool {
         at_path.any(|own| own.name == content.name)
     })
 }
+
+#[cfg(test)]
+mod tests;

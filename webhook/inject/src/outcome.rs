@@ -111,6 +111,11 @@ impl Mistake {
     pub(crate) fn new(key: &'static str, sentence: String) -> Self {
         Self { key, sentence }
     }
+
+    /// The annotation it is about, without the prefix.
+    pub fn key(&self) -> &'static str {
+        self.key
+    }
 }
 
 impl fmt::Display for Mistake {

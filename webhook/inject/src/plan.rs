@@ -4,8 +4,8 @@ use k8s_openapi::api::core::v1::PodSpec;
 
 use crate::Mistake;
 use crate::Mount;
+use crate::MountPath;
 use crate::PREFIX;
-use crate::Refusal;
 use crate::Request;
 use crate::Settings;
 use crate::Syncer;
@@ -43,22 +43,15 @@ pub struct Consumer {
     pub mounts: Vec<Mount>,
 }
 
-/// Plans the one request that the unnamed annotations make.
+/// Plans the one request that the unnamed annotations make, for a Pod without [`conflicts`].
 pub(crate) fn plan(
     pod: &PodSpec,
-    asked: &mut Asked,
+    names: Option<&[String]>,
     request: &Request,
     settings: &Settings,
-) -> Result<Plan, Refusal> {
+) -> Plan {
     let volumes = Volumes::new(request, pod);
-    let (consumers, mut mistakes) = select(pod, asked.pod.containers.as_deref());
-    mistakes.extend(consumers.iter().filter_map(|(_, own)| taken(own, request)));
-    if let Some(refusal) = Refusal::of(mistakes) {
-        return Err(refusal);
-    }
-    asked
-        .warnings
-        .extend(consumers.iter().filter_map(|(_, own)| below(own, request)));
+    let consumers = select(pod, names);
     let readers: Vec<&Container> = consumers.iter().map(|(_, own)| *own).collect();
     let syncer = Syncer {
         name: Syncer::name_for(request.mode),
@@ -81,13 +74,33 @@ pub(crate) fn plan(
         name: own.name.clone(),
         mounts: vec![mount.clone()],
     };
-    Ok(Plan {
+    Plan {
         requests: vec![request.clone()],
         containers: vec![syncer],
         position: last(pod),
         volumes: volumes.into_vec(),
         consumers: consumers.into_iter().map(consumer).collect(),
-    })
+    }
+}
+
+/// What is asked for and the Pod does not allow.
+pub(crate) fn conflicts(pod: &PodSpec, asked: &Asked) -> Vec<Mistake> {
+    let names = asked.pod.containers.as_deref();
+    let mut mistakes = unknown_containers(pod, names.unwrap_or_default());
+    for place in &asked.places {
+        let selected = select(pod, names);
+        mistakes.extend(selected.iter().filter_map(|(_, own)| taken(own, place)));
+    }
+    mistakes
+}
+
+/// What is allowed and yet may not be what the author wants.
+pub(crate) fn warnings(pod: &PodSpec, asked: &Asked, request: &Request) -> Vec<String> {
+    let selected = select(pod, asked.pod.containers.as_deref());
+    let below = selected
+        .iter()
+        .filter_map(|(_, own)| below(own, &request.mount_path));
+    without_key(request).into_iter().chain(below).collect()
 }
 
 /// After every other init container: sidecars that git may need (a mesh's proxy) have started, and
@@ -97,31 +110,30 @@ fn last(pod: &PodSpec) -> usize {
     pod.init_containers.as_ref().map_or(0, Vec::len)
 }
 
-type Selected<'a> = Vec<(usize, &'a Container)>;
-
-/// The containers that get the files, in the Pod's order.
-fn select<'a>(pod: &'a PodSpec, names: Option<&[String]>) -> (Selected<'a>, Vec<Mistake>) {
+/// The containers that get the files, in the Pod's order: those named, or all.
+fn select<'a>(pod: &'a PodSpec, names: Option<&[String]>) -> Vec<(usize, &'a Container)> {
+    let is_named = |own: &Container| names.is_none_or(|names| names.contains(&own.name));
     let all = pod.containers.iter().enumerate();
-    let Some(names) = names else {
-        return (all.collect(), Vec::new());
-    };
+    all.filter(|(_, own)| is_named(own)).collect()
+}
+
+fn unknown_containers(pod: &PodSpec, names: &[String]) -> Vec<Mistake> {
     let known: Vec<&str> = pod.containers.iter().map(|own| own.name.as_str()).collect();
     let unknown = names.iter().filter(|name| !known.contains(&name.as_str()));
-    let mistakes = unknown.map(|name| {
+    let mistake = |name: &String| {
         let (name, known) = (shown(name), known.join(", "));
         let sentence = format!(
             "{PREFIX}containers: {name}: the Pod has no such container; expected names out of {known}"
         );
         Mistake::new("containers", sentence)
-    });
-    let selected = all.filter(|(_, own)| names.contains(&own.name));
-    (selected.collect(), mistakes.collect())
+    };
+    unknown.map(mistake).collect()
 }
 
 /// Two things in one place: the API server would refuse the Pod, in words that do not say whose
 /// mount it was.
-fn taken(own: &Container, request: &Request) -> Option<Mistake> {
-    let path = request.mount_path.as_str();
+fn taken(own: &Container, place: &MountPath) -> Option<Mistake> {
+    let path = place.as_str();
     let is_here = |other: &str| other.trim_end_matches('/') == path;
     let mounts = own.volume_mounts.iter().flatten();
     let devices = own.volume_devices.iter().flatten();
@@ -140,8 +152,8 @@ fn taken(own: &Container, request: &Request) -> Option<Mistake> {
 
 /// The runtime makes the place of a mount below another one, and ours is read-only: it works only
 /// if the repository has that directory.
-fn below(own: &Container, request: &Request) -> Option<String> {
-    let path = request.mount_path.as_str();
+fn below(own: &Container, place: &MountPath) -> Option<String> {
+    let path = place.as_str();
     let is_below = |other: &str| {
         let rest = other.strip_prefix(path);
         rest.is_some_and(|rest| rest.starts_with('/') && rest.len() > 1)
@@ -152,13 +164,13 @@ fn below(own: &Container, request: &Request) -> Option<String> {
         .flatten()
         .find(|mount| is_below(&mount.mount_path))?;
     Some(format!(
-        "{PREFIX}mount-path: {} of container {} is mounted below it and may keep it from starting",
-        mount.mount_path, own.name
+        "{PREFIX}mount-path: container {} may not start: it mounts {} below that path",
+        own.name, mount.mount_path
     ))
 }
 
 /// The warning for an ssh address without a key.
-pub(crate) fn without_key(request: &Request) -> Option<String> {
+fn without_key(request: &Request) -> Option<String> {
     let needs_key = request.repo.kind() == RepoKind::Ssh && request.secret.is_none();
     needs_key.then(|| {
         format!(

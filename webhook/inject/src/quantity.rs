@@ -26,8 +26,12 @@ pub struct ParseQuantityError(String);
 impl Quantity {
     /// An amount in thousandths, such as CPU time; for constants.
     pub fn millis(count: u32) -> Self {
+        let text = match count % 1000 {
+            0 => format!("{}", count / 1000),
+            _ => format!("{count}m"),
+        };
         Self {
-            text: format!("{count}m"),
+            text,
             nanos: i128::from(count) * 1_000_000,
         }
     }

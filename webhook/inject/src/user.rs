@@ -22,14 +22,14 @@ impl User {
                 .security_context
                 .as_ref()
                 .and_then(|own| own.run_as_user);
-            own.or(of_pod?.run_as_user)
+            own.or(of_pod.and_then(|of_pod| of_pod.run_as_user))
         });
         let gids = consumers.iter().map(|consumer| {
             let own = consumer
                 .security_context
                 .as_ref()
                 .and_then(|own| own.run_as_group);
-            own.or(of_pod?.run_as_group)
+            own.or(of_pod.and_then(|of_pod| of_pod.run_as_group))
         });
         Self {
             uid: choose(uids, of_pod.and_then(|of_pod| of_pod.run_as_user)),
@@ -101,5 +101,7 @@ mod tests {
             let spec = json!({"containers": containers, "securityContext": pod});
             assert_eq!(user(spec.clone()), expected, "{spec}");
         }
+        let bare = json!({"containers": [run_as(101), run_as(101)]});
+        assert_eq!(user(bare), (101, 65533));
     }
 }

@@ -234,5 +234,5 @@ They go on the Pod, or in a Deployment, StatefulSet, Job or the like on the Pod 
 
 A value that is not accepted refuses the Pod with a sentence that names the key, the value and
 what is accepted; a key under `gitvolume.dev/` that is not in these tables gives a warning with
-the nearest one that is.
+the nearest one that is, or with all of them where none is near.
 ";

@@ -112,12 +112,12 @@ fn a_status_and_unknown_keys_ask_for_nothing() {
     assert_eq!(
         asked.warnings,
         [
-            "gitvolume.dev/: unknown; known keys are repo, ref, mount-path, link, mode, period, \
-             depth, secret, containers, inject",
+            "gitvolume.dev/: unknown; known: repo, ref, mount-path, link, mode, period, depth, \
+             secret, containers, inject",
             "gitvolume.dev/mountpath: unknown; did you mean gitvolume.dev/mount-path?",
             "gitvolume.dev/repository: unknown; did you mean gitvolume.dev/repo?",
-            "gitvolume.dev/zzz: unknown; known keys are repo, ref, mount-path, link, mode, period, \
-             depth, secret, containers, inject",
+            "gitvolume.dev/zzz: unknown; known: repo, ref, mount-path, link, mode, period, depth, \
+             secret, containers, inject",
         ]
     );
 }

@@ -1,0 +1,114 @@
+use super::*;
+use crate::Outcome;
+use crate::Review;
+use crate::Settings;
+use crate::answer;
+use json_patch::jsonptr::PointerBuf;
+use serde_json::json;
+
+fn pod() -> Value {
+    json!({
+        "metadata": {"annotations": {"gitvolume.dev/repo": "https://git.example/site.git"}},
+        "spec": {"containers": [{"name": "web", "image": "nginx", "resources": {
+            "limits": {"cpu": "1", "memory": "1Gi"},
+        }}]},
+    })
+}
+
+fn injected() -> (Value, Patch, Plan) {
+    let answer = answer(&Review::of_pod(pod()), &Settings::new("syncer:1")).unwrap();
+    let Outcome::Inject(plan) = answer.outcome else {
+        panic!("{:?}", answer.outcome);
+    };
+    let patch = answer.patch.unwrap();
+    let mut patched = pod();
+    json_patch::patch(&mut patched, &patch).unwrap();
+    (patched, patch, plan)
+}
+
+#[test]
+fn a_patch_that_does_not_apply_or_makes_something_else_is_found() {
+    let (patched, patch, _) = injected();
+    assert!(applies(&pod(), &patch, &patched).is_ok());
+    let differs = applies(&pod(), &patch, &json!({}));
+    assert!(
+        matches!(differs, Err(InternalError::Differs)),
+        "{differs:?}"
+    );
+    let elsewhere = applies(&json!({}), &patch, &patched);
+    assert!(
+        matches!(elsewhere, Err(InternalError::Patch(_))),
+        "{elsewhere:?}"
+    );
+    let mut other = patched;
+    other["spec"]["containers"] = json!(7);
+    let none = Patch(Vec::new());
+    let unreadable = applies(&other, &none, &other);
+    assert!(
+        matches!(unreadable, Err(InternalError::Unreadable(_))),
+        "{unreadable:?}"
+    );
+}
+
+#[test]
+fn a_pod_that_the_api_server_would_refuse_for_our_part_is_found() {
+    let (patched, _, plan) = injected();
+    let check = |pod: &Value| is_sound(&serde_json::from_value(pod.clone()).unwrap(), &plan);
+    assert!(check(&patched).is_ok());
+    let ours = "/spec/initContainers/0";
+    for (at, value) in [
+        ("/spec/volumes/0/name", json!("gitvolume-state")),
+        ("/spec/volumes/0/name", json!("other")),
+        ("/spec/containers/0/name", json!("gitvolume")),
+        ("/spec/containers/0/volumeMounts/0/name", json!("none")),
+        (
+            "/spec/containers/0/volumeMounts/0/mountPath",
+            json!("/other"),
+        ),
+        (
+            "/spec/initContainers/0/volumeMounts/1/mountPath",
+            json!("/gitvolume/content"),
+        ),
+        (
+            "/spec/initContainers/0/resources/limits/cpu",
+            json!("not-a-quantity"),
+        ),
+        ("/spec/initContainers/0/resources/requests/cpu", json!("2")),
+        (
+            "/spec/initContainers/0/securityContext/allowPrivilegeEscalation",
+            json!(true),
+        ),
+        (
+            "/spec/initContainers/0/securityContext/capabilities/drop",
+            json!(["NET_RAW"]),
+        ),
+        (
+            "/spec/initContainers/0/securityContext/runAsNonRoot",
+            json!(null),
+        ),
+        ("/spec/initContainers/0/securityContext/runAsUser", json!(0)),
+        (
+            "/spec/initContainers/0/securityContext/seccompProfile/type",
+            json!("Unconfined"),
+        ),
+        (ours, json!({"name": "other"})),
+    ] {
+        let mut pod = patched.clone();
+        let at = PointerBuf::parse(at).unwrap();
+        *pod.pointer_mut(at.as_str()).unwrap() = value;
+        assert!(
+            matches!(check(&pod), Err(InternalError::Unsound(_))),
+            "{at}"
+        );
+    }
+}
+
+#[test]
+fn the_authors_own_mistakes_are_left_to_the_api_server() {
+    let mut pod = pod();
+    pod["spec"]["containers"][0]["volumeMounts"] =
+        json!([{"name": "none", "mountPath": "/x"}, {"name": "none", "mountPath": "/x"}]);
+    pod["spec"]["volumes"] = json!([{"name": "twice"}, {"name": "twice"}]);
+    let answer = answer(&Review::of_pod(pod), &Settings::new("syncer:1")).unwrap();
+    assert!(matches!(answer.outcome, Outcome::Inject(_)));
+}

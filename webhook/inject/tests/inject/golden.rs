@@ -1,0 +1,297 @@
+//! Every directory below `testdata` is a case: a Pod, and files that say what becomes of it.
+//! `UPDATE_GOLDENS=1 cargo test -p inject` writes those; what it wrote is reviewed like code.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+
+use args::Cli;
+use clap::Parser;
+use inject::Answer;
+use inject::Outcome;
+use inject::Settings;
+use inject::SkipReason;
+use serde_json::Value;
+use serde_json::json;
+use similar::TextDiff;
+
+use crate::pods::ask;
+use crate::pods::is_update;
+use crate::pods::patched;
+use crate::pods::settings;
+
+/// A directory with a Pod in it.
+struct Case {
+    dir: PathBuf,
+    pod: Value,
+    settings: Settings,
+}
+
+impl Case {
+    /// All cases of a kind, and at least `least` of them: a walk that finds nothing proves nothing.
+    fn all(kind: &str, least: usize) -> Vec<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("testdata")
+            .join(kind);
+        let mut dirs: Vec<PathBuf> = fs::read_dir(&root)
+            .unwrap_or_else(|error| panic!("{}: {error}", root.display()))
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        dirs.sort();
+        assert!(
+            dirs.len() >= least,
+            "{} cases in {}",
+            dirs.len(),
+            root.display()
+        );
+        dirs.into_iter().map(Self::read).collect()
+    }
+
+    fn read(dir: PathBuf) -> Self {
+        let pod = read_yaml(&dir.join("pod.yaml"));
+        // Only what differs from the tests' settings is written in a case.
+        let mut own = serde_json::to_value(settings()).unwrap();
+        let file = dir.join("settings.yaml");
+        if file.exists() {
+            let changes = read_yaml(&file);
+            for (key, value) in changes.as_object().unwrap() {
+                own[key] = value.clone();
+            }
+        }
+        Self {
+            settings: serde_json::from_value(own).unwrap(),
+            dir,
+            pod,
+        }
+    }
+
+    fn ask(&self) -> Answer {
+        ask(&self.pod, &self.settings)
+    }
+
+    /// Compares every file of the case but its input, or writes them. Warnings belong to every
+    /// kind of case.
+    fn holds(&self, answer: &Answer, files: impl IntoIterator<Item = (&'static str, String)>) {
+        let mut expected: BTreeMap<&str, String> = files.into_iter().collect();
+        if !answer.warnings.is_empty() {
+            expected.insert("warnings.txt", answer.warnings.join("\n") + "\n");
+        }
+        for entry in fs::read_dir(&self.dir).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let input = ["pod.yaml", "settings.yaml"].contains(&name.as_str());
+            let file = self.dir.join(&name);
+            if !input && !expected.contains_key(name.as_str()) {
+                assert!(is_update(), "left over: {}", file.display());
+                fs::remove_file(file).unwrap();
+            }
+        }
+        for (name, text) in expected {
+            let file = self.dir.join(name);
+            if is_update() {
+                fs::write(&file, text).unwrap();
+                continue;
+            }
+            let golden = fs::read_to_string(&file).unwrap_or_default();
+            // The order of members is the YAML writer's; what counts is the document.
+            let same = match file.extension().and_then(|extension| extension.to_str()) {
+                Some("yaml") => yaml(&golden) == yaml(&text),
+                Some("json") => serde_json::from_str::<Value>(&golden).ok() == Some(json(&text)),
+                _ => golden == text,
+            };
+            let diff = TextDiff::from_lines(&golden, &text);
+            assert!(
+                same,
+                "{} is not what comes out (UPDATE_GOLDENS=1 writes it):\n{}",
+                file.display(),
+                diff.unified_diff()
+            );
+        }
+    }
+}
+
+fn read_yaml(file: &Path) -> Value {
+    let text =
+        fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    yaml(&text).unwrap_or_else(|| panic!("{} is no YAML", file.display()))
+}
+
+fn yaml(text: &str) -> Option<Value> {
+    serde_saphyr::from_str(text).ok()
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+/// What the kubelet makes of an argument, where no variable is expanded.
+fn through_the_kubelet(arg: &Value) -> String {
+    arg.as_str().unwrap().replace("$$", "$")
+}
+
+#[test]
+fn every_pod_gets_what_its_goldens_say_and_twice_is_once() {
+    for case in Case::all("inject", 30) {
+        let dir = case.dir.display();
+        let answer = case.ask();
+        assert!(
+            matches!(answer.outcome, Outcome::Inject(_)),
+            "{dir}: {:?}",
+            answer.outcome
+        );
+        let after = patched(&case.pod, &answer);
+        let yaml = serde_saphyr::to_string(&after).unwrap();
+        assert_eq!(
+            self::yaml(&yaml).as_ref(),
+            Some(&after),
+            "{dir}: YAML keeps the document"
+        );
+        let patch = serde_json::to_string_pretty(&answer.patch).unwrap() + "\n";
+        case.holds(&answer, [("patched.yaml", yaml), ("patch.json", patch)]);
+
+        let again = ask(&after, &case.settings);
+        assert_eq!(
+            again.outcome,
+            Outcome::Skip(SkipReason::AlreadyInjected),
+            "{dir}"
+        );
+        assert_eq!(again.patch, None, "{dir}");
+    }
+}
+
+#[test]
+fn every_injected_argv_is_one_that_the_syncer_takes() {
+    for case in Case::all("inject", 30) {
+        let answer = case.ask();
+        let Outcome::Inject(plan) = &answer.outcome else {
+            panic!("{}", case.dir.display());
+        };
+        let after = patched(&case.pod, &answer);
+        let inits = after["spec"]["initContainers"].as_array().unwrap();
+        for (syncer, request) in plan.containers.iter().zip(&plan.requests) {
+            let container = inits.iter().find(|own| own["name"] == syncer.name).unwrap();
+            let argv = ["command", "args"]
+                .into_iter()
+                .flat_map(|key| container[key].as_array().unwrap())
+                .map(through_the_kubelet);
+            let args = Cli::try_parse_from(argv).unwrap().sync;
+            assert_eq!(args.repo.as_ref(), Some(&request.repo));
+            assert_eq!(args.rev, request.rev);
+            assert_eq!(args.link, request.link);
+            assert_eq!(args.max_failures, -1);
+        }
+    }
+}
+
+#[test]
+fn every_refusal_is_the_sentence_in_its_golden() {
+    for case in Case::all("deny", 20) {
+        let answer = case.ask();
+        let Outcome::Deny(refusal) = &answer.outcome else {
+            panic!("{}: {:?}", case.dir.display(), answer.outcome);
+        };
+        assert_eq!(answer.patch, None);
+        let response = json(std::str::from_utf8(&answer.to_json()).unwrap());
+        let status = &response["response"]["status"];
+        assert_eq!(status["code"], 422);
+        assert_eq!(status["message"], refusal.to_string());
+        case.holds(&answer, [("message.txt", format!("{refusal}\n"))]);
+    }
+}
+
+#[test]
+fn every_refusal_is_a_warning_and_a_status_where_the_operator_wants_that() {
+    for case in Case::all("deny", 20) {
+        let mut settings = case.settings.clone();
+        settings.on_mistake = inject::OnMistake::Warn;
+        let answer = ask(&case.pod, &settings);
+        assert!(answer.allowed && !answer.warnings.is_empty());
+        assert_eq!(answer.decision(), "warn");
+        let after = patched(&case.pod, &answer);
+        let status = &after["metadata"]["annotations"]["gitvolume.dev/status"];
+        let Outcome::Deny(refusal) = &answer.outcome else {
+            panic!("{}", case.dir.display());
+        };
+        assert_eq!(
+            json(status.as_str().unwrap())["refused"],
+            refusal.to_string()
+        );
+        assert_eq!(after["spec"], case.pod["spec"]);
+        assert_eq!(ask(&after, &settings).patch, None);
+    }
+}
+
+#[test]
+fn every_pod_that_is_left_alone_says_why() {
+    for case in Case::all("skip", 6) {
+        let answer = case.ask();
+        let Outcome::Skip(reason) = answer.outcome else {
+            panic!("{}: {:?}", case.dir.display(), answer.outcome);
+        };
+        assert!(answer.allowed);
+        assert_eq!(answer.patch, None);
+        case.holds(&answer, [("reason.txt", format!("{reason}\n"))]);
+    }
+}
+
+/// What the API server and other webhooks do between two calls.
+#[test]
+fn what_other_mutators_add_does_not_move_us() {
+    for case in Case::all("inject", 30) {
+        let mut pod = patched(&case.pod, &case.ask());
+        let spec = pod["spec"].as_object_mut().unwrap();
+        for key in ["containers", "initContainers"] {
+            for container in spec[key].as_array_mut().unwrap() {
+                let container = container.as_object_mut().unwrap();
+                // Defaults and LimitRanger; a registry's mirror; a tracer; a CA bundle.
+                container.insert(
+                    "terminationMessagePath".into(),
+                    json!("/dev/termination-log"),
+                );
+                container.insert("imagePullPolicy".into(), json!("IfNotPresent"));
+                container.insert("resources".into(), json!({"limits": {"cpu": "500m"}}));
+                container.insert("image".into(), json!("mirror.example/x:1"));
+                for (list, item) in [
+                    ("env", json!({"name": "TRACE", "value": "1"})),
+                    (
+                        "volumeMounts",
+                        json!({"name": "ca", "mountPath": "/etc/ca"}),
+                    ),
+                ] {
+                    let list = container.entry(list).or_insert(json!([]));
+                    list.as_array_mut().unwrap().push(item);
+                }
+            }
+        }
+        for (list, item) in [
+            ("containers", json!({"name": "proxy", "image": "proxy:1"})),
+            (
+                "initContainers",
+                json!({"name": "proxy-init", "image": "proxy:1"}),
+            ),
+            (
+                "volumes",
+                json!({"name": "ca", "configMap": {"name": "ca"}}),
+            ),
+        ] {
+            spec[list].as_array_mut().unwrap().insert(0, item);
+        }
+        let again = ask(&pod, &case.settings);
+        assert_eq!(again.patch, None, "{}", case.dir.display());
+        assert_eq!(again.outcome, Outcome::Skip(SkipReason::AlreadyInjected));
+    }
+}
+
+/// The first call met a replica of the last version, the second one meets us.
+#[test]
+fn what_another_version_injected_stays() {
+    for case in Case::all("inject", 30) {
+        let mut newer = case.settings.clone();
+        newer.version = "9.9.9".to_owned();
+        newer.stale_worktree_timeout = args::GitDuration::from_secs(99);
+        let pod = patched(&case.pod, &case.ask());
+        let again = ask(&pod, &newer);
+        assert_eq!(again.outcome, Outcome::Skip(SkipReason::AlreadyInjected));
+        assert_eq!(again.patch, None, "{}", case.dir.display());
+    }
+}

@@ -1,0 +1,11 @@
+//! The crate from outside: golden Pods, random Pods, and the page about annotations.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "all of this is a test; clippy sees that only in functions marked so"
+)]
+
+mod golden;
+mod page;
+mod pods;
+mod random;

@@ -1,0 +1,37 @@
+//! What the tests share: asking, applying, and reading YAML.
+
+use inject::Answer;
+use inject::Review;
+use inject::Settings;
+use inject::answer;
+use serde_json::Value;
+
+/// Settings that do not change with the version, so that goldens do not either.
+pub(crate) fn settings() -> Settings {
+    let mut settings = Settings::new("registry.example/gitvolume-syncer:test");
+    settings.version = "0.0.0-test".to_owned();
+    settings
+}
+
+pub(crate) fn ask(pod: &Value, settings: &Settings) -> Answer {
+    let review = Review::of_pod(pod.clone());
+    answer(&review, settings).unwrap_or_else(|error| panic!("{error}: {error:?}\n{pod:#}"))
+}
+
+/// The Pod after the answer.
+pub(crate) fn patched(pod: &Value, answer: &Answer) -> Value {
+    let mut pod = pod.clone();
+    if let Some(patch) = &answer.patch {
+        json_patch::patch(&mut pod, patch).expect("the patch applies");
+    }
+    pod
+}
+
+/// Whether running `make test` should write the files that it otherwise compares with.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test has no arguments; nobody but the person at the keyboard sets this"
+)]
+pub(crate) fn is_update() -> bool {
+    std::env::var_os("UPDATE_GOLDENS").is_some()
+}
