@@ -17,7 +17,8 @@ use crate::paths;
     name = "gitvolume-syncer",
     version,
     about = "Keep a directory at a revision of a git repository",
-    args_conflicts_with_subcommands = true
+    args_conflicts_with_subcommands = true,
+    args_override_self = true
 )]
 pub struct Cli {
     /// Another task than syncing.

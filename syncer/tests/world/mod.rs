@@ -1,0 +1,281 @@
+//! A temporary world for one test: a remote, a root, a state directory, and the real program.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test binary uses its own part"
+)]
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Child;
+use std::process::Command;
+use std::process::ExitStatus;
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
+use std::time::Instant;
+
+use nix::sys::signal::Signal;
+use nix::sys::signal::kill;
+use nix::sys::signal::killpg;
+use nix::unistd::Pid;
+use remotes::Repo;
+use tempfile::TempDir;
+
+/// The real program.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_gitvolume-syncer");
+
+/// How long a test waits for what must come; generous, since no test measures speed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Both layouts, for tests that hold in each.
+pub const LAYOUTS: [&str; 2] = ["link", "projected"];
+
+/// Waits until `check` gives a value.
+#[track_caller]
+pub fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(value) = check() {
+            return value;
+        }
+        assert!(started.elapsed() < PATIENCE, "waited in vain until {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Everything a test needs, gone when it ends.
+pub struct World {
+    dir: TempDir,
+    pub repo: Repo,
+    pub layout: &'static str,
+}
+
+impl World {
+    pub fn new(layout: &'static str) -> Self {
+        let dir = TempDir::with_prefix("world-").unwrap();
+        let repo = Repo::in_dir(dir.path(), "site.git");
+        Self { dir, repo, layout }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn root(&self) -> PathBuf {
+        self.path("root")
+    }
+
+    pub fn state(&self) -> PathBuf {
+        self.path("state")
+    }
+
+    /// What the app's mount path shows.
+    pub fn seen(&self) -> PathBuf {
+        match self.layout {
+            "link" => self.root().join("current"),
+            _ => self.root(),
+        }
+    }
+
+    /// The directory that a careful reader opens once.
+    pub fn tree(&self) -> PathBuf {
+        match self.layout {
+            "link" => self.root().join("current"),
+            _ => self.root().join("..data"),
+        }
+    }
+
+    /// The commit whose tree is published.
+    pub fn published(&self) -> Option<String> {
+        let target = fs::read_link(self.tree()).ok()?;
+        let name = target.file_name()?.to_str()?;
+        let name = name.trim_start_matches('.');
+        Some(name.split('-').next()?.to_owned())
+    }
+
+    pub fn read(&self, name: &str) -> Option<String> {
+        fs::read_to_string(self.seen().join(name)).ok()
+    }
+
+    /// The command line for the file remote; a later flag of the same name is an error, so tests
+    /// that need another remote use [`World::syncer_of`].
+    pub fn syncer(&self) -> Syncer {
+        self.syncer_of(&self.repo.url())
+    }
+
+    pub fn syncer_of(&self, url: &str) -> Syncer {
+        let syncer = Syncer::new()
+            .flag("repo", url)
+            .flag("root", self.root())
+            .flag("state", self.state())
+            .flag("layout", self.layout)
+            .flag("period", "50ms")
+            .flag("max-failures", "-1");
+        match self.layout {
+            "link" => syncer.flag("link", "current"),
+            _ => syncer,
+        }
+    }
+
+    pub fn probe(&self) -> (bool, String) {
+        let output = Command::new(PROGRAM)
+            .args([OsStr::new("probe"), OsStr::new("--state")])
+            .arg(self.state())
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        (output.status.success(), text)
+    }
+
+    pub fn eventually_published(&self, commit: &str) {
+        eventually(&format!("{commit} is published"), || {
+            (self.published().as_deref() == Some(commit)).then_some(())
+        });
+    }
+}
+
+/// A command line of the program that is not running yet.
+pub struct Syncer {
+    command: Command,
+}
+
+impl Syncer {
+    pub fn new() -> Self {
+        Self::under(&[])
+    }
+
+    /// The program as an argument of another one, such as `setpriv`.
+    pub fn under(wrapper: &[&str]) -> Self {
+        let mut command = match wrapper {
+            [] => Command::new(PROGRAM),
+            [first, rest @ ..] => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(PROGRAM);
+                command
+            }
+        };
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", "/nonexistent")
+            .stdin(Stdio::null())
+            .process_group(0);
+        Self { command }
+    }
+
+    pub fn flag(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        let mut arg = std::ffi::OsString::from(format!("--{name}="));
+        arg.push(value);
+        self.command.arg(arg);
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub fn without_env(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
+    /// Runs to the end.
+    pub fn finish(mut self) -> Finished {
+        let output = self.command.stdout(Stdio::piped()).output().unwrap();
+        Finished {
+            status: output.status,
+            log: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Starts, with the log in a file.
+    pub fn start(mut self, log: &Path) -> Running {
+        let file = fs::File::create(log).unwrap();
+        let child = self.command.stderr(file).spawn().unwrap();
+        Running {
+            child,
+            log: log.to_owned(),
+        }
+    }
+}
+
+pub struct Finished {
+    pub status: ExitStatus,
+    pub log: String,
+}
+
+impl Finished {
+    #[track_caller]
+    pub fn assert_code(&self, code: i32) {
+        assert_eq!(self.status.code(), Some(code), "{}", self.log);
+    }
+
+    /// The last line's error.
+    #[track_caller]
+    pub fn assert_last_error(&self, words: &str) {
+        let last = self.log.lines().last().unwrap_or_default();
+        assert!(last.contains("\"error\":"), "{}", self.log);
+        assert!(last.contains(words), "{words:?} is not in {last}");
+    }
+}
+
+/// A running syncer; killed with its whole process group when the test ends.
+pub struct Running {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Running {
+    pub fn id(&self) -> i32 {
+        i32::try_from(self.child.id()).unwrap()
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.id()), signal).unwrap();
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Waits for the end by itself.
+    pub fn wait(&mut self) -> ExitStatus {
+        eventually("the syncer ends", || self.child.try_wait().unwrap())
+    }
+
+    pub fn terminate(mut self) -> ExitStatus {
+        self.signal(Signal::SIGTERM);
+        self.wait()
+    }
+
+    /// SIGKILL to the whole process group, as the kernel does at the end of a container.
+    pub fn kill(mut self) {
+        let status = self.kill_group();
+        assert_eq!(status.signal(), Some(9), "{}", self.log());
+    }
+
+    fn kill_group(&mut self) -> ExitStatus {
+        // It may have ended by itself.
+        let _ = killpg(Pid::from_raw(self.id()), Signal::SIGKILL);
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.kill_group();
+        if thread::panicking() {
+            eprintln!("the syncer's log:\n{}", self.log());
+        }
+    }
+}

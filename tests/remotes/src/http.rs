@@ -1,0 +1,325 @@
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::net::TcpListener as StdListener;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::thread::JoinHandle;
+
+use anyhow::Context;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use http_body_util::Full;
+use hyper::Request;
+use hyper::Response;
+use hyper::StatusCode;
+use hyper::body::Incoming;
+use hyper::header::AUTHORIZATION;
+use hyper::header::CONTENT_ENCODING;
+use hyper::header::CONTENT_TYPE;
+use hyper::header::HeaderName;
+use hyper::header::WWW_AUTHENTICATE;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
+use tokio::process::Command;
+use tokio::runtime;
+use tokio::sync::oneshot;
+
+use crate::git;
+
+/// Who may read; without one everybody may.
+#[derive(Clone, Debug)]
+pub enum BasicAuth {
+    /// A user and a password.
+    Password(String, String),
+    /// A user, and a file that is read at each request, so that the password can change.
+    PasswordFile(String, PathBuf),
+}
+
+/// Smart HTTP for all repositories below a directory, on 127.0.0.1, in a thread of its own.
+#[derive(Debug)]
+pub struct HttpServer {
+    site: Arc<Site>,
+    address: SocketAddr,
+    running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+}
+
+#[derive(Debug)]
+struct Site {
+    root: PathBuf,
+    auth: Mutex<Option<BasicAuth>>,
+    redirect: Mutex<Option<String>>,
+    connections: AtomicUsize,
+    requests: AtomicUsize,
+    is_hanging: AtomicBool,
+}
+
+impl HttpServer {
+    /// Serves the repositories below a directory, on a free port.
+    pub fn start(root: &Path) -> Self {
+        let listener = StdListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let mut server = Self {
+            site: Arc::new(Site::new(root, None)),
+            address,
+            running: None,
+        };
+        server.run(listener);
+        server
+    }
+
+    /// The address of a repository.
+    pub fn url(&self, name: &str) -> String {
+        format!("http://{}/{name}", self.address)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How many requests were served so far.
+    pub fn requests(&self) -> usize {
+        self.site.requests.load(Ordering::Relaxed)
+    }
+
+    /// How many connections were accepted so far.
+    pub fn connections(&self) -> usize {
+        self.site.connections.load(Ordering::Relaxed)
+    }
+
+    /// Asks for a password from now on, or no longer.
+    pub fn require(&self, auth: Option<BasicAuth>) {
+        *lock(&self.site.auth) = auth;
+    }
+
+    /// Answers every request with a redirect to the same path below this address, or no longer.
+    pub fn redirect_to(&self, base: Option<String>) {
+        *lock(&self.site.redirect) = base;
+    }
+
+    /// Accepts requests and answers none, or answers again those to come.
+    pub fn hang(&self, hang: bool) {
+        self.site.is_hanging.store(hang, Ordering::Relaxed);
+    }
+
+    /// Vanishes: the port is closed and every connection cut.
+    pub fn stop(&mut self) {
+        if let Some((stop, thread)) = self.running.take() {
+            // The thread may have ended by itself.
+            let _ = stop.send(());
+            thread.join().expect("the server's thread");
+        }
+    }
+
+    /// Comes back on the same port after [`HttpServer::stop`].
+    pub fn start_again(&mut self) {
+        self.stop();
+        let listener = StdListener::bind(self.address).expect("the same port");
+        self.run(listener);
+    }
+
+    fn run(&mut self, listener: StdListener) {
+        listener.set_nonblocking(true).expect("a socket");
+        let (stop, stopped) = oneshot::channel::<()>();
+        let site = self.site.clone();
+        let thread = thread::spawn(move || {
+            let runtime = runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime");
+            runtime.block_on(async {
+                let listener = TcpListener::from_std(listener).expect("a socket");
+                let accepting = tokio::spawn(accept(listener, site));
+                // Dropped without a word is stopped, too.
+                let _ = stopped.await;
+                accepting.abort();
+            });
+            runtime.shutdown_background();
+        });
+        self.running = Some((stop, thread));
+    }
+}
+
+impl Drop for HttpServer {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Serves the repositories below a directory until the process ends; for the program `git-http`.
+pub fn serve_for_ever(
+    root: &Path,
+    listen: SocketAddr,
+    auth: Option<BasicAuth>,
+) -> anyhow::Result<()> {
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let listener = TcpListener::bind(listen)
+            .await
+            .with_context(|| format!("cannot listen on {listen}"))?;
+        println!("listening on {}", listener.local_addr()?);
+        accept(listener, Arc::new(Site::new(root, auth))).await;
+        Ok(())
+    })
+}
+
+async fn accept(listener: TcpListener, site: Arc<Site>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        site.connections.fetch_add(1, Ordering::Relaxed);
+        let site = site.clone();
+        tokio::spawn(async move {
+            let service =
+                service_fn(|request| async { Ok::<_, Infallible>(site.answer(request).await) });
+            // A client that goes away early is its own business.
+            let _ = http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+        });
+    }
+}
+
+impl Site {
+    fn new(root: &Path, auth: Option<BasicAuth>) -> Self {
+        Self {
+            root: root.to_owned(),
+            auth: Mutex::new(auth),
+            redirect: Mutex::new(None),
+            connections: AtomicUsize::new(0),
+            requests: AtomicUsize::new(0),
+            is_hanging: AtomicBool::new(false),
+        }
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        if self.is_hanging.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+        if let Some(base) = lock(&self.redirect).as_deref() {
+            let location = format!("{base}{}", request.uri());
+            return plain(StatusCode::FOUND, "location", &location);
+        }
+        if !self.is_welcome(&request) {
+            let challenge = "Basic realm=\"git\"";
+            return plain(
+                StatusCode::UNAUTHORIZED,
+                WWW_AUTHENTICATE.as_str(),
+                challenge,
+            );
+        }
+        self.ask_git(request).await.unwrap_or_else(|error| {
+            eprintln!("git-http: {error:#}");
+            plain(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "x-error",
+                "git http-backend",
+            )
+        })
+    }
+
+    fn is_welcome(&self, request: &Request<Incoming>) -> bool {
+        let (user, password) = match lock(&self.auth).as_ref() {
+            None => return true,
+            Some(BasicAuth::Password(user, password)) => (user.clone(), password.clone()),
+            Some(BasicAuth::PasswordFile(user, path)) => match std::fs::read_to_string(path) {
+                Ok(password) => (user.clone(), password.trim_end().to_owned()),
+                Err(_) => return false,
+            },
+        };
+        let expected = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+        let given = request.headers().get(AUTHORIZATION);
+        given.is_some_and(|given| given.as_bytes() == expected.as_bytes())
+    }
+
+    /// Runs `git http-backend` as a CGI program (RFC 3875).
+    async fn ask_git(&self, request: Request<Incoming>) -> anyhow::Result<Response<Full<Bytes>>> {
+        let (head, body) = request.into_parts();
+        let body = body.collect().await?.to_bytes();
+        let mut command = Command::from(git());
+        let header = |name: HeaderName| {
+            let value = head.headers.get(name);
+            value
+                .and_then(|value| value.to_str().ok())
+                .unwrap_or_default()
+        };
+        let protocol = header(HeaderName::from_static("git-protocol"));
+        command
+            .arg("http-backend")
+            .env("GIT_HTTP_EXPORT_ALL", "1")
+            .env("GIT_PROJECT_ROOT", &self.root)
+            // Whoever owns the repositories: this server was told to serve them.
+            .env("GIT_CONFIG_COUNT", "1")
+            .env("GIT_CONFIG_KEY_0", "safe.directory")
+            .env("GIT_CONFIG_VALUE_0", "*")
+            .env("REQUEST_METHOD", head.method.as_str())
+            .env("PATH_INFO", head.uri.path())
+            .env("QUERY_STRING", head.uri.query().unwrap_or_default())
+            .env("CONTENT_TYPE", header(CONTENT_TYPE))
+            .env("CONTENT_LENGTH", body.len().to_string())
+            .env("HTTP_CONTENT_ENCODING", header(CONTENT_ENCODING))
+            .env("GIT_PROTOCOL", protocol)
+            .env("REMOTE_ADDR", "127.0.0.1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true);
+        let mut child = command.spawn().context("git: apt-get install git")?;
+        let mut stdin = child.stdin.take().context("a pipe")?;
+        let feed = async {
+            // git may refuse without reading all of it; its answer says so.
+            let _ = stdin.write_all(&body).await;
+            drop(stdin);
+        };
+        let ((), output) = tokio::join!(feed, child.wait_with_output());
+        response(&output?.stdout)
+    }
+}
+
+/// Turns a CGI program's output into a response.
+fn response(output: &[u8]) -> anyhow::Result<Response<Full<Bytes>>> {
+    let end = output
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")
+        .context("git http-backend wrote no header")?;
+    let (head, body) = (&output[..end], &output[end + 4..]);
+    let mut response = Response::new(Full::from(Bytes::copy_from_slice(body)));
+    for line in std::str::from_utf8(head)?.lines() {
+        let (name, value) = line.split_once(": ").context("a header line")?;
+        if name.eq_ignore_ascii_case("status") {
+            let code = value.split(' ').next().unwrap_or_default();
+            *response.status_mut() = code.parse()?;
+        } else {
+            let name = HeaderName::from_bytes(name.as_bytes())?;
+            response.headers_mut().append(name, value.parse()?);
+        }
+    }
+    Ok(response)
+}
+
+fn plain(status: StatusCode, name: &'static str, value: &str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = status;
+    if let Ok(value) = value.parse() {
+        response.headers_mut().insert(name, value);
+    }
+    response
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,219 @@
+use std::io::Write;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
+use tempfile::TempDir;
+
+use crate::git;
+
+/// The branch that a new repository's `HEAD` names.
+const DEFAULT_BRANCH: &str = "main";
+
+/// A bare repository that tests commit to without a checkout.
+#[derive(Debug)]
+pub struct Repo {
+    dir: PathBuf,
+    /// Each commit is a second younger than the one before, so no two are equal.
+    clock: AtomicU64,
+    _temporary: Option<TempDir>,
+}
+
+impl Repo {
+    /// Makes an empty repository in a temporary directory of its own.
+    pub fn new() -> Self {
+        let temporary = TempDir::with_prefix("repo-").expect("a temporary directory");
+        let mut repo = Self::in_dir(temporary.path(), "site.git");
+        repo._temporary = Some(temporary);
+        repo
+    }
+
+    /// Makes an empty repository called `name` below a directory that the caller keeps.
+    pub fn in_dir(dir: &Path, name: &str) -> Self {
+        let dir = dir.join(name);
+        let repo = Self {
+            dir,
+            clock: AtomicU64::new(1_700_000_000),
+            _temporary: None,
+        };
+        let init = git()
+            .args(["init", "--quiet", "--bare"])
+            .arg(format!("--initial-branch={DEFAULT_BRANCH}"))
+            .arg(&repo.dir)
+            .status()
+            .expect("git: apt-get install git");
+        assert!(init.success(), "git init {}: {init}", repo.dir.display());
+        repo
+    }
+
+    /// Where the repository is.
+    pub fn path(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Its address on this machine.
+    pub fn url(&self) -> String {
+        format!("file://{}", self.dir.display())
+    }
+
+    /// Begins a commit on top of the default branch.
+    pub fn commit(&self) -> Commit<'_> {
+        Commit {
+            repo: self,
+            branch: DEFAULT_BRANCH.to_owned(),
+            parent: None,
+            changes: Vec::new(),
+        }
+    }
+
+    /// Points a branch at a commit, wherever it pointed before.
+    pub fn branch(&self, name: &str, commit: &str) {
+        self.run(&["update-ref", &format!("refs/heads/{name}"), commit]);
+    }
+
+    /// Removes a branch.
+    pub fn remove_branch(&self, name: &str) {
+        self.run(&["update-ref", "-d", &format!("refs/heads/{name}")]);
+    }
+
+    /// Points a lightweight tag at a commit, wherever it pointed before.
+    pub fn tag(&self, name: &str, commit: &str) {
+        self.run(&["tag", "--force", name, commit]);
+    }
+
+    /// Makes an annotated tag, in place of one of this name; returns the tag object's hash.
+    pub fn annotated_tag(&self, name: &str, commit: &str) -> String {
+        self.run(&[
+            "tag",
+            "--force",
+            "--annotate",
+            "--message=tag",
+            name,
+            commit,
+        ]);
+        self.run(&["rev-parse", &format!("refs/tags/{name}")])
+    }
+
+    /// Names the branch that `HEAD` means.
+    pub fn set_head(&self, branch: &str) {
+        self.run(&["symbolic-ref", "HEAD", &format!("refs/heads/{branch}")]);
+    }
+
+    /// Runs a git command in the repository and returns what it printed.
+    pub fn run(&self, args: &[&str]) -> String {
+        let output = git()
+            .arg("--git-dir")
+            .arg(&self.dir)
+            .args(args)
+            .output()
+            .expect("git: apt-get install git");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "git {args:?}: {stderr}");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+}
+
+impl Default for Repo {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A commit that is not made yet; [`Commit::push`] makes it.
+#[derive(Debug)]
+#[must_use = "nothing is committed before push()"]
+pub struct Commit<'a> {
+    repo: &'a Repo,
+    branch: String,
+    parent: Option<String>,
+    changes: Vec<u8>,
+}
+
+impl Commit<'_> {
+    /// Commits to this branch instead, making it if needed.
+    pub fn on(mut self, branch: &str) -> Self {
+        branch.clone_into(&mut self.branch);
+        self
+    }
+
+    /// Stands on this commit and not on the branch's: a rewound or forced branch.
+    pub fn from(mut self, parent: &str) -> Self {
+        self.parent = Some(parent.to_owned());
+        self
+    }
+
+    /// Writes a file.
+    pub fn write(self, path: &str, content: impl AsRef<[u8]>) -> Self {
+        self.entry("100644", path, content.as_ref())
+    }
+
+    /// Writes a file that can be executed.
+    pub fn write_executable(self, path: &str, content: impl AsRef<[u8]>) -> Self {
+        self.entry("100755", path, content.as_ref())
+    }
+
+    /// Makes a symlink.
+    pub fn symlink(self, path: &str, target: &str) -> Self {
+        self.entry("120000", path, target.as_bytes())
+    }
+
+    /// Removes a file or a directory.
+    pub fn remove(mut self, path: &str) -> Self {
+        self.changes
+            .extend_from_slice(format!("D {path}\n").as_bytes());
+        self
+    }
+
+    fn entry(mut self, mode: &str, path: &str, content: &[u8]) -> Self {
+        let head = format!("M {mode} inline {path}\ndata {}\n", content.len());
+        self.changes.extend_from_slice(head.as_bytes());
+        self.changes.extend_from_slice(content);
+        self.changes.push(b'\n');
+        self
+    }
+
+    /// Makes the commit and returns its hash. One `git fast-import`, so readers of the branch see
+    /// the old commit or the new one.
+    pub fn push(self) -> String {
+        let name = format!("refs/heads/{}", self.branch);
+        let exists = || {
+            let listed = self
+                .repo
+                .run(&["for-each-ref", "--format=%(refname)", &name]);
+            listed == name
+        };
+        let parent = match &self.parent {
+            Some(parent) => format!("from {parent}\n"),
+            None if exists() => format!("from {name}^0\n"),
+            None => String::new(),
+        };
+        let time = self.repo.clock.fetch_add(1, Ordering::Relaxed);
+        let mut stream = format!(
+            "commit {name}\nmark :1\ncommitter author <author@example.com> {time} +0000\n\
+             data 6\ncommit\n{parent}"
+        )
+        .into_bytes();
+        stream.extend_from_slice(&self.changes);
+        stream.extend_from_slice(b"\nget-mark :1\ndone\n");
+        let mut child = git()
+            .arg("--git-dir")
+            .arg(&self.repo.dir)
+            .args(["fast-import", "--quiet", "--force", "--done"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("git: apt-get install git");
+        let mut stdin = child.stdin.take().expect("a pipe");
+        stdin.write_all(&stream).expect("git fast-import reads");
+        drop(stdin);
+        let output = child.wait_with_output().expect("git fast-import ends");
+        assert!(
+            output.status.success(),
+            "git fast-import: {}",
+            output.status
+        );
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+}

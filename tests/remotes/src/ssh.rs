@@ -1,0 +1,196 @@
+use std::fs;
+use std::fs::File;
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::SocketAddr;
+use std::net::TcpListener;
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Child;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+use std::time::Instant;
+
+use tempfile::TempDir;
+
+const SSHD: &str = "/usr/sbin/sshd";
+
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A real sshd with a host key and one user key of its own; any repository on this machine that the
+/// present user can read is reached through it.
+#[derive(Debug)]
+pub struct SshServer {
+    dir: TempDir,
+    address: SocketAddr,
+    user: String,
+    child: Option<Child>,
+}
+
+impl SshServer {
+    /// Starts on 127.0.0.1 and a free port.
+    pub fn start() -> Self {
+        Self::start_on(IpAddr::V4(Ipv4Addr::LOCALHOST))
+    }
+
+    /// Starts on another address of this machine, and a free port.
+    pub fn start_on(ip: IpAddr) -> Self {
+        assert!(
+            Path::new(SSHD).exists(),
+            "{SSHD} is missing: apt-get install openssh-server"
+        );
+        let listener = TcpListener::bind((ip, 0)).expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        drop(listener);
+        let dir = TempDir::with_prefix("sshd-").expect("a temporary directory");
+        // Only root's sshd wants its separation directory, and it is gone after each boot.
+        let _ = fs::create_dir_all("/run/sshd");
+        let mut server = Self {
+            user: user_name(),
+            dir,
+            address,
+            child: None,
+        };
+        for name in ["host", "user"] {
+            server.make_key(name);
+        }
+        let public = server.read("user.pub");
+        fs::write(server.path("authorized_keys"), public).expect("a file");
+        server.run();
+        server
+    }
+
+    /// The address of a repository at this path.
+    pub fn url(&self, path: &Path) -> String {
+        format!("ssh://{}@{}{}", self.user, self.address, path.display())
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The private key that is let in.
+    pub fn user_key(&self) -> String {
+        self.read("user")
+    }
+
+    /// The line of `known_hosts` for this server.
+    pub fn known_hosts(&self) -> String {
+        self.known_hosts_with(&self.read("host.pub"))
+    }
+
+    /// A line of `known_hosts` that gives this server another one's key.
+    pub fn wrong_known_hosts(&self) -> String {
+        if !self.path("other").exists() {
+            self.make_key("other");
+        }
+        self.known_hosts_with(&self.read("other.pub"))
+    }
+
+    /// A private key that nobody lets in.
+    pub fn unknown_key(&self) -> String {
+        if !self.path("other").exists() {
+            self.make_key("other");
+        }
+        self.read("other")
+    }
+
+    /// Writes `ssh` and `known_hosts` as a mounted Secret has them: readable by all.
+    pub fn write_secret(&self, dir: &Path) {
+        fs::create_dir_all(dir).expect("a directory");
+        for (name, content) in [
+            ("ssh", self.user_key()),
+            ("known_hosts", self.known_hosts()),
+        ] {
+            let path = dir.join(name);
+            fs::write(&path, content).expect("a file");
+            let readable = fs::Permissions::from_mode(0o444);
+            fs::set_permissions(&path, readable).expect("a mode");
+        }
+    }
+
+    /// Vanishes; connections that are open go on.
+    pub fn stop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // It may have ended by itself.
+            let _ = child.kill();
+            child.wait().expect("sshd ends");
+        }
+    }
+
+    /// Comes back on the same port with the same keys.
+    pub fn start_again(&mut self) {
+        self.stop();
+        self.run();
+    }
+
+    fn run(&mut self) {
+        let config = format!(
+            "ListenAddress {}\nPort {}\nHostKey {}\nAuthorizedKeysFile {}\nAcceptEnv GIT_PROTOCOL\n\
+             KbdInteractiveAuthentication no\nLogLevel VERBOSE\nPasswordAuthentication no\n\
+             PermitRootLogin prohibit-password\nPidFile none\nStrictModes no\nUsePAM no\n\
+             MaxStartups 200\n",
+            self.address.ip(),
+            self.address.port(),
+            self.path("host").display(),
+            self.path("authorized_keys").display(),
+        );
+        let path = self.path("sshd_config");
+        fs::write(&path, config).expect("a file");
+        let log = File::create(self.path("log")).expect("a file");
+        let child = Command::new(SSHD)
+            .args(["-D", "-e", "-f"])
+            .arg(&path)
+            .stderr(log)
+            .spawn()
+            .expect("sshd: apt-get install openssh-server");
+        self.child = Some(child);
+        let started = Instant::now();
+        while TcpStream::connect(self.address).is_err() {
+            let log = self.read("log");
+            assert!(
+                started.elapsed() < START_TIMEOUT,
+                "sshd does not listen: {log}"
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn known_hosts_with(&self, public: &str) -> String {
+        let key = public.split(' ').take(2).collect::<Vec<_>>().join(" ");
+        format!("[{}]:{} {key}\n", self.address.ip(), self.address.port())
+    }
+
+    fn make_key(&self, name: &str) {
+        let made = Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"])
+            .arg(self.path(name))
+            .status()
+            .expect("ssh-keygen: apt-get install openssh-client");
+        assert!(made.success(), "ssh-keygen: {made}");
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).expect("a file of this server")
+    }
+}
+
+impl Drop for SshServer {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn user_name() -> String {
+    let output = Command::new("id").arg("-un").output().expect("id");
+    assert!(output.status.success(), "the present user has no name");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
