@@ -143,37 +143,45 @@ pub(crate) fn cgroup_dirs(name: &str) -> Vec<PathBuf> {
 
 /// Cleans after former runs whose janitor was killed too.
 fn sweep() {
+    for (dir, running) in node_dirs() {
+        if running {
+            continue;
+        }
+        if let Err(error) = clean(&dir) {
+            eprintln!("{}: {error:#}", dir.display());
+        }
+    }
+}
+
+/// The folders of all nodes on this machine, and whether each still runs: then its lock is taken.
+/// A kept folder has no lock any more.
+fn node_dirs() -> Vec<(PathBuf, bool)> {
     let entries = fs::read_dir(std::env::temp_dir())
         .into_iter()
         .flatten()
         .flatten();
-    for dir in entries.map(|entry| entry.path()) {
-        let name = dir
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        if !name.starts_with(PREFIX) {
-            continue;
-        }
-        // A kept folder has no lock any more; a living run's lock is taken.
-        let Ok(lock) = File::open(dir.join(LOCK)) else {
-            continue;
-        };
-        if lock.try_lock().is_ok()
-            && let Err(error) = clean(&dir)
-        {
-            eprintln!("{}: {error:#}", dir.display());
-        }
-    }
+    entries
+        .map(|entry| entry.path())
+        .filter(|dir| cgroup_of(dir).starts_with(PREFIX))
+        .filter_map(|dir| {
+            let lock = File::open(dir.join(LOCK)).ok()?;
+            let running = lock.try_lock().is_err();
+            Some((dir, running))
+        })
+        .collect()
 }
 
 fn clean(dir: &Path) -> Result<()> {
     for cgroup in cgroup_dirs(&cgroup_of(dir)) {
         remove_cgroup(&cgroup)?;
     }
-    // Only the empty mount point, and only where nobody else has put anything.
-    let _ = fs::remove_dir("/var/lib/cni");
+    // Only the empty mount point; and not under another node, whose mount would go with it.
+    if !node_dirs()
+        .iter()
+        .any(|(other, running)| *running && other != dir)
+    {
+        let _ = fs::remove_dir("/var/lib/cni");
+    }
     if settings::keep() {
         eprintln!("kept: {}", dir.display());
         return fs::remove_file(dir.join(LOCK)).context("remove the lock");

@@ -72,6 +72,7 @@ impl Image {
                 .symlink(&format!("/{dir}"), &format!("usr/{dir}"));
         }
         image
+            .dir("/root", 0o700)
             .dir("/run", 0o755)
             .symlink("/var/run", "/run")
             .text(

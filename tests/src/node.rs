@@ -150,9 +150,8 @@ fn make_cgroups(name: &str) -> Result<()> {
         fs::create_dir_all(&dir).with_context(|| format!("make {}", dir.display()))?;
         // cgroup v1 only: a cpuset without CPUs and memory nodes takes no process.
         for file in ["cpuset.cpus", "cpuset.mems"] {
-            let (own, parents) = (dir.join(file), dir.join("..").join(file));
-            if dir.ends_with(Path::new("cpuset").join(name)) && own.exists() {
-                fs::write(own, fs::read(parents)?)?;
+            if let Ok(parents) = fs::read(dir.join("..").join(file)) {
+                fs::write(dir.join(file), parents)?;
             }
         }
     }

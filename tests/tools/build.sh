@@ -48,6 +48,8 @@ linker_flags() {
     flags+=" -X main.version=$(version_of runc github.com/opencontainers/runc) -linkmode external -extldflags -static"
   elif [[ $1 == containerd ]]; then
     flags+=" -X github.com/containerd/containerd/v2/version.Version=$(version_of containerd github.com/containerd/containerd/v2)"
+  elif [[ $2 == helm ]]; then
+    flags+=" -X helm.sh/helm/v4/internal/version.version=$(version_of helm helm.sh/helm/v4)"
   fi
   echo "$flags"
 }
