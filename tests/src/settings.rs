@@ -2,9 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-/// The program that builds the Kubernetes programs, named in the messages that ask for one.
-pub const MAKE_TOOLS: &str = "make tools (or tests/tools/build.sh)";
-
 // Tests have no argument struct, so this is their one door to the environment.
 #[expect(
     clippy::disallowed_methods,

@@ -8,9 +8,8 @@ pub fn tool(name: &str) -> PathBuf {
     let program = settings::tools().join(name);
     assert!(
         program.is_file(),
-        "{} is missing: run {} {name}",
-        program.display(),
-        settings::MAKE_TOOLS
+        "{} is missing: run make tools, or tests/tools/build.sh {name}",
+        program.display()
     );
     program
 }
