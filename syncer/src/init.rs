@@ -38,8 +38,7 @@ pub(crate) fn run() -> ExitCode {
 
 fn supervise() -> io::Result<u8> {
     let signals = SigSet::all();
-    // Blocked before the child exists, so that none is lost; the standard library gives the child
-    // an empty mask.
+    // Blocked before the child exists, so that none is lost; the child unblocks them once it listens.
     signals.thread_block()?;
     let child = Command::new(env::current_exe()?)
         .args(env::args_os().skip(1))

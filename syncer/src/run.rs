@@ -19,6 +19,7 @@ use clap::Parser;
 use clap::error::ContextKind;
 use clap::error::ContextValue;
 use clap::error::ErrorKind;
+use nix::sys::signal::SigSet;
 use nix::sys::stat::Mode;
 use nix::sys::stat::umask;
 use nix::unistd::Gid;
@@ -300,10 +301,14 @@ struct Stop {
 
 impl Stop {
     fn listen() -> io::Result<Self> {
-        Ok(Self {
+        let stop = Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
-        })
+        };
+        // Process 1 has them blocked, and a child inherits that; a signal that came before now is
+        // not lost but delivered here.
+        SigSet::empty().thread_set_mask()?;
+        Ok(stop)
     }
 
     async fn asked(&mut self) -> &'static str {

@@ -15,6 +15,7 @@ use crate::gc;
 use crate::git::Git;
 use crate::git::GitError;
 use crate::git::Hash;
+use crate::git::failure::Why;
 use crate::metrics::Ending;
 use crate::mirror::Mirror;
 use crate::mirror::MirrorError;
@@ -40,6 +41,18 @@ pub(crate) enum SyncError {
     Clean(#[source] io::Error),
     #[error("cannot write the state for the probe")]
     Status(#[source] io::Error),
+}
+
+impl SyncError {
+    /// Tells whether the cause may lie on our disk, so that the next pass looks there first. A
+    /// remote's refusal is none, and its outage must not cost a check of all objects at each retry.
+    fn may_be_ours(&self) -> bool {
+        match self {
+            Self::Auth(_) => false,
+            Self::Git(GitError::Failed { why, .. }) => !why.is_some_and(Why::is_remotes),
+            _ => true,
+        }
+    }
 }
 
 /// What a successful pass did.
@@ -107,7 +120,7 @@ impl Sync {
     pub(crate) async fn once(&mut self) -> Result<Outcome, SyncError> {
         let deadline = Instant::now() + self.config.sync_timeout;
         let outcome = self.pass(deadline).await;
-        if outcome.is_err() {
+        if outcome.as_ref().is_err_and(SyncError::may_be_ours) {
             self.is_prepared = false;
         }
         let outcome = outcome?;
@@ -141,7 +154,8 @@ impl Sync {
                 Outcome::Updated,
             ),
         };
-        if first || outcome == Outcome::Updated {
+        if first && outcome == Outcome::Unchanged {
+            // A killed process may have switched the tree and linked no further.
             self.show(&tree)?;
         }
         self.clean_up(&tree, deadline).await;
@@ -175,12 +189,24 @@ impl Sync {
         if !tree.is_whole() {
             let is_equal = tree.is_equal_to_commit(&self.git, deadline).await;
             if !is_equal.map_err(PublishError::from)? {
-                tracing::info!(tree = %tree.dir.display(), "the published tree is not that of its commit");
+                self.repair(tree, deadline).await;
                 return Ok(());
             }
             tree.mark().map_err(PublishError::from)?;
         }
         self.note(tree)
+    }
+
+    /// Makes the published tree again from the objects we have. Should some be missing, the fetch
+    /// that follows brings them.
+    async fn repair(&mut self, tree: &Tree, deadline: Instant) {
+        let repaired = self.update(Some(tree), &tree.commit, deadline).await;
+        if let Err(error) = repaired {
+            tracing::info!(
+                reason = chain(&error),
+                "cannot repair the tree from what we have"
+            );
+        }
     }
 
     async fn update(

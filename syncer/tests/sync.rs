@@ -1,4 +1,5 @@
 //! What a sync publishes, and how it follows its ref.
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 mod world;
 

@@ -81,6 +81,11 @@ impl Why {
         };
         known.or_else(|| http_404().then_some(Self::RepositoryNotFound))
     }
+
+    /// Tells whether the remote, or the way to it, is the cause.
+    pub(crate) fn is_remotes(self) -> bool {
+        self != Self::DiskFull
+    }
 }
 
 impl fmt::Display for Why {

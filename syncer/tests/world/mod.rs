@@ -1,5 +1,6 @@
 //! A temporary world for one test: a remote, a root, a state directory, and the real program.
 #![allow(
+    clippy::unwrap_used,
     dead_code,
     unreachable_pub,
     reason = "each test binary uses its own part"
@@ -28,6 +29,9 @@ use tempfile::TempDir;
 
 /// The real program.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_gitvolume-syncer");
+
+/// Where git, ssh and the tools that tests wrap the program in are.
+pub const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
 
 /// How long a test waits for what must come; generous, since no test measures speed.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -102,14 +106,24 @@ impl World {
         fs::read_to_string(self.seen().join(name)).ok()
     }
 
-    /// The command line for the file remote; a later flag of the same name is an error, so tests
-    /// that need another remote use [`World::syncer_of`].
+    /// The command line for the file remote; a later flag of the same name wins.
     pub fn syncer(&self) -> Syncer {
         self.syncer_of(&self.repo.url())
     }
 
     pub fn syncer_of(&self, url: &str) -> Syncer {
-        let syncer = Syncer::new()
+        self.flags(Syncer::new(), url)
+    }
+
+    /// The program as an argument of another one, such as `unshare`.
+    pub fn syncer_under(&self, wrapper: &[&str]) -> Syncer {
+        let (first, rest) = wrapper.split_first().unwrap();
+        let syncer = Syncer::program(first).args(rest.iter().copied());
+        self.flags(syncer.arg(PROGRAM), &self.repo.url())
+    }
+
+    fn flags(&self, syncer: Syncer, url: &str) -> Syncer {
+        let syncer = syncer
             .flag("repo", url)
             .flag("root", self.root())
             .flag("state", self.state())
@@ -146,22 +160,15 @@ pub struct Syncer {
 
 impl Syncer {
     pub fn new() -> Self {
-        Self::under(&[])
+        Self::program(PROGRAM)
     }
 
-    /// The program as an argument of another one, such as `setpriv`.
-    pub fn under(wrapper: &[&str]) -> Self {
-        let mut command = match wrapper {
-            [] => Command::new(PROGRAM),
-            [first, rest @ ..] => {
-                let mut command = Command::new(first);
-                command.args(rest).arg(PROGRAM);
-                command
-            }
-        };
+    /// Another program, such as `setpriv`, that is given ours as an argument.
+    pub fn program(program: impl AsRef<OsStr>) -> Self {
+        let mut command = Command::new(program);
         command
             .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("PATH", PATH)
             .env("HOME", "/nonexistent")
             .stdin(Stdio::null())
             .process_group(0);
@@ -173,6 +180,15 @@ impl Syncer {
         arg.push(value);
         self.command.arg(arg);
         self
+    }
+
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.command.arg(arg);
+        self
+    }
+
+    pub fn args<'a>(self, args: impl IntoIterator<Item = &'a str>) -> Self {
+        args.into_iter().fold(self, Self::arg)
     }
 
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {

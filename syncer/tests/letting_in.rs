@@ -1,0 +1,455 @@
+//! Private repositories: ssh keys, host keys and passwords, and the words where they are wrong.
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
+mod world;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use remotes::BasicAuth;
+use remotes::HttpServer;
+use remotes::SshServer;
+use world::Finished;
+use world::LAYOUTS;
+use world::PROGRAM;
+use world::Syncer;
+use world::World;
+use world::eventually;
+
+const PASSWORD: &str = "hunter2-correct-horse";
+
+fn ssh_world(secret: impl FnOnce(&SshServer, &Path)) -> (World, SshServer) {
+    let world = World::new("projected");
+    world.repo.commit().write("a", "1").push();
+    let server = SshServer::start();
+    let dir = world.path("secret");
+    server.write_secret(&dir);
+    secret(&server, &dir);
+    (world, server)
+}
+
+fn once(world: &World, url: &str) -> Finished {
+    world
+        .syncer_of(url)
+        .flag("secret-dir", world.path("secret"))
+        .flag("max-failures", "0")
+        .flag("one-time", "true")
+        .finish()
+}
+
+fn write(dir: &Path, name: &str, content: &str) {
+    fs::create_dir_all(dir).unwrap();
+    // Renamed in, as the kubelet does: the files themselves are read-only.
+    fs::write(dir.join(".new"), content).unwrap();
+    fs::rename(dir.join(".new"), dir.join(name)).unwrap();
+}
+
+#[test]
+fn an_ssh_repository_syncs_with_the_secrets_key() {
+    let (world, server) = ssh_world(|_, _| {});
+    once(&world, &server.url(world.repo.path())).assert_code(0);
+    assert_eq!(world.read("a").as_deref(), Some("1"));
+}
+
+#[test]
+fn a_key_of_kubernetes_own_type_without_its_last_newline_is_taken() {
+    let (world, server) = ssh_world(|server, dir| {
+        fs::remove_file(dir.join("ssh")).unwrap();
+        write(dir, "ssh-privatekey", server.user_key().trim_end());
+    });
+    once(&world, &server.url(world.repo.path())).assert_code(0);
+}
+
+#[test]
+fn a_wrong_host_key_is_refused_in_words() {
+    let (world, server) = ssh_world(|server, dir| {
+        write(dir, "known_hosts", &server.wrong_known_hosts());
+    });
+    let run = once(&world, &server.url(world.repo.path()));
+    run.assert_code(1);
+    run.assert_last_error("the server's ssh host key is not the one in known_hosts");
+    assert_eq!(world.published(), None);
+    let (ok, text) = world.probe();
+    assert!(!ok);
+    assert!(
+        text.contains("host key is not the one in known_hosts"),
+        "{text}"
+    );
+    assert_eq!(text.lines().count(), 1, "{text}");
+}
+
+#[test]
+fn a_host_that_known_hosts_does_not_know_is_refused_in_words() {
+    let (world, server) = ssh_world(|_, dir| {
+        write(dir, "known_hosts", "other.example ssh-ed25519 AAAA\n");
+    });
+    let run = once(&world, &server.url(world.repo.path()));
+    run.assert_code(1);
+    run.assert_last_error("the server's ssh host key is not in known_hosts");
+}
+
+#[test]
+fn a_secret_without_known_hosts_says_how_to_add_one() {
+    let (world, server) = ssh_world(|_, dir| fs::remove_file(dir.join("known_hosts")).unwrap());
+    let run = once(&world, &server.url(world.repo.path()));
+    run.assert_code(1);
+    run.assert_last_error("the Secret has no key known_hosts");
+    run.assert_last_error("ssh-keyscan");
+}
+
+#[test]
+fn a_secret_without_an_ssh_key_says_which_keys_it_may_have() {
+    let (world, server) = ssh_world(|_, dir| fs::remove_file(dir.join("ssh")).unwrap());
+    let run = once(&world, &server.url(world.repo.path()));
+    run.assert_code(1);
+    run.assert_last_error("the Secret has none of the keys ssh, ssh-privatekey");
+}
+
+#[test]
+fn a_key_that_the_server_does_not_know_is_told_in_words() {
+    let (world, server) = ssh_world(|server, dir| write(dir, "ssh", &server.unknown_key()));
+    let run = once(&world, &server.url(world.repo.path()));
+    run.assert_code(1);
+    run.assert_last_error("the ssh key is not accepted by the server");
+    run.assert_last_error("Permission denied (publickey)");
+}
+
+#[test]
+fn a_key_that_is_no_key_is_told_in_words() {
+    let (world, server) = ssh_world(|_, dir| write(dir, "ssh", "not a key\n"));
+    let run = once(&world, &server.url(world.repo.path()));
+    run.assert_code(1);
+    run.assert_last_error("the ssh private key cannot be read");
+}
+
+#[test]
+fn a_password_is_taken_from_the_secret_and_its_rotation_needs_no_restart() {
+    for layout in LAYOUTS {
+        let world = World::new(layout);
+        let first = world.repo.commit().write("a", "1").push();
+        let server = HttpServer::start(world.repo.path().parent().unwrap());
+        let basic = |password: &str| Some(BasicAuth::Password("me".into(), password.into()));
+        server.require(basic(PASSWORD));
+        let secret = world.path("secret");
+        write(&secret, "username", "me\n");
+        write(&secret, "password", &format!("{PASSWORD}\n"));
+        let running = world
+            .syncer_of(&server.url("site.git"))
+            .flag("secret-dir", &secret)
+            .flag("verbose", "9")
+            .start(&world.path("log"));
+        world.eventually_published(&first);
+        server.require(basic("rotated-battery-staple"));
+        let second = world.repo.commit().write("a", "2").push();
+        eventually("the old password is refused", || {
+            running
+                .log()
+                .contains("refuses the user name")
+                .then_some(())
+        });
+        write(&secret, "password", "rotated-battery-staple");
+        world.eventually_published(&second);
+        assert_eq!(running.terminate().code(), Some(0));
+        assert_eq!(
+            seen_in(&world, &[PASSWORD, "rotated-battery-staple"]),
+            [""; 0]
+        );
+    }
+}
+
+/// Which files of the log and the state hold one of these texts.
+fn seen_in(world: &World, texts: &[&str]) -> Vec<String> {
+    let mut grep = Command::new("grep");
+    grep.args(["-r", "-l", "-F"]);
+    for text in texts {
+        grep.args(["-e", text]);
+    }
+    let output = grep
+        .args([world.path("log"), world.state(), world.root()])
+        .output()
+        .unwrap();
+    let files = String::from_utf8(output.stdout).unwrap();
+    files.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_password_is_in_no_command_line_while_git_runs() {
+    let world = World::new("projected");
+    world.repo.commit().write("a", "1").push();
+    let server = HttpServer::start(world.repo.path().parent().unwrap());
+    server.require(Some(BasicAuth::Password("me".into(), PASSWORD.into())));
+    let secret = world.path("secret");
+    write(&secret, "username", "me");
+    write(&secret, "password", PASSWORD);
+    let _running = world
+        .syncer_of(&server.url("site.git"))
+        .flag("secret-dir", &secret)
+        .flag("period", "10ms")
+        .start(&world.path("log"));
+    let mut helpers_seen = 0;
+    eventually("enough git commands have been looked at", || {
+        for process in fs::read_dir("/proc").unwrap().flatten() {
+            let dir = process.path();
+            let (Ok(argv), Ok(environment)) =
+                (fs::read(dir.join("cmdline")), fs::read(dir.join("environ")))
+            else {
+                continue;
+            };
+            let argv = String::from_utf8_lossy(&argv);
+            let environment = String::from_utf8_lossy(&environment);
+            assert!(!argv.contains(PASSWORD), "{argv}");
+            assert!(!environment.contains(PASSWORD), "{argv}: {environment}");
+            helpers_seen += usize::from(argv.contains("remote-http"));
+        }
+        (helpers_seen > 20).then_some(())
+    });
+}
+
+#[test]
+fn a_password_in_the_address_reaches_git_by_a_private_file_alone() {
+    for layout in LAYOUTS {
+        let world = World::new(layout);
+        world.repo.commit().write("a", "1").push();
+        let server = HttpServer::start(world.repo.path().parent().unwrap());
+        server.require(Some(BasicAuth::Password("me".into(), "p@ss/word".into())));
+        let url = format!("http://me:p%40ss%2Fword@{}/site.git", server.address());
+        let run = world
+            .syncer_of(&url)
+            .flag("one-time", "true")
+            .flag("verbose", "9")
+            .finish();
+        run.assert_code(0);
+        assert!(
+            !run.log.contains("p@ss/word") && !run.log.contains("p%40ss"),
+            "{}",
+            run.log
+        );
+        let file = fs::metadata(world.state().join("credential")).unwrap();
+        assert_eq!(file.permissions().mode() & 0o777, 0o600);
+        let config = world.root().join(".git/config");
+        if config.exists() {
+            let config = fs::read_to_string(config).unwrap();
+            assert!(
+                !config.contains("p@ss") && !config.contains("p%40ss"),
+                "{config}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_token_alone_is_enough() {
+    let world = World::new("projected");
+    world.repo.commit().write("a", "1").push();
+    let server = HttpServer::start(world.repo.path().parent().unwrap());
+    server.require(Some(BasicAuth::Password("git".into(), PASSWORD.into())));
+    write(&world.path("secret"), "token", PASSWORD);
+    once(&world, &server.url("site.git")).assert_code(0);
+}
+
+#[test]
+fn a_wrong_or_missing_password_is_told_in_words() {
+    let world = World::new("projected");
+    world.repo.commit().write("a", "1").push();
+    let server = HttpServer::start(world.repo.path().parent().unwrap());
+    server.require(Some(BasicAuth::Password("me".into(), PASSWORD.into())));
+    let secret = world.path("secret");
+    fs::create_dir(&secret).unwrap();
+    for wrong in [None, Some("wrong-password")] {
+        if let Some(wrong) = wrong {
+            write(&secret, "password", wrong);
+        }
+        let run = once(&world, &server.url("site.git"));
+        run.assert_code(1);
+        run.assert_last_error("the server refuses the user name and password");
+        assert!(!run.log.contains("wrong-password"), "{}", run.log);
+    }
+}
+
+#[test]
+fn credentials_do_not_follow_a_redirect_to_another_host() {
+    let world = World::new("projected");
+    world.repo.commit().write("a", "1").push();
+    let ours = HttpServer::start(world.repo.path().parent().unwrap());
+    let other = HttpServer::start(world.repo.path().parent().unwrap());
+    other.require(Some(BasicAuth::Password("me".into(), PASSWORD.into())));
+    ours.redirect_to(Some(format!("http://{}", other.address())));
+    let secret = world.path("secret");
+    write(&secret, "username", "me");
+    write(&secret, "password", PASSWORD);
+    let run = once(&world, &ours.url("site.git"));
+    run.assert_code(1);
+    run.assert_last_error("the server refuses the user name and password");
+    // The very same password lets us in where it belongs.
+    once(&world, &other.url("site.git")).assert_code(0);
+}
+
+#[test]
+fn the_credential_helper_answers_for_its_repository_alone() {
+    let world = World::new("link");
+    write(&world.path("secret"), "password", PASSWORD);
+    let ask = |question: &str| {
+        let script = format!(
+            "printf '{question}' | {PROGRAM} credential --url https://git.example/x --secret-dir {} get",
+            world.path("secret").display()
+        );
+        let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(
+        ask("protocol=https\\nhost=git.example\\n\\n"),
+        format!("username=git\npassword={PASSWORD}\n")
+    );
+    assert_eq!(ask("protocol=https\\nhost=evil.example\\n\\n"), "");
+}
+
+#[test]
+fn every_other_trouble_with_a_remote_is_told_in_words() {
+    let world = World::new("projected");
+    world.repo.commit().write("a", "1").push();
+    let mut server = HttpServer::start(world.repo.path().parent().unwrap());
+    let missing = "0123456789012345678901234567890123456789";
+    for (url, rev, words) in [
+        (
+            server.url("nope.git"),
+            "HEAD",
+            "there is no repository at this address",
+        ),
+        (
+            server.url("site.git"),
+            "nope",
+            "the repository has no such branch, tag or commit",
+        ),
+        (
+            server.url("site.git"),
+            missing,
+            "the repository has no such branch, tag or commit",
+        ),
+        (
+            "file:///nope".into(),
+            "HEAD",
+            "there is no repository at this address",
+        ),
+        (
+            "http://host.invalid/x".into(),
+            "HEAD",
+            "the host's name is not known to DNS",
+        ),
+    ] {
+        let run = world
+            .syncer_of(&url)
+            .flag("ref", rev)
+            .flag("max-failures", "1")
+            .finish();
+        run.assert_code(1);
+        run.assert_last_error(words);
+    }
+    server.stop();
+    let run = world
+        .syncer_of(&server.url("site.git"))
+        .flag("max-failures", "0")
+        .finish();
+    run.assert_last_error("nothing answers at the host's address and port");
+}
+
+/// Makes everything but one directory read-only, and runs a program there.
+const READ_ONLY_ROOT: &str =
+    r#"mount --bind "$0" "$0" && mount -o remount,bind,ro / && ! touch /tmp/x 2>&- && exec "$@""#;
+
+/// Runs as a user that no passwd file knows, from a place where it can write nothing but its own
+/// directories.
+#[track_caller]
+fn syncs_as_nobody_known(uid: &str, url: &dyn Fn(&World) -> String, secret: &dyn Fn(&Path)) {
+    if !nix::unistd::Uid::current().is_root() {
+        panic!("run as root: another user cannot become a user that does not exist");
+    }
+    for layout in LAYOUTS {
+        let world = World::new(layout);
+        let commit = world.repo.commit().write("a", "1").push();
+        fs::set_permissions(world.path(""), fs::Permissions::from_mode(0o711)).unwrap();
+        secret(&world.path("secret"));
+        // The program may stand below a directory that only root enters.
+        let program = world.path("gitvolume-syncer");
+        fs::copy(PROGRAM, &program).unwrap();
+        for dir in [world.root(), world.state()] {
+            fs::create_dir(&dir).unwrap();
+            fs::set_permissions(&dir, fs::Permissions::from_mode(0o777)).unwrap();
+        }
+        let run = Syncer::program("unshare")
+            .arg("--mount")
+            .args(["sh", "-c", READ_ONLY_ROOT])
+            .arg(world.path(""))
+            .arg("setpriv")
+            .arg(format!("--reuid={uid}"))
+            .arg(format!("--regid={uid}"))
+            .arg("--clear-groups")
+            .arg("--no-new-privs")
+            .arg("--bounding-set=-all")
+            .arg("--inh-caps=-all")
+            .arg(program)
+            .flag("repo", url(&world))
+            .flag("root", world.root())
+            .flag("state", world.state())
+            .flag("layout", layout)
+            .flag("secret-dir", world.path("secret"))
+            .flag("one-time", "true")
+            .without_env("HOME")
+            .finish();
+        run.assert_code(0);
+        let link = if layout == "link" {
+            "site.git"
+        } else {
+            "..data"
+        };
+        let target = fs::read_link(world.root().join(link)).unwrap();
+        assert!(target.to_string_lossy().contains(&commit));
+    }
+}
+
+#[test]
+fn a_user_without_a_passwd_line_syncs_over_ssh() {
+    for uid in ["101", "1234567890"] {
+        let server = SshServer::start();
+        syncs_as_nobody_known(uid, &|world| server.url(world.repo.path()), &|dir| {
+            server.write_secret(dir)
+        });
+    }
+}
+
+#[test]
+fn a_user_without_a_passwd_line_syncs_over_http() {
+    // One server for a directory above both worlds would not know their names; each has its own.
+    let servers = std::cell::RefCell::new(Vec::new());
+    for uid in ["101", "1234567890"] {
+        syncs_as_nobody_known(
+            uid,
+            &|world| {
+                let server = HttpServer::start(world.repo.path().parent().unwrap());
+                server.require(Some(BasicAuth::Password("git".into(), PASSWORD.into())));
+                let url = server.url("site.git");
+                servers.borrow_mut().push(server);
+                url
+            },
+            &|dir| write(dir, "token", PASSWORD),
+        );
+    }
+}
+
+#[test]
+fn a_missing_wrapper_library_is_told_in_words() {
+    let text = "No user exists for uid 12345\nfatal: Could not read from remote repository.";
+    // The library is installed here, so ssh's own words stand for a machine without it.
+    let world = World::new("projected");
+    let ssh = world.path("ssh");
+    fs::write(&ssh, format!("#!/bin/sh\necho '{text}' >&2\nexit 255\n")).unwrap();
+    fs::set_permissions(&ssh, fs::Permissions::from_mode(0o755)).unwrap();
+    let run = world
+        .syncer_of("git@host.example:x")
+        .env("GIT_SSH_COMMAND", ssh)
+        .flag("max-failures", "0")
+        .finish();
+    run.assert_last_error("libnss_wrapper.so");
+}

@@ -1,0 +1,437 @@
+//! How the program begins, waits and ends.
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
+mod world;
+
+use std::fs;
+use std::io::Read;
+use std::io::Write;
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use nix::sys::signal::Signal;
+use remotes::HttpServer;
+use world::LAYOUTS;
+use world::PROGRAM;
+use world::Syncer;
+use world::World;
+use world::eventually;
+
+#[test]
+fn a_remote_that_vanishes_is_waited_for_and_the_last_revision_stays() {
+    for layout in LAYOUTS {
+        let world = World::new(layout);
+        let first = world.repo.commit().write("a", "1").push();
+        let mut server = HttpServer::start(world.repo.path().parent().unwrap());
+        let running = world
+            .syncer_of(&server.url("site.git"))
+            .flag("period", "20ms")
+            .start(&world.path("log"));
+        world.eventually_published(&first);
+        server.stop();
+        let failures = |n: usize| format!("\"failCount\":{n},");
+        eventually("some retries have failed", || {
+            running.log().contains(&failures(6)).then_some(())
+        });
+        assert_eq!(world.read("a").as_deref(), Some("1"), "{layout}");
+        assert_eq!(world.probe(), (true, String::new()));
+        // The waits: three of one period, then twice as long each, a fifth longer at most.
+        let log = running.log();
+        let waits: Vec<f64> = log
+            .lines()
+            .filter_map(|line| line.split_once("\"waitTime\":\"")?.1.split_once("ms\""))
+            .map(|(millis, _)| millis.parse().unwrap())
+            .collect();
+        for (wait, expected) in waits.iter().zip([20.0, 20.0, 20.0, 40.0, 80.0, 160.0]) {
+            assert!((expected..=expected * 1.21).contains(wait), "{waits:?}");
+        }
+        server.start_again();
+        let second = world.repo.commit().write("a", "2").push();
+        world.eventually_published(&second);
+    }
+}
+
+#[test]
+fn the_probe_waits_for_the_first_tree_and_then_trusts_the_disk() {
+    for layout in LAYOUTS {
+        let world = World::new(layout);
+        let commit = world.repo.commit().write("a", "1").push();
+        let mut server = HttpServer::start(world.repo.path().parent().unwrap());
+        assert_eq!(
+            world.probe(),
+            (false, "the first clone is still running\n".into())
+        );
+        server.stop();
+        let url = server.url("site.git");
+        let running = world.syncer_of(&url).start(&world.path("log"));
+        eventually("the probe says what is wrong", || {
+            let (ok, text) = world.probe();
+            assert!(!ok);
+            text.contains("nothing answers at the host's address")
+                .then_some(())
+        });
+        server.start_again();
+        eventually("the probe is content", || world.probe().0.then_some(()));
+        assert_eq!(world.published().as_deref(), Some(commit.as_str()));
+        running.kill();
+        server.stop();
+        // Before a new process has done anything, and after it has failed.
+        assert_eq!(world.probe(), (true, String::new()), "{layout}");
+        let running = world.syncer_of(&url).start(&world.path("log"));
+        eventually("a pass has failed", || {
+            running.log().contains("error syncing repo").then_some(())
+        });
+        assert_eq!(world.probe(), (true, String::new()), "{layout}");
+        fs::remove_file(world.tree()).unwrap();
+        let (ok, text) = world.probe();
+        assert!(!ok && text.contains("nothing answers"), "{text}");
+    }
+}
+
+#[test]
+fn the_probe_finds_its_state_by_the_environment() {
+    let world = World::new("projected");
+    world.repo.commit().write("a", "1").push();
+    world
+        .syncer()
+        .flag("one-time", "true")
+        .finish()
+        .assert_code(0);
+    let probe = Command::new(PROGRAM)
+        .arg("probe")
+        .env_clear()
+        .env("GITSYNC_STATE", world.state())
+        .status()
+        .unwrap();
+    assert!(probe.success());
+}
+
+#[test]
+fn sigterm_ends_at_once_and_leaves_no_process() {
+    for layout in LAYOUTS {
+        let world = World::new(layout);
+        world.repo.commit().write("a", "1").push();
+        let server = HttpServer::start(world.repo.path().parent().unwrap());
+        server.hang(true);
+        let running = world
+            .syncer_of(&server.url("site.git"))
+            .start(&world.path("log"));
+        eventually("git waits for an answer", || {
+            (server.requests() > 0).then_some(())
+        });
+        assert!(!processes_of(&world).is_empty());
+        assert_eq!(running.terminate().code(), Some(0));
+        eventually("git is gone", || {
+            processes_of(&world).is_empty().then_some(())
+        });
+        assert_eq!(world.published(), None);
+    }
+}
+
+/// The git processes that work on this world's remote.
+fn processes_of(world: &World) -> Vec<String> {
+    let mark = world.path("").display().to_string();
+    let mut found = Vec::new();
+    for process in fs::read_dir("/proc").unwrap().flatten() {
+        let read = |name| fs::read(process.path().join(name)).unwrap_or_default();
+        let argv = String::from_utf8_lossy(&read("cmdline")).replace('\0', " ");
+        let environment = read("environ");
+        let environment = String::from_utf8_lossy(&environment);
+        if environment.contains(&mark) && argv.contains("git") && !argv.contains("syncer") {
+            // The server of this world has its path, too.
+            if !argv.contains("http-backend") && !argv.contains("upload-pack") {
+                found.push(argv);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn the_deadline_ends_git_and_its_children() {
+    for layout in LAYOUTS {
+        let world = World::new(layout);
+        world.repo.commit().write("a", "1").push();
+        let server = HttpServer::start(world.repo.path().parent().unwrap());
+        server.hang(true);
+        let run = world
+            .syncer_of(&server.url("site.git"))
+            .flag("sync-timeout", "500ms")
+            .flag("max-failures", "0")
+            .finish();
+        run.assert_code(1);
+        run.assert_last_error("did not end in the time that --sync-timeout allows");
+        assert_eq!(processes_of(&world), [""; 0], "{layout}");
+    }
+}
+
+#[test]
+fn a_grandchild_that_holds_gits_output_does_not_outlive_the_deadline() {
+    let world = World::new("link");
+    world.repo.commit().write("a", "1").push();
+    let bin = world.path("bin");
+    fs::create_dir(&bin).unwrap();
+    script(
+        &bin.join("git"),
+        &format!(
+            "case $1 in fetch) sleep 4321 & echo $! >{}; exit 0;; esac; exec /usr/bin/git \"$@\"",
+            world.path("pid").display()
+        ),
+    );
+    let path = format!("{}:{}", bin.display(), world::PATH);
+    let run = world
+        .syncer()
+        .env("PATH", path)
+        .flag("sync-timeout", "1s")
+        .flag("max-failures", "0")
+        .finish();
+    run.assert_code(1);
+    run.assert_last_error("did not end in the time");
+    let pid = fs::read_to_string(world.path("pid")).unwrap();
+    eventually("the grandchild is gone", || {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+        // Where nobody reaps orphans it stays as a zombie.
+        stat.map_or(true, |stat| stat.contains(") Z "))
+            .then_some(())
+    });
+}
+
+fn script(path: &Path, body: &str) {
+    fs::write(path, format!("#!/bin/sh\n{body}\n")).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn users_git_wrappers_see_the_subcommand_first() {
+    let world = World::new("projected");
+    world.repo.commit().write("a", "1").push();
+    let bin = world.path("bin");
+    fs::create_dir(&bin).unwrap();
+    script(
+        &bin.join("git"),
+        &format!(
+            "echo \"$1\" >>{}; exec /usr/bin/git \"$@\"",
+            world.path("seen").display()
+        ),
+    );
+    let path = format!("{}:{}", bin.display(), world::PATH);
+    let run = world.syncer().env("PATH", path).flag("one-time", "true");
+    run.finish().assert_code(0);
+    let seen = fs::read_to_string(world.path("seen")).unwrap();
+    assert!(seen.lines().any(|word| word == "fetch"));
+    assert!(seen.lines().all(|word| !word.starts_with('-')), "{seen}");
+}
+
+#[test]
+fn the_environment_of_a_git_hook_does_not_mislead_us() {
+    let world = World::new("link");
+    let commit = world.repo.commit().write("a", "1").push();
+    let run = world
+        .syncer()
+        .env("GIT_DIR", "/nonexistent")
+        .env("GIT_WORK_TREE", "/nonexistent")
+        .env("GIT_INDEX_FILE", "/nonexistent")
+        .env("GIT_OBJECT_DIRECTORY", "/nonexistent")
+        .env("GIT_CONFIG_GLOBAL", "/nonexistent")
+        .flag("one-time", "true")
+        .finish();
+    run.assert_code(0);
+    assert_eq!(world.published(), Some(commit));
+}
+
+/// Process 1 of a PID namespace of its own.
+const AS_PROCESS_ONE: [&str; 5] = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"];
+
+#[test]
+fn process_1_hands_on_signals_and_the_childs_code() {
+    let world = World::new("projected");
+    let commit = world.repo.commit().write("a", "1").push();
+    // unshare itself does not hand on SIGTERM, so the signal goes to its child, process 1.
+    let mut running = world
+        .syncer_under(&AS_PROCESS_ONE)
+        .start(&world.path("log"));
+    world.eventually_published(&commit);
+    assert!(
+        running
+            .log()
+            .starts_with("INFO: detected pid 1, running init handler\n")
+    );
+    let children = format!("/proc/{0}/task/{0}/children", running.id());
+    let init = fs::read_to_string(children).unwrap();
+    let sent = Command::new("kill").args(["-TERM", init.trim()]).status();
+    assert!(sent.unwrap().success());
+    assert_eq!(running.wait().code(), Some(0), "{}", running.log());
+    let failing = world
+        .syncer_under(&AS_PROCESS_ONE)
+        .flag("ref", "nope")
+        .flag("max-failures", "1")
+        .finish();
+    failing.assert_code(1);
+}
+
+#[test]
+fn process_1_reaps_orphans() {
+    let world = World::new("projected");
+    let commit = world.repo.commit().write("a", "1").push();
+    let bin = world.path("bin");
+    fs::create_dir(&bin).unwrap();
+    // Each git command leaves an orphan that ends soon.
+    script(
+        &bin.join("git"),
+        "(sleep 0.05 >&- 2>&- &) ; exec /usr/bin/git \"$@\"",
+    );
+    let running = world
+        .syncer_under(&AS_PROCESS_ONE)
+        .env(
+            "PATH",
+            format!("{}:/usr/bin:/bin:/usr/sbin:/sbin", bin.display()),
+        )
+        .flag("verbose", "3")
+        .start(&world.path("log"));
+    world.eventually_published(&commit);
+    eventually("many passes have been", || {
+        (running.log().matches("next sync").count() > 10).then_some(())
+    });
+    let zombies = Command::new("ps")
+        .args(["-eo", "stat,ppid,args"])
+        .output()
+        .unwrap();
+    let zombies = String::from_utf8(zombies.stdout).unwrap();
+    let zombies = zombies
+        .lines()
+        .filter(|line| line.starts_with('Z') && line.contains("sleep"))
+        .count();
+    assert!(zombies < 5, "{zombies} zombies");
+}
+
+#[test]
+fn failures_end_the_program_as_many_as_were_allowed() {
+    for (limit, failures) in [("0", 1), ("1", 1), ("3", 3)] {
+        let world = World::new("projected");
+        let run = world
+            .syncer()
+            .flag("period", "10ms")
+            .flag("max-failures", limit)
+            .finish();
+        run.assert_code(1);
+        assert_eq!(
+            run.log.matches("failCount").count(),
+            failures,
+            "{}",
+            run.log
+        );
+    }
+}
+
+#[test]
+fn bad_configuration_is_one_sentence_and_gits_own_code() {
+    let good = || {
+        let syncer = Syncer::new().flag("repo", "https://git.example/x");
+        syncer.flag("root", "/nonexistent/root")
+    };
+    for (syncer, code, sentence) in [
+        (
+            Syncer::new().flag("root", "/x"),
+            1,
+            "--repo (or GITSYNC_REPO): required: expected https://",
+        ),
+        (
+            good().flag("period", "5 min"),
+            2,
+            "--period (or GITSYNC_PERIOD): \"5 min\": expected a duration such as 30s",
+        ),
+        (
+            good().env("GITSYNC_PERIOD", "5 min"),
+            1,
+            "--period (or GITSYNC_PERIOD): \"5 min\": expected a duration such as 30s",
+        ),
+        (
+            good().flag("layout", "flat"),
+            2,
+            "--layout (or GITSYNC_LAYOUT): \"flat\": expected link or projected",
+        ),
+        (
+            good().flag("ref", "--upload-pack=x"),
+            2,
+            "--ref (or GITSYNC_REF): \"--upload-pack=x\": expected a branch, a tag or",
+        ),
+        (
+            good().flag("layout", "projected"),
+            1,
+            "--state (or GITSYNC_STATE): required",
+        ),
+        (good().flag("nope", "x"), 2, "--nope"),
+    ] {
+        let run = syncer.finish();
+        run.assert_code(code);
+        assert!(run.log.contains(sentence), "{sentence}: {}", run.log);
+    }
+    let run = Syncer::new().flag("repo", "htps://me:hunter2@x/y").finish();
+    assert!(!run.log.contains("hunter2"), "{}", run.log);
+}
+
+#[test]
+fn http_tells_when_the_first_sync_is_done() {
+    let world = World::new("projected");
+    let port = {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        free.local_addr().unwrap().port()
+    };
+    let running = world
+        .syncer()
+        .flag("http-bind", format!("127.0.0.1:{port}"))
+        .start(&world.path("log"));
+    let get = |path: &str| {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        Some(answer)
+    };
+    let answer = eventually("somebody answers", || get("/"));
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    assert!(answer.ends_with("repo is not ready\n"), "{answer}");
+    world.repo.commit().write("a", "1").push();
+    eventually("it is ready", || {
+        let answer = get("/")?;
+        answer.starts_with("HTTP/1.1 200").then_some(())
+    });
+    let metrics = get("/metrics").unwrap();
+    assert!(
+        metrics.contains("\ngit_sync_count_total{status=\"success\"} 1\n"),
+        "{metrics}"
+    );
+    assert!(metrics.contains("\ngit_fetch_count_total 1\n"), "{metrics}");
+    running.signal(Signal::SIGTERM);
+}
+
+#[test]
+fn each_log_line_is_an_object_with_git_syncs_keys() {
+    let world = World::new("link");
+    world.repo.commit().write("a", "1").push();
+    let run = world
+        .syncer()
+        .flag("one-time", "true")
+        .flag("verbose", "9")
+        .finish();
+    for line in run.log.lines() {
+        let value: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(value["msg"].is_string(), "{line}");
+        assert!(line.starts_with("{\"logger\":\"\",\"ts\":\"20"), "{line}");
+    }
+    let updated = run
+        .log
+        .lines()
+        .find(|line| line.contains("updated successfully"));
+    assert!(
+        updated
+            .unwrap()
+            .contains("\"level\":0,\"msg\":\"updated successfully\",\"ref\":")
+    );
+}
