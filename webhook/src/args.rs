@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use ::args::GitDuration;
+use ::args::RepoUrl;
 use clap::Args;
 use clap::Parser;
 use clap::Subcommand;
@@ -28,6 +29,8 @@ pub struct Cli {
 pub enum Command {
     /// Answer the API server: the admission webhook
     Serve(Box<ServeArgs>),
+    /// Show everything on this machine, without a cluster
+    Demo(DemoArgs),
 }
 
 /// Where the serving certificate comes from.
@@ -140,6 +143,36 @@ pub struct ServeArgs {
     pub log_format: LogFormat,
 }
 
+/// Flags of `demo`.
+#[derive(Args, Clone, Debug)]
+pub struct DemoArgs {
+    /// The syncer's program
+    #[arg(long, env = "GITVOLUME_DEMO_SYNCER", value_name = "FILE")]
+    pub syncer: PathBuf,
+
+    /// The annotated Pod
+    #[arg(
+        long,
+        env = "GITVOLUME_DEMO_EXAMPLE",
+        default_value = "examples/web.yaml",
+        value_name = "FILE"
+    )]
+    pub example: PathBuf,
+
+    /// A repository of yours instead of a new one; it is only read
+    #[arg(
+        long,
+        env = "GITVOLUME_DEMO_REPO",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub repo: Option<RepoUrl>,
+
+    /// Set by most CI systems: end by itself, also on a terminal
+    #[arg(long, env = "CI", hide = true, default_value = "", value_name = "BOOL")]
+    pub ci: String,
+}
+
 /// A name in a certificate.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum TlsName {
@@ -166,6 +199,7 @@ impl Cli {
         let Self { command } = self;
         let done = match command {
             Command::Serve(args) => crate::serve::run(*args),
+            Command::Demo(args) => crate::demo::run(args),
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,

@@ -7,11 +7,12 @@
 //! 3. [`judge`]: bytes to answer, by the pure crate `inject`.
 //!
 //! Beside it: [`admin`] (`/livez /readyz /metrics`), [`metrics`], [`shutdown`] (the stages of a
-//! drain), [`settings`] (what the operator decided), [`args`] (flags and environment) and
-//! [`serve`] (all of it put together).
+//! drain), [`settings`] (what the operator decided), [`args`] (flags and environment), [`serve`]
+//! (all of it put together) and [`demo`] (all of it shown without a cluster).
 
 pub mod admin;
 pub mod args;
+pub mod demo;
 pub mod handler;
 pub mod judge;
 mod logging;

@@ -134,3 +134,18 @@ async fn a_wrong_setting_is_one_sentence() -> anyhow::Result<()> {
     );
     Ok(())
 }
+
+#[tokio::test]
+async fn a_demo_without_a_syncer_is_one_sentence() -> anyhow::Result<()> {
+    let output = Command::new(env!("CARGO_BIN_EXE_gitvolume"))
+        .args(["demo", "--syncer=/no/such/program"])
+        .output()
+        .await?;
+    assert!(!output.status.success());
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        text.contains("--syncer /no/such/program: there is no such program"),
+        "{text}"
+    );
+    Ok(())
+}

@@ -1,0 +1,108 @@
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+use std::process::Stdio;
+
+use anyhow::Context;
+use anyhow::ensure;
+
+/// The demo's repository: a checkout to commit in, whose repository a git host serves.
+pub(super) struct Repository {
+    checkout: PathBuf,
+    host_root: PathBuf,
+}
+
+impl Repository {
+    /// Its name on the host.
+    pub(super) const NAME: &'static str = "site.git";
+
+    pub(super) fn create(world: &Path) -> anyhow::Result<Self> {
+        let host_root = world.join("host");
+        let repository = Self {
+            checkout: world.join("site"),
+            host_root: host_root.clone(),
+        };
+        std::fs::create_dir(&host_root)?;
+        std::fs::create_dir(&repository.checkout)?;
+        let mut init = repository.git();
+        // The host serves the very repository that is committed to, so a commit is a push.
+        init.args(["init", "--quiet", "--initial-branch=main"])
+            .arg(format!(
+                "--separate-git-dir={}",
+                host_root.join(Self::NAME).display()
+            ));
+        run(&mut init)?;
+        // Who commits by hand needs no identity of their own.
+        run(repository
+            .git()
+            .args(["config", "user.name", "gitvolume demo"]))?;
+        run(repository
+            .git()
+            .args(["config", "user.email", "demo@gitvolume.dev"]))?;
+        repository.commit_page("Hello from a git repository.")?;
+        Ok(repository)
+    }
+
+    /// The directory that the host serves.
+    pub(super) fn host_root(&self) -> &Path {
+        &self.host_root
+    }
+
+    /// Commits a page and returns the short name of the commit.
+    pub(super) fn commit_page(&self, text: &str) -> anyhow::Result<String> {
+        let page = format!("<!doctype html>\n<title>demo</title>\n<h1>{text}</h1>\n");
+        std::fs::write(self.checkout.join("index.html"), page)?;
+        run(self.git().args(["add", "index.html"]))?;
+        run(self.git().args(["commit", "--quiet", "--message", text]))?;
+        run(self.git().args(["rev-parse", "--short", "HEAD"]))
+    }
+
+    /// A line for the shell.
+    pub(super) fn how_to_commit(&self) -> String {
+        let checkout = self.checkout.display();
+        format!("cd {checkout} && echo '<h1>Mine</h1>' > index.html && git commit -aqm mine")
+    }
+
+    fn git(&self) -> Command {
+        let mut git = git();
+        git.current_dir(&self.checkout);
+        git
+    }
+}
+
+/// Asks git for its version, which proves that it runs.
+pub(super) fn git_version() -> anyhow::Result<String> {
+    run(git().arg("version"))
+}
+
+/// A git command that the user's own configuration does not change.
+pub(super) fn git() -> Command {
+    let mut git = Command::new("git");
+    for (name, _) in std::env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"GIT_") {
+            git.env_remove(name);
+        }
+    }
+    git.env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_NOSYSTEM", "true")
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null());
+    git
+}
+
+fn run(command: &mut Command) -> anyhow::Result<String> {
+    let output = command.output().context("cannot run git")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let arguments: Vec<_> = command
+        .get_args()
+        .map(|text| text.to_string_lossy())
+        .collect();
+    ensure!(
+        output.status.success(),
+        "git {}: {}",
+        arguments.join(" "),
+        said.trim()
+    );
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
