@@ -141,3 +141,50 @@ fn chain(error: &dyn Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Published;
+
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+    fn ends(serving: &Serving) -> SystemTime {
+        serving.leaf().unwrap().not_after()
+    }
+
+    #[test]
+    fn a_leaf_is_renewed_by_the_wall_clock() {
+        let now = SystemTime::now();
+        let (serving, names) = (Serving::new(), Names::local());
+        let bundle = Bundle::generate(now).unwrap();
+        renew(&serving, &bundle, &names, now).unwrap();
+        let first = ends(&serving);
+        renew(&serving, &bundle, &names, now + 4 * DAY).unwrap();
+        assert_eq!(ends(&serving), first, "it is too early");
+        // The machine was suspended for a month.
+        renew(&serving, &bundle, &names, now + 30 * DAY).unwrap();
+        assert_eq!(ends(&serving), now + 37 * DAY);
+    }
+
+    #[test]
+    fn a_new_ca_signs_when_callers_trust_it_or_trust_the_old_one_no_more() {
+        let now = SystemTime::now();
+        let (serving, names) = (Serving::new(), Names::local());
+        let old = Bundle::generate(now).unwrap();
+        let new = Bundle::generate(now).unwrap();
+        let trust = |bundle: &Bundle| Published::Known(vec![bundle.certificates().to_vec()]);
+        let signed_by = |bundle: &Bundle| serving.leaf().unwrap().signer() == bundle.signer();
+
+        serving.set_published(trust(&old));
+        renew(&serving, &old, &names, now).unwrap();
+        renew(&serving, &new, &names, now).unwrap();
+        assert!(signed_by(&old), "nobody trusts the new one yet");
+        serving.set_published(trust(&new));
+        renew(&serving, &new, &names, now).unwrap();
+        assert!(signed_by(&new));
+        serving.set_published(Published::Unknown);
+        renew(&serving, &old, &names, now).unwrap();
+        assert!(signed_by(&old), "there is nothing to lose");
+    }
+}

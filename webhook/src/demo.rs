@@ -2,8 +2,8 @@
 //!
 //! Nothing here is a stand-in for a part of ours: the webhook is the real server, the review is
 //! what an API server sends, the syncer is the real program with the argv and environment of the
-//! patch. Played by the demo are the others: the git host ([`git_http`]), the API server
-//! ([`review`]), the kubelet ([`container`]) and the app ([`site`]).
+//! patch. Played by the demo are the others: the git host (`git_http`), the API server
+//! (`review`), the kubelet (`container`) and the app (`site`).
 
 mod client;
 mod container;

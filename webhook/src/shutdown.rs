@@ -33,9 +33,10 @@ pub async fn reached(stage: &mut watch::Receiver<Stage>, wanted: Stage) {
     let _ = stage.wait_for(|now| *now >= wanted).await;
 }
 
-/// SIGTERM and SIGINT, which mean the same here.
+/// SIGTERM, SIGINT and SIGHUP, which mean the same here: the one who started us wants us to end.
 #[derive(Debug)]
 pub struct Signals {
+    hangup: Signal,
     interrupt: Signal,
     terminate: Signal,
 }
@@ -44,6 +45,7 @@ impl Signals {
     /// Takes the signals over from now on.
     pub fn new() -> io::Result<Self> {
         Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
         })
@@ -52,6 +54,7 @@ impl Signals {
     /// Waits for the next one and names it.
     pub async fn next(&mut self) -> &'static str {
         tokio::select! {
+            _ = self.hangup.recv() => "SIGHUP",
             _ = self.interrupt.recv() => "SIGINT",
             _ = self.terminate.recv() => "SIGTERM",
         }
