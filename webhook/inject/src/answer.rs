@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use json_patch::Patch;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::PodSpec;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Map;
@@ -45,7 +45,7 @@ pub struct Answer {
     pub config_hash: String,
 }
 
-/// Answers a review. Nothing about the Pod can make this fail or panic; an error is a fault of
+/// Answers a review. No Pod that an API server sends makes this fail or panic; an error is a fault of
 /// ours, for which HTTP 500 is the answer.
 pub fn answer(review: &Review, settings: &Settings) -> Result<Answer, InternalError> {
     let Decision {
@@ -108,8 +108,7 @@ fn decide(review: &Review, settings: &Settings) -> Result<Decision, InternalErro
     if request.is_none() && asked.mistakes.is_empty() {
         return Ok(Decision::skip(SkipReason::NotRequested, asked.warnings));
     }
-    let pod = Pod::deserialize(document).map_err(InternalError::Unreadable)?;
-    let pod = pod.spec.unwrap_or_default();
+    let pod = PodSpec::deserialize(&document["spec"]).map_err(InternalError::Unreadable)?;
     if let Some(request) = request.as_ref().filter(|_| asked.mistakes.is_empty()) {
         let status = Status::read(annotations);
         match injected::look(&pod, request, status.as_ref(), settings) {
