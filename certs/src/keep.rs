@@ -135,8 +135,12 @@ fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
+        let told = error.to_string();
+        // kube's errors end with their own cause.
+        if !text.ends_with(&told) {
+            text.push_str(": ");
+            text.push_str(&told);
+        }
         cause = error.source();
     }
     text
@@ -146,6 +150,20 @@ fn chain(error: &dyn Error) -> String {
 mod tests {
     use super::*;
     use crate::Published;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let refused = kube::Error::Service("connection refused".into());
+        let error = KeepError::Publish(PublishError::Api {
+            action: "cannot read",
+            kind: "Secret",
+            name: "ca".to_owned(),
+            source: Box::new(refused),
+        });
+        let text = chain(&error);
+        assert!(text.starts_with("cannot read Secret ca: "), "{text}");
+        assert_eq!(text.matches("connection refused").count(), 1, "{text}");
+    }
 
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 

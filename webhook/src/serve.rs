@@ -8,6 +8,7 @@ use std::time::Duration;
 use std::time::SystemTime;
 
 use anyhow::Context;
+use anyhow::anyhow;
 use anyhow::bail;
 use certs::Bundle;
 use certs::Cluster;
@@ -89,9 +90,9 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
             }
             let namespace = namespace.context("--namespace must be set with --tls=cluster")?;
             let names = with(Names::service(&service, &namespace), tls_name);
-            let client = kube::Client::try_default()
-                .await
-                .context("no access to a cluster")?;
+            // The text alone: kube's errors repeat their causes in it.
+            let client = kube::Client::try_default().await;
+            let client = client.map_err(|error| anyhow!("no access to a cluster: {error}"))?;
             let cluster = Cluster::new(client, &namespace, &secret_name, &webhook_configuration);
             let keep = keep_in_cluster(Arc::clone(&serving), cluster, names);
             tokio::spawn(async { match keep.await {} })
