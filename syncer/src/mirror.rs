@@ -50,7 +50,7 @@ impl Mirror {
     /// the repository is new.
     pub(crate) async fn prepare(&self, git: &Git, deadline: Instant) -> Result<bool, MirrorError> {
         if fs::symlink_metadata(&self.git_dir).is_ok() {
-            self.clear_locks().map_err(|source| self.io(source))?;
+            self.clear_leftovers().map_err(|source| self.io(source))?;
             match self.trouble(git, deadline).await? {
                 None => return Ok(false),
                 Some(trouble) => {
@@ -67,6 +67,9 @@ impl Mirror {
         fs::create_dir_all(&self.git_dir).map_err(|source| self.io(source))?;
         git.command("init")
             .git_dir(&self.git_dir)
+            // Beside a directory called `.git` it is the repository of that place, as git-sync's;
+            // from within it would be bare.
+            .current_dir(self.parent())
             .arg("--quiet")
             .arg(format!("--initial-branch={BRANCH}"))
             .run(deadline)
@@ -100,21 +103,29 @@ impl Mirror {
         }
     }
 
-    /// Removes the locks of killed git commands. Only we write here, and none of ours is running.
-    fn clear_locks(&self) -> io::Result<()> {
+    /// Removes what killed git commands left: locks, which would stop the next one, and half
+    /// received packs, which would fill the volume clone by clone. Only we write here, and no
+    /// command of ours is running.
+    fn clear_leftovers(&self) -> io::Result<()> {
+        let refs = self.git_dir.join("refs");
+        let objects = self.git_dir.join("objects");
         let admin = self.git_dir.join("worktrees");
-        let mut dirs = vec![self.git_dir.clone(), self.git_dir.join("refs")];
+        let mut dirs = vec![self.git_dir.clone(), refs.clone(), objects.clone()];
         for name in files::names_in(&admin)? {
             dirs.push(admin.join(name));
         }
         while let Some(dir) = dirs.pop() {
-            let in_refs = dir.starts_with(self.git_dir.join("refs"));
+            let in_objects = dir.starts_with(&objects);
             for name in files::names_in(&dir)? {
                 let path = dir.join(&name);
-                if name.as_encoded_bytes().ends_with(b".lock") {
-                    tracing::info!(lock = %path.display(), "removing the lock of a killed git command");
+                let name = name.as_encoded_bytes();
+                let is_part = [&b"tmp_"[..], b"incoming-"]
+                    .iter()
+                    .any(|prefix| in_objects && name.starts_with(prefix));
+                if is_part || name.ends_with(b".lock") {
+                    tracing::info!(path = %path.display(), "removing what a killed git command left");
                     files::remove_any(&path)?;
-                } else if in_refs && path.is_dir() {
+                } else if (in_objects || dir.starts_with(&refs)) && path.is_dir() {
                     dirs.push(path);
                 }
             }
@@ -123,7 +134,7 @@ impl Mirror {
     }
 
     fn set_aside(&self) -> io::Result<PathBuf> {
-        let parent = self.git_dir.parent().unwrap_or(Path::new("/"));
+        let parent = self.parent();
         // A fresh directory gives a name that nobody has.
         let aside = tempfile::Builder::new()
             .prefix(".gitvolume-aside-")
@@ -239,6 +250,10 @@ impl Mirror {
             .run(deadline)
             .await
             .map(drop)
+    }
+
+    fn parent(&self) -> &Path {
+        self.git_dir.parent().unwrap_or(Path::new("/"))
     }
 
     fn io(&self, source: io::Error) -> MirrorError {

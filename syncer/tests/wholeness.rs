@@ -320,6 +320,10 @@ fn stale_locks_of_killed_git_commands_do_not_stop_the_next_run() {
             locks.push(format!("worktrees/{first}/HEAD.lock"));
         }
         fs::create_dir_all(git_dir.join("refs/heads")).unwrap();
+        // The name that git gives to a pack while it arrives.
+        let part = git_dir.join("objects/pack/tmp_pack_AbCdEf");
+        fs::create_dir_all(part.parent().unwrap()).unwrap();
+        fs::write(&part, "PACK").unwrap();
         for lock in &locks {
             fs::write(git_dir.join(lock), "").unwrap();
         }
@@ -331,6 +335,10 @@ fn stale_locks_of_killed_git_commands_do_not_stop_the_next_run() {
             .assert_code(0);
         assert_eq!(world.published(), Some(second), "{layout}");
         assert!(!git_dir.join("index.lock").exists());
+        assert!(
+            !part.exists(),
+            "{layout}: parts of packs would fill the volume"
+        );
     }
 }
 

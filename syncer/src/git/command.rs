@@ -143,6 +143,12 @@ impl GitCommand {
         self
     }
 
+    /// Starts elsewhere than in the repository.
+    pub(crate) fn current_dir(mut self, dir: &Path) -> Self {
+        self.command.current_dir(dir);
+        self
+    }
+
     /// Names the directory of the files and the index that describes them.
     pub(crate) fn work_tree(mut self, tree: &Path, index: &Path) -> Self {
         self.command
