@@ -2,7 +2,7 @@
 //!
 //! The way of the data, and where to look:
 //! - `config`: [`args::SyncArgs`] is what was typed, `Config` what it means.
-//! - `run`: the doors (sync, `probe`, git's credential helper) and the loop; `pace` says when.
+//! - `cli`: the doors (sync, `probe`, git's credential helper); `run`: the loop; `pace` says when.
 //! - `sync`: one pass: `Remote` (which commit is wanted) → `Mirror` (git's objects) → `Tree` (the
 //!   files) → `publish` (link or projected) → `gc` (what is no longer needed).
 //! - `git`: every git command is born in `git::command`; `git::failure` reads its complaints.
@@ -13,6 +13,7 @@
 //! Nothing here knows Kubernetes.
 
 mod auth;
+mod cli;
 mod config;
 mod files;
 mod gc;
@@ -34,4 +35,4 @@ mod status;
 mod sync;
 mod tree;
 
-pub use run::main;
+pub use cli::main;

@@ -1,8 +1,6 @@
-//! The doors of the program, and the loop.
+//! The loop: what happens from the start of a sync to its end.
 
 use std::env;
-use std::error::Error;
-use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -11,14 +9,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use args::Cli;
-use args::Command;
 use args::SyncArgs;
-use clap::Parser;
-use clap::error::ContextKind;
-use clap::error::ContextValue;
-use clap::error::ErrorKind;
 use nix::sys::signal::SigSet;
 use nix::sys::stat::Mode;
 use nix::sys::stat::umask;
@@ -31,17 +24,15 @@ use tokio::signal::unix::signal;
 use tokio::time::Instant;
 
 use crate::auth::AuthError;
-use crate::auth::helper;
+use crate::auth::Stamp;
 use crate::config::Config;
 use crate::config::ConfigError;
 use crate::config::Environment;
 use crate::config::LayoutConfig;
-use crate::config::env_name;
 use crate::git::Git;
 use crate::git::GitError;
 use crate::http;
 use crate::http::Answers;
-use crate::init;
 use crate::logging;
 use crate::metrics::Ending;
 use crate::metrics::Metrics;
@@ -49,20 +40,19 @@ use crate::owner::Owned;
 use crate::owner::OwnerError;
 use crate::pace::Pace;
 use crate::private::Private;
-use crate::probe;
 use crate::redact;
 use crate::sync::Sync;
 use crate::sync::chain;
 
 /// Bad configuration, or too many failures: git-sync's code.
-const FATAL: u8 = 1;
+pub(crate) const FATAL: u8 = 1;
 
-/// A command line that is not well formed: git-sync's code.
-const USAGE: u8 = 2;
+/// How often a failing syncer looks whether its Secret was changed; a few `stat` calls each.
+const SECRET_CHECK: Duration = Duration::from_secs(1);
 
 /// Why the sync cannot begin.
 #[derive(Debug, thiserror::Error)]
-enum StartError {
+pub(crate) enum StartError {
     #[error(transparent)]
     Auth(#[from] AuthError),
     #[error(transparent)]
@@ -85,76 +75,8 @@ enum StartError {
     Runtime(#[source] io::Error),
 }
 
-/// Runs the program that this process's arguments ask for.
-pub fn main() -> ExitCode {
-    if init::is_needed() {
-        return init::run();
-    }
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => return refuse(&error),
-    };
-    match cli.command {
-        Some(Command::Credential(args)) => match helper::run(&args) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fatal(&error),
-        },
-        Some(Command::Probe(args)) => probe::run(&args),
-        None => sync(cli.sync).unwrap_or_else(|error| fatal(&error)),
-    }
-}
-
-fn fatal(error: &dyn Error) -> ExitCode {
-    eprintln!("gitvolume-syncer: {}", redact::redact(&chain(error)));
-    ExitCode::from(FATAL)
-}
-
-/// Prints help and version; else says in one sentence what is wrong with the command line. A bad
-/// value from the environment is bad configuration and not bad usage, as for git-sync.
-fn refuse(error: &clap::Error) -> ExitCode {
-    if !error.use_stderr() {
-        // A closed standard output is no reason to fail.
-        let _ = error.print();
-        return ExitCode::SUCCESS;
-    }
-    let context = |kind| match error.get(kind) {
-        Some(ContextValue::String(text)) => Some(text.as_str()),
-        _ => None,
-    };
-    let flag = context(ContextKind::InvalidArg)
-        .and_then(|shown| shown.strip_prefix("--")?.split([' ', '=']).next());
-    let value = context(ContextKind::InvalidValue);
-    let (Some(flag), Some(value), true) = (
-        flag,
-        value,
-        matches!(
-            error.kind(),
-            ErrorKind::InvalidValue | ErrorKind::ValueValidation
-        ),
-    ) else {
-        let _ = error.print();
-        return ExitCode::from(USAGE);
-    };
-    let expected = match (error.source(), error.get(ContextKind::ValidValue)) {
-        (Some(source), _) => source.to_string(),
-        (None, Some(ContextValue::Strings(values))) => format!("expected {}", values.join(" or ")),
-        (None, _) => "expected another value".to_owned(),
-    };
-    // The address may hold a password even where it is not well formed.
-    let value = if flag == "repo" { "…" } else { value };
-    eprintln!(
-        "gitvolume-syncer: --{flag} (or {}): {value:?}: {expected}",
-        env_name(flag)
-    );
-    let is_typed = |arg: OsString| {
-        let arg = arg.to_string_lossy().into_owned();
-        arg.split('=').next() == Some(&format!("--{flag}"))
-    };
-    let from_argv = env::args_os().skip(1).any(is_typed);
-    ExitCode::from(if from_argv { USAGE } else { FATAL })
-}
-
-fn sync(args: SyncArgs) -> Result<ExitCode, StartError> {
+/// Syncs until told to end.
+pub(crate) fn sync(args: SyncArgs) -> Result<ExitCode, StartError> {
     let config = Config::new(args, Environment::of_process())?;
     logging::init(config.verbose);
     umask(Mode::from_bits_truncate(0o022));
@@ -240,6 +162,7 @@ async fn follow(sync: &mut Sync, mut limits: Limits, answers: &Answers) -> ExitC
     let mut is_first = true;
     loop {
         let started = Instant::now();
+        let secret = sync.secret_stamp();
         let outcome = sync.once().await;
         let error = outcome
             .as_ref()
@@ -289,7 +212,19 @@ async fn follow(sync: &mut Sync, mut limits: Limits, answers: &Answers) -> ExitC
             }
         };
         tracing::info!(v = 3, waitTime = ?wait, "next sync");
-        tokio::time::sleep(wait).await;
+        if failures == 0 {
+            tokio::time::sleep(wait).await;
+        } else {
+            sleep_unless_mended(sync, &secret, wait).await;
+        }
+    }
+}
+
+/// Waits after a failure; a Secret that is changed meanwhile may be what was missing.
+async fn sleep_unless_mended(sync: &Sync, secret: &Stamp, wait: Duration) {
+    let end = Instant::now() + wait;
+    while Instant::now() < end && sync.secret_stamp() == *secret {
+        tokio::time::sleep_until(end.min(Instant::now() + SECRET_CHECK)).await;
     }
 }
 

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::auth::Auth;
 use crate::auth::AuthError;
+use crate::auth::Stamp;
 use crate::config::Config;
 use crate::config::LayoutConfig;
 use crate::files;
@@ -114,6 +115,11 @@ impl Sync {
         deadline: Instant,
     ) -> Result<(), GitError> {
         self.git.remove_local_variables(deadline).await
+    }
+
+    /// What tells whether the Secret has changed.
+    pub(crate) fn secret_stamp(&self) -> Stamp {
+        Stamp::of(&self.config)
     }
 
     /// Makes the published tree that of the wanted commit.

@@ -159,6 +159,22 @@ fn a_password_is_taken_from_the_secret_and_its_rotation_needs_no_restart() {
     }
 }
 
+#[test]
+fn a_mended_secret_ends_the_wait() {
+    let (world, server) = ssh_world(|_, dir| fs::remove_file(dir.join("known_hosts")).unwrap());
+    let running = world
+        .syncer_of(&server.url(world.repo.path()))
+        .flag("secret-dir", world.path("secret"))
+        // Without the look at the Secret the test would wait in vain.
+        .flag("period", "1h")
+        .start(&world.path("log"));
+    eventually("the trouble is told", || {
+        running.log().contains("no key known_hosts").then_some(())
+    });
+    write(&world.path("secret"), "known_hosts", &server.known_hosts());
+    eventually("it is published", || world.published());
+}
+
 /// Which files of the log and the state hold one of these texts.
 fn seen_in(world: &World, texts: &[&str]) -> Vec<String> {
     let mut grep = Command::new("grep");

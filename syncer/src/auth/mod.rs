@@ -17,6 +17,7 @@ use args::RepoKind;
 use crate::auth::gitconfig::GitConfig;
 use crate::auth::gitconfig::shell_quoted;
 use crate::auth::secret::Secret;
+pub(crate) use crate::auth::secret::Stamp;
 use crate::config::Config;
 use crate::files;
 use crate::git::Git;

@@ -1,4 +1,5 @@
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -45,6 +46,35 @@ impl Secret {
             ca: read(dir, secret::CA)?,
             has_password,
         })
+    }
+}
+
+/// Every key that we read.
+const KEYS: [&str; 7] = [
+    secret::SSH_KEYS[0],
+    secret::SSH_KEYS[1],
+    secret::KNOWN_HOSTS,
+    secret::USERNAME,
+    secret::PASSWORD,
+    secret::TOKEN,
+    secret::CA,
+];
+
+/// What tells one content of a mounted Secret from the next, without reading it: the kubelet makes
+/// new files, other tools may write into the old ones.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) struct Stamp(Vec<Option<(u64, u64, i64, i64)>>);
+
+impl Stamp {
+    /// Looks at the files of `--secret-dir`.
+    pub(crate) fn of(config: &Config) -> Self {
+        let dir = config.secret_dir.iter();
+        let paths = dir.flat_map(|dir| KEYS.map(|key| dir.join(key)));
+        let stamps = paths.map(|path| {
+            let found = fs::metadata(path).ok()?;
+            Some((found.ino(), found.size(), found.mtime(), found.mtime_nsec()))
+        });
+        Self(stamps.collect())
     }
 }
 

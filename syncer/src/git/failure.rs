@@ -18,12 +18,14 @@ pub(crate) enum Why {
     RefNotFound,
     Refused,
     RepositoryNotFound,
+    ServerTrouble,
     SshMissing,
+    TooOften,
     Unreachable,
 }
 
 /// What is looked for, the first that is found counts: causes stand before consequences.
-const WORDS: [(&str, Why); 34] = [
+const WORDS: [(&str, Why); 36] = [
     ("no space left on device", Why::DiskFull),
     ("no user exists for uid", Why::NoPasswdLine),
     (
@@ -51,6 +53,8 @@ const WORDS: [(&str, Why); 34] = [
     ("server certificate verification failed", Why::Certificate),
     ("ssl certificate problem", Why::Certificate),
     ("returned error: 403", Why::Forbidden),
+    ("returned error: 429", Why::TooOften),
+    ("returned error: 5", Why::ServerTrouble),
     ("authentication failed for", Why::Authentication),
     ("returned error: 401", Why::Authentication),
     ("could not read username", Why::Authentication),
@@ -128,6 +132,8 @@ impl fmt::Display for Why {
             Self::RepositoryNotFound => {
                 "there is no repository at this address, or the credentials may not see it"
             }
+            Self::ServerTrouble => "the server answers that it has trouble of its own (5xx)",
+            Self::TooOften => "the server wants to be asked less often (429)",
             Self::SshMissing => "the program ssh is not installed",
             Self::Unreachable => "the host cannot be reached, or ends the connection",
         })

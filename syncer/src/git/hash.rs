@@ -5,7 +5,7 @@ use std::str::FromStr;
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Hash(String);
 
-/// Says that a text is not a [`Hash`].
+/// Says that a text is not a commit hash.
 #[derive(Debug, thiserror::Error)]
 #[error("expected a full commit hash")]
 pub(crate) struct ParseHashError;
