@@ -15,6 +15,9 @@ use crate::git::Hash;
 /// The branch that `HEAD` names, as in git-sync, so that each adopts the other's root.
 const BRANCH: &str = "git-sync";
 
+/// Directory of a repository that is being made.
+const SCRATCH: &str = ".gitvolume-new";
+
 /// Says why the mirror cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MirrorError {
@@ -49,6 +52,7 @@ impl Mirror {
     /// set aside under a name of ours and never deleted: it may be someone's work. Tells whether
     /// the repository is new.
     pub(crate) async fn prepare(&self, git: &Git, deadline: Instant) -> Result<bool, MirrorError> {
+        files::remove_any(&self.parent().join(SCRATCH)).map_err(|source| self.io(source))?;
         if fs::symlink_metadata(&self.git_dir).is_ok() {
             self.clear_leftovers().map_err(|source| self.io(source))?;
             match self.trouble(git, deadline).await? {
@@ -64,17 +68,28 @@ impl Mirror {
                 }
             }
         }
-        fs::create_dir_all(&self.git_dir).map_err(|source| self.io(source))?;
+        self.make(git, deadline).await?;
+        Ok(true)
+    }
+
+    /// Makes the repository beside its place and renames it: half of one, left by a kill, would be
+    /// taken for a stranger's.
+    async fn make(&self, git: &Git, deadline: Instant) -> Result<(), MirrorError> {
+        let scratch = self.parent().join(SCRATCH);
+        let made = scratch.join(self.git_dir.file_name().unwrap_or_default());
+        fs::create_dir_all(&made).map_err(|source| self.io(source))?;
         git.command("init")
-            .git_dir(&self.git_dir)
+            .git_dir(&made)
             // Beside a directory called `.git` it is the repository of that place, as git-sync's;
             // from within it would be bare.
-            .current_dir(self.parent())
+            .current_dir(&scratch)
             .arg("--quiet")
             .arg(format!("--initial-branch={BRANCH}"))
             .run(deadline)
             .await?;
-        Ok(true)
+        fs::rename(&made, &self.git_dir)
+            .and_then(|()| files::remove_any(&scratch))
+            .map_err(|source| self.io(source))
     }
 
     /// Says what is wrong with the repository that is there. A check that runs out of time is an
