@@ -61,7 +61,7 @@ unit: ## Unit, golden, property and single-program tests; no cluster
 	cargo test --package tests --lib --locked
 
 .PHONY: test-cluster
-test-cluster: tools dist ## Tests on a real API server and a real node; KUBECONFIG=… takes your cluster
+test-cluster: tools dist dist-tests ## Tests on a real API server and a real node; KUBECONFIG=… takes your cluster
 	cargo test --package tests --locked --test contract --test chart --test admit --test cluster
 
 .PHONY: bench
@@ -73,6 +73,13 @@ dist: ## Build both programs, static and optimised, into target/dist
 	@mkdir -p $(DIST)
 	$(STATIC_FLAGS) cargo build --release --locked --target $(STATIC) --package webhook --package syncer
 	@cp -u target/$(STATIC)/release/gitvolume target/$(STATIC)/release/gitvolume-syncer $(DIST)/
+
+# What the tests put into an image of their own.
+.PHONY: dist-tests
+dist-tests:
+	@mkdir -p $(DIST)
+	$(STATIC_FLAGS) cargo build --release --locked --target $(STATIC) --package remotes --bin git-http
+	@cp -u target/$(STATIC)/release/git-http $(DIST)/
 
 .PHONY: images
 images: prerequisites tools dist ## Build both images as OCI archives into target/images, without a daemon

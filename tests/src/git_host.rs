@@ -43,22 +43,38 @@ pub struct Keys {
 impl GitHost {
     /// Starts the host and waits until it answers.
     pub fn start(kubectl: &Kubectl) -> Result<Self> {
-        kubectl.apply(&service().to_string()).map_err(|error| anyhow!(error))?;
+        kubectl
+            .apply(&service().to_string())
+            .map_err(|error| anyhow!(error))?;
         // The certificate and known_hosts name the Service's address: the node has no DNS.
-        let address = eventually("an address for the git host", Duration::from_secs(30), || {
-            kubectl.cluster_ip(NAME).and_then(|ip| {
-                if ip.is_empty() { Err("none yet".to_owned()) } else { Ok(ip) }
-            })
-        })
+        let address = eventually(
+            "an address for the git host",
+            Duration::from_secs(30),
+            || {
+                kubectl.cluster_ip(NAME).and_then(|ip| {
+                    if ip.is_empty() {
+                        Err("none yet".to_owned())
+                    } else {
+                        Ok(ip)
+                    }
+                })
+            },
+        )
         .map_err(|error| anyhow!(error))?;
         let (keys, secret) = make_keys(&address)?;
         for manifest in [secret, pod()] {
-            kubectl.apply(&manifest.to_string()).map_err(|error| anyhow!(error))?;
+            kubectl
+                .apply(&manifest.to_string())
+                .map_err(|error| anyhow!(error))?;
         }
         kubectl
             .wait_ready(NAME, Duration::from_secs(120))
             .map_err(|error| anyhow!("{error}\n{}", kubectl.report()))?;
-        Ok(Self { kubectl: kubectl.clone(), address, keys })
+        Ok(Self {
+            kubectl: kubectl.clone(),
+            address,
+            keys,
+        })
     }
 
     /// The keys to it.
@@ -68,7 +84,10 @@ impl GitHost {
 
     /// Makes an empty repository whose default branch is `main`.
     pub fn repository(&self, name: &str) -> Result<Repository<'_>> {
-        let repository = Repository { host: self, name: name.to_owned() };
+        let repository = Repository {
+            host: self,
+            name: name.to_owned(),
+        };
         repository.sh(&format!(
             "git init -q --bare -b main /srv/git/{name}.git && \
              git clone -q /srv/git/{name}.git /work/{name} 2>/dev/null && \
@@ -89,13 +108,17 @@ impl GitHost {
 
     fn select(&self, app: &str) -> Result<()> {
         let patch = json!({"spec": {"selector": {"app": app}}}).to_string();
-        let said = self.kubectl.run(&["patch", "service", NAME, "--patch", &patch]);
+        let said = self
+            .kubectl
+            .run(&["patch", "service", NAME, "--patch", &patch]);
         said.map(drop).map_err(|error| anyhow!(error))
     }
 
     /// What the host's HTTP server wrote, a line for each request.
     pub fn http_log(&self) -> Result<String> {
-        self.kubectl.logs(NAME, "http").map_err(|error| anyhow!(error))
+        self.kubectl
+            .logs(NAME, "http")
+            .map_err(|error| anyhow!(error))
     }
 }
 
@@ -134,9 +157,15 @@ impl Repository<'_> {
             if content.contains('\'') {
                 bail!("{path}: a quote in the content would end the shell's");
             }
-            let dir = Path::new(path).parent().unwrap_or(Path::new("")).display().to_string();
+            let dir = Path::new(path)
+                .parent()
+                .unwrap_or(Path::new(""))
+                .display()
+                .to_string();
             let dir = if dir.is_empty() { ".".to_owned() } else { dir };
-            script.push_str(&format!("mkdir -p '{dir}' && printf %s '{content}' > '{path}' && "));
+            script.push_str(&format!(
+                "mkdir -p '{dir}' && printf %s '{content}' > '{path}' && "
+            ));
         }
         let said = self.work(&format!(
             "{script}git add -A && git commit -q --allow-empty -m change && git push -q && \
@@ -151,15 +180,16 @@ impl Repository<'_> {
     }
 
     fn sh(&self, script: &str) -> Result<String> {
-        let said = self.host.kubectl.exec(NAME, Some("http"), &["sh", "-euc", script]);
+        let said = self
+            .host
+            .kubectl
+            .exec(NAME, Some("http"), &["sh", "-euc", script]);
         said.map_err(|error| anyhow!("{script}: {error}"))
     }
 }
 
 fn service() -> Value {
-    let port = |name: &str, port: u16, target: u16| {
-        json!({"name": name, "port": port, "targetPort": target})
-    };
+    let port = |name: &str, port: u16, target: u16| json!({"name": name, "port": port, "targetPort": target});
     json!({
         "apiVersion": "v1", "kind": "Service", "metadata": {"name": NAME},
         "spec": {"selector": {"app": NAME}, "ports": [
@@ -184,6 +214,7 @@ AcceptEnv GIT_PROTOCOL
 ";
 
 const TLS_CONF: &str = "daemon off;
+user root root;
 pid /tmp/nginx.pid;
 error_log stderr;
 events {}
@@ -259,7 +290,10 @@ fn make_keys(address: &str) -> Result<(Keys, Value)> {
         if !made.status.success() {
             bail!("ssh-keygen: {}", String::from_utf8_lossy(&made.stderr));
         }
-        Ok((fs::read_to_string(&file)?, fs::read_to_string(file.with_extension("pub"))?))
+        Ok((
+            fs::read_to_string(&file)?,
+            fs::read_to_string(file.with_extension("pub"))?,
+        ))
     };
     let (host, host_public) = key("host")?;
     let (client, client_public) = key("client")?;
@@ -269,7 +303,8 @@ fn make_keys(address: &str) -> Result<(Keys, Value)> {
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let ca = rcgen::CertifiedIssuer::self_signed(params, rcgen::KeyPair::generate()?)?;
     let leaf_key = rcgen::KeyPair::generate()?;
-    let leaf = rcgen::CertificateParams::new(vec![address.to_owned()])?.signed_by(&leaf_key, &ca)?;
+    let leaf =
+        rcgen::CertificateParams::new(vec![address.to_owned()])?.signed_by(&leaf_key, &ca)?;
 
     let secret = json!({
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": NAME},

@@ -10,6 +10,7 @@
 //! - [`node`]: a whole real node, in namespaces of the kernel's that vanish with it (`enclosure`)
 //! - [`control_plane`]: a real etcd and kube-apiserver
 //! - [`namespace`], [`kubectl`]: what tests do all day
+//! - [`product`]: gitvolume itself, installed by its chart; [`git_host`]: a git server in the cluster
 //! - [`images`], [`image`]: container images from local files, without registry or Docker
 //! - [`eventually`], [`http`], [`process`], [`tools`], [`settings`]: small things
 //!
@@ -20,6 +21,7 @@ pub mod cluster;
 pub mod control_plane;
 mod enclosure;
 pub mod eventually;
+pub mod git_host;
 pub mod http;
 pub mod image;
 pub mod images;
@@ -29,6 +31,8 @@ pub mod namespace;
 pub mod node;
 mod node_files;
 pub mod process;
+pub mod product;
+pub mod serving;
 pub mod settings;
 pub mod tools;
 pub mod world;

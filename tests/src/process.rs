@@ -44,6 +44,11 @@ impl Process {
         })
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child().id()
+    }
+
     /// Tells whether it still runs; if not, the error has the end of what it wrote.
     pub fn check(&self) -> Result<()> {
         match self.child().try_wait()? {

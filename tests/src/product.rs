@@ -28,7 +28,9 @@ pub fn install(cluster: &Cluster) -> Result<()> {
         .env("HOME", cluster.folder());
     for (value, image) in [("image", images::WEBHOOK), ("syncer.image", images::SYNCER)] {
         let (repository, tag) = image.rsplit_once(':').context("an image without a tag")?;
-        helm.arg(format!("--set={value}.repository={repository},{value}.tag={tag}"));
+        helm.arg(format!(
+            "--set={value}.repository={repository},{value}.tag={tag}"
+        ));
     }
     let said = helm.output().context("run helm")?;
     if !said.status.success() {
@@ -41,20 +43,41 @@ pub fn install(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
+/// What the chart makes of these templates, as one YAML text.
+pub fn render(cluster: &Cluster, templates: &[&str]) -> Result<String> {
+    let mut helm = Command::new(tool("helm"));
+    helm.args(["template", RELEASE])
+        .arg(settings::root().join("charts/gitvolume"))
+        .args(["--namespace", NAMESPACE])
+        .args(
+            templates
+                .iter()
+                .map(|template| format!("--show-only={template}")),
+        )
+        .env("HOME", cluster.folder());
+    let said = helm.output().context("run helm")?;
+    if !said.status.success() {
+        bail!("helm: {}", String::from_utf8_lossy(&said.stderr));
+    }
+    Ok(String::from_utf8(said.stdout)?)
+}
+
 /// Gives the webhook this many Pods, and waits until it has them.
 pub fn scale(cluster: &Kubectl, replicas: u8) -> Result<()> {
     let kubectl = cluster.in_namespace(NAMESPACE);
     let deployment = format!("deployment/{RELEASE}");
     let replicas = format!("--replicas={replicas}");
-    let scaled = kubectl.run(&["scale", &deployment, &replicas]).and_then(|_| {
-        kubectl.run(&["rollout", "status", &deployment, "--timeout=2m"])?;
-        if replicas == "--replicas=0" {
-            let gone = ["pod", "--selector=app.kubernetes.io/name=gitvolume"];
-            kubectl.run(&[&["wait", "--for=delete", "--timeout=2m"], &gone[..]].concat())?;
-        } else {
-            kubectl.wait_for(&deployment, "condition=Available", Duration::from_secs(120))?;
-        }
-        Ok(())
-    });
+    let scaled = kubectl
+        .run(&["scale", &deployment, &replicas])
+        .and_then(|_| {
+            kubectl.run(&["rollout", "status", &deployment, "--timeout=2m"])?;
+            if replicas == "--replicas=0" {
+                let gone = ["pod", "--selector=app.kubernetes.io/name=gitvolume"];
+                kubectl.run(&[&["wait", "--for=delete", "--timeout=2m"], &gone[..]].concat())?;
+            } else {
+                kubectl.wait_for(&deployment, "condition=Available", Duration::from_secs(120))?;
+            }
+            Ok(())
+        });
     scaled.map_err(|error| anyhow!(error))
 }

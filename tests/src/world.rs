@@ -28,7 +28,7 @@ use anyhow::Result;
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 /// What a test answers; any error that can be displayed becomes a `Failed` with `?`.
 pub type TestResult = Result<(), Failed>;
@@ -89,10 +89,14 @@ impl World {
     }
 }
 
+/// Read by tests that run beside others, written by one that runs alone.
+static SHARING: RwLock<()> = RwLock::new(());
+
 /// The tests of one program and what they need.
 #[derive(Debug)]
 pub struct Suite {
     tests: &'static [Test],
+    alone: &'static [Test],
     images: Vec<fn() -> Result<Image>>,
     prepare: Option<fn(&Cluster) -> Result<()>>,
 }
@@ -102,9 +106,17 @@ impl Suite {
     pub fn new(tests: &'static [Test]) -> Self {
         Self {
             tests,
+            alone: &[],
             images: Vec::new(),
             prepare: None,
         }
+    }
+
+    /// And these tests, each of which runs while no other does: they disturb what all share.
+    #[must_use]
+    pub fn with_tests_alone(mut self, tests: &'static [Test]) -> Self {
+        self.alone = tests;
+        self
     }
 
     /// With this image on the node.
@@ -166,14 +178,19 @@ impl Suite {
         if let Some(cluster) = &cluster {
             let _ = shared.set(Arc::clone(cluster));
         }
-        let trials = self
-            .tests
-            .iter()
-            .map(|&(name, test)| {
+        let together = self.tests.iter().map(|test| (test, false));
+        let trials = together
+            .chain(self.alone.iter().map(|test| (test, true)))
+            .map(|(&(name, test), alone)| {
                 let shared = Arc::clone(&shared);
-                Trial::test(name, move || match shared.get() {
-                    Some(cluster) => run_one(name, test, Arc::clone(cluster)),
-                    None => Err("there is no cluster".into()),
+                Trial::test(name, move || {
+                    let cluster = shared.get().ok_or("there is no cluster")?;
+                    // A failed test poisons nothing: the lock guards no data.
+                    let _alone =
+                        alone.then(|| SHARING.write().unwrap_or_else(PoisonError::into_inner));
+                    let _shared =
+                        (!alone).then(|| SHARING.read().unwrap_or_else(PoisonError::into_inner));
+                    run_one(name, test, Arc::clone(cluster))
                 })
             })
             .collect();
@@ -198,7 +215,8 @@ impl Suite {
             };
             arguments.filter.as_ref().is_none_or(matches) && !arguments.skip.iter().any(matches)
         };
-        !arguments.list && !arguments.ignored && self.tests.iter().any(runs)
+        let mut all = self.tests.iter().chain(self.alone);
+        !arguments.list && !arguments.ignored && all.any(runs)
     }
 }
 

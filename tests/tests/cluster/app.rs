@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use std::time::Duration;
+use tests::eventually::eventually;
 use tests::images::{BUSYBOX, NGINX};
 use tests::kubectl::Kubectl;
 
@@ -63,7 +64,9 @@ pub(crate) fn restricted() -> Value {
 /// How often a container of a Pod was started again.
 pub(crate) fn restarts(kubectl: &Kubectl, pod: &str, container: &str) -> Result<i64, String> {
     let status = container_status(kubectl, pod, container)?;
-    status["restartCount"].as_i64().ok_or_else(|| format!("no restartCount in {status}"))
+    status["restartCount"]
+        .as_i64()
+        .ok_or_else(|| format!("no restartCount in {status}"))
 }
 
 /// A container's status, whether it is an init container or not.
@@ -82,13 +85,34 @@ pub(crate) fn container_status(
         .ok_or_else(|| format!("no container {container} in {}", pod["status"]))
 }
 
+/// Waits until a container has written just this: Ready comes before its first line may be there.
+pub(crate) fn wait_for_log(
+    kubectl: &Kubectl,
+    pod: &str,
+    container: &str,
+    expected: &str,
+) -> Result<(), String> {
+    eventually(
+        &format!("{pod}: {expected:?} from {container}"),
+        SEEN,
+        || match kubectl.logs(pod, container)? {
+            log if log == expected => Ok(()),
+            log => Err(format!("{log:?}")),
+        },
+    )
+}
+
 /// Ends a Pod's syncer as a crash does: its PID 1 follows its child, and with PID 1 the rest ends.
 pub(crate) fn kill_syncer(kubectl: &Kubectl, pod: &str) -> Result<(), String> {
     // The shell of this very command may end with the container, so its outcome says nothing.
     let before = restarts(kubectl, pod, SYNCER)?;
     let _ = kubectl.exec(pod, Some(SYNCER), &["sh", "-c", "kill -9 -1"]);
-    tests::eventually::eventually("a new run of the syncer", READY, || {
+    eventually("a new run of the syncer", READY, || {
         let now = restarts(kubectl, pod, SYNCER)?;
-        if now > before { Ok(()) } else { Err(format!("{now} restarts")) }
+        if now > before {
+            Ok(())
+        } else {
+            Err(format!("{now} restarts"))
+        }
     })
 }

@@ -49,7 +49,11 @@ pub(crate) fn readers_of_the_projected_layout_never_see_half_a_revision(
 ) -> TestResult {
     let namespace = readers_see_whole_revisions(world, json!({}), "/data/..data", "/data")?;
     // Nothing of git can be reached through the app's mount.
-    let found = namespace.exec("reader", Some("app"), &["find", "/data/", "-name", "*.git*"])?;
+    let found = namespace.exec(
+        "reader",
+        Some("app"),
+        &["find", "/data/", "-name", "*.git*"],
+    )?;
     assert_eq!(found, "", "git's files in the app's view");
     Ok(())
 }
@@ -94,8 +98,17 @@ fn readers_see_whole_revisions(
     assert_eq!(look("/tmp/bad")?, "");
     let seen = look("/tmp/seen")?.lines().count();
     let reads: u64 = look("/tmp/reads")?.trim().parse()?;
-    assert!(seen >= 20, "only {seen} of 100 revisions were read: no test of anything");
-    assert!(reads >= 1000, "only {reads} reads by plain path: no test of anything");
-    eprintln!("{}: {seen} revisions seen, {reads} reads by plain path", namespace.name());
+    assert!(
+        seen >= 20,
+        "only {seen} of 100 revisions were read: no test of anything"
+    );
+    assert!(
+        reads >= 1000,
+        "only {reads} reads by plain path: no test of anything"
+    );
+    eprintln!(
+        "{}: {seen} revisions seen, {reads} reads by plain path",
+        namespace.name()
+    );
     Ok(namespace)
 }

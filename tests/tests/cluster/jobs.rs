@@ -1,6 +1,6 @@
 //! Pods that end.
 
-use crate::app::{READY, container_status, shell_pod};
+use crate::app::{READY, container_status, shell_pod, wait_for_log};
 use serde_json::{Value, json};
 use tests::git_host::GitHost;
 use tests::world::{TestResult, World};
@@ -35,14 +35,17 @@ pub(crate) fn a_job_with_the_sidecar_completes_and_mode_once_leaves_none(
             &format!("--selector=job-name={name}"),
             "-o=jsonpath={.items[0].metadata.name}",
         ])?;
-        assert_eq!(namespace.logs(&pod, "app")?, "content\n", "{name}");
+        wait_for_log(&namespace, &pod, "app", "content\n")?;
         let spec = namespace.get_json(&["pod", &pod])?["spec"].clone();
         let injected = &spec["initContainers"][0];
         let always = injected["restartPolicy"] == "Always";
         assert_eq!(always, name == "sync", "{name}: {injected}");
         let container = injected["name"].as_str().unwrap_or_default();
         let status = container_status(&namespace, &pod, container)?;
-        assert_eq!(status["state"]["terminated"]["exitCode"], 0, "{name}: {status}");
+        assert_eq!(
+            status["state"]["terminated"]["exitCode"], 0,
+            "{name}: {status}"
+        );
     }
     Ok(())
 }

@@ -2,12 +2,32 @@
 
 use std::process::ExitCode;
 use tests::images;
+use tests::product;
 use tests::world::Suite;
 
+mod app;
+mod atomic;
+mod jobs;
+mod main_job;
 mod node_itself;
+mod outage;
+mod scope;
+mod secrets;
+mod users;
 
 fn main() -> ExitCode {
     Suite::new(tests::tests![
+        main_job::an_annotated_pod_has_its_files_before_it_starts_and_follows_the_branch,
+        outage::the_last_revision_is_served_while_the_remote_is_away_for_a_minute,
+        atomic::readers_of_the_projected_layout_never_see_half_a_revision,
+        atomic::readers_of_the_link_layout_never_see_half_a_revision,
+        outage::a_syncer_killed_three_times_goes_on_from_a_whole_tree,
+        users::https_and_ssh_sync_under_uid_101_and_under_a_random_uid,
+        users::a_syncer_killed_while_the_remote_is_down_is_ready_again_in_seconds,
+        secrets::ssh_works_with_the_right_keys_and_says_which_one_is_wrong,
+        secrets::http_takes_the_secrets_password_and_shows_it_nowhere,
+        jobs::a_job_with_the_sidecar_completes_and_mode_once_leaves_none,
+        scope::a_namespace_under_the_restricted_level_admits_and_runs_it,
         node_itself::nginx_serves_a_page_under_its_pods_address,
         node_itself::a_native_sidecar_holds_the_app_back_until_its_probe_succeeds,
         node_itself::a_restricted_namespace_admits_a_restricted_pod,
@@ -15,7 +35,14 @@ fn main() -> ExitCode {
         node_itself::a_pod_reaches_the_api_server_with_its_service_accounts_files,
         node_itself::a_git_repo_volume_is_refused_by_the_kubelet,
     ])
+    .with_tests_alone(tests::tests![
+        scope::without_the_webhook_other_pods_start_and_annotated_ones_are_refused_by_name,
+    ])
     .with_image(images::busybox)
     .with_image(images::nginx)
+    .with_image(images::git_server)
+    .with_image(images::syncer)
+    .with_image(images::webhook)
+    .prepared_by(product::install)
     .run_on_a_node()
 }

@@ -24,22 +24,33 @@ pub(crate) fn the_last_revision_is_served_while_the_remote_is_away_for_a_minute(
     site.commit(&[("file", "two\n")])?;
     for _ in 0..12 {
         sleep(Duration::from_secs(5));
-        assert_eq!(namespace.exec("app", Some("app"), &["cat", "/git/file"])?, "one\n");
+        assert_eq!(
+            namespace.exec("app", Some("app"), &["cat", "/git/file"])?,
+            "one\n"
+        );
     }
     let ready = namespace.get_json(&["pod", "app"])?["status"]["conditions"].to_string();
     let log = namespace.logs("app", SYNCER)?;
-    let failures = log.lines().filter(|line| line.contains("\"error\"")).count();
-    assert!((2..=25).contains(&failures), "{failures} tries in a minute: no back-off?\n{log}");
+    let failures = log
+        .lines()
+        .filter(|line| line.contains("\"error\""))
+        .count();
+    assert!(
+        (2..=25).contains(&failures),
+        "{failures} tries in a minute: no back-off?\n{log}"
+    );
     assert!(!ready.contains("\"Ready\",\"status\":\"False\""), "{ready}");
 
     host.return_again()?;
     // The wait between tries has grown to a minute at most, and a fifth for jitter.
-    eventually("the new revision", Duration::from_secs(90), || {
-        match namespace.exec("app", Some("app"), &["cat", "/git/file"])? {
+    eventually(
+        "the new revision",
+        Duration::from_secs(90),
+        || match namespace.exec("app", Some("app"), &["cat", "/git/file"])? {
             file if file == "two\n" => Ok(()),
             file => Err(file),
-        }
-    })?;
+        },
+    )?;
     Ok(())
 }
 
@@ -56,9 +67,16 @@ pub(crate) fn a_syncer_killed_three_times_goes_on_from_a_whole_tree(world: &Worl
         let content = format!("{round}\n");
         site.commit(&[("a", &content), ("b", &content)])?;
         kill_syncer(&namespace, "app")?;
-        let pair = namespace.exec("app", Some("app"), &["sh", "-c", "cd -P /git/..data; cat a b"])?;
+        let pair = namespace.exec(
+            "app",
+            Some("app"),
+            &["sh", "-c", "cd -P /git/..data; cat a b"],
+        )?;
         let lines: Vec<&str> = pair.lines().collect();
-        assert!(lines.len() == 2 && lines[0] == lines[1], "half a revision: {pair}");
+        assert!(
+            lines.len() == 2 && lines[0] == lines[1],
+            "half a revision: {pair}"
+        );
         eventually("the newest revision", SEEN, || {
             match namespace.exec("app", Some("app"), &["cat", "/git/b"])? {
                 file if file == content => Ok(()),

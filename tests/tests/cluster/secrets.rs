@@ -1,6 +1,6 @@
 //! Private repositories, and what is said when a credential is wrong.
 
-use crate::app::{READY, SYNCER, shell_pod};
+use crate::app::{READY, SYNCER, shell_pod, wait_for_log};
 use serde_json::{Value, json};
 use tests::eventually::eventually;
 use tests::git_host::{GitHost, PASSWORD, USER};
@@ -27,7 +27,11 @@ fn last_line_says(kubectl: &Kubectl, pod: &str, words: &[&str]) -> Result<(), St
     eventually(&format!("{pod}: {words:?}"), READY, || {
         let log = kubectl.logs(pod, SYNCER)?;
         let last = log.lines().last().unwrap_or_default().to_lowercase();
-        if words.iter().all(|word| last.contains(word)) { Ok(()) } else { Err(log) }
+        if words.iter().all(|word| last.contains(word)) {
+            Ok(())
+        } else {
+            Err(log)
+        }
     })?;
     match kubectl.logs(pod, "app") {
         Err(error) if error.contains("PodInitializing") => Ok(()),
@@ -45,17 +49,26 @@ pub(crate) fn ssh_works_with_the_right_keys_and_says_which_one_is_wrong(
     let keys = host.keys();
 
     for (name, data) in [
-        ("right", json!({"ssh": keys.client, "known_hosts": keys.known_hosts})),
-        ("wrong-host-key", json!({"ssh": keys.client, "known_hosts": keys.wrong_known_hosts})),
+        (
+            "right",
+            json!({"ssh": keys.client, "known_hosts": keys.known_hosts}),
+        ),
+        (
+            "wrong-host-key",
+            json!({"ssh": keys.client, "known_hosts": keys.wrong_known_hosts}),
+        ),
         ("no-known-hosts", json!({"ssh": keys.client})),
-        ("wrong-key", json!({"ssh": keys.stranger, "known_hosts": keys.known_hosts})),
+        (
+            "wrong-key",
+            json!({"ssh": keys.stranger, "known_hosts": keys.known_hosts}),
+        ),
         ("no-key", json!({"known_hosts": keys.known_hosts})),
     ] {
         namespace.apply(&secret(name, data))?;
         namespace.apply(&private_pod(name, &site.ssh()))?;
     }
     namespace.wait_ready("right", READY)?;
-    assert_eq!(namespace.logs("right", "app")?, "content\n");
+    wait_for_log(&namespace, "right", "app", "content\n")?;
     last_line_says(&namespace, "wrong-host-key", &["host key"])?;
     last_line_says(&namespace, "no-known-hosts", &["known_hosts"])?;
     last_line_says(&namespace, "wrong-key", &["key"])?;
@@ -64,7 +77,11 @@ pub(crate) fn ssh_works_with_the_right_keys_and_says_which_one_is_wrong(
     // A user sees the same with `kubectl describe`, from the probe.
     eventually("the probe's words in the events", READY, || {
         let said = namespace.describe("pod", "wrong-host-key")?;
-        if said.to_lowercase().contains("host key") { Ok(()) } else { Err(said) }
+        if said.to_lowercase().contains("host key") {
+            Ok(())
+        } else {
+            Err(said)
+        }
     })?;
     Ok(())
 }
@@ -76,20 +93,26 @@ pub(crate) fn http_takes_the_secrets_password_and_shows_it_nowhere(world: &World
     site.commit(&[("file", "content\n")])?;
 
     for (name, password) in [("right", PASSWORD), ("wrong", "wr0ng-passw0rd")] {
-        namespace.apply(&secret(name, json!({"username": USER, "password": password})))?;
+        namespace.apply(&secret(
+            name,
+            json!({"username": USER, "password": password}),
+        ))?;
         let pod = private_pod(name, &site.private_http());
         // Every command and its output is logged.
         namespace.apply(&pod)?;
     }
     namespace.wait_ready("right", READY)?;
-    assert_eq!(namespace.logs("right", "app")?, "content\n");
+    wait_for_log(&namespace, "right", "app", "content\n")?;
     last_line_says(&namespace, "wrong", &["password"])?;
 
     // Processes live for milliseconds, so their command lines and environments are read often.
     let watch = "for i in $(seq 1 300); do cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ \
         2>/dev/null; done | tr '\\0' '\\n' | sort -u";
     let mut everything = namespace.exec("right", Some(SYNCER), &["sh", "-c", watch])?;
-    assert!(everything.contains("fetch") || everything.contains("ls-remote"), "{everything}");
+    assert!(
+        everything.contains("fetch") || everything.contains("ls-remote"),
+        "{everything}"
+    );
     for pod in ["right", "wrong"] {
         everything += &namespace.logs(pod, SYNCER)?;
         everything += &namespace.run(&["get", "pod", pod, "-o=json"])?;

@@ -1,6 +1,6 @@
 //! Any user, a read-only root, no line in /etc/passwd: https and ssh work all the same.
 
-use crate::app::{READY, kill_syncer, shell_pod};
+use crate::app::{READY, kill_syncer, shell_pod, wait_for_log};
 use serde_json::json;
 use std::time::Duration;
 use tests::git_host::GitHost;
@@ -35,8 +35,12 @@ pub(crate) fn https_and_ssh_sync_under_uid_101_and_under_a_random_uid(world: &Wo
     }
     for (name, uid) in &names {
         namespace.wait_ready(name, READY)?;
-        assert_eq!(namespace.logs(name, "app")?, "content\n", "{name}");
-        let id = namespace.exec(name, Some("gitvolume"), &["sh", "-c", "id -u; touch /x 2>&1"]);
+        wait_for_log(&namespace, name, "app", "content\n")?;
+        let id = namespace.exec(
+            name,
+            Some("gitvolume"),
+            &["sh", "-c", "id -u; touch /x 2>&1"],
+        );
         let id = id.unwrap_or_else(|error| error);
         assert!(id.contains(&uid.to_string()), "{name}: {id}");
         assert!(id.contains("Read-only file system"), "{name}: {id}");
@@ -59,6 +63,9 @@ pub(crate) fn a_syncer_killed_while_the_remote_is_down_is_ready_again_in_seconds
     kill_syncer(&namespace, "app")?;
     // The kubelet's own wait before it starts a container again is ten seconds.
     namespace.wait_ready("app", Duration::from_secs(30))?;
-    assert_eq!(namespace.exec("app", Some("app"), &["cat", "/git/file"])?, "content\n");
+    assert_eq!(
+        namespace.exec("app", Some("app"), &["cat", "/git/file"])?,
+        "content\n"
+    );
     Ok(())
 }

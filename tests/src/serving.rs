@@ -1,0 +1,144 @@
+//! The webhook as a process of its own, registered with an API server by its address.
+
+use crate::cluster::Cluster;
+use crate::process::{Process, eventually_while};
+use crate::product;
+use crate::settings;
+use anyhow::{Context, Result, anyhow};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A running `gitvolume serve` with a CA of its own.
+#[derive(Debug)]
+pub struct Serving {
+    process: Process,
+    log: PathBuf,
+    ca: PathBuf,
+    address: String,
+    admin: String,
+}
+
+impl Serving {
+    /// Starts it in a folder and waits until it listens.
+    pub fn start(dir: &Path) -> Result<Self> {
+        let ca = dir.join("webhook-ca.pem");
+        let args = [
+            "serve",
+            "--tls=in-memory",
+            "--tls-name=127.0.0.1",
+            "--listen=127.0.0.1:0",
+            "--admin-listen=127.0.0.1:0",
+            "--syncer-image=gitvolume.test/gitvolume-syncer:local",
+            "--drain-delay=0s",
+            "--log-format=json",
+            &format!("--ca-out={}", ca.display()),
+        ]
+        .map(str::to_owned);
+        let logs = dir.join("log");
+        let binary = settings::webhook_binary();
+        let process = Process::start("gitvolume", &binary, &args, &logs)
+            .with_context(|| format!("start {}: make dist builds it", binary.display()))?;
+        let log = logs.join("gitvolume.log");
+        let line = eventually_while(
+            || process.check(),
+            "a webhook that listens",
+            Duration::from_secs(30),
+            || listening(&log),
+        )?;
+        let text = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
+        let (address, admin) = (text("address"), text("admin"));
+        Ok(Self {
+            process,
+            log,
+            ca,
+            address,
+            admin,
+        })
+    }
+
+    /// The file of the CA that signed its certificate.
+    pub fn ca(&self) -> &Path {
+        &self.ca
+    }
+
+    /// Where it answers over TLS, `127.0.0.1:PORT`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Where its metrics are, `127.0.0.1:PORT`.
+    pub fn admin(&self) -> &str {
+        &self.admin
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Everything it has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Registers it as the chart does, with its address in the Service's place; `copies` such
+    /// entries make the API server ask it as often about each Pod.
+    pub fn register(&self, cluster: &Cluster, copies: usize) -> Result<()> {
+        let template = "templates/mutatingwebhookconfiguration.yaml";
+        let rendered = product::render(cluster, &[template])?;
+        let ca = STANDARD.encode(std::fs::read(&self.ca)?);
+        let kubectl = cluster.kubectl();
+        // kubectl reads the YAML for us.
+        let said = kubectl.apply_with(&["--dry-run=client", "-o=json"], &rendered);
+        let mut configuration: Value = serde_json::from_str(&said.map_err(|e| anyhow!(e))?)?;
+        let mut entry = configuration["webhooks"][0].clone();
+        let url = format!("https://{}/mutate", self.address);
+        entry["clientConfig"] = json!({"url": url, "caBundle": ca});
+        let entries = (0..copies).map(|copy| {
+            let mut entry = entry.clone();
+            if copy > 0 {
+                entry["name"] = json!(format!("copy{copy}.gitvolume.dev"));
+            }
+            entry
+        });
+        configuration["webhooks"] = entries.collect();
+        kubectl
+            .apply(&configuration.to_string())
+            .map_err(|error| anyhow!(error))?;
+        // The API server learns of it by a watch, a moment later.
+        crate::eventually::eventually("the registration in force", Duration::from_secs(30), || {
+            let pod = json!({
+                "apiVersion": "v1", "kind": "Pod",
+                "metadata": {
+                    "name": "registered", "namespace": "default",
+                    "annotations": {"gitvolume.dev/repo": "no-address"},
+                },
+                "spec": {
+                    "automountServiceAccountToken": false, "containers": [{"name": "x", "image": "x"}],
+                },
+            });
+            match kubectl.apply_with(&["--dry-run=server"], &pod.to_string()) {
+                Err(refusal) if refusal.contains("pods.gitvolume.dev") => Ok(()),
+                Err(error) if error.contains("serviceaccount \"default\" not found") => {
+                    kubectl.in_namespace("default").run(&["create", "serviceaccount", "default"])?;
+                    Err(error)
+                }
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .map_err(|error| anyhow!("{error}\n{}", self.log()))
+    }
+}
+
+/// The line that names the ports, once it is there.
+fn listening(log: &Path) -> Result<Value, String> {
+    let text = std::fs::read_to_string(log).map_err(|error| error.to_string())?;
+    let line = text
+        .lines()
+        .find(|line| line.contains("\"listening\""))
+        .ok_or("not yet")?;
+    serde_json::from_str(line).map_err(|error| format!("{error}: {line}"))
+}

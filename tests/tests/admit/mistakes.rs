@@ -1,0 +1,79 @@
+//! What `kubectl apply` says to the author of wrong annotations.
+
+use serde_json::{Value, json};
+use tests::world::{TestResult, World};
+
+fn pod(annotations: &Value) -> String {
+    json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "web", "annotations": annotations},
+        "spec": {
+            "containers": [{
+                "name": "web", "image": "nginx",
+                "volumeMounts": [{"name": "cache", "mountPath": "/cache"}],
+            }],
+            "volumes": [{"name": "cache", "emptyDir": {}}],
+        },
+    })
+    .to_string()
+}
+
+pub(crate) fn each_mistake_is_refused_in_one_sentence_with_key_value_and_accepted_form(
+    world: &World,
+) -> TestResult {
+    let namespace = world.namespace(&[])?;
+    for (key, value, parts) in [
+        ("mode", "always", &["\"always\"", "sync", "once"][..]),
+        ("mount-path", "html", &["\"html\"", "absolute"]),
+        (
+            "mount-path",
+            "/cache",
+            &["\"/cache\"", "container", "web", "cache"],
+        ),
+        ("period", "5 min", &["\"5 min\"", "30s"]),
+        ("repo", "/etc", &["\"/etc\"", "https://"]),
+        (
+            "repo",
+            "--upload-pack=x",
+            &["\"--upload-pack=x\"", "https://"],
+        ),
+        ("containers", "wbe", &["\"wbe\"", "web"]),
+    ] {
+        let mut annotations = json!({"gitvolume.dev/repo": "https://git.example/site.git"});
+        annotations[format!("gitvolume.dev/{key}")] = json!(value);
+        let refusal = match namespace.apply(&pod(&annotations)) {
+            Err(refusal) => refusal,
+            Ok(said) => return Err(format!("{key}: {value} was admitted: {said}").into()),
+        };
+        for part in [&format!("gitvolume.dev/{key}")[..], "pods.gitvolume.dev"]
+            .iter()
+            .chain(parts)
+        {
+            assert!(
+                refusal.contains(part),
+                "{key}: {value}: no {part} in {refusal}"
+            );
+        }
+        assert_eq!(refusal.trim().lines().count(), 1, "one sentence: {refusal}");
+    }
+    Ok(())
+}
+
+pub(crate) fn an_unknown_key_is_admitted_with_a_warning_that_names_the_nearest(
+    world: &World,
+) -> TestResult {
+    let namespace = world.namespace(&[])?;
+    let said = namespace.apply(&pod(&json!({
+        "gitvolume.dev/repo": "https://git.example/site.git",
+        "gitvolume.dev/mount-pth": "/srv",
+    })))?;
+    let warning = said
+        .lines()
+        .find(|line| line.starts_with("Warning:"))
+        .unwrap_or_default();
+    for part in ["gitvolume.dev/mount-pth", "mount-path"] {
+        assert!(warning.contains(part), "no {part} in {said}");
+    }
+    assert!(said.contains("pod/web created"), "{said}");
+    Ok(())
+}

@@ -1,0 +1,187 @@
+//! Nothing of a Pod's own is changed: each Pod is admitted with and without us, and compared.
+
+use serde_json::{Value, json};
+use tests::kubectl::Kubectl;
+use tests::world::{TestResult, World};
+
+const REPO: &str = "https://git.example/site.git";
+
+/// Creates a Pod and answers what the API server made of it.
+fn created(kubectl: &Kubectl, flags: &[&str], pod: &Value) -> Result<Value, String> {
+    let flags = [&["-o=json"], flags].concat();
+    let said = kubectl.create_with(&flags, &pod.to_string())?;
+    serde_json::from_str(&said).map_err(|error| format!("{error}: {said}"))
+}
+
+fn with_annotation(pod: &Value) -> Value {
+    let mut pod = pod.clone();
+    pod["metadata"]["annotations"]["gitvolume.dev/repo"] = json!(REPO);
+    pod
+}
+
+fn ours(item: &Value) -> bool {
+    item["name"]
+        .as_str()
+        .is_some_and(|name| name.starts_with("gitvolume"))
+}
+
+/// The spec without what is ours and without what differs between any two Pods.
+fn without_ours(pod: &Value) -> Result<Value, String> {
+    let mut spec = pod["spec"].clone();
+    let fields = spec.as_object_mut().ok_or("a Pod without a spec")?;
+    for list in ["containers", "initContainers", "volumes"] {
+        let Some(items) = fields.get_mut(list).and_then(Value::as_array_mut) else {
+            continue;
+        };
+        items.retain(|item| !ours(item));
+        for item in &mut *items {
+            let item = item.as_object_mut().ok_or("not an object")?;
+            if let Some(mounts) = item.get_mut("volumeMounts").and_then(Value::as_array_mut) {
+                mounts.retain(|mount| !ours(mount));
+            }
+            // Where a list was made for us alone, it was not there before.
+            item.retain(|_, value| value != &json!([]));
+        }
+        if items.is_empty() {
+            fields.remove(list);
+        }
+    }
+    // Each Pod's token volume has a name of its own.
+    const TOKEN: &str = "kube-api-access-";
+    let text = spec.to_string();
+    let token = text.find(TOKEN).map(|at| &text[at..at + TOKEN.len() + 5]);
+    let text = token.map_or(text.clone(), |token| text.replace(token, TOKEN));
+    serde_json::from_str(&text).map_err(|error| error.to_string())
+}
+
+fn app(more: Value) -> Value {
+    let mut spec = json!({"containers": [{"name": "web", "image": "nginx"}]});
+    if let (Some(spec), Some(more)) = (spec.as_object_mut(), more.as_object()) {
+        spec.extend(more.clone());
+    }
+    json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"generateName": "web-"}, "spec": spec})
+}
+
+pub(crate) fn a_pod_is_the_same_as_without_us_but_for_what_is_ours(world: &World) -> TestResult {
+    let namespace = world.namespace(&[])?;
+    let sidecar = json!({"name": "mesh", "image": "mesh", "restartPolicy": "Always"});
+    let newer = json!([{
+        "name": "web", "image": "nginx", "restartPolicy": "Never",
+        "restartPolicyRules": [{
+            "action": "Restart", "exitCodes": {"operator": "In", "values": [42]},
+        }],
+    }]);
+    for (case, pod) in [
+        (
+            "no volumes, no init containers, a generated name",
+            app(json!({})),
+        ),
+        (
+            "no token, so no volume at all",
+            app(json!({"automountServiceAccountToken": false})),
+        ),
+        (
+            "init containers of its own",
+            app(json!({
+                "initContainers": [sidecar, {"name": "setup", "image": "setup"}],
+            })),
+        ),
+        (
+            "fields newer than our types",
+            app(json!({
+                "containers": newer, "restartPolicy": "Always", "hostnameOverride": "other",
+            })),
+        ),
+        (
+            "resources of the Pod's",
+            app(json!({
+                "resources": {"requests": {"cpu": "1"}, "limits": {"cpu": "1", "memory": "1Gi"}},
+            })),
+        ),
+        (
+            "the node's network",
+            app(json!({"hostNetwork": true, "dnsPolicy": "Default"})),
+        ),
+    ] {
+        let plain = created(&namespace, &[], &pod).map_err(|error| format!("{case}: {error}"))?;
+        for flags in [&[][..], &["--dry-run=server"]] {
+            let annotated = created(&namespace, flags, &with_annotation(&pod))
+                .map_err(|error| format!("{case}: {error}"))?;
+            let syncers = annotated["spec"]["initContainers"]
+                .as_array()
+                .into_iter()
+                .flatten();
+            assert_eq!(
+                syncers.filter(|item| ours(item)).count(),
+                1,
+                "{case}: {annotated}"
+            );
+            assert_eq!(without_ours(&annotated)?, without_ours(&plain)?, "{case}");
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn twice_is_once_and_no_token_reaches_the_syncer(world: &World) -> TestResult {
+    let namespace = world.namespace(&[])?;
+    // The webhook is registered twice; between the two, the API server's own plugins have run on
+    // the Pod that the first made, and mounted the ServiceAccount's token where they could.
+    let pod = created(&namespace, &[], &with_annotation(&app(json!({}))))?;
+    let injected: Vec<&Value> = pod["spec"]["initContainers"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .collect();
+    assert_eq!(injected.len(), 1, "{pod}");
+    let mounts = injected[0]["volumeMounts"].to_string();
+    assert!(!mounts.contains("kube-api-access"), "{mounts}");
+    let web = pod["spec"]["containers"][0]["volumeMounts"].to_string();
+    assert!(
+        web.contains("kube-api-access"),
+        "the app keeps its token: {web}"
+    );
+
+    let plane = world
+        .cluster()
+        .control_plane()
+        .ok_or("the audit log is our own API server's")?;
+    let name = pod["metadata"]["name"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    // A created Pod's audit line names it only in the response, so it is found by its namespace.
+    let log = plane.audit_log();
+    let line = log
+        .lines()
+        .find(|line| line.contains(namespace.name()) && line.contains("pods.gitvolume.dev"))
+        .ok_or_else(|| format!("{name}: no decision in the audit log"))?;
+    let annotations = serde_json::from_str::<Value>(line)?["annotations"].to_string();
+    assert!(
+        annotations.contains("pods.gitvolume.dev/decision"),
+        "{annotations}"
+    );
+    assert!(
+        annotations.contains("\\\"mutated\\\":false"),
+        "the copy changed it: {annotations}"
+    );
+    Ok(())
+}
+
+pub(crate) fn a_pod_without_our_annotations_is_never_sent_to_us(world: &World) -> TestResult {
+    let namespace = world.namespace(&[])?;
+    let mut other = app(json!({}));
+    other["metadata"]["annotations"] = json!({"example.com/gitvolume.dev": "x"});
+    for pod in [app(json!({})), other] {
+        created(&namespace, &[], &pod)?;
+    }
+    let log = crate::SERVING.get().ok_or("no webhook")?.log();
+    assert!(!log.contains(namespace.name()), "{log}");
+
+    created(&namespace, &[], &with_annotation(&app(json!({}))))?;
+    let log = crate::SERVING.get().ok_or("no webhook")?.log();
+    assert!(
+        log.contains(namespace.name()),
+        "the log names what is sent: {log}"
+    );
+    Ok(())
+}
