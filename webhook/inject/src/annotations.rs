@@ -10,6 +10,7 @@ pub use self::table::Annotation;
 pub use self::table::PREFIX;
 pub use self::table::Scope;
 pub use self::table::annotations_markdown;
+pub use self::table::annotations_summary;
 
 use self::table::Read;
 use crate::Mistake;

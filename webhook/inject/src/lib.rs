@@ -42,6 +42,7 @@ pub use annotations::Annotation;
 pub use annotations::PREFIX;
 pub use annotations::Scope;
 pub use annotations::annotations_markdown;
+pub use annotations::annotations_summary;
 pub use answer::Answer;
 pub use answer::answer;
 pub use container::Syncer;

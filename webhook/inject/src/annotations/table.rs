@@ -224,6 +224,31 @@ pub fn annotations_markdown() -> String {
     page
 }
 
+/// Writes the short table of the README; a test holds the file's part equal.
+pub fn annotations_summary() -> String {
+    let mut table = String::from(
+        "| `gitvolume.dev/…` | what it says | example | default |\n|---|---|---|---|\n",
+    );
+    for row in ANNOTATIONS.iter().filter(|row| row.scope != Scope::Status) {
+        let default = row
+            .default
+            .map(|text| format!("`{text}`"))
+            .unwrap_or_default();
+        // The first sentence; the page has the rest.
+        let meaning = row
+            .meaning
+            .split_once(". ")
+            .map_or(row.meaning, |(first, _)| first);
+        let meaning = meaning.trim_end_matches('.');
+        let _ = writeln!(
+            table,
+            "| `{}` | {meaning} | `{}` | {default} |",
+            row.key, row.example
+        );
+    }
+    table
+}
+
 const INTRODUCTION: &str = "\
 <!-- Written from the table in webhook/inject/src/annotations/table.rs by
      `UPDATE_GOLDENS=1 cargo test -p inject`; edit that table. -->
