@@ -15,11 +15,14 @@ pub(crate) const SECRET_MODE: u32 = 0o600;
 /// Mode of all other files.
 pub(crate) const PLAIN_MODE: u32 = 0o644;
 
+/// Prefix of a file that is about to be renamed; what a killed process leaves has it.
+pub(crate) const TEMPORARY: &str = ".new-";
+
 /// Writes a file so that a reader sees the old content or the new, never a part.
 pub(crate) fn write_atomic(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let parent = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new()
-        .prefix(".new-")
+        .prefix(TEMPORARY)
         .tempfile_in(parent)?;
     file.write_all(content)?;
     file.as_file()

@@ -137,7 +137,9 @@ impl Mirror {
                 let is_part = [&b"tmp_"[..], b"incoming-"]
                     .iter()
                     .any(|prefix| in_objects && name.starts_with(prefix));
-                if is_part || name.ends_with(b".lock") {
+                let is_ours =
+                    dir.starts_with(&admin) && name.starts_with(files::TEMPORARY.as_bytes());
+                if is_part || is_ours || name.ends_with(b".lock") {
                     tracing::info!(path = %path.display(), "removing what a killed git command left");
                     files::remove_any(&path)?;
                 } else if (in_objects || dir.starts_with(&refs)) && path.is_dir() {

@@ -31,6 +31,14 @@ impl Private {
             let home = state.join("home");
             let tmp = state.join("tmp");
             files::remove_any(&tmp)?;
+            for name in files::names_in(state)? {
+                if name
+                    .as_encoded_bytes()
+                    .starts_with(files::TEMPORARY.as_bytes())
+                {
+                    files::remove_any(&state.join(name))?;
+                }
+            }
             fs::create_dir_all(&home)?;
             fs::create_dir_all(&tmp)?;
             return Ok(Self {

@@ -170,10 +170,13 @@ fn walk(dir: &Path, top: &Path, found: &mut Vec<String>) {
 fn killed_at_any_moment_the_tree_is_whole_and_the_next_run_goes_on() {
     for layout in LAYOUTS {
         let world = World::new(layout);
-        commit(&world, 0);
+        let mut wanted = commit(&world, 0);
         let mut published = None;
         for n in 1..=50u64 {
-            let wanted = commit(&world, usize::try_from(n).unwrap());
+            // Often enough the next run must go on with the very commit that the last one left.
+            if n % 3 == 0 {
+                wanted = commit(&world, usize::try_from(n / 3).unwrap());
+            }
             // A PID namespace of its own, whose end ends every process in it, as a container's.
             let running = world
                 .syncer_under(&["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"])
@@ -196,7 +199,7 @@ fn killed_at_any_moment_the_tree_is_whole_and_the_next_run_goes_on() {
                     .flag("one-time", "true")
                     .finish()
                     .assert_code(0);
-                assert_eq!(world.published(), Some(wanted), "{layout}");
+                assert_eq!(world.published().as_ref(), Some(&wanted), "{layout}");
                 assert_whole(&world);
             }
         }
@@ -328,6 +331,10 @@ fn stale_locks_of_killed_git_commands_do_not_stop_the_next_run() {
             fs::write(git_dir.join(lock), "").unwrap();
         }
         let second = commit(&world, 2);
+        if layout == "projected" {
+            let lock = world.state().join(format!("trees/{second}.index.lock"));
+            fs::write(lock, "").unwrap();
+        }
         world
             .syncer()
             .flag("one-time", "true")

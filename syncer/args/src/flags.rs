@@ -207,7 +207,7 @@ impl SyncArgs {
     ///
     /// Every value is written, defaults too, so that an environment variable of the Pod's own
     /// cannot change what was decided. For a container's `args` wrap each in
-    /// [`escape_for_kubelet`].
+    /// [`crate::escape_for_kubelet`].
     pub fn to_argv(&self) -> Vec<String> {
         // Taken apart without `..`: a new flag that is not written here does not compile.
         let Self {
@@ -258,12 +258,6 @@ impl SyncArgs {
     }
 }
 
-/// Writes a text so that the kubelet hands it over unchanged: it expands `$(NAME)` in a container's
-/// args and env, and turns `$$` into `$`.
-pub fn escape_for_kubelet(text: &str) -> String {
-    text.replace('$', "$$")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -286,11 +280,6 @@ mod tests {
     fn a_bare_one_time_is_true_and_a_value_needs_an_equals_sign() {
         assert!(parse(&["--one-time".to_owned()]).one_time);
         assert!(!parse(&["--one-time=false".to_owned()]).one_time);
-    }
-
-    #[test]
-    fn a_dollar_survives_the_kubelet() {
-        assert_eq!(escape_for_kubelet("a$(B)$c"), "a$$(B)$$c");
     }
 
     proptest! {

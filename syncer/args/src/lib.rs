@@ -11,6 +11,7 @@
 
 mod duration;
 mod flags;
+mod kubelet;
 mod link;
 pub mod paths;
 mod repo_url;
@@ -25,7 +26,8 @@ pub use flags::CredentialArgs;
 pub use flags::Layout;
 pub use flags::ProbeArgs;
 pub use flags::SyncArgs;
-pub use flags::escape_for_kubelet;
+pub use kubelet::escape_for_kubelet;
+pub use kubelet::expand_as_kubelet;
 pub use link::Link;
 pub use link::ParseLinkError;
 pub use repo_url::ParseRepoUrlError;

@@ -140,7 +140,7 @@ impl fmt::Display for Why {
     }
 }
 
-/// How many of git's last lines tell enough.
+/// How many of git's lines tell enough.
 const LINES: usize = 4;
 
 /// git's own words on one line, without decoration.
@@ -153,8 +153,10 @@ pub(crate) fn detail(stderr: &str) -> String {
             !line.starts_with("Please make sure") && *line != "and the repository exists."
         })
         .collect();
-    let start = lines.len().saturating_sub(LINES);
-    lines[start..].join("; ")
+    // Advice may follow git's verdict; what led to it stands before.
+    let verdict = lines.iter().position(|line| line.starts_with("fatal:"));
+    let end = verdict.map_or(lines.len(), |at| at + 1);
+    lines[end.saturating_sub(LINES)..end].join("; ")
 }
 
 #[cfg(test)]
@@ -178,6 +180,16 @@ and the repository exists.
 No ED25519 host key is known for [127.0.0.1]:2222 and you have requested strict checking.
 Host key verification failed.
 fatal: Could not read from remote repository.
+";
+
+    const SAMPLE_LOCK: &str = "\
+fatal: Unable to create '/x/index.lock': File exists.
+
+Another git process seems to be running in this repository, e.g.
+an editor opened by 'git commit'. Please make sure all processes
+are terminated then try again. If it still fails, a git process
+may have crashed in this repository earlier:
+remove the file manually to continue.
 ";
 
     #[test]
@@ -269,5 +281,9 @@ fatal: Could not read from remote repository.
              Host key verification failed.; fatal: Could not read from remote repository."
         );
         assert!(!detail(SAMPLE_HOST_KEY_UNKNOWN).contains('\n'));
+        assert_eq!(
+            detail(SAMPLE_LOCK),
+            "fatal: Unable to create '/x/index.lock': File exists."
+        );
     }
 }

@@ -77,6 +77,13 @@ impl ProjectedLayout {
                 files::remove_any(&self.root.join(name))?;
             }
         }
+        // The lock of an index, or a marker that was not renamed yet.
+        for name in files::names_in(&self.trees)? {
+            let bytes = name.as_encoded_bytes();
+            if bytes.ends_with(b".lock") || bytes.starts_with(files::TEMPORARY.as_bytes()) {
+                files::remove_any(&self.trees.join(name))?;
+            }
+        }
         Ok(())
     }
 
