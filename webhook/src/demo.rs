@@ -7,7 +7,6 @@
 
 mod client;
 mod container;
-mod expand;
 mod git_http;
 mod repository;
 mod review;

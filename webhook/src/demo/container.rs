@@ -4,11 +4,10 @@ use std::process::Stdio;
 
 use ::args::Cli;
 use ::args::GitDuration;
+use ::args::expand_as_kubelet;
 use anyhow::Context;
 use clap::Parser;
 use serde_json::Value;
-
-use super::expand::expand;
 
 /// The injected container, as the kubelet would start it, with its volumes in the demo's
 /// directories.
@@ -128,7 +127,7 @@ impl Container {
     }
 
     fn expanded(&self, text: &str) -> String {
-        expand(text, |name| {
+        expand_as_kubelet(text, |name| {
             let mut known = self.env.iter().rev();
             let found = known.find(|(known, _)| known == name);
             found.map(|(_, value)| value.as_str())
