@@ -62,7 +62,7 @@ unit: ## Unit, golden, property and single-program tests; no cluster
 
 .PHONY: test-cluster
 test-cluster: tools dist dist-tests ## Tests on a real API server and a real node; KUBECONFIG=… takes your cluster
-	cargo test --package tests --locked --test contract --test chart --test admit --test cluster
+	cargo test --package tests --locked --test contract --test demo --test chart --test admit --test cluster
 
 .PHONY: bench
 bench: prerequisites dist tools ## Print the figures, beside the peers' where PEERS=DIR has their binaries

@@ -17,49 +17,52 @@ pub const RELEASE: &str = "gitvolume";
 /// Installs the chart with the images of this build and waits until the webhook is ready.
 pub fn install(cluster: &Cluster) -> Result<()> {
     let kubectl = cluster.kubectl();
-    let mut helm = Command::new(tool("helm"));
-    helm.args(["upgrade", "--install", RELEASE])
-        .arg(settings::root().join("charts/gitvolume"))
-        .args(["--create-namespace", "--wait", "--timeout=3m"])
-        .args(["--namespace", NAMESPACE])
-        .arg("--kubeconfig")
-        .arg(kubectl.kubeconfig())
-        // helm keeps caches in the home directory otherwise.
-        .env("HOME", cluster.folder());
+    let chart = settings::root().join("charts/gitvolume");
+    let mut args = vec![
+        "upgrade".to_owned(),
+        "--install".to_owned(),
+        RELEASE.to_owned(),
+        chart.display().to_string(),
+        "--create-namespace".to_owned(),
+        "--wait".to_owned(),
+        "--timeout=3m".to_owned(),
+        format!("--namespace={NAMESPACE}"),
+        format!("--kubeconfig={}", kubectl.kubeconfig().display()),
+    ];
     for (value, image) in [("image", images::WEBHOOK), ("syncer.image", images::SYNCER)] {
         let (repository, tag) = image.rsplit_once(':').context("an image without a tag")?;
-        helm.arg(format!(
+        args.push(format!(
             "--set={value}.repository={repository},{value}.tag={tag}"
         ));
     }
-    let said = helm.output().context("run helm")?;
-    if !said.status.success() {
-        bail!(
-            "helm: {}\n{}",
-            String::from_utf8_lossy(&said.stderr),
-            kubectl.in_namespace(NAMESPACE).report()
-        );
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match helm(cluster, &args) {
+        Ok(_) => Ok(()),
+        Err(error) => bail!("{error}\n{}", kubectl.in_namespace(NAMESPACE).report()),
     }
-    Ok(())
 }
 
-/// What the chart makes of these templates, as one YAML text.
-pub fn render(cluster: &Cluster, templates: &[&str]) -> Result<String> {
-    let mut helm = Command::new(tool("helm"));
-    helm.args(["template", RELEASE])
-        .arg(settings::root().join("charts/gitvolume"))
-        .args(["--namespace", NAMESPACE])
-        .args(
-            templates
-                .iter()
-                .map(|template| format!("--show-only={template}")),
-        )
-        .env("HOME", cluster.folder());
-    let said = helm.output().context("run helm")?;
+/// What `helm template` makes of the chart with these further arguments, as one YAML text.
+pub fn render(cluster: &Cluster, more: &[&str]) -> Result<String> {
+    let chart = settings::root().join("charts/gitvolume");
+    let chart = chart.to_string_lossy();
+    let args = ["template", RELEASE, &chart, "--namespace", NAMESPACE];
+    helm(cluster, &[&args[..], more].concat())
+}
+
+/// Runs helm; answers what it wrote to standard output, or fails with what it complained of.
+pub fn helm(cluster: &Cluster, args: &[&str]) -> Result<String> {
+    let said = Command::new(tool("helm"))
+        .args(args)
+        // helm keeps caches in the home directory otherwise.
+        .env("HOME", cluster.folder())
+        .output()
+        .context("run helm")?;
+    let stdout = String::from_utf8_lossy(&said.stdout).into_owned();
     if !said.status.success() {
-        bail!("helm: {}", String::from_utf8_lossy(&said.stderr));
+        bail!("helm: {}{stdout}", String::from_utf8_lossy(&said.stderr));
     }
-    Ok(String::from_utf8(said.stdout)?)
+    Ok(stdout)
 }
 
 /// Gives the webhook this many Pods, and waits until it has them.

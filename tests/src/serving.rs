@@ -87,8 +87,8 @@ impl Serving {
     /// Registers it as the chart does, with its address in the Service's place; `copies` such
     /// entries make the API server ask it as often about each Pod.
     pub fn register(&self, cluster: &Cluster, copies: usize) -> Result<()> {
-        let template = "templates/mutatingwebhookconfiguration.yaml";
-        let rendered = product::render(cluster, &[template])?;
+        let only = "--show-only=templates/mutatingwebhookconfiguration.yaml";
+        let rendered = product::render(cluster, &[only])?;
         let ca = STANDARD.encode(std::fs::read(&self.ca)?);
         let kubectl = cluster.kubectl();
         // kubectl reads the YAML for us.

@@ -7,6 +7,7 @@ use tests::world::Suite;
 
 mod app;
 mod atomic;
+mod certificates;
 mod jobs;
 mod main_job;
 mod node_itself;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         node_itself::a_git_repo_volume_is_refused_by_the_kubelet,
     ])
     .with_tests_alone(tests::tests![
+        certificates::a_ca_bundle_that_somebody_wiped_is_written_again,
         scope::without_the_webhook_other_pods_start_and_annotated_ones_are_refused_by_name,
     ])
     .with_image(images::busybox)

@@ -1,0 +1,99 @@
+//! The chart, as helm renders it and a real API server reads it.
+
+use std::process::ExitCode;
+
+use serde_json::Value;
+use tests::product;
+use tests::settings;
+use tests::world::Suite;
+use tests::world::TestResult;
+use tests::world::World;
+
+fn main() -> ExitCode {
+    Suite::new(tests::tests![
+        helm_finds_nothing_to_complain_of,
+        the_api_server_accepts_each_object_strictly,
+        the_ca_bundle_is_left_to_the_webhook,
+        a_value_that_is_not_known_or_not_right_is_refused,
+        the_rights_are_to_one_secret_and_one_registration,
+    ])
+    .run_on_an_api_server()
+}
+
+fn objects(world: &World, more: &[&str]) -> Result<Vec<Value>, String> {
+    let yaml = product::render(world.cluster(), more).map_err(|error| error.to_string())?;
+    let said = world
+        .kubectl()
+        .apply_with(&["--dry-run=client", "-o=json"], &yaml)?;
+    let all: Value = serde_json::from_str(&said).map_err(|error| format!("{error}: {said}"))?;
+    Ok(all["items"]
+        .as_array()
+        .cloned()
+        .unwrap_or_else(|| vec![all]))
+}
+
+fn helm_finds_nothing_to_complain_of(world: &World) -> TestResult {
+    let chart = settings::root().join("charts/gitvolume");
+    let said = product::helm(
+        world.cluster(),
+        &["lint", "--strict", &chart.to_string_lossy()],
+    )?;
+    assert!(said.contains("0 chart(s) failed"), "{said}");
+    Ok(())
+}
+
+fn the_api_server_accepts_each_object_strictly(world: &World) -> TestResult {
+    world
+        .kubectl()
+        .run(&["create", "namespace", product::NAMESPACE])?;
+    let yaml = product::render(world.cluster(), &[])?;
+    let said = world
+        .kubectl()
+        .apply_with(&["--dry-run=server", "--validate=strict"], &yaml)?;
+    assert!(!said.contains("Warning"), "{said}");
+    for kind in ["deployment.apps", "service", "mutatingwebhookconfiguration"] {
+        assert!(said.contains(kind), "no {kind} in {said}");
+    }
+    Ok(())
+}
+
+/// A chart that renders it, even empty, takes it away at each upgrade.
+fn the_ca_bundle_is_left_to_the_webhook(world: &World) -> TestResult {
+    let yaml = product::render(world.cluster(), &[])?;
+    assert!(!yaml.contains("caBundle:"), "{yaml}");
+    Ok(())
+}
+
+fn a_value_that_is_not_known_or_not_right_is_refused(world: &World) -> TestResult {
+    for set in [
+        "replica=3",
+        "webhook.failurePolicy=Maybe",
+        "webhook.timeoutSeconds=60",
+    ] {
+        let refusal = match product::render(world.cluster(), &["--set", set]) {
+            Err(refusal) => refusal.to_string(),
+            Ok(_) => return Err(format!("{set} was accepted").into()),
+        };
+        let name = set.split(['.', '=']).next().unwrap_or_default();
+        assert!(refusal.contains(name), "{set}: {refusal}");
+    }
+    Ok(())
+}
+
+fn the_rights_are_to_one_secret_and_one_registration(world: &World) -> TestResult {
+    for object in objects(world, &[])? {
+        let kind = object["kind"].as_str().unwrap_or_default();
+        if !["Role", "ClusterRole"].contains(&kind) {
+            continue;
+        }
+        for rule in object["rules"].as_array().into_iter().flatten() {
+            let names = rule["resourceNames"].as_array();
+            assert_eq!(names.map(Vec::len), Some(1), "{kind}: {rule}");
+            let verbs = rule["verbs"].to_string();
+            for verb in ["*", "create", "delete", "list"] {
+                assert!(!verbs.contains(&format!("\"{verb}\"")), "{kind}: {rule}");
+            }
+        }
+    }
+    Ok(())
+}
