@@ -9,17 +9,10 @@ TOOLS := target/tools
 CARGO_DENY := $(TOOLS)/cargo/bin/cargo-deny
 CARGO_DENY_VERSION := 0.20.2
 
-# What ships is static. musl where rustup has that target and its C compiler is there (ring has C
-# in it), otherwise glibc linked statically.
-SYSROOT := $(shell rustc --print sysroot)
-MUSL := $(shell uname -m)-unknown-linux-musl
-GNU := $(shell uname -m)-unknown-linux-gnu
-ifneq (,$(and $(wildcard $(SYSROOT)/lib/rustlib/$(MUSL)/lib),$(shell command -v musl-gcc)))
-STATIC := $(MUSL)
-else
-STATIC := $(GNU)
-endif
-STATIC_FLAGS := CARGO_TARGET_$(shell echo $(STATIC) | tr a-z- A-Z_)_RUSTFLAGS="-C target-feature=+crt-static"
+# What ships is static: musl where it can be had. Asked when a recipe needs it, not before.
+STATIC = $(shell tests/tools/static-target.sh)
+STATIC_BUILD = CARGO_TARGET_$(shell tests/tools/static-target.sh | tr a-z- A-Z_)_RUSTFLAGS="-C target-feature=+crt-static" \
+	cargo build --release --locked --target $(STATIC)
 DIST := target/dist
 
 .PHONY: help
@@ -71,14 +64,14 @@ bench: prerequisites dist tools ## Print the figures, beside the peers' where PE
 .PHONY: dist
 dist: ## Build both programs, static and optimised, into target/dist
 	@mkdir -p $(DIST)
-	$(STATIC_FLAGS) cargo build --release --locked --target $(STATIC) --package webhook --package syncer
+	$(STATIC_BUILD) --package webhook --package syncer
 	@cp -u target/$(STATIC)/release/gitvolume target/$(STATIC)/release/gitvolume-syncer $(DIST)/
 
 # What the tests put into an image of their own.
 .PHONY: dist-tests
 dist-tests:
 	@mkdir -p $(DIST)
-	$(STATIC_FLAGS) cargo build --release --locked --target $(STATIC) --package remotes --bin git-http
+	$(STATIC_BUILD) --package remotes --bin git-http
 	@cp -u target/$(STATIC)/release/git-http $(DIST)/
 
 .PHONY: images

@@ -1,5 +1,6 @@
 //! The real kubectl, as the tests call it.
 
+use crate::eventually::eventually;
 use crate::tools::tool;
 use serde_json::Value;
 use std::io::Write;
@@ -103,6 +104,17 @@ impl Kubectl {
     /// A container's log.
     pub fn logs(&self, pod: &str, container: &str) -> Result<String, String> {
         self.run(&["logs", pod, "-c", container])
+    }
+
+    /// Waits until a container has written just this: a Pod may be Ready before its first line.
+    pub fn wait_for_log(&self, pod: &str, container: &str, expected: &str) -> Result<(), String> {
+        let what = format!("{expected:?} from {pod}/{container}");
+        eventually(&what, Duration::from_secs(60), || {
+            match self.logs(pod, container)? {
+                log if log == expected => Ok(()),
+                log => Err(format!("{log:?}")),
+            }
+        })
     }
 
     /// The log of the container's run before the present one.

@@ -60,6 +60,11 @@ pub fn git_http_binary() -> PathBuf {
     var("GITVOLUME_GIT_HTTP_BIN").map_or_else(|| target().join("dist/git-http"), PathBuf::from)
 }
 
+/// The folder of other programs to measure beside ours (`PEERS`), or where it would be.
+pub fn peers() -> PathBuf {
+    var("PEERS").map_or_else(|| root().join("../shared/peers"), PathBuf::from)
+}
+
 /// The folder of the node we run inside of; set by ourselves, see [`crate::enclosure`].
 pub(crate) fn enclosure() -> Option<PathBuf> {
     var(crate::enclosure::INSIDE).map(PathBuf::from)

@@ -85,23 +85,6 @@ pub(crate) fn container_status(
         .ok_or_else(|| format!("no container {container} in {}", pod["status"]))
 }
 
-/// Waits until a container has written just this: Ready comes before its first line may be there.
-pub(crate) fn wait_for_log(
-    kubectl: &Kubectl,
-    pod: &str,
-    container: &str,
-    expected: &str,
-) -> Result<(), String> {
-    eventually(
-        &format!("{pod}: {expected:?} from {container}"),
-        SEEN,
-        || match kubectl.logs(pod, container)? {
-            log if log == expected => Ok(()),
-            log => Err(format!("{log:?}")),
-        },
-    )
-}
-
 /// Ends a Pod's syncer as a crash does: its PID 1 follows its child, and with PID 1 the rest ends.
 pub(crate) fn kill_syncer(kubectl: &Kubectl, pod: &str) -> Result<(), String> {
     // The shell of this very command may end with the container, so its outcome says nothing.

@@ -1,6 +1,6 @@
 //! Pods that end.
 
-use crate::app::{READY, container_status, shell_pod, wait_for_log};
+use crate::app::{READY, container_status, shell_pod};
 use serde_json::{Value, json};
 use tests::git_host::GitHost;
 use tests::world::{TestResult, World};
@@ -35,7 +35,7 @@ pub(crate) fn a_job_with_the_sidecar_completes_and_mode_once_leaves_none(
             &format!("--selector=job-name={name}"),
             "-o=jsonpath={.items[0].metadata.name}",
         ])?;
-        wait_for_log(&namespace, &pod, "app", "content\n")?;
+        namespace.wait_for_log(&pod, "app", "content\n")?;
         let spec = namespace.get_json(&["pod", &pod])?["spec"].clone();
         let injected = &spec["initContainers"][0];
         let always = injected["restartPolicy"] == "Always";

@@ -78,8 +78,8 @@ spec:
     ))?;
     namespace.wait_ready("app", READY)?;
 
-    assert_eq!(namespace.logs("app", "sidecar")?, "starting\n");
-    assert_eq!(namespace.logs("app", "app")?, "content\n");
+    namespace.wait_for_log("app", "sidecar", "starting\n")?;
+    namespace.wait_for_log("app", "app", "content\n")?;
     assert_eq!(
         namespace.exec("app", Some("app"), &["cat", "/shared/file"])?,
         "content\n"

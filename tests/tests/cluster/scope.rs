@@ -1,6 +1,6 @@
 //! Who is sent to us and who is not.
 
-use crate::app::{READY, restricted, shell_pod, wait_for_log};
+use crate::app::{READY, restricted, shell_pod};
 use serde_json::json;
 use tests::eventually::eventually;
 use tests::git_host::GitHost;
@@ -24,7 +24,7 @@ pub(crate) fn a_namespace_under_the_restricted_level_admits_and_runs_it(
     pod["spec"]["containers"][0]["securityContext"] = restricted();
     namespace.apply(&pod.to_string())?;
     namespace.wait_ready("app", READY)?;
-    wait_for_log(&namespace, "app", "app", "content\n")?;
+    namespace.wait_for_log("app", "app", "content\n")?;
     Ok(())
 }
 

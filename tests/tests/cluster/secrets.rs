@@ -1,6 +1,6 @@
 //! Private repositories, and what is said when a credential is wrong.
 
-use crate::app::{READY, SYNCER, shell_pod, wait_for_log};
+use crate::app::{READY, SYNCER, shell_pod};
 use serde_json::{Value, json};
 use tests::eventually::eventually;
 use tests::git_host::{GitHost, PASSWORD, USER};
@@ -68,7 +68,7 @@ pub(crate) fn ssh_works_with_the_right_keys_and_says_which_one_is_wrong(
         namespace.apply(&private_pod(name, &site.ssh()))?;
     }
     namespace.wait_ready("right", READY)?;
-    wait_for_log(&namespace, "right", "app", "content\n")?;
+    namespace.wait_for_log("right", "app", "content\n")?;
     last_line_says(&namespace, "wrong-host-key", &["host key"])?;
     last_line_says(&namespace, "no-known-hosts", &["known_hosts"])?;
     last_line_says(&namespace, "wrong-key", &["key"])?;
@@ -102,7 +102,7 @@ pub(crate) fn http_takes_the_secrets_password_and_shows_it_nowhere(world: &World
         namespace.apply(&pod)?;
     }
     namespace.wait_ready("right", READY)?;
-    wait_for_log(&namespace, "right", "app", "content\n")?;
+    namespace.wait_for_log("right", "app", "content\n")?;
     last_line_says(&namespace, "wrong", &["password"])?;
 
     // Processes live for milliseconds, so their command lines and environments are read often.

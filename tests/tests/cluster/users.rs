@@ -1,6 +1,6 @@
 //! Any user, a read-only root, no line in /etc/passwd: https and ssh work all the same.
 
-use crate::app::{READY, kill_syncer, shell_pod, wait_for_log};
+use crate::app::{READY, kill_syncer, shell_pod};
 use serde_json::json;
 use std::time::Duration;
 use tests::git_host::GitHost;
@@ -35,7 +35,7 @@ pub(crate) fn https_and_ssh_sync_under_uid_101_and_under_a_random_uid(world: &Wo
     }
     for (name, uid) in &names {
         namespace.wait_ready(name, READY)?;
-        wait_for_log(&namespace, name, "app", "content\n")?;
+        namespace.wait_for_log(name, "app", "content\n")?;
         let id = namespace.exec(
             name,
             Some("gitvolume"),
