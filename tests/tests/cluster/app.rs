@@ -7,9 +7,9 @@ use tests::images::{BUSYBOX, NGINX};
 use tests::kubectl::Kubectl;
 
 /// How long a Pod may take to become Ready on a busy machine; three seconds are usual.
-pub(crate) const READY: Duration = Duration::from_secs(90);
+pub(crate) const READY: Duration = Duration::from_secs(180);
 /// How long a change on the remote may take to be seen; one period is usual.
-pub(crate) const SEEN: Duration = Duration::from_secs(60);
+pub(crate) const SEEN: Duration = Duration::from_secs(120);
 /// The injected container.
 pub(crate) const SYNCER: &str = "gitvolume";
 

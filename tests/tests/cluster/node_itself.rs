@@ -1,12 +1,10 @@
 //! The node is a real one: what the product's tests take for granted.
 
-use std::time::Duration;
+use crate::app::READY;
 use tests::eventually::eventually;
 use tests::http;
 use tests::images::{BUSYBOX, NGINX};
 use tests::world::{TestResult, World};
-
-const READY: Duration = Duration::from_secs(60);
 
 /// The fields that the restricted Pod Security level asks of each container.
 const RESTRICTED: &str = "{allowPrivilegeEscalation: false, runAsNonRoot: true, \

@@ -62,7 +62,7 @@ pub(crate) fn a_syncer_killed_while_the_remote_is_down_is_ready_again_in_seconds
     host.vanish()?;
     kill_syncer(&namespace, "app")?;
     // The kubelet's own wait before it starts a container again is ten seconds.
-    namespace.wait_ready("app", Duration::from_secs(30))?;
+    namespace.wait_ready("app", Duration::from_secs(60))?;
     assert_eq!(
         namespace.exec("app", Some("app"), &["cat", "/git/file"])?,
         "content\n"
