@@ -14,10 +14,10 @@ pub const BUSYBOX: &str = "gitvolume.test/busybox:local";
 pub const NGINX: &str = "gitvolume.test/nginx:local";
 /// git, `git-http` and sshd as root; what runs is the Pod's `command`.
 pub const GIT_SERVER: &str = "gitvolume.test/git-server:local";
-/// The product's syncer.
-pub const SYNCER: &str = "gitvolume.test/gitvolume-syncer:local";
-/// The product's webhook.
-pub const WEBHOOK: &str = "gitvolume.test/gitvolume:local";
+/// The product's syncer, under the name that the chart gives it.
+pub const SYNCER: &str = concat!("gitvolume.dev/gitvolume-syncer:", env!("CARGO_PKG_VERSION"));
+/// The product's webhook, under the name that the chart gives it.
+pub const WEBHOOK: &str = concat!("gitvolume.dev/gitvolume:", env!("CARGO_PKG_VERSION"));
 
 /// One pidfile, one temporary folder, nothing else written; a Pod may mount its own over it.
 const NGINX_CONF: &str = r"# Runs under any UID with a read-only root, given a writable /tmp.

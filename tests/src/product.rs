@@ -1,7 +1,6 @@
 //! The product, installed by its own chart.
 
 use crate::cluster::Cluster;
-use crate::images;
 use crate::kubectl::Kubectl;
 use crate::settings;
 use crate::tools::tool;
@@ -14,28 +13,22 @@ pub const NAMESPACE: &str = "gitvolume-system";
 /// The release, and so the Deployment, the Service and the webhook configuration.
 pub const RELEASE: &str = "gitvolume";
 
-/// Installs the chart with the images of this build and waits until the webhook is ready.
+/// Installs the chart, whose images are those of this build, and waits until the webhook is ready.
 pub fn install(cluster: &Cluster) -> Result<()> {
     let kubectl = cluster.kubectl();
     let chart = settings::root().join("charts/gitvolume");
-    let mut args = vec![
-        "upgrade".to_owned(),
-        "--install".to_owned(),
-        RELEASE.to_owned(),
-        chart.display().to_string(),
-        "--create-namespace".to_owned(),
-        "--wait".to_owned(),
-        "--timeout=3m".to_owned(),
-        format!("--namespace={NAMESPACE}"),
-        format!("--kubeconfig={}", kubectl.kubeconfig().display()),
+    // With the chart's own values: a user's first installation is this one.
+    let args = [
+        "upgrade",
+        "--install",
+        RELEASE,
+        &chart.to_string_lossy(),
+        "--create-namespace",
+        "--wait",
+        "--timeout=3m",
+        &format!("--namespace={NAMESPACE}"),
+        &format!("--kubeconfig={}", kubectl.kubeconfig().display()),
     ];
-    for (value, image) in [("image", images::WEBHOOK), ("syncer.image", images::SYNCER)] {
-        let (repository, tag) = image.rsplit_once(':').context("an image without a tag")?;
-        args.push(format!(
-            "--set={value}.repository={repository},{value}.tag={tag}"
-        ));
-    }
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match helm(cluster, &args) {
         Ok(_) => Ok(()),
         Err(error) => bail!("{error}\n{}", kubectl.in_namespace(NAMESPACE).report()),

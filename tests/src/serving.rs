@@ -1,6 +1,7 @@
 //! The webhook as a process of its own, registered with an API server by its address.
 
 use crate::cluster::Cluster;
+use crate::images;
 use crate::process::{Process, eventually_while};
 use crate::product;
 use crate::settings;
@@ -31,7 +32,7 @@ impl Serving {
             "--tls-name=127.0.0.1",
             "--listen=127.0.0.1:0",
             "--admin-listen=127.0.0.1:0",
-            "--syncer-image=gitvolume.test/gitvolume-syncer:local",
+            &format!("--syncer-image={}", images::SYNCER),
             "--drain-delay=0s",
             "--log-format=json",
             &format!("--ca-out={}", ca.display()),
