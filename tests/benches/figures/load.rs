@@ -1,0 +1,190 @@
+//! A load of admissions at a fixed rate, over TLS connections that are kept alive.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::Instant;
+
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::bail;
+use anyhow::ensure;
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use http_body_util::Full;
+use hyper::Request;
+use hyper::StatusCode;
+use hyper::client::conn::http1;
+use hyper::client::conn::http1::SendRequest;
+use hyper::header::CONTENT_TYPE;
+use hyper::header::HOST;
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::ServerName;
+use rustls::pki_types::pem::PemObject;
+use tokio::net::TcpStream;
+use tokio::runtime;
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
+use tokio::time::sleep_until;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+/// How long one connection or one answer may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A webhook, and what it is asked.
+pub(crate) struct Target {
+    /// Where it answers, `127.0.0.1:PORT`.
+    pub(crate) address: String,
+    /// The file of the CA that its certificate is valid by.
+    pub(crate) ca: PathBuf,
+    /// The body of each request.
+    pub(crate) body: Bytes,
+}
+
+/// Open connections to a webhook.
+pub(crate) struct Client {
+    runtime: Runtime,
+    senders: Vec<SendRequest<Full<Bytes>>>,
+    body: Bytes,
+}
+
+impl Client {
+    /// Opens so many connections.
+    pub(crate) fn connect(target: &Target, connections: usize) -> Result<Self> {
+        // One thread: the load needs little, and what it takes is missing on the other side.
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let address: SocketAddr = target.address.parse()?;
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(&target.ca)?)?;
+        let config = ClientConfig::builder()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let connector = TlsConnector::from(Arc::new(config));
+        let mut senders = Vec::new();
+        for _ in 0..connections {
+            let connecting = async { timeout(PATIENCE, connect(&connector, address)).await };
+            senders.push(runtime.block_on(connecting)??);
+        }
+        Ok(Self {
+            runtime,
+            senders,
+            body: target.body.clone(),
+        })
+    }
+
+    /// Asks `rate` times a second for that long; answers the latency of each request, sorted.
+    pub(crate) fn at_rate(&mut self, rate: u32, time: Duration) -> Result<Vec<Duration>> {
+        let connections = u32::try_from(self.senders.len())?;
+        let every = Duration::from_secs(1) * connections / rate;
+        self.load(every, time.div_duration_f64(every) as usize)
+    }
+
+    /// Asks so many times, on each connection as soon as it has its answer; answers how often.
+    pub(crate) fn at_once(&mut self, requests: usize) -> Result<usize> {
+        let count = requests.div_ceil(self.senders.len());
+        Ok(self.load(Duration::ZERO, count)?.len())
+    }
+
+    /// Asks `count` times on each connection.
+    fn load(&mut self, every: Duration, count: usize) -> Result<Vec<Duration>> {
+        let connections = u32::try_from(self.senders.len())?;
+        let start = Instant::now();
+        let body = &self.body;
+        let senders = std::mem::take(&mut self.senders);
+        let (mut latencies, senders) = self.runtime.block_on(async {
+            let mut tasks = JoinSet::new();
+            for (index, sender) in (0..connections).zip(senders) {
+                let first = start + every * index / connections;
+                tasks.spawn(follow(sender, body.clone(), first, every, count));
+            }
+            let (mut latencies, mut senders) = (Vec::new(), Vec::new());
+            while let Some(done) = tasks.join_next().await {
+                let (sender, mut some) = done??;
+                senders.push(sender);
+                latencies.append(&mut some);
+            }
+            anyhow::Ok((latencies, senders))
+        })?;
+        self.senders = senders;
+        latencies.sort();
+        Ok(latencies)
+    }
+}
+
+/// One connection's part of the load.
+async fn follow(
+    mut sender: SendRequest<Full<Bytes>>,
+    body: Bytes,
+    first: Instant,
+    every: Duration,
+    count: usize,
+) -> Result<(SendRequest<Full<Bytes>>, Vec<Duration>)> {
+    let mut latencies = Vec::with_capacity(count);
+    let mut due = first;
+    for _ in 0..count {
+        // An answer that is late delays the next request, which is counted from when it was due;
+        // our own timer's lateness is not the webhook's.
+        let mut from = due;
+        if Instant::now() < due {
+            sleep_until(due.into()).await;
+            from = Instant::now();
+        }
+        timeout(PATIENCE, ask(&mut sender, body.clone()))
+            .await
+            .context("an answer")??;
+        latencies.push(from.elapsed());
+        due += every;
+    }
+    Ok((sender, latencies))
+}
+
+async fn ask(sender: &mut SendRequest<Full<Bytes>>, body: Bytes) -> Result<()> {
+    let request = Request::post("/mutate?timeout=10s")
+        .header(HOST, "localhost")
+        .header(CONTENT_TYPE, "application/json")
+        .body(Full::new(body))?;
+    sender.ready().await?;
+    let response = sender.send_request(request).await?;
+    let status = response.status();
+    let answer = response.into_body().collect().await?.to_bytes();
+    // Nobody shall be quick by doing nothing.
+    let has_patch = answer.windows(7).any(|window| window == b"\"patch\"");
+    ensure!(
+        status == StatusCode::OK && has_patch,
+        "not patched: {status}: {}",
+        String::from_utf8_lossy(&answer)
+    );
+    Ok(())
+}
+
+async fn connect(
+    connector: &TlsConnector,
+    address: SocketAddr,
+) -> Result<SendRequest<Full<Bytes>>> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let name = ServerName::IpAddress(address.ip().into());
+    let stream = connector.connect(name, stream).await?;
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(async move {
+        // Its end is an error of the next request, which says more.
+        let _ = connection.await;
+    });
+    Ok(sender)
+}
+
+/// The latency that this share of all requests kept below.
+pub(crate) fn quantile(sorted: &[Duration], share: f64) -> Result<Duration> {
+    let Some(last) = sorted.len().checked_sub(1) else {
+        bail!("no request was made")
+    };
+    let index = (last as f64 * share).round() as usize;
+    Ok(sorted[index])
+}

@@ -1,0 +1,72 @@
+//! What the two programs cost, beside their peers where those are here: `make bench`, or
+//! `cargo bench -p tests --bench figures -- [handler] [webhook] [syncer]`. How to read the tables is
+//! told in docs/benchmarks.md.
+
+mod handler;
+mod load;
+mod peers;
+mod proc;
+mod proxy;
+mod review;
+mod samples;
+mod syncer;
+mod syncers;
+mod table;
+mod vault;
+mod webhook;
+
+use std::process::Command;
+use std::process::ExitCode;
+use std::thread::available_parallelism;
+
+use anyhow::Result;
+use anyhow::bail;
+
+use crate::peers::Peers;
+
+type Part = (&'static str, fn(&Peers) -> Result<()>);
+
+const PARTS: [Part; 3] = [
+    ("handler", handler::print),
+    ("webhook", webhook::print),
+    ("syncer", syncer::print),
+];
+
+fn main() -> ExitCode {
+    // Every value that started something has been dropped, and so stopped it, when run answers.
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("figures: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    // cargo adds --bench.
+    let wanted: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench")
+        .collect();
+    for name in &wanted {
+        if !PARTS.iter().any(|(part, _)| part == name) {
+            let parts = PARTS.map(|(part, _)| part).join(", ");
+            bail!("no part is called {name}; there are {parts}");
+        }
+    }
+    let cores = available_parallelism()?;
+    println!("{cores} cores, {}", git_version()?);
+    let peers = Peers::find();
+    for (name, print) in PARTS {
+        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
+            print(&peers)?;
+        }
+    }
+    Ok(())
+}
+
+fn git_version() -> Result<String> {
+    let said = Command::new("git").arg("--version").output()?;
+    Ok(String::from_utf8(said.stdout)?.trim().to_owned())
+}

@@ -1,0 +1,132 @@
+//! Counts what goes over the wire between a syncer and its remote.
+
+use std::io::Read;
+use std::io::Result as IoResult;
+use std::io::Write;
+use std::net::Shutdown;
+use std::net::SocketAddr;
+use std::net::TcpListener;
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+use std::time::Instant;
+
+/// A TCP proxy on a free port of 127.0.0.1.
+pub(crate) struct Proxy {
+    address: SocketAddr,
+    state: Arc<State>,
+}
+
+struct State {
+    remote: SocketAddr,
+    is_over: AtomicBool,
+    connections: AtomicU64,
+    sent: AtomicU64,
+    received: AtomicU64,
+    last: Mutex<Instant>,
+}
+
+/// What went through so far: the TCP payload, without the headers of IP and TCP.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Traffic {
+    /// Connections that were opened.
+    pub(crate) connections: u64,
+    /// Bytes to the remote.
+    pub(crate) sent: u64,
+    /// Bytes from the remote.
+    pub(crate) received: u64,
+}
+
+impl Proxy {
+    /// Begins to pass on to a remote.
+    pub(crate) fn start(remote: SocketAddr) -> IoResult<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
+        let state = Arc::new(State {
+            remote,
+            is_over: AtomicBool::new(false),
+            connections: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+            received: AtomicU64::new(0),
+            last: Mutex::new(Instant::now()),
+        });
+        let shared = state.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                if shared.is_over.load(Ordering::Relaxed) {
+                    return;
+                }
+                // A client that goes away early, or a remote that is gone: both sides see an end.
+                let _ = stream.and_then(|stream| shared.pass_on(stream));
+            }
+        });
+        Ok(Self { address, state })
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What went through so far.
+    pub(crate) fn traffic(&self) -> Traffic {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Traffic {
+            connections: read(&self.state.connections),
+            sent: read(&self.state.sent),
+            received: read(&self.state.received),
+        }
+    }
+
+    /// How long nothing has gone through.
+    pub(crate) fn quiet(&self) -> Duration {
+        let last = self.state.last.lock();
+        last.unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.state.is_over.store(true, Ordering::Relaxed);
+        // Wakes the thread that listens.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+impl State {
+    fn pass_on(self: &Arc<Self>, client: TcpStream) -> IoResult<()> {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        let remote = TcpStream::connect(self.remote)?;
+        client.set_nodelay(true)?;
+        remote.set_nodelay(true)?;
+        let (from, to, state) = (client.try_clone()?, remote.try_clone()?, self.clone());
+        thread::spawn(move || state.copy(from, to, &state.sent));
+        let state = self.clone();
+        thread::spawn(move || state.copy(remote, client, &state.received));
+        Ok(())
+    }
+
+    fn copy(&self, mut from: TcpStream, mut to: TcpStream, count: &AtomicU64) {
+        let mut buffer = [0; 16 * 1024];
+        loop {
+            match from.read(&mut buffer) {
+                Ok(size) if size > 0 => {
+                    count.fetch_add(size as u64, Ordering::Relaxed);
+                    *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+                    if to.write_all(&buffer[..size]).is_err() {
+                        break;
+                    }
+                }
+                _ => break,
+            }
+        }
+        // The other side may have closed already.
+        let _ = to.shutdown(Shutdown::Write);
+    }
+}

@@ -1,0 +1,142 @@
+//! `gitvolume serve` under load, beside vault-k8s.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::Context;
+use anyhow::Result;
+use tempfile::TempDir;
+use tests::serving::Serving;
+
+use crate::load::Client;
+use crate::load::Target;
+use crate::load::quantile;
+use crate::peers::Peers;
+use crate::proc;
+use crate::review;
+use crate::samples::Samples;
+use crate::table::Table;
+use crate::vault::Vault;
+
+const ROUNDS: usize = 5;
+const CONNECTIONS: usize = 8;
+/// Requests a second, far from what either can do: each finds the webhook asleep, as in a cluster.
+const RATE: u32 = 400;
+const TIME: Duration = Duration::from_secs(6);
+/// How many requests are made at once: the webhook never sleeps, so waking is no part of it.
+const BURST: usize = 4000;
+const WARM_UP: Duration = Duration::from_secs(1);
+/// After a start or a load, for memory that is still being given back.
+const REST: Duration = Duration::from_secs(2);
+
+/// One webhook, and its figures so far.
+struct Subject<'a> {
+    name: &'static str,
+    pid: u32,
+    target: &'a Target,
+    paced: Samples,
+    busy: Samples,
+    p50: Samples,
+    p99: Samples,
+    rss_idle: Samples,
+    rss_after: Samples,
+}
+
+impl<'a> Subject<'a> {
+    /// Looks at a webhook that has rested since its start.
+    fn new(name: &'static str, pid: u32, target: &'a Target) -> Result<Self> {
+        let mut rss_idle = Samples::default();
+        rss_idle.push(proc::rss(pid)?);
+        Ok(Self {
+            name,
+            pid,
+            target,
+            paced: Samples::default(),
+            busy: Samples::default(),
+            p50: Samples::default(),
+            p99: Samples::default(),
+            rss_idle,
+            rss_after: Samples::default(),
+        })
+    }
+
+    fn round(&mut self) -> Result<()> {
+        let mut client = Client::connect(self.target, CONNECTIONS)?;
+        client.at_rate(RATE, WARM_UP)?;
+        let start = self.cpu()?;
+        let latencies = client.at_rate(RATE, TIME)?;
+        let cpu = self.cpu()? - start;
+        self.paced.push(micros(cpu) / latencies.len() as f64);
+        self.p50.push(micros(quantile(&latencies, 0.5)?) / 1e3);
+        self.p99.push(micros(quantile(&latencies, 0.99)?) / 1e3);
+
+        let start = self.cpu()?;
+        let answers = client.at_once(BURST)?;
+        let cpu = self.cpu()? - start;
+        self.busy.push(micros(cpu) / answers as f64);
+        self.rss_after.push(proc::rss(self.pid)?);
+        Ok(())
+    }
+
+    fn cpu(&self) -> Result<Duration> {
+        Ok(proc::cpu(self.pid)?.own)
+    }
+}
+
+fn micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
+}
+
+/// Measures and prints.
+pub(crate) fn print(peers: &Peers) -> Result<()> {
+    let dir = TempDir::with_prefix("figures-webhook-")?;
+    let serving = Serving::start(&dir.path().join("gitvolume"))?;
+    let vault_dir = dir.path().join("vault-k8s");
+    let vault = peers
+        .vault_k8s
+        .as_ref()
+        .map(|program| Vault::start(program, &vault_dir))
+        .transpose()?;
+    sleep(REST);
+
+    let ours = Target {
+        address: serving.address().to_owned(),
+        ca: serving.ca().to_owned(),
+        body: review::about(review::INJECT)?.into(),
+    };
+    let mut subjects = vec![Subject::new("gitvolume", serving.pid(), &ours)?];
+    if let Some(vault) = &vault {
+        subjects.push(Subject::new("vault-k8s", vault.pid(), vault.target())?);
+    }
+    for round in 0..ROUNDS {
+        for turn in 0..subjects.len() {
+            // Who goes first changes from round to round.
+            let count = subjects.len();
+            let subject = &mut subjects[(round + turn) % count];
+            eprintln!("webhook, round {} of {ROUNDS}: {}", round + 1, subject.name);
+            subject.round().with_context(|| subject.name.to_owned())?;
+        }
+    }
+
+    let names: Vec<&str> = subjects.iter().map(|subject| subject.name).collect();
+    let title = format!("webhook over TLS, {CONNECTIONS} connections");
+    let mut table = Table::new(&title, &names, vault.is_some());
+    let mut row = |label: &str, figure: for<'a> fn(&'a Subject<'_>) -> &'a Samples| {
+        let values: Vec<Samples> = subjects.iter().map(figure).cloned().collect();
+        table.row(label, &values);
+    };
+    row(&format!("CPU at {RATE}/s, µs per admission"), |subject| {
+        &subject.paced
+    });
+    row(&format!("latency at {RATE}/s, p50, ms"), |subject| {
+        &subject.p50
+    });
+    row(&format!("latency at {RATE}/s, p99, ms"), |subject| {
+        &subject.p99
+    });
+    row("CPU never idle, µs per admission", |subject| &subject.busy);
+    row("RSS idle, MB", |subject| &subject.rss_idle);
+    row("RSS after a load, MB", |subject| &subject.rss_after);
+    table.print();
+    Ok(())
+}
