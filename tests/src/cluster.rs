@@ -1,17 +1,24 @@
 //! The cluster that the tests of one program share: a node of our own, somebody's cluster, or an
 //! API server alone.
 
-use crate::control_plane::{ControlPlane, Options};
-use crate::image::{Image, ImageFile};
-use crate::kubectl::Kubectl;
-use crate::node::Node;
-use crate::settings;
-use anyhow::{Context, Result, anyhow, bail};
 use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::Instant;
+
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::anyhow;
+use anyhow::bail;
 use tempfile::TempDir;
+
+use crate::control_plane::ControlPlane;
+use crate::control_plane::Options;
+use crate::image::Image;
+use crate::image::ImageFile;
+use crate::kubectl::Kubectl;
+use crate::node::Node;
+use crate::settings;
 
 /// A running cluster.
 #[derive(Debug)]

@@ -1,14 +1,21 @@
 //! A real etcd and kube-apiserver: alone they are the world of the `admit` tests, and on the node
 //! the first two of its programs.
 
-use crate::kubectl::Kubectl;
-use crate::process::{Process, eventually_while};
-use crate::tools::tool;
-use anyhow::{Context, Result};
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::TcpListener;
+use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
+
+use anyhow::Context;
+use anyhow::Result;
+
+use crate::kubectl::Kubectl;
+use crate::process::Process;
+use crate::process::eventually_while;
+use crate::tools::tool;
 
 /// The bearer token of the user `admin` (group `system:masters`).
 const ADMIN_TOKEN: &str = "admin-token";

@@ -6,16 +6,29 @@
 //! that are cgroup folders and files; a *janitor* removes them, a third copy of the program that
 //! waits for a lock of the first one, so that it also works after `kill -9`.
 
-use crate::settings;
-use anyhow::{Context, Result, bail};
-use nix::sys::signal::{SigSet, Signal, kill};
-use nix::unistd::{Pid, geteuid};
-use std::fs::{self, File};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::fs::File;
+use std::fs::{self};
+use std::os::unix::process::CommandExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+use std::process::ExitCode;
+use std::process::Stdio;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use std::time::Instant;
+
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::bail;
+use nix::sys::signal::SigSet;
+use nix::sys::signal::Signal;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+use nix::unistd::geteuid;
+
+use crate::settings;
 
 /// Tells the program that it is inside, and which folder is its own.
 pub(crate) const INSIDE: &str = "GITVOLUME_TEST_ENCLOSURE";

@@ -2,7 +2,8 @@
 
 use std::fmt::Display;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use std::time::Instant;
 
 /// How often a state is looked at; a kubectl call is about 60 ms of CPU on its own.
 const PERIOD: Duration = Duration::from_millis(200);
@@ -30,8 +31,9 @@ pub fn eventually<T, E: Display>(
 
 #[cfg(test)]
 mod tests {
-    use super::eventually;
     use std::time::Duration;
+
+    use super::eventually;
 
     #[test]
     fn a_time_out_tells_what_was_waited_for_and_what_was_last_seen() {

@@ -1,14 +1,20 @@
 //! A git host inside the cluster: real repositories over http, https and ssh.
 
-use crate::eventually::eventually;
-use crate::images;
-use crate::kubectl::Kubectl;
-use anyhow::{Context, Result, anyhow, bail};
-use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
+
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::anyhow;
+use anyhow::bail;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::eventually::eventually;
+use crate::images;
+use crate::kubectl::Kubectl;
 
 /// The name of the host's Pod, Service and Secret.
 pub const NAME: &str = "git-host";

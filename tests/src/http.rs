@@ -1,7 +1,9 @@
 //! Fetches a page over plain HTTP, for Pods and Services that the test can reach itself.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::Read;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::net::TcpStream;
 use std::time::Duration;
 
 /// The body of a page, or the status line where it is not 200.

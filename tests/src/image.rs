@@ -4,14 +4,21 @@
 //! `docker load` and `kind load image-archive` read. The same input gives the same digest: names
 //! are sorted, times are zero.
 
-use crate::libraries::libraries_of;
-use anyhow::{Context, Result};
-use ring::digest::{SHA256, digest};
-use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::Component;
+use std::path::Path;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use anyhow::Result;
+use ring::digest::SHA256;
+use ring::digest::digest;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::libraries::libraries_of;
 
 /// An image in the making; the methods that add to it can be chained.
 #[derive(Clone, Debug)]

@@ -1,10 +1,15 @@
 //! The images that the tests and the product run, made from this machine's files.
 
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::bail;
+
 use crate::image::Image;
 use crate::settings;
-use anyhow::{Context, Result, bail};
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// Sleeps for ever and reaps: what each Pod's network namespace belongs to.
 pub const PAUSE: &str = "gitvolume.test/pause:local";

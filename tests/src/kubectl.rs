@@ -1,12 +1,17 @@
 //! The real kubectl, as the tests call it.
 
+use std::io::Write;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+use std::process::Output;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+
 use crate::eventually::eventually;
 use crate::tools::tool;
-use serde_json::Value;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::time::Duration;
 
 /// kubectl for one cluster, and for one namespace where it was made by [`Kubectl::in_namespace`].
 ///

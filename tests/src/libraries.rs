@@ -1,8 +1,12 @@
 //! Finds the shared libraries that a program needs.
 
-use anyhow::{Context, Result, bail};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
+
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::bail;
 
 /// The libraries of a program, its loader included, by the paths it looks for them; none where it
 /// is static or no ELF file at all, such as a script.
@@ -37,8 +41,9 @@ fn parse(ldd: &str) -> Result<Vec<PathBuf>> {
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
     use std::path::Path;
+
+    use super::parse;
 
     const SAMPLE: &str = "\tlinux-vdso.so.1 (0x00007ffd5d5f2000)
 \tlibz.so.1 => /lib/x86_64-linux-gnu/libz.so.1 (0x00007f2f1c9d0000)

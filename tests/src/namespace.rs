@@ -1,10 +1,12 @@
 //! A namespace of a test's own.
 
+use std::ops::Deref;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use crate::eventually::eventually;
 use crate::kubectl::Kubectl;
-use std::ops::Deref;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 /// A namespace that exists as long as this value; it is used like the [`Kubectl`] it contains.
 #[derive(Debug)]

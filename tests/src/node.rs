@@ -1,20 +1,33 @@
 //! A whole real node: control plane, scheduler, controller-manager, containerd, kubelet,
 //! kube-proxy and a bridge network. Only to be started inside the `enclosure`.
 
-use crate::control_plane::{ControlPlane, Options};
-use crate::enclosure::{cgroup_dirs, cgroup_of};
-use crate::image::ImageFile;
-use crate::kubectl::Kubectl;
-use crate::node_files::{self, ADDRESS, CONTAINERD_SOCKET, NODE};
-use crate::process::{Process, eventually_while};
-use crate::tools::tool;
-use crate::{images, settings};
-use anyhow::{Context, Result, anyhow, bail};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
+
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::anyhow;
+use anyhow::bail;
+
+use crate::control_plane::ControlPlane;
+use crate::control_plane::Options;
+use crate::enclosure::cgroup_dirs;
+use crate::enclosure::cgroup_of;
+use crate::image::ImageFile;
+use crate::images;
+use crate::kubectl::Kubectl;
+use crate::node_files;
+use crate::node_files::ADDRESS;
+use crate::node_files::CONTAINERD_SOCKET;
+use crate::node_files::NODE;
+use crate::process::Process;
+use crate::process::eventually_while;
+use crate::settings;
+use crate::tools::tool;
 
 /// How long each part may take to come up on a busy machine; all together take about ten seconds.
 const START: Duration = Duration::from_secs(90);

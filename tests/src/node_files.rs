@@ -1,14 +1,17 @@
 //! The node's configuration files and command lines, with a reason for each line that is not the
 //! default.
 
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::path::PathBuf;
+
+use anyhow::Result;
+
 use crate::control_plane::ControlPlane;
 use crate::enclosure::cgroup_of;
 use crate::images::PAUSE;
 use crate::settings;
-use anyhow::Result;
-use std::fs;
-use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
 
 /// The node's name.
 pub(crate) const NODE: &str = "node";

@@ -1,16 +1,28 @@
 //! A background program of a test world: started, watched, and never left behind.
 
+use std::fs::File;
+use std::fs::{self};
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+use std::sync::Mutex;
+use std::sync::OnceLock;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+use std::time::Instant;
+
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::anyhow;
+use nix::sys::signal::Signal;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+
 use crate::eventually::eventually;
 use crate::settings;
-use anyhow::{Context, Result, anyhow};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, OnceLock, mpsc};
-use std::thread;
-use std::time::{Duration, Instant};
 
 /// A running program whose output goes to a file; stopped and waited for when dropped.
 #[derive(Debug)]

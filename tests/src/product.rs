@@ -1,12 +1,17 @@
 //! The product, installed by its own chart.
 
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::anyhow;
+use anyhow::bail;
+
 use crate::cluster::Cluster;
 use crate::kubectl::Kubectl;
 use crate::settings;
 use crate::tools::tool;
-use anyhow::{Context, Result, anyhow, bail};
-use std::process::Command;
-use std::time::Duration;
 
 /// The namespace it is installed in.
 pub const NAMESPACE: &str = "gitvolume-system";

@@ -1,16 +1,23 @@
 //! The webhook as a process of its own, registered with an API server by its address.
 
-use crate::cluster::Cluster;
-use crate::images;
-use crate::process::{Process, eventually_while};
-use crate::product;
-use crate::settings;
-use anyhow::{Context, Result, anyhow};
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::anyhow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::cluster::Cluster;
+use crate::images;
+use crate::process::Process;
+use crate::process::eventually_while;
+use crate::product;
+use crate::settings;
 
 /// A running `gitvolume serve` with a CA of its own.
 #[derive(Debug)]

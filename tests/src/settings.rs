@@ -1,6 +1,7 @@
 //! What the caller says by environment variables; nothing else in the tests reads any.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::path::PathBuf;
 
 // Tests have no argument struct, so this is their one door to the environment.
 #[expect(

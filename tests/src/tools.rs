@@ -1,7 +1,8 @@
 //! Finds the programs that `tests/tools/build.sh` builds.
 
-use crate::settings;
 use std::path::PathBuf;
+
+use crate::settings;
 
 /// Finds one program; a missing one panics with the command that provides it.
 pub fn tool(name: &str) -> PathBuf {

@@ -19,16 +19,27 @@
 //! }
 //! ```
 
+use std::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
+use std::panic::resume_unwind;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::OnceLock;
+use std::sync::PoisonError;
+use std::sync::RwLock;
+
+use anyhow::Result;
+use libtest_mimic::Arguments;
+use libtest_mimic::Failed;
+use libtest_mimic::Trial;
+
 use crate::cluster::Cluster;
+use crate::enclosure;
 use crate::image::Image;
 use crate::kubectl::Kubectl;
 use crate::namespace::Namespace;
-use crate::{enclosure, settings};
-use anyhow::Result;
-use libtest_mimic::{Arguments, Failed, Trial};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::process::ExitCode;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use crate::settings;
 
 /// What a test answers; any error that can be displayed becomes a `Failed` with `?`.
 pub type TestResult = Result<(), Failed>;

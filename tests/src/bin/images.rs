@@ -1,7 +1,9 @@
 //! Writes the product's two images as OCI archives into a folder.
 
-use anyhow::{Context, Result};
 use std::path::Path;
+
+use anyhow::Context;
+use anyhow::Result;
 use tests::images;
 
 fn main() -> Result<()> {

@@ -1,5 +1,7 @@
-use super::{Image, relative};
 use std::path::Path;
+
+use super::Image;
+use super::relative;
 
 fn image() -> Image {
     Image::like_debian("gitvolume.test/some:local")

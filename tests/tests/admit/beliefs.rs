@@ -1,6 +1,7 @@
 //! What we believe about the API server, tested.
 
-use tests::world::{TestResult, World};
+use tests::world::TestResult;
+use tests::world::World;
 
 pub(crate) fn a_git_repo_volume_is_admitted_with_a_warning(world: &World) -> TestResult {
     let namespace = world.namespace(&[])?;

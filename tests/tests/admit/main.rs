@@ -1,8 +1,10 @@
 //! What is shown on a real API server, where no Pod ever starts.
 
-use anyhow::{Result, anyhow};
 use std::process::ExitCode;
 use std::sync::OnceLock;
+
+use anyhow::Result;
+use anyhow::anyhow;
 use tests::cluster::Cluster;
 use tests::serving::Serving;
 use tests::world::Suite;

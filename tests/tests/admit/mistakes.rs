@@ -1,7 +1,9 @@
 //! What `kubectl apply` says to the author of wrong annotations.
 
-use serde_json::{Value, json};
-use tests::world::{TestResult, World};
+use serde_json::Value;
+use serde_json::json;
+use tests::world::TestResult;
+use tests::world::World;
 
 fn pod(annotations: &Value) -> String {
     json!({

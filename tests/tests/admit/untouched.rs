@@ -1,8 +1,10 @@
 //! Nothing of a Pod's own is changed: each Pod is admitted with and without us, and compared.
 
-use serde_json::{Value, json};
+use serde_json::Value;
+use serde_json::json;
 use tests::kubectl::Kubectl;
-use tests::world::{TestResult, World};
+use tests::world::TestResult;
+use tests::world::World;
 
 const REPO: &str = "https://git.example/site.git";
 

@@ -1,9 +1,12 @@
 //! The Pods of the product's tests, as a user would write them.
 
-use serde_json::{Value, json};
 use std::time::Duration;
+
+use serde_json::Value;
+use serde_json::json;
 use tests::eventually::eventually;
-use tests::images::{BUSYBOX, NGINX};
+use tests::images::BUSYBOX;
+use tests::images::NGINX;
 use tests::kubectl::Kubectl;
 
 /// How long a Pod may take to become Ready on a busy machine; three seconds are usual.

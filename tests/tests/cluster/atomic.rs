@@ -1,10 +1,15 @@
 //! Readers in the app's container, in tight loops, through a hundred revisions.
 
-use crate::app::{READY, SEEN, shell_pod};
-use serde_json::{Value, json};
+use serde_json::Value;
+use serde_json::json;
 use tests::eventually::eventually;
 use tests::git_host::GitHost;
-use tests::world::{TestResult, World};
+use tests::world::TestResult;
+use tests::world::World;
+
+use crate::app::READY;
+use crate::app::SEEN;
+use crate::app::shell_pod;
 
 /// One commit changes `a` and `b` together, adds one file, removes one, and rewrites a longer file
 /// whose lines all say the same.

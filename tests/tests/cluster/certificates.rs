@@ -1,9 +1,11 @@
 //! The webhook's certificates on a cluster.
 
 use std::time::Duration;
+
 use tests::eventually::eventually;
 use tests::product;
-use tests::world::{TestResult, World};
+use tests::world::TestResult;
+use tests::world::World;
 
 /// Runs alone: while the API server does not trust the webhook, annotated Pods are refused.
 pub(crate) fn a_ca_bundle_that_somebody_wiped_is_written_again(world: &World) -> TestResult {

@@ -1,9 +1,14 @@
 //! Pods that end.
 
-use crate::app::{READY, container_status, shell_pod};
-use serde_json::{Value, json};
+use serde_json::Value;
+use serde_json::json;
 use tests::git_host::GitHost;
-use tests::world::{TestResult, World};
+use tests::world::TestResult;
+use tests::world::World;
+
+use crate::app::READY;
+use crate::app::container_status;
+use crate::app::shell_pod;
 
 fn job(name: &str, annotations: Value) -> Value {
     let pod = shell_pod(name, annotations, "cat /git/file");

@@ -1,6 +1,7 @@
 //! What is shown on a real node: Pods start, read, follow, end.
 
 use std::process::ExitCode;
+
 use tests::images;
 use tests::product;
 use tests::world::Suite;

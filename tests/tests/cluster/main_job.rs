@@ -1,10 +1,16 @@
 //! What the product is for: an annotated Pod gets its repository before it starts, and follows it.
 
-use crate::app::{READY, SEEN, SYNCER, restarts, web_pod};
 use serde_json::json;
 use tests::eventually::eventually;
 use tests::git_host::GitHost;
-use tests::world::{TestResult, World};
+use tests::world::TestResult;
+use tests::world::World;
+
+use crate::app::READY;
+use crate::app::SEEN;
+use crate::app::SYNCER;
+use crate::app::restarts;
+use crate::app::web_pod;
 
 pub(crate) fn an_annotated_pod_has_its_files_before_it_starts_and_follows_the_branch(
     world: &World,

@@ -1,10 +1,13 @@
 //! The node is a real one: what the product's tests take for granted.
 
-use crate::app::READY;
 use tests::eventually::eventually;
 use tests::http;
-use tests::images::{BUSYBOX, NGINX};
-use tests::world::{TestResult, World};
+use tests::images::BUSYBOX;
+use tests::images::NGINX;
+use tests::world::TestResult;
+use tests::world::World;
+
+use crate::app::READY;
 
 /// The fields that the restricted Pod Security level asks of each container.
 const RESTRICTED: &str = "{allowPrivilegeEscalation: false, runAsNonRoot: true, \

@@ -1,12 +1,19 @@
 //! Remotes that vanish and syncers that are killed.
 
-use crate::app::{READY, SEEN, SYNCER, kill_syncer, shell_pod};
-use serde_json::json;
 use std::thread::sleep;
 use std::time::Duration;
+
+use serde_json::json;
 use tests::eventually::eventually;
 use tests::git_host::GitHost;
-use tests::world::{TestResult, World};
+use tests::world::TestResult;
+use tests::world::World;
+
+use crate::app::READY;
+use crate::app::SEEN;
+use crate::app::SYNCER;
+use crate::app::kill_syncer;
+use crate::app::shell_pod;
 
 pub(crate) fn the_last_revision_is_served_while_the_remote_is_away_for_a_minute(
     world: &World,

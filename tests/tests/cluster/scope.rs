@@ -1,11 +1,15 @@
 //! Who is sent to us and who is not.
 
-use crate::app::{READY, restricted, shell_pod};
 use serde_json::json;
 use tests::eventually::eventually;
 use tests::git_host::GitHost;
 use tests::product;
-use tests::world::{TestResult, World};
+use tests::world::TestResult;
+use tests::world::World;
+
+use crate::app::READY;
+use crate::app::restricted;
+use crate::app::shell_pod;
 
 pub(crate) fn a_namespace_under_the_restricted_level_admits_and_runs_it(
     world: &World,

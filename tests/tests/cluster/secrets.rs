@@ -1,11 +1,18 @@
 //! Private repositories, and what is said when a credential is wrong.
 
-use crate::app::{READY, SYNCER, shell_pod};
-use serde_json::{Value, json};
+use serde_json::Value;
+use serde_json::json;
 use tests::eventually::eventually;
-use tests::git_host::{GitHost, PASSWORD, USER};
+use tests::git_host::GitHost;
+use tests::git_host::PASSWORD;
+use tests::git_host::USER;
 use tests::kubectl::Kubectl;
-use tests::world::{TestResult, World};
+use tests::world::TestResult;
+use tests::world::World;
+
+use crate::app::READY;
+use crate::app::SYNCER;
+use crate::app::shell_pod;
 
 fn secret(name: &str, data: Value) -> String {
     let metadata = json!({"name": name});

@@ -1,10 +1,15 @@
 //! Any user, a read-only root, no line in /etc/passwd: https and ssh work all the same.
 
-use crate::app::{READY, kill_syncer, shell_pod};
-use serde_json::json;
 use std::time::Duration;
+
+use serde_json::json;
 use tests::git_host::GitHost;
-use tests::world::{TestResult, World};
+use tests::world::TestResult;
+use tests::world::World;
+
+use crate::app::READY;
+use crate::app::kill_syncer;
+use crate::app::shell_pod;
 
 pub(crate) fn https_and_ssh_sync_under_uid_101_and_under_a_random_uid(world: &World) -> TestResult {
     let namespace = world.namespace(&[])?;
