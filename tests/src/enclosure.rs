@@ -6,8 +6,8 @@
 //! that are cgroup folders and files; a *janitor* removes them, a third copy of the program that
 //! waits for a lock of the first one, so that it also works after `kill -9`.
 
+use std::fs;
 use std::fs::File;
-use std::fs::{self};
 use std::os::unix::process::CommandExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;

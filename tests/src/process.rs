@@ -1,7 +1,7 @@
 //! A background program of a test world: started, watched, and never left behind.
 
+use std::fs;
 use std::fs::File;
-use std::fs::{self};
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
