@@ -15,6 +15,7 @@ use args::RepoKind;
 use args::RepoUrl;
 use args::Rev;
 use args::SyncArgs;
+use percent_encoding::percent_decode_str;
 
 /// Periods below this one are surely mistakes (git-sync's own limit).
 const SHORTEST_PERIOD: GitDuration = GitDuration::from_millis(10);
@@ -251,18 +252,7 @@ fn bind_address(text: &str) -> Result<SocketAddr, ConfigError> {
 }
 
 fn percent_decoded(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let code = text
-            .get(at + 1..at + 3)
-            .filter(|_| byte == b'%')
-            .and_then(|code| u8::from_str_radix(code, 16).ok());
-        out.push(code.unwrap_or(byte));
-        at += if code.is_some() { 3 } else { 1 };
-    }
-    String::from_utf8_lossy(&out).into_owned()
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]
