@@ -58,8 +58,8 @@ test-cluster: tools dist dist-tests ## Tests on a real API server and a real nod
 	cargo test --package tests --locked --test contract --test demo --test chart --test admit --test cluster
 
 .PHONY: bench
-bench: prerequisites dist tools ## Print the figures, beside the peers' where PEERS=DIR has their binaries
-	cargo bench --package tests --locked
+bench: prerequisites dist tools ## Print what both programs cost, beside their peers in PEERS=DIR; PART=syncer for one table
+	$(if $(PEERS),PEERS="$(abspath $(PEERS))" )cargo bench --package tests --bench figures --locked -- $(PART)
 
 .PHONY: dist
 dist: ## Build both programs, static and optimised, into target/dist
