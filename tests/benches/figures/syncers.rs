@@ -94,8 +94,9 @@ impl<'a> Syncer<'a> {
             Kind::GitSync(program) => program,
         };
         let mut args = vec![
-            // git-sync writes to the user's own configuration of git.
+            // What git-sync leaves in either goes with the folder.
             format!("HOME={}", dir.display()),
+            format!("TMPDIR={}", dir.display()),
             program.display().to_string(),
             format!("--repo=http://{}/{name}", proxy.address()),
             format!("--root={}", root.display()),
