@@ -8,7 +8,6 @@ use std::io::Read;
 use std::io::Write;
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::process::Command;
 
 use nix::sys::signal::Signal;
@@ -171,16 +170,13 @@ fn the_deadline_ends_git_and_its_children() {
 fn a_grandchild_that_holds_gits_output_does_not_outlive_the_deadline() {
     let world = World::new("link");
     world.repo.commit().write("a", "1").push();
-    let bin = world.path("bin");
-    fs::create_dir(&bin).unwrap();
-    script(
-        &bin.join("git"),
+    let path = path_with_git(
+        &world,
         &format!(
             "case $1 in fetch) sleep 4321 & echo $! >{}; exit 0;; esac; exec /usr/bin/git \"$@\"",
             world.path("pid").display()
         ),
     );
-    let path = format!("{}:{}", bin.display(), world::PATH);
     let run = world
         .syncer()
         .env("PATH", path)
@@ -198,25 +194,27 @@ fn a_grandchild_that_holds_gits_output_does_not_outlive_the_deadline() {
     });
 }
 
-fn script(path: &Path, body: &str) {
-    fs::write(path, format!("#!/bin/sh\n{body}\n")).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+/// A PATH whose first `git` is this shell script.
+fn path_with_git(world: &World, body: &str) -> String {
+    let bin = world.path("bin");
+    let git = bin.join("git");
+    fs::create_dir(&bin).unwrap();
+    fs::write(&git, format!("#!/bin/sh\n{body}\n")).unwrap();
+    fs::set_permissions(&git, fs::Permissions::from_mode(0o755)).unwrap();
+    format!("{}:{}", bin.display(), world::PATH)
 }
 
 #[test]
 fn users_git_wrappers_see_the_subcommand_first() {
     let world = World::new("projected");
     world.repo.commit().write("a", "1").push();
-    let bin = world.path("bin");
-    fs::create_dir(&bin).unwrap();
-    script(
-        &bin.join("git"),
+    let path = path_with_git(
+        &world,
         &format!(
             "echo \"$1\" >>{}; exec /usr/bin/git \"$@\"",
             world.path("seen").display()
         ),
     );
-    let path = format!("{}:{}", bin.display(), world::PATH);
     let run = world.syncer().env("PATH", path).flag("one-time", "true");
     run.finish().assert_code(0);
     let seen = fs::read_to_string(world.path("seen")).unwrap();
@@ -275,19 +273,11 @@ fn process_1_hands_on_signals_and_the_childs_code() {
 fn process_1_reaps_orphans() {
     let world = World::new("projected");
     let commit = world.repo.commit().write("a", "1").push();
-    let bin = world.path("bin");
-    fs::create_dir(&bin).unwrap();
     // Each git command leaves an orphan that ends soon.
-    script(
-        &bin.join("git"),
-        "(sleep 0.05 >&- 2>&- &) ; exec /usr/bin/git \"$@\"",
-    );
+    let path = path_with_git(&world, "(sleep 0.05 >&- 2>&- &) ; exec /usr/bin/git \"$@\"");
     let running = world
         .syncer_under(&AS_PROCESS_ONE)
-        .env(
-            "PATH",
-            format!("{}:/usr/bin:/bin:/usr/sbin:/sbin", bin.display()),
-        )
+        .env("PATH", path)
         .flag("verbose", "3")
         .start(&world.path("log"));
     world.eventually_published(&commit);

@@ -34,24 +34,17 @@ pub(crate) fn shell_pod(name: &str, annotations: Value, script: &str) -> Value {
     })
 }
 
-/// A Pod with these annotations and nginx, which starts only if a page is there already.
+/// A Pod with these annotations and a container `web` with nginx, which starts only if a page is
+/// there already.
 pub(crate) fn web_pod(name: &str, annotations: Value) -> Value {
-    json!({
-        "apiVersion": "v1", "kind": "Pod",
-        "metadata": {"name": name, "annotations": annotations},
-        "spec": {
-            "terminationGracePeriodSeconds": 1,
-            "containers": [{
-                "name": "web", "image": NGINX, "imagePullPolicy": "IfNotPresent",
-                // The image has a page of its own at this path, so a missing mount would not show.
-                "command": ["sh", "-c", "grep -q repository: /usr/share/nginx/html/index.html \
-                    || exit 1; exec nginx"],
-                "readinessProbe": {"httpGet": {"port": 8080, "path": "/"}, "periodSeconds": 1},
-                "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
-            }],
-            "volumes": [{"name": "tmp", "emptyDir": {}}],
-        },
-    })
+    // The image has a page of its own at this path, so a missing mount would not show.
+    let script = "grep -q repository: /usr/share/nginx/html/index.html || exit 1; exec nginx";
+    let mut pod = shell_pod(name, annotations, script);
+    let web = &mut pod["spec"]["containers"][0];
+    web["name"] = json!("web");
+    web["image"] = json!(NGINX);
+    web["readinessProbe"] = json!({"httpGet": {"port": 8080, "path": "/"}, "periodSeconds": 1});
+    pod
 }
 
 /// The fields that the restricted Pod Security level asks of a container.

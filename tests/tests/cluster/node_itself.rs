@@ -31,6 +31,20 @@ spec:
     )
 }
 
+/// A Pod to run commands in.
+fn client() -> String {
+    format!(
+        "
+apiVersion: v1
+kind: Pod
+metadata: {{name: client}}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers: [{{name: client, image: {BUSYBOX}, command: [sleep, \"3600\"]}}]
+"
+    )
+}
+
 pub(crate) fn nginx_serves_a_page_under_its_pods_address(world: &World) -> TestResult {
     let namespace = world.namespace(&[])?;
     namespace.apply(&nginx("web"))?;
@@ -124,21 +138,15 @@ spec:
 pub(crate) fn a_service_is_reached_from_the_node_and_from_a_pod(world: &World) -> TestResult {
     let namespace = world.namespace(&[])?;
     namespace.apply(&nginx("web"))?;
-    namespace.apply(&format!(
+    namespace.apply(
         "
 apiVersion: v1
 kind: Service
-metadata: {{name: web}}
-spec: {{selector: {{app: web}}, ports: [{{port: 80, targetPort: 8080}}]}}
----
-apiVersion: v1
-kind: Pod
-metadata: {{name: client}}
-spec:
-  terminationGracePeriodSeconds: 1
-  containers: [{{name: client, image: {BUSYBOX}, command: [sleep, \"3600\"]}}]
-"
-    ))?;
+metadata: {name: web}
+spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
+",
+    )?;
+    namespace.apply(&client())?;
     namespace.wait_ready("web", READY)?;
     namespace.wait_ready("client", READY)?;
     let address = namespace.cluster_ip("web")?;
@@ -160,16 +168,7 @@ pub(crate) fn a_pod_reaches_the_api_server_with_its_service_accounts_files(
     world: &World,
 ) -> TestResult {
     let namespace = world.namespace(&[])?;
-    namespace.apply(&format!(
-        "
-apiVersion: v1
-kind: Pod
-metadata: {{name: client}}
-spec:
-  terminationGracePeriodSeconds: 1
-  containers: [{{name: client, image: {BUSYBOX}, command: [sleep, \"3600\"]}}]
-"
-    ))?;
+    namespace.apply(&client())?;
     namespace.wait_ready("client", READY)?;
     // Plain text where TLS is spoken: the server says so, which is all we ask of it here.
     let script = "cd /var/run/secrets/kubernetes.io/serviceaccount
