@@ -67,7 +67,7 @@ impl Status {
 
     /// Notes that readers see this tree.
     pub(crate) fn published(&mut self, published: Published) -> io::Result<()> {
-        let error = self.record.error.take();
+        let error = self.record.error.clone();
         self.change(Record {
             published: Some(published),
             error,

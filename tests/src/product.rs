@@ -67,12 +67,11 @@ pub fn helm(cluster: &Cluster, args: &[&str]) -> Result<String> {
 pub fn scale(cluster: &Kubectl, replicas: u8) -> Result<()> {
     let kubectl = cluster.in_namespace(NAMESPACE);
     let deployment = format!("deployment/{RELEASE}");
-    let replicas = format!("--replicas={replicas}");
     let scaled = kubectl
-        .run(&["scale", &deployment, &replicas])
+        .run(&["scale", &deployment, &format!("--replicas={replicas}")])
         .and_then(|_| {
             kubectl.run(&["rollout", "status", &deployment, "--timeout=2m"])?;
-            if replicas == "--replicas=0" {
+            if replicas == 0 {
                 let gone = ["pod", "--selector=app.kubernetes.io/name=gitvolume"];
                 kubectl.run(&[&["wait", "--for=delete", "--timeout=2m"], &gone[..]].concat())?;
             } else {

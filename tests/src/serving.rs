@@ -13,7 +13,9 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::cluster::Cluster;
+use crate::eventually::eventually;
 use crate::images;
+use crate::namespace::Namespace;
 use crate::process::Process;
 use crate::process::eventually_while;
 use crate::product;
@@ -117,26 +119,23 @@ impl Serving {
             .apply(&configuration.to_string())
             .map_err(|error| anyhow!(error))?;
         // The API server learns of it by a watch, a moment later.
-        crate::eventually::eventually("the registration in force", Duration::from_secs(30), || {
-            let pod = json!({
-                "apiVersion": "v1", "kind": "Pod",
-                "metadata": {
-                    "name": "registered", "namespace": "default",
-                    "annotations": {"gitvolume.dev/repo": "no-address"},
-                },
-                "spec": {
-                    "automountServiceAccountToken": false, "containers": [{"name": "x", "image": "x"}],
-                },
-            });
-            match kubectl.apply_with(&["--dry-run=server"], &pod.to_string()) {
-                Err(refusal) if refusal.contains("pods.gitvolume.dev") => Ok(()),
-                Err(error) if error.contains("serviceaccount \"default\" not found") => {
-                    kubectl.in_namespace("default").run(&["create", "serviceaccount", "default"])?;
-                    Err(error)
-                }
-                other => Err(format!("{other:?}")),
-            }
+        let namespace = Namespace::create(kubectl, "registered", &[]).map_err(|e| anyhow!(e))?;
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {
+                "name": "registered", "annotations": {"gitvolume.dev/repo": "no-address"},
+            },
+            "spec": {"containers": [{"name": "x", "image": "x"}]},
         })
+        .to_string();
+        eventually(
+            "the registration in force",
+            Duration::from_secs(30),
+            || match namespace.apply_with(&["--dry-run=server"], &pod) {
+                Err(refusal) if refusal.contains("pods.gitvolume.dev") => Ok(()),
+                other => Err(format!("{other:?}")),
+            },
+        )
         .map_err(|error| anyhow!("{error}\n{}", self.log()))
     }
 }
