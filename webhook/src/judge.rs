@@ -5,6 +5,7 @@ use std::error::Error;
 use inject::InternalError;
 use inject::Review;
 use inject::Settings;
+use inject::Written;
 use inject::answer;
 
 /// Answers a call; a trait, so that tests of the server can misbehave where the real one does not.
@@ -81,16 +82,14 @@ impl Judge for Injector {
             cause: chain(&error),
         };
         let answer = answer(&review, &self.settings).map_err(internal)?;
-        let patch = answer.patch.as_ref();
+        let Written { body, patch_bytes } = answer.to_json();
         Ok(Verdict {
-            body: answer.to_json(),
+            body,
             namespace: review.namespace().to_owned(),
             pod: review.pod().to_owned(),
             decision: answer.decision(),
             reason: answer.reason(),
-            patch_bytes: patch
-                .and_then(|patch| serde_json::to_vec(patch).ok())
-                .map_or(0, |patch| patch.len()),
+            patch_bytes,
             dry_run: review.dry_run(),
         })
     }

@@ -67,6 +67,15 @@ pub fn answer(review: &Review, settings: &Settings) -> Result<Answer, InternalEr
     })
 }
 
+/// An answer as it goes over the wire.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// The AdmissionReview, JSON.
+    pub body: Vec<u8>,
+    /// Size of the JSON patch in it; 0 where there is none.
+    pub patch_bytes: usize,
+}
+
 struct Decision {
     outcome: Outcome,
     patch: Option<Patch>,
@@ -249,7 +258,7 @@ impl Answer {
     }
 
     /// Writes the AdmissionReview that answers.
-    pub fn to_json(&self) -> Vec<u8> {
+    pub fn to_json(&self) -> Written {
         let status = match &self.outcome {
             Outcome::Deny(refusal) if !self.allowed => Some(Refused {
                 code: 422,
@@ -259,6 +268,7 @@ impl Answer {
             _ => None,
         };
         let patch = self.patch.as_ref();
+        let patch = patch.and_then(|patch| serde_json::to_vec(patch).ok());
         let envelope = Envelope {
             api_version: API_VERSION,
             kind: KIND,
@@ -266,16 +276,17 @@ impl Answer {
                 uid: &self.uid,
                 allowed: self.allowed,
                 status,
-                patch_type: patch.map(|_| "JSONPatch"),
-                patch: patch
-                    .and_then(|patch| serde_json::to_vec(patch).ok())
-                    .map(|patch| BASE64_STANDARD.encode(patch)),
+                patch_type: patch.as_ref().map(|_| "JSONPatch"),
+                patch: patch.as_ref().map(|patch| BASE64_STANDARD.encode(patch)),
                 warnings: &self.warnings,
                 audit_annotations: self.audit_annotations(),
             },
         };
-        // Nothing in it can fail to be written: its maps have texts for keys.
-        serde_json::to_vec(&envelope).unwrap_or_default()
+        Written {
+            // Nothing in it can fail to be written: its maps have texts for keys.
+            body: serde_json::to_vec(&envelope).unwrap_or_default(),
+            patch_bytes: patch.as_ref().map_or(0, Vec::len),
+        }
     }
 
     /// Keys without a slash: the API server puts the webhook's name and a slash before them and

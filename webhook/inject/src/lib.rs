@@ -44,6 +44,7 @@ pub use annotations::Scope;
 pub use annotations::annotations_markdown;
 pub use annotations::annotations_summary;
 pub use answer::Answer;
+pub use answer::Written;
 pub use answer::answer;
 pub use container::Syncer;
 pub use error::InternalError;

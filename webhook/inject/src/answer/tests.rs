@@ -17,7 +17,7 @@ fn response(annotations: Value) -> Value {
     });
     let review = Review::parse(body.to_string().as_bytes()).unwrap();
     let answer = answer(&review, &Settings::new("syncer:1")).unwrap();
-    let sent: Value = serde_json::from_slice(&answer.to_json()).unwrap();
+    let sent: Value = serde_json::from_slice(&answer.to_json().body).unwrap();
     assert_eq!(sent["apiVersion"], API_VERSION);
     assert_eq!(sent["kind"], KIND);
     assert_eq!(sent["response"]["uid"], "705ab4f5");

@@ -191,7 +191,7 @@ fn every_refusal_is_the_sentence_in_its_golden() {
             panic!("{}: {:?}", case.dir.display(), answer.outcome);
         };
         assert_eq!(answer.patch, None);
-        let response = json(std::str::from_utf8(&answer.to_json()).unwrap());
+        let response = json(std::str::from_utf8(&answer.to_json().body).unwrap());
         let status = &response["response"]["status"];
         assert_eq!(status["code"], 422);
         assert_eq!(status["message"], refusal.to_string());

@@ -202,7 +202,7 @@ proptest! {
         for warning in &answer.warnings {
             prop_assert!(warning.chars().count() <= 120 && !warning.contains(char::is_control));
         }
-        let sent: Value = serde_json::from_slice(&answer.to_json()).unwrap();
+        let sent: Value = serde_json::from_slice(&answer.to_json().body).unwrap();
         prop_assert_eq!(&sent["response"]["allowed"], &json!(answer.allowed));
     }
 
