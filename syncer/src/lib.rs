@@ -2,7 +2,8 @@
 //!
 //! The way of the data, and where to look:
 //! - `config`: [`args::SyncArgs`] is what was typed, `Config` what it means.
-//! - `cli`: the doors (sync, `probe`, git's credential helper); `run`: the loop; `pace` says when.
+//! - `cli`: the doors (sync, `probe`, git's credential helper); `run`: the process;
+//!   `follow`: the loop of one repository; `pace` says when.
 //! - `sync`: one pass: `Remote` (which commit is wanted) → `Mirror` (git's objects) → `Tree` (the
 //!   files) → `publish` (link or projected) → `gc` (what is no longer needed).
 //! - `git`: every git command is born in `git::command`; `git::failure` reads its complaints.
@@ -16,6 +17,7 @@ mod auth;
 mod cli;
 mod config;
 mod files;
+mod follow;
 mod gc;
 mod git;
 mod http;

@@ -10,7 +10,7 @@ use nix::unistd::Uid;
 use nix::unistd::User;
 use tempfile::TempDir;
 
-use crate::config::Config;
+use crate::config::RepoConfig;
 use crate::files;
 
 /// Where the syncer writes what is neither git's nor the reader's.
@@ -26,7 +26,7 @@ pub(crate) struct Private {
 
 impl Private {
     /// Makes the directory ready.
-    pub(crate) fn open(config: &Config) -> io::Result<Self> {
+    pub(crate) fn open(config: &RepoConfig) -> io::Result<Self> {
         if let Some(state) = &config.state {
             let home = state.join("home");
             let tmp = state.join("tmp");

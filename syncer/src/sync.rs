@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use crate::auth::Auth;
 use crate::auth::AuthError;
 use crate::auth::Stamp;
-use crate::config::Config;
 use crate::config::LayoutConfig;
+use crate::config::RepoConfig;
 use crate::files;
 use crate::gc;
 use crate::git::Git;
@@ -74,7 +74,7 @@ impl From<Outcome> for Ending {
 
 /// Everything that lives from one pass to the next.
 pub(crate) struct Sync {
-    config: Config,
+    config: RepoConfig,
     private: Private,
     git: Git,
     auth: Auth,
@@ -92,7 +92,11 @@ pub(crate) struct Sync {
 
 impl Sync {
     /// Puts the parts together; nothing is asked of the remote yet.
-    pub(crate) fn new(config: Config, private: Private, mut git: Git) -> Result<Self, AuthError> {
+    pub(crate) fn new(
+        config: RepoConfig,
+        private: Private,
+        mut git: Git,
+    ) -> Result<Self, AuthError> {
         let layout = Layout::new(&config);
         Ok(Self {
             auth: Auth::new(&config, &private, &mut git)?,
@@ -107,14 +111,6 @@ impl Sync {
             has_synced: false,
             pinned: None,
         })
-    }
-
-    /// Asks git once which of our variables would mislead it.
-    pub(crate) async fn remove_local_variables(
-        &mut self,
-        deadline: Instant,
-    ) -> Result<(), GitError> {
-        self.git.remove_local_variables(deadline).await
     }
 
     /// What tells whether the Secret has changed.

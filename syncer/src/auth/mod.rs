@@ -18,7 +18,7 @@ use crate::auth::gitconfig::GitConfig;
 use crate::auth::gitconfig::shell_quoted;
 use crate::auth::secret::Secret;
 pub(crate) use crate::auth::secret::Stamp;
-use crate::config::Config;
+use crate::config::RepoConfig;
 use crate::files;
 use crate::git::Git;
 use crate::private::Private;
@@ -58,7 +58,7 @@ pub(crate) struct Auth {
 impl Auth {
     /// Points git to the private configuration, and writes all of it that needs no Secret.
     pub(crate) fn new(
-        config: &Config,
+        config: &RepoConfig,
         private: &Private,
         git: &mut Git,
     ) -> Result<Self, AuthError> {
@@ -81,7 +81,7 @@ impl Auth {
     /// Reads the Secret again, and tells git what it says.
     pub(crate) fn refresh(
         &mut self,
-        config: &Config,
+        config: &RepoConfig,
         private: &Private,
         git: &mut Git,
     ) -> Result<(), AuthError> {
@@ -116,7 +116,7 @@ impl Auth {
     }
 }
 
-fn base_config(config: &Config) -> GitConfig {
+fn base_config(config: &RepoConfig) -> GitConfig {
     let mut gitconfig = GitConfig::default();
     // The volume belongs to whoever made it, and the app may run git under another user.
     gitconfig.set("safe", "directory", "*");
@@ -138,7 +138,7 @@ fn base_config(config: &Config) -> GitConfig {
 
 /// The line by which git asks us for a password, if there is one to give.
 fn helper_command(
-    config: &Config,
+    config: &RepoConfig,
     private: &Private,
     secret: &Secret,
 ) -> Result<Option<String>, AuthError> {

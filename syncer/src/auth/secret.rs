@@ -7,7 +7,7 @@ use args::paths;
 use args::secret;
 
 use crate::auth::AuthError;
-use crate::config::Config;
+use crate::config::RepoConfig;
 use crate::files;
 use crate::redact;
 
@@ -24,7 +24,7 @@ pub(super) struct Secret {
 
 impl Secret {
     /// Looks into the directory of `--secret-dir`; without one, at git-sync's two places for ssh.
-    pub(super) fn of(config: &Config) -> Result<Self, AuthError> {
+    pub(super) fn of(config: &RepoConfig) -> Result<Self, AuthError> {
         let Some(dir) = &config.secret_dir else {
             let dir = Path::new(paths::SECRET);
             return Ok(Self {
@@ -67,7 +67,7 @@ pub(crate) struct Stamp(Vec<Option<(u64, u64, i64, i64)>>);
 
 impl Stamp {
     /// Looks at the files of `--secret-dir`.
-    pub(crate) fn of(config: &Config) -> Self {
+    pub(crate) fn of(config: &RepoConfig) -> Self {
         let dir = config.secret_dir.iter();
         let paths = dir.flat_map(|dir| KEYS.map(|key| dir.join(key)));
         let stamps = paths.map(|path| {

@@ -11,7 +11,7 @@ use crate::auth::AuthError;
 use crate::auth::gitconfig::shell_quoted;
 use crate::auth::secret::Secret;
 use crate::auth::write;
-use crate::config::Config;
+use crate::config::RepoConfig;
 use crate::files;
 use crate::private::Private;
 
@@ -32,7 +32,7 @@ pub(super) struct SshCommand {
 
 /// Says how ssh is called with what the Secret holds.
 pub(super) fn command(
-    config: &Config,
+    config: &RepoConfig,
     private: &Private,
     secret: &Secret,
 ) -> Result<SshCommand, AuthError> {
@@ -83,7 +83,7 @@ pub(super) fn command(
 /// The variables that give our user a passwd line, where the system has none.
 ///
 /// They stand before ssh alone, so that git and its helpers run without a preloaded library.
-fn wrapper(config: &Config, private: &Private) -> Result<Option<String>, AuthError> {
+fn wrapper(config: &RepoConfig, private: &Private) -> Result<Option<String>, AuthError> {
     let named = private
         .name_ourselves()
         .map_err(|source| AuthError::Write {

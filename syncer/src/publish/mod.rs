@@ -9,8 +9,8 @@ use std::path::PathBuf;
 
 use tokio::time::Instant;
 
-use crate::config::Config;
 use crate::config::LayoutConfig;
+use crate::config::RepoConfig;
 use crate::git::Git;
 use crate::git::GitError;
 use crate::git::Hash;
@@ -47,7 +47,7 @@ pub(crate) enum Layout {
 
 impl Layout {
     /// The layout that the configuration asks for.
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &RepoConfig) -> Self {
         match &config.layout {
             LayoutConfig::Link { link } => {
                 Self::Link(LinkLayout::new(config.root.clone(), link.clone()))

@@ -85,7 +85,7 @@ fn the_syncer_reads_from_each_golden_pod_what_its_annotations_say() {
         let program = std::iter::once(paths::PROGRAM.to_owned());
         let cli = Cli::try_parse_from(program.chain(argv))
             .unwrap_or_else(|error| panic!("{case}: {error}"));
-        let sync = cli.sync;
+        let sync = cli.sync.repo;
 
         let repo = golden.annotation("repo").map(str::to_owned);
         assert_eq!(

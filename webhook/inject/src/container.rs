@@ -117,22 +117,22 @@ fn env() -> Value {
 /// The syncer's argv for a request, as a container's `args`.
 pub(crate) fn args_for(request: &Request, settings: &Settings) -> Vec<String> {
     let mut args = SyncArgs::new(request.repo.clone(), paths::CONTENT);
-    args.rev = request.rev.clone();
-    args.link = request.link.clone();
-    args.layout = match request.link {
+    args.repo.rev = request.rev.clone();
+    args.repo.link = request.link.clone();
+    args.repo.layout = match request.link {
         Some(_) => Layout::Link,
         None => Layout::Projected,
     };
-    args.state = Some(paths::STATE.into());
-    args.secret_dir = request.secret.is_some().then(|| paths::SECRET.into());
-    args.depth = request.depth;
-    args.period = request.period;
-    args.one_time = request.mode == Mode::Once;
+    args.repo.state = Some(paths::STATE.into());
+    args.repo.secret_dir = request.secret.is_some().then(|| paths::SECRET.into());
+    args.repo.depth = request.depth;
+    args.repo.period = request.period;
+    args.repo.one_time = request.mode == Mode::Once;
     // Never give up: a container that ends is started again with the kubelet's back-off, which is
     // worse than our own, and the cause is lost with it.
-    args.max_failures = -1;
-    args.sync_timeout = settings.sync_timeout;
-    args.stale_worktree_timeout = settings.stale_worktree_timeout;
+    args.repo.max_failures = -1;
+    args.repo.sync_timeout = settings.sync_timeout;
+    args.repo.stale_worktree_timeout = settings.stale_worktree_timeout;
     args.to_argv()
         .iter()
         .map(|arg| escape_for_kubelet(arg))

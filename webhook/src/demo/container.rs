@@ -104,7 +104,7 @@ impl Container {
 
     /// The time between two looks at the remote, as the syncer reads its own arguments.
     pub(super) fn period(&self) -> anyhow::Result<GitDuration> {
-        Ok(Cli::try_parse_from(&self.argv)?.sync.period)
+        Ok(Cli::try_parse_from(&self.argv)?.sync.repo.period)
     }
 
     fn command_of(&self, argv: &[String]) -> std::process::Command {

@@ -174,7 +174,7 @@ fn every_injected_argv_is_one_that_the_syncer_takes() {
                 .into_iter()
                 .flat_map(|key| container[key].as_array().unwrap())
                 .map(through_the_kubelet);
-            let args = Cli::try_parse_from(argv).unwrap().sync;
+            let args = Cli::try_parse_from(argv).unwrap().sync.repo;
             assert_eq!(args.repo.as_ref(), Some(&request.repo));
             assert_eq!(args.rev, request.rev);
             assert_eq!(args.link, request.link);

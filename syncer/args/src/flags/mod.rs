@@ -1,0 +1,155 @@
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::Parser;
+use clap::Subcommand;
+use clap::ValueEnum;
+
+use crate::RepoUrl;
+use crate::paths;
+
+mod process;
+mod repo;
+mod written;
+
+pub use process::ProcessArgs;
+pub use repo::GarbageCollection;
+pub use repo::RepoArgs;
+pub use repo::Submodules;
+
+/// The syncer's command line: the sync itself without a subcommand, as git-sync.
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "gitvolume-syncer",
+    version,
+    about = "Keep a directory at a revision of a git repository",
+    args_conflicts_with_subcommands = true,
+    args_override_self = true
+)]
+pub struct Cli {
+    /// Another task than syncing.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The flags of the sync.
+    #[command(flatten)]
+    pub sync: SyncArgs,
+}
+
+/// What the syncer's program does besides syncing.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Answer 0 when a whole tree is published, else print why not and answer 1
+    Probe(ProbeArgs),
+    /// git's credential helper: answers on standard output, for one server only
+    #[command(hide = true)]
+    Credential(CredentialArgs),
+}
+
+/// Flags of git's credential helper; the syncer itself writes them into git's configuration.
+#[derive(Args, Clone, Debug)]
+pub struct CredentialArgs {
+    /// The repository; no other server gets an answer
+    #[arg(long, value_name = "URL")]
+    pub url: RepoUrl,
+    /// Directory of the mounted Secret, with username and password, or token
+    #[arg(long, value_name = "DIR", required_unless_present = "file")]
+    pub secret_dir: Option<PathBuf>,
+    /// A private file with what stood in the repository's address
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// git's verb: get, store or erase
+    pub verb: String,
+}
+
+/// Flags of `probe`; it shares the container's environment with the sync, not its argv.
+#[derive(Args, Clone, Debug)]
+pub struct ProbeArgs {
+    /// The state directory of the sync that is asked about
+    #[arg(long, env = "GITSYNC_STATE", default_value = paths::STATE, value_name = "DIR")]
+    pub state: PathBuf,
+}
+
+/// How a tree appears under the root (design: Injection 6).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub enum Layout {
+    /// git-sync's: one symlink to the tree of the revision, with a working `.git`
+    #[default]
+    Link,
+    /// A ConfigMap volume's: the entries appear at the root itself, switched by `..data`
+    Projected,
+}
+
+/// Flags of the sync, with git-sync's names, environment names and defaults: what is the process's,
+/// and what is a repository's.
+///
+/// A flag beats its environment variable, which beats the default. Durations are in Go's notation.
+#[derive(Args, Clone, Debug, PartialEq)]
+pub struct SyncArgs {
+    /// The flags of the process.
+    #[command(flatten)]
+    pub process: ProcessArgs,
+    /// The flags of the repository.
+    #[command(flatten)]
+    pub repo: RepoArgs,
+}
+
+impl SyncArgs {
+    /// The arguments for a repository and a root, all else at its default.
+    pub fn new(repo: RepoUrl, root: impl Into<PathBuf>) -> Self {
+        Self {
+            process: ProcessArgs::default(),
+            repo: RepoArgs::new(repo, root),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::GitDuration;
+    use crate::Rev;
+    use clap::CommandFactory;
+    use proptest::prelude::*;
+
+    fn parse(argv: &[String]) -> SyncArgs {
+        let program = std::iter::once("gitvolume-syncer".to_owned());
+        Cli::try_parse_from(program.chain(argv.iter().cloned()))
+            .unwrap()
+            .sync
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_bare_one_time_is_true_and_a_value_needs_an_equals_sign() {
+        assert!(parse(&["--one-time".to_owned()]).repo.one_time);
+        assert!(!parse(&["--one-time=false".to_owned()]).repo.one_time);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_parsed_back(
+            rev in "[a-z][a-z0-9/]{0,8}[a-z0-9]",
+            projected: bool,
+            depth: u32,
+            seconds in 0u64..1_000_000,
+            one_time: bool,
+            max_failures: i64,
+            secret: bool,
+        ) {
+            prop_assume!(rev.parse::<Rev>().is_ok());
+            let mut args = SyncArgs::new("https://git.example/$(X).git".parse().unwrap(), "/git");
+            args.repo.rev = rev.parse().unwrap();
+            args.repo.layout = if projected { Layout::Projected } else { Layout::Link };
+            args.repo.depth = depth;
+            args.repo.period = GitDuration::from_secs(seconds);
+            args.repo.one_time = one_time;
+            args.repo.max_failures = max_failures;
+            args.repo.secret_dir = secret.then(|| paths::SECRET.into());
+            prop_assert_eq!(parse(&args.to_argv()), args);
+        }
+    }
+}

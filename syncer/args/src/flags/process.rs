@@ -1,0 +1,125 @@
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// The flags of the process: one value each, however many repositories it syncs.
+#[derive(Args, Clone, Debug, PartialEq)]
+pub struct ProcessArgs {
+    /// A file that names several repositories, JSON or YAML
+    #[arg(long, env = "GITSYNC_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// The git command to run
+    #[arg(
+        long,
+        env = "GITSYNC_GIT",
+        default_value = "git",
+        value_name = "PROGRAM"
+    )]
+    pub git: String,
+
+    /// Ask the remote by git alone, never by the syncer's own cheap question
+    #[arg(
+        long,
+        env = "GITSYNC_NO_POLLER",
+        num_args = 0..=1,
+        default_value = "false",
+        default_missing_value = "true",
+        require_equals = true,
+        value_name = "BOOL"
+    )]
+    pub no_poller: bool,
+
+    /// How many git commands may run at once
+    #[arg(
+        long,
+        env = "GITSYNC_MAX_GIT_PROCESSES",
+        default_value = "8",
+        value_name = "N"
+    )]
+    pub max_git_processes: usize,
+
+    /// Let the group write what is published
+    #[arg(
+        long,
+        env = "GITSYNC_GROUP_WRITE",
+        num_args = 0..=1,
+        default_value = "false",
+        default_missing_value = "true",
+        require_equals = true,
+        value_name = "BOOL"
+    )]
+    pub group_write: bool,
+
+    /// Add a line for our user to /etc/passwd, where it has none
+    #[arg(
+        long,
+        env = "GITSYNC_ADD_USER",
+        num_args = 0..=1,
+        default_value = "false",
+        default_missing_value = "true",
+        require_equals = true,
+        value_name = "BOOL"
+    )]
+    pub add_user: bool,
+
+    /// Sync at once when this signal comes: a number, or a name such as SIGHUP or HUP
+    #[arg(long, env = "GITSYNC_SYNC_ON_SIGNAL", value_name = "SIGNAL")]
+    pub sync_on_signal: Option<String>,
+
+    /// The address of the HTTP server, such as :1234; none by default
+    #[arg(long, env = "GITSYNC_HTTP_BIND", value_name = "ADDRESS")]
+    pub http_bind: Option<String>,
+
+    /// Serve /metrics
+    #[arg(
+        long,
+        env = "GITSYNC_HTTP_METRICS",
+        num_args = 0..=1,
+        default_value = "false",
+        default_missing_value = "true",
+        require_equals = true,
+        value_name = "BOOL"
+    )]
+    pub http_metrics: bool,
+
+    /// Serve /debug/pprof/
+    #[arg(
+        long,
+        env = "GITSYNC_HTTP_PPROF",
+        num_args = 0..=1,
+        default_value = "false",
+        default_missing_value = "true",
+        require_equals = true,
+        value_name = "BOOL"
+    )]
+    pub http_pprof: bool,
+
+    /// How much to log: 0 is changes, 2 each pass, 5 each command, 6 its output
+    #[arg(
+        short,
+        long,
+        env = "GITSYNC_VERBOSE",
+        default_value = "0",
+        value_name = "N"
+    )]
+    pub verbose: u8,
+}
+
+impl Default for ProcessArgs {
+    fn default() -> Self {
+        Self {
+            config: None,
+            git: "git".to_owned(),
+            no_poller: false,
+            max_git_processes: 8,
+            group_write: false,
+            add_user: false,
+            sync_on_signal: None,
+            http_bind: None,
+            http_metrics: false,
+            http_pprof: false,
+            verbose: 0,
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Turns what was typed into what it means.
+
+mod environment;
+mod process;
+mod repo;
+
+use std::sync::Arc;
+
+use args::SyncArgs;
+
+pub(crate) use crate::config::environment::Environment;
+pub(crate) use crate::config::process::ProcessConfig;
+pub(crate) use crate::config::repo::AccessConfig;
+pub(crate) use crate::config::repo::Credentials;
+pub(crate) use crate::config::repo::ExecHook;
+pub(crate) use crate::config::repo::HooksConfig;
+pub(crate) use crate::config::repo::LayoutConfig;
+pub(crate) use crate::config::repo::RepoConfig;
+pub(crate) use crate::config::repo::Webhook;
+
+/// Says which setting cannot be meant, in one sentence for the person who wrote it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    #[error("--{flag} (or {}): required: expected {expected}", env_name(flag))]
+    Missing {
+        flag: &'static str,
+        expected: &'static str,
+    },
+    #[error("--{flag} (or {}): {value:?}: expected {expected}", env_name(flag))]
+    Value {
+        flag: String,
+        value: String,
+        expected: &'static str,
+    },
+    #[error("cannot tell the working directory")]
+    WorkingDirectory(#[source] std::io::Error),
+}
+
+/// The environment's name of a flag.
+pub(crate) fn env_name(flag: &str) -> String {
+    format!("GITSYNC_{}", flag.replace('-', "_").to_uppercase())
+}
+
+/// What the syncer does, with every value checked: the process's part, and each repository's.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) process: ProcessConfig,
+    pub(crate) repos: Vec<RepoConfig>,
+}
+
+impl Config {
+    /// Checks every value and makes paths absolute.
+    pub(crate) fn new(args: SyncArgs, environment: Environment) -> Result<Self, ConfigError> {
+        let SyncArgs { process, repo } = args;
+        let environment = Arc::new(environment);
+        Ok(Self {
+            process: ProcessConfig::new(process, environment.clone())?,
+            repos: vec![RepoConfig::new(repo, environment)?],
+        })
+    }
+}
