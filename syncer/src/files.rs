@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -17,6 +18,29 @@ pub(crate) const PLAIN_MODE: u32 = 0o644;
 
 /// Prefix of a file that is about to be renamed; what a killed process leaves has it.
 pub(crate) const TEMPORARY: &str = ".new-";
+
+/// What tells one content of a file from the next, without reading it: the kubelet makes new files,
+/// other tools may write into the old ones.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Stamp {
+    inode: u64,
+    size: u64,
+    seconds: i64,
+    nanoseconds: i64,
+}
+
+impl Stamp {
+    /// Looks at a file; one that cannot be seen has none.
+    pub(crate) fn of(path: &Path) -> Option<Self> {
+        let found = fs::metadata(path).ok()?;
+        Some(Self {
+            inode: found.ino(),
+            size: found.size(),
+            seconds: found.mtime(),
+            nanoseconds: found.mtime_nsec(),
+        })
+    }
+}
 
 /// Writes a file so that a reader sees the old content or the new, never a part.
 pub(crate) fn write_atomic(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {

@@ -9,6 +9,7 @@
 //! - `git`: every git command is born in `git::command`; `git::failure` reads its complaints.
 //! - `auth`: what a mounted Secret means to ssh and to http; `auth::helper` answers git.
 //! - `status` is written for `probe`, which alone reads it; `http` and `metrics` are git-sync's.
+//! - `web`: HTTP(S) as a client, for hooks, askpass, GitHub and the poller.
 //! - `init`: what process 1 does; `owner`: one syncer per root; `logging` and `redact`: the log.
 //!
 //! Nothing here knows Kubernetes.
@@ -36,5 +37,6 @@ mod run;
 mod status;
 mod sync;
 mod tree;
+mod web;
 
 pub use cli::main;

@@ -139,7 +139,8 @@ impl Sync {
             Some(commit) => commit.clone(),
             None => {
                 self.auth
-                    .refresh(&self.config, &self.private, &mut self.git)?;
+                    .refresh(&self.config, &self.private, &mut self.git, deadline)
+                    .await?;
                 self.remote
                     .resolve(&self.git, &self.mirror, deadline)
                     .await?

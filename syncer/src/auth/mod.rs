@@ -2,6 +2,7 @@
 //! restart.
 
 mod gitconfig;
+mod grant;
 pub(crate) mod helper;
 mod secret;
 mod ssh;
@@ -10,18 +11,23 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use args::RepoKind;
+use tokio::time::Instant;
 
 use crate::auth::gitconfig::GitConfig;
 use crate::auth::gitconfig::shell_quoted;
+pub(crate) use crate::auth::grant::Grant;
+pub(crate) use crate::auth::grant::SshGrant;
 use crate::auth::secret::Secret;
 pub(crate) use crate::auth::secret::Stamp;
 use crate::config::RepoConfig;
 use crate::files;
 use crate::git::Git;
 use crate::private::Private;
+use crate::web;
 
 /// What can be wrong with the credentials before git is asked.
 #[derive(Debug, thiserror::Error)]
@@ -41,18 +47,14 @@ pub(crate) enum AuthError {
     Ourselves(#[source] io::Error),
 }
 
-/// System-wide certificate bundles: Debian's, Red Hat's, and Alpine's name.
-const SYSTEM_CA: [&str; 3] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/cert.pem",
-];
-
 /// Keeps what git reads in step with the Secret.
 pub(crate) struct Auth {
     /// The present content of git's configuration file.
     written: String,
     gitconfig: PathBuf,
+    /// What the last pass was granted, and the files' stamp then.
+    granted: Arc<Grant>,
+    stamp: Option<Stamp>,
 }
 
 impl Auth {
@@ -73,24 +75,35 @@ impl Auth {
         let mut auth = Self {
             written: String::new(),
             gitconfig,
+            granted: Arc::default(),
+            stamp: None,
         };
         auth.write(&base_config(config))?;
         Ok(auth)
     }
 
-    /// Reads the Secret again, and tells git what it says.
-    pub(crate) fn refresh(
+    /// Reads the Secret again, tells git what it says, and gives the same to whoever asks the remote
+    /// without git.
+    pub(crate) async fn refresh(
         &mut self,
         config: &RepoConfig,
         private: &Private,
         git: &mut Git,
-    ) -> Result<(), AuthError> {
+        _deadline: Instant,
+    ) -> Result<Arc<Grant>, AuthError> {
+        let stamp = Stamp::of(config);
         let secret = Secret::of(config)?;
+        let mut grant = Grant {
+            http: config.repo.credentials.clone(),
+            git_config: config.git_config.clone(),
+            ..Grant::default()
+        };
         let mut gitconfig = base_config(config);
         if let Some(ca) = &secret.ca {
             let bundle = private.path("ca.crt");
             write(&bundle, &with_system_ca(ca)?, files::PLAIN_MODE)?;
             gitconfig.set("http", "sslCAInfo", &bundle.display().to_string());
+            grant.ca = Some(bundle);
         }
         if let Some(helper) = helper_command(config, private, &secret)? {
             gitconfig.set("credential", "helper", &helper);
@@ -102,8 +115,21 @@ impl Auth {
                 gitconfig.set("ssh", "variant", "ssh");
             }
             git.set("GIT_SSH_COMMAND", command.line);
+            grant.ssh = Some(command.grant);
         }
-        self.write(&gitconfig)
+        self.write(&gitconfig)?;
+        Ok(self.grant(grant, stamp))
+    }
+
+    /// Numbers a grant, so that a change is seen.
+    fn grant(&mut self, mut grant: Grant, stamp: Stamp) -> Arc<Grant> {
+        let is_same = self.granted.is_like(&grant) && self.stamp.as_ref() == Some(&stamp);
+        if !is_same {
+            grant.generation = self.granted.generation + 1;
+            self.granted = Arc::new(grant);
+            self.stamp = Some(stamp);
+        }
+        self.granted.clone()
     }
 
     fn write(&mut self, gitconfig: &GitConfig) -> Result<(), AuthError> {
@@ -166,16 +192,10 @@ fn helper_command(
 /// `http.sslCAInfo` replaces the system's bundle, and the Secret's authority is meant to be added.
 fn with_system_ca(ca: &[u8]) -> Result<Vec<u8>, AuthError> {
     let mut bundle = ca.to_vec();
-    for path in SYSTEM_CA.map(Path::new) {
-        let read = files::absent_is_none(fs::read(path)).map_err(|source| AuthError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        if let Some(system) = read {
-            bundle.push(b'\n');
-            bundle.extend(system);
-            break;
-        }
+    if let Some(path) = web::system_ca() {
+        let system = fs::read(&path).map_err(|source| AuthError::Read { path, source })?;
+        bundle.push(b'\n');
+        bundle.extend(system);
     }
     Ok(bundle)
 }

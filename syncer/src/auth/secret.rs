@@ -1,5 +1,4 @@
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -60,21 +59,16 @@ const KEYS: [&str; 7] = [
     secret::CA,
 ];
 
-/// What tells one content of a mounted Secret from the next, without reading it: the kubelet makes
-/// new files, other tools may write into the old ones.
+/// What tells one content of a mounted Secret from the next, without reading it.
 #[derive(Debug, Eq, PartialEq)]
-pub(crate) struct Stamp(Vec<Option<(u64, u64, i64, i64)>>);
+pub(crate) struct Stamp(Vec<Option<files::Stamp>>);
 
 impl Stamp {
     /// Looks at the files of `--secret-dir`.
     pub(crate) fn of(config: &RepoConfig) -> Self {
         let dir = config.secret_dir.iter();
         let paths = dir.flat_map(|dir| KEYS.map(|key| dir.join(key)));
-        let stamps = paths.map(|path| {
-            let found = fs::metadata(path).ok()?;
-            Some((found.ino(), found.size(), found.mtime(), found.mtime_nsec()))
-        });
-        Self(stamps.collect())
+        Self(paths.map(|path| files::Stamp::of(&path)).collect())
     }
 }
 

@@ -8,6 +8,7 @@ use args::secret;
 use nix::unistd::Uid;
 
 use crate::auth::AuthError;
+use crate::auth::SshGrant;
 use crate::auth::gitconfig::shell_quoted;
 use crate::auth::secret::Secret;
 use crate::auth::write;
@@ -28,6 +29,8 @@ pub(super) struct SshCommand {
     pub(super) line: String,
     /// The line begins with variables and not with the program.
     pub(super) is_wrapped: bool,
+    /// What the line says, for whoever asks the remote without ssh.
+    pub(super) grant: SshGrant,
 }
 
 /// Says how ssh is called with what the Secret holds.
@@ -69,14 +72,21 @@ pub(super) fn command(
     if !secret.keys.is_empty() {
         option("IdentitiesOnly", "yes");
     }
-    for key in &secret.keys {
-        let key = usable(key, private)?;
+    let keys = secret.keys.iter().map(|key| usable(key, private));
+    let keys = keys.collect::<Result<Vec<_>, _>>()?;
+    for key in &keys {
         line.push_str(" -i ");
         line.push_str(&shell_quoted(&key.display().to_string()));
     }
     Ok(SshCommand {
         line,
         is_wrapped: wrapper.is_some(),
+        grant: SshGrant {
+            keys,
+            known_hosts: secret.known_hosts.clone(),
+            check: true,
+            user_command: config.environment.ssh_command.is_some(),
+        },
     })
 }
 
