@@ -2,6 +2,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::text::serde_by_text;
+
 /// A length of time in Go's notation (`10s`, `1m30s`, `500ms`), as git-sync's flags take it.
 ///
 /// Grammar: Go's `time.ParseDuration` without a sign: one or more of a decimal number and a unit
@@ -128,6 +130,8 @@ impl fmt::Display for GitDuration {
         Ok(())
     }
 }
+
+serde_by_text!(shown GitDuration, |value| value.to_string());
 
 #[cfg(test)]
 mod tests {

@@ -9,6 +9,7 @@
 //!
 //! Pure: no clock, no environment of its own, no file system.
 
+mod credential;
 mod duration;
 mod flags;
 mod kubelet;
@@ -18,7 +19,11 @@ mod repo_url;
 mod rev;
 pub mod secret;
 mod secret_text;
+mod text;
 
+pub use credential::Credential;
+pub use credential::ParseCredentialError;
+pub use credential::Password;
 pub use duration::GitDuration;
 pub use duration::ParseDurationError;
 pub use flags::Cli;

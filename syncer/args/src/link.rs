@@ -3,6 +3,8 @@ use std::path::Component;
 use std::path::Path;
 use std::str::FromStr;
 
+use crate::text::serde_by_text;
+
 /// The name of the symlink that publishes a tree in the `link` layout, relative to the root or
 /// absolute, as git-sync's `--link`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -51,6 +53,8 @@ impl fmt::Display for Link {
         f.write_str(&self.0)
     }
 }
+
+serde_by_text!(shown Link, |value| value.to_string());
 
 #[cfg(test)]
 mod tests {

@@ -3,6 +3,8 @@ use std::str::FromStr;
 
 use url::Url;
 
+use crate::text::serde_by_text;
+
 /// The address of a remote repository, in any form that git itself takes: `https://`, `http://`,
 /// `ssh://`, `user@host:path`, `file://` or an absolute path.
 ///
@@ -135,6 +137,8 @@ impl fmt::Debug for RepoUrl {
         write!(f, "RepoUrl({self})")
     }
 }
+
+serde_by_text!(hidden RepoUrl, |value| value.reveal());
 
 #[cfg(test)]
 mod tests {

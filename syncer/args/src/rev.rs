@@ -1,6 +1,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::text::serde_by_text;
+
 /// What to follow on the remote: a branch, a tag, a full commit hash, or `HEAD`.
 ///
 /// The grammar is git's for ref names (<https://git-scm.com/docs/git-check-ref-format>), so the
@@ -54,6 +56,8 @@ impl fmt::Display for Rev {
         f.write_str(&self.0)
     }
 }
+
+serde_by_text!(shown Rev, |value| value.to_string());
 
 #[cfg(test)]
 mod tests {

@@ -2,6 +2,8 @@ use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::text::serde_by_text;
+
 /// A secret that was typed: it shows itself to [`Secret::reveal`] alone, never to a log.
 #[derive(Clone, Default, Eq, PartialEq)]
 pub struct Secret(String);
@@ -26,3 +28,5 @@ impl fmt::Debug for Secret {
         f.write_str("Secret(REDACTED)")
     }
 }
+
+serde_by_text!(hidden Secret, |value| value.reveal());

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use args::Credential;
 use args::GarbageCollection;
 use args::GitDuration;
 use args::Layout;
@@ -110,7 +111,7 @@ pub(crate) struct AccessConfig {
     pub(crate) username: Option<String>,
     pub(crate) password: Option<Secret>,
     pub(crate) password_file: Option<PathBuf>,
-    pub(crate) credential: Vec<String>,
+    pub(crate) credential: Vec<Credential>,
     pub(crate) ssh_keys: Vec<PathBuf>,
     /// None: the host's key is not checked.
     pub(crate) known_hosts: Option<PathBuf>,

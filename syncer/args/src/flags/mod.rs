@@ -4,6 +4,8 @@ use clap::Args;
 use clap::Parser;
 use clap::Subcommand;
 use clap::ValueEnum;
+use serde::Deserialize;
+use serde::Serialize;
 
 use crate::RepoUrl;
 use crate::paths;
@@ -70,7 +72,8 @@ pub struct ProbeArgs {
 }
 
 /// How a tree appears under the root (design: Injection 6).
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub enum Layout {
     /// git-sync's: one symlink to the tree of the revision, with a working `.git`
     #[default]
@@ -110,6 +113,7 @@ mod tests {
     use crate::Rev;
     use clap::CommandFactory;
     use proptest::prelude::*;
+    use std::collections::BTreeSet;
 
     fn parse(argv: &[String]) -> SyncArgs {
         let program = std::iter::once("gitvolume-syncer".to_owned());
@@ -121,6 +125,60 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn clap_the_code_and_a_file_have_the_same_defaults() {
+        let typed = parse(&[]);
+        assert_eq!(typed.repo, RepoArgs::default());
+        assert_eq!(typed.process, ProcessArgs::default());
+        assert_eq!(typed.repo, serde_json::from_str("{}").unwrap());
+    }
+
+    #[test]
+    fn an_entry_of_a_file_has_the_flags_as_its_keys() {
+        let serde_json::Value::Object(entry) = serde_json::to_value(RepoArgs::default()).unwrap()
+        else {
+            panic!("an entry is an object");
+        };
+        let command = RepoArgs::augment_args(clap::Command::new("entry"));
+        let flags: BTreeSet<_> = command
+            .get_arguments()
+            .filter_map(|arg| arg.get_long())
+            .map(|flag| match flag {
+                "__env__GITSYNC_PASSWORD" => "password",
+                "__env__GITSYNC_GITHUB_APP_PRIVATE_KEY" => "github-app-private-key",
+                _ => flag,
+            })
+            .collect();
+        assert_eq!(
+            entry.keys().map(String::as_str).collect::<BTreeSet<_>>(),
+            flags
+        );
+        let error = serde_json::from_str::<RepoArgs>(r#"{"perriod": "5s"}"#).unwrap_err();
+        assert!(
+            error.to_string().contains("unknown field `perriod`"),
+            "{error}"
+        );
+        let error = serde_json::from_str::<RepoArgs>(r#"{"period": "5 min"}"#).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "\"5 min\": expected a duration such as 30s, 5m or 1h30m at line 1 column 19"
+        );
+    }
+
+    #[test]
+    fn an_entry_is_read_back_with_its_secrets() {
+        let entry = r#"{
+            "repo": "https://me:secret@git.example/site.git", "ref": "main", "root": "/git",
+            "period": "1m", "password": "secret", "one-time": true, "ssh-key-file": ["/a", "/b"],
+            "credential": [{"url": "https://a", "username": "me", "password": "secret"}]
+        }"#;
+        let args: RepoArgs = serde_json::from_str(entry).unwrap();
+        assert_eq!(args.password.as_ref().unwrap().reveal(), "secret");
+        assert_eq!(args.credential.len(), 1);
+        let written = serde_json::to_string(&args).unwrap();
+        assert_eq!(serde_json::from_str::<RepoArgs>(&written).unwrap(), args);
     }
 
     #[test]

@@ -2,7 +2,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::ValueEnum;
+use serde::Deserialize;
+use serde::Serialize;
 
+use crate::Credential;
 use crate::GitDuration;
 use crate::Layout;
 use crate::Link;
@@ -11,7 +14,8 @@ use crate::Rev;
 use crate::Secret;
 
 /// Which submodules are checked out.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub enum Submodules {
     /// All, with theirs.
     #[default]
@@ -23,7 +27,8 @@ pub enum Submodules {
 }
 
 /// What is done about git's garbage after old trees are removed.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub enum GarbageCollection {
     /// `git gc --aggressive`.
     Aggressive,
@@ -37,7 +42,11 @@ pub enum GarbageCollection {
 }
 
 /// The flags of one repository: what is synced, where to, when and with which rights.
-#[derive(Args, Clone, Debug, PartialEq)]
+///
+/// In a file that names several repositories this is one entry: the flags' names are its keys, and
+/// what is not given has the flag's default.
+#[derive(Args, Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RepoArgs {
     /// The git repository to sync (required)
     #[arg(long, env = "GITSYNC_REPO", value_name = "URL", hide_env_values = true)]
@@ -50,6 +59,7 @@ pub struct RepoArgs {
         default_value = "HEAD",
         value_name = "REF"
     )]
+    #[serde(rename = "ref")]
     pub rev: Rev,
 
     /// The directory to publish in (required)
@@ -284,7 +294,7 @@ pub struct RepoArgs {
         value_name = "JSON",
         hide_env_values = true
     )]
-    pub credential: Vec<String>,
+    pub credential: Vec<Credential>,
 
     /// A private key for ssh remotes; may be repeated
     #[arg(

@@ -164,8 +164,8 @@ impl SyncArgs {
         argv.unusual("webhook-backoff", webhook_backoff, &usual.1.webhook_backoff);
         argv.some("username", username.as_ref().map(ToString::to_string));
         argv.path("password-file", password_file.as_deref());
-        for text in credential {
-            argv.some("credential", Some(text.clone()));
+        for credential in credential {
+            argv.some("credential", Some(credential.reveal()));
         }
         if *ssh_key_file != usual.1.ssh_key_file {
             for path in ssh_key_file {

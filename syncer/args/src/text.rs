@@ -1,0 +1,29 @@
+/// Gives a type that is parsed from a text the same text in files: `serde_by_text!(shown Type, |value|
+/// text)`. Of a `hidden` one no error repeats what was read, since it may hold a password.
+macro_rules! serde_by_text {
+    (@read shown $text:ident, $error:ident) => {
+        format!("{:?}: {}", $text, $error)
+    };
+    (@read hidden $text:ident, $error:ident) => {
+        $error.to_string()
+    };
+    ($shown:ident $type:ty, |$value:ident| $written:expr) => {
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                let $value = self;
+                to.serialize_str(&$written)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                let text = <std::borrow::Cow<'de, str>>::deserialize(from)?;
+                text.parse().map_err(|error: <Self as std::str::FromStr>::Err| {
+                    serde::de::Error::custom(serde_by_text!(@read $shown text, error))
+                })
+            }
+        }
+    };
+}
+
+pub(crate) use serde_by_text;
