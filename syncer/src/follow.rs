@@ -16,6 +16,7 @@ use crate::config::RepoConfig;
 use crate::git::Git;
 use crate::http::Answers;
 use crate::metrics::Ending;
+use crate::metrics::RepoMetrics;
 use crate::owner::Owned;
 use crate::pace::Pace;
 use crate::private::Private;
@@ -33,6 +34,7 @@ pub(crate) struct Follower {
     sync: Sync,
     limits: Limits,
     answers: Arc<Answers>,
+    metrics: RepoMetrics,
     _owned: Vec<Owned>,
 }
 
@@ -65,6 +67,7 @@ impl Follower {
             real_dir(state)?;
             owned.push(Owned::take(state)?);
         }
+        let metrics = answers.metrics.for_repo(config.name.as_deref());
         let private = Private::open(&config).map_err(StartError::Private)?;
         let limits = Limits {
             pace: Pace::new(config.period),
@@ -75,13 +78,14 @@ impl Follower {
             sync: Sync::new(config, private, git)?,
             limits,
             answers,
+            metrics,
             _owned: owned,
         })
     }
 
     /// Follows the ref until a limit is reached.
     pub(crate) async fn follow(mut self) -> ExitCode {
-        follow(&mut self.sync, self.limits, &self.answers).await
+        follow(&mut self.sync, self.limits, &self.answers, &self.metrics).await
     }
 }
 
@@ -92,7 +96,12 @@ struct Limits {
 }
 
 /// Passes, and waits between them, until a limit is reached.
-async fn follow(sync: &mut Sync, mut limits: Limits, answers: &Answers) -> ExitCode {
+async fn follow(
+    sync: &mut Sync,
+    mut limits: Limits,
+    answers: &Answers,
+    metrics: &RepoMetrics,
+) -> ExitCode {
     let mut failures: i64 = 0;
     let mut is_first = true;
     loop {
@@ -113,13 +122,13 @@ async fn follow(sync: &mut Sync, mut limits: Limits, answers: &Answers) -> ExitC
             (Ok(outcome), _) => {
                 failures = 0;
                 let ending = if is_first {
-                    Ending::success
+                    Ending::Success
                 } else {
                     outcome.into()
                 };
-                answers.metrics.count_sync(ending, started.elapsed());
-                if ending == Ending::success {
-                    answers.metrics.count_fetch();
+                metrics.count_sync(ending, started.elapsed());
+                if ending == Ending::Success {
+                    metrics.count_fetch();
                 }
                 answers.is_ready.store(true, Ordering::Relaxed);
                 is_first = false;
@@ -130,7 +139,7 @@ async fn follow(sync: &mut Sync, mut limits: Limits, answers: &Answers) -> ExitC
             }
             (Err(_), error) => {
                 failures += 1;
-                answers.metrics.count_sync(Ending::error, started.elapsed());
+                metrics.count_sync(Ending::Error, started.elapsed());
                 let error = error.unwrap_or_default();
                 if limits.max_failures >= 0 && failures >= limits.max_failures {
                     tracing::error!(error, failCount = failures, "too many failures, aborting");

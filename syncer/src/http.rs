@@ -23,9 +23,8 @@ use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
 use tokio::net::TcpListener;
 
+use crate::metrics;
 use crate::metrics::Metrics;
-
-const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// A connection that sends no request is closed after this.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -96,7 +95,7 @@ impl Answers {
         let mut response = Response::new(Full::from(body));
         *response.status_mut() = status;
         if is_metrics {
-            let kind = HeaderValue::from_static(METRICS_TYPE);
+            let kind = HeaderValue::from_static(metrics::CONTENT_TYPE);
             response.headers_mut().insert(CONTENT_TYPE, kind);
         }
         response

@@ -66,8 +66,8 @@ pub(crate) enum Outcome {
 impl From<Outcome> for Ending {
     fn from(outcome: Outcome) -> Self {
         match outcome {
-            Outcome::Unchanged => Self::noop,
-            Outcome::Updated => Self::success,
+            Outcome::Unchanged => Self::Noop,
+            Outcome::Updated => Self::Success,
         }
     }
 }
