@@ -1,4 +1,5 @@
 use std::convert::Infallible;
+use std::fmt;
 use std::net::SocketAddr;
 use std::net::TcpListener as StdListener;
 use std::path::Path;
@@ -32,6 +33,8 @@ use hyper::header::WWW_AUTHENTICATE;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tokio::io::AsyncRead;
+use tokio::io::AsyncWrite;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::process::Command;
@@ -39,6 +42,9 @@ use tokio::runtime;
 use tokio::sync::oneshot;
 
 use crate::git;
+use crate::tls::Tls;
+use crate::trouble::Dialect;
+use crate::trouble::Trouble;
 
 /// Who may read; without one everybody may.
 #[derive(Clone, Debug)]
@@ -49,6 +55,15 @@ pub enum BasicAuth {
     PasswordFile(String, PathBuf),
 }
 
+/// One request as the server saw it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Seen {
+    /// `GET /site.git/info/refs?service=git-upload-pack`.
+    pub line: String,
+    /// The request brought a password.
+    pub has_password: bool,
+}
+
 /// Smart HTTP for all repositories below a directory, on 127.0.0.1, in a thread of its own.
 #[derive(Debug)]
 pub struct HttpServer {
@@ -57,23 +72,43 @@ pub struct HttpServer {
     running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
-#[derive(Debug)]
 struct Site {
     root: PathBuf,
     auth: Mutex<Option<BasicAuth>>,
     redirect: Mutex<Option<String>>,
+    tls: Mutex<Option<Tls>>,
+    trouble: Mutex<Option<Trouble>>,
+    dialect: Mutex<Dialect>,
+    seen: Mutex<Vec<Seen>>,
     connections: AtomicUsize,
     requests: AtomicUsize,
     is_hanging: AtomicBool,
 }
 
+impl fmt::Debug for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Site")
+            .field("root", &self.root)
+            .finish_non_exhaustive()
+    }
+}
+
 impl HttpServer {
     /// Serves the repositories below a directory, on a free port.
     pub fn start(root: &Path) -> Self {
+        Self::start_with(root, None)
+    }
+
+    /// The same over TLS, with an authority of its own: [`HttpServer::ca_pem`].
+    pub fn start_tls(root: &Path) -> Self {
+        Self::start_with(root, Some(Tls::new()))
+    }
+
+    fn start_with(root: &Path, tls: Option<Tls>) -> Self {
         let listener = StdListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
         let mut server = Self {
-            site: Arc::new(Site::new(root, None)),
+            site: Arc::new(Site::new(root, None, tls)),
             address,
             running: None,
         };
@@ -83,7 +118,22 @@ impl HttpServer {
 
     /// The address of a repository.
     pub fn url(&self, name: &str) -> String {
-        format!("http://{}/{name}", self.address)
+        let is_tls = lock(&self.site.tls).is_some();
+        let scheme = if is_tls { "https" } else { "http" };
+        format!("{scheme}://{}/{name}", self.address)
+    }
+
+    /// The certificate of the authority that signed the server's; none without TLS.
+    pub fn ca_pem(&self) -> String {
+        let tls = lock(&self.site.tls);
+        tls.as_ref()
+            .map(|tls| tls.ca_pem.clone())
+            .unwrap_or_default()
+    }
+
+    /// Takes a certificate of a new authority for the connections to come; open ones go on.
+    pub fn change_certificate(&self) {
+        *lock(&self.site.tls) = Some(Tls::new());
     }
 
     /// Where it listens.
@@ -99,6 +149,21 @@ impl HttpServer {
     /// How many connections were accepted so far.
     pub fn connections(&self) -> usize {
         self.site.connections.load(Ordering::Relaxed)
+    }
+
+    /// Every request so far that was answered, in order.
+    pub fn seen(&self) -> Vec<Seen> {
+        lock(&self.site.seen).clone()
+    }
+
+    /// Answers this instead of asking git, or asks git again.
+    pub fn trouble(&self, trouble: Option<Trouble>) {
+        *lock(&self.site.trouble) = trouble;
+    }
+
+    /// Speaks like this from now on.
+    pub fn speak(&self, dialect: Dialect) {
+        *lock(&self.site.dialect) = dialect;
     }
 
     /// Asks for a password from now on, or no longer.
@@ -174,7 +239,7 @@ pub fn serve_for_ever(
             .await
             .with_context(|| format!("cannot listen on {listen}"))?;
         println!("listening on {}", listener.local_addr()?);
-        accept(listener, Arc::new(Site::new(root, auth))).await;
+        accept(listener, Arc::new(Site::new(root, auth, None))).await;
         Ok(())
     })
 }
@@ -183,23 +248,39 @@ async fn accept(listener: TcpListener, site: Arc<Site>) {
     while let Ok((stream, _)) = listener.accept().await {
         site.connections.fetch_add(1, Ordering::Relaxed);
         let site = site.clone();
+        let acceptor = lock(&site.tls).as_ref().map(|tls| tls.acceptor.clone());
         tokio::spawn(async move {
-            let service =
-                service_fn(|request| async { Ok::<_, Infallible>(site.answer(request).await) });
-            // A client that goes away early is its own business.
-            let _ = http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
+            match acceptor {
+                None => serve(stream, &site).await,
+                Some(acceptor) => {
+                    // Who does not trust the certificate is not served.
+                    if let Ok(stream) = acceptor.accept(stream).await {
+                        serve(stream, &site).await;
+                    }
+                }
+            }
         });
     }
 }
 
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, site: &Site) {
+    let service = service_fn(|request| async { Ok::<_, Infallible>(site.answer(request).await) });
+    // A client that goes away early is its own business.
+    let _ = http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+}
+
 impl Site {
-    fn new(root: &Path, auth: Option<BasicAuth>) -> Self {
+    fn new(root: &Path, auth: Option<BasicAuth>, tls: Option<Tls>) -> Self {
         Self {
             root: root.to_owned(),
             auth: Mutex::new(auth),
             redirect: Mutex::new(None),
+            tls: Mutex::new(tls),
+            trouble: Mutex::new(None),
+            dialect: Mutex::new(Dialect::Any),
+            seen: Mutex::new(Vec::new()),
             connections: AtomicUsize::new(0),
             requests: AtomicUsize::new(0),
             is_hanging: AtomicBool::new(false),
@@ -210,6 +291,13 @@ impl Site {
         self.requests.fetch_add(1, Ordering::Relaxed);
         if self.is_hanging.load(Ordering::Relaxed) {
             std::future::pending::<()>().await;
+        }
+        lock(&self.seen).push(Seen {
+            line: format!("{} {}", request.method(), request.uri()),
+            has_password: request.headers().contains_key(AUTHORIZATION),
+        });
+        if let Some(trouble) = *lock(&self.trouble) {
+            return trouble.response();
         }
         if let Some(base) = lock(&self.redirect).as_deref() {
             let location = format!("{base}{}", request.uri());
@@ -250,6 +338,7 @@ impl Site {
     /// Runs `git http-backend` as a CGI program (RFC 3875).
     async fn ask_git(&self, request: Request<Incoming>) -> anyhow::Result<Response<Full<Bytes>>> {
         let (head, body) = request.into_parts();
+        let dialect = *lock(&self.dialect);
         let body = body.collect().await?.to_bytes();
         let mut command = Command::from(git());
         let header = |name: HeaderName| {
@@ -258,7 +347,15 @@ impl Site {
                 .and_then(|value| value.to_str().ok())
                 .unwrap_or_default()
         };
-        let protocol = header(HeaderName::from_static("git-protocol"));
+        let protocol = match dialect {
+            Dialect::Any => header(HeaderName::from_static("git-protocol")),
+            Dialect::V0 | Dialect::Dumb => "",
+        };
+        // Without a service named, git lists its refs as a file has them.
+        let query = match dialect {
+            Dialect::Any | Dialect::V0 => head.uri.query().unwrap_or_default(),
+            Dialect::Dumb => "",
+        };
         command
             .arg("http-backend")
             .env("GIT_HTTP_EXPORT_ALL", "1")
@@ -269,7 +366,7 @@ impl Site {
             .env("GIT_CONFIG_VALUE_0", "*")
             .env("REQUEST_METHOD", head.method.as_str())
             .env("PATH_INFO", head.uri.path())
-            .env("QUERY_STRING", head.uri.query().unwrap_or_default())
+            .env("QUERY_STRING", query)
             .env("CONTENT_TYPE", header(CONTENT_TYPE))
             .env("CONTENT_LENGTH", body.len().to_string())
             .env("HTTP_CONTENT_ENCODING", header(CONTENT_ENCODING))
@@ -311,7 +408,7 @@ fn response(output: &[u8]) -> anyhow::Result<Response<Full<Bytes>>> {
     Ok(response)
 }
 
-fn plain(status: StatusCode, name: &'static str, value: &str) -> Response<Full<Bytes>> {
+pub(crate) fn plain(status: StatusCode, name: &'static str, value: &str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     *response.status_mut() = status;
     if let Ok(value) = value.parse() {

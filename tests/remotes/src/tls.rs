@@ -1,0 +1,58 @@
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use rcgen::BasicConstraints;
+use rcgen::CertificateParams;
+use rcgen::CertifiedIssuer;
+use rcgen::DnType;
+use rcgen::IsCa;
+use rcgen::KeyPair;
+use rcgen::KeyUsagePurpose;
+use rcgen::SanType;
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::TlsAcceptor;
+
+/// An authority of its own, and a certificate for 127.0.0.1 and localhost that it signed.
+pub(crate) struct Tls {
+    pub(crate) ca_pem: String,
+    pub(crate) acceptor: TlsAcceptor,
+}
+
+impl Tls {
+    /// Makes a new authority and a new certificate.
+    pub(crate) fn new() -> Self {
+        let mut authority = CertificateParams::default();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        authority.key_usages = vec![
+            KeyUsagePurpose::KeyCertSign,
+            KeyUsagePurpose::DigitalSignature,
+        ];
+        authority
+            .distinguished_name
+            .push(DnType::CommonName, "authority of a test");
+        let authority = CertifiedIssuer::self_signed(authority, new_key()).expect("an authority");
+        let mut leaf =
+            CertificateParams::new(vec!["localhost".to_owned()]).expect("a name for the server");
+        let address = SanType::IpAddress(Ipv4Addr::LOCALHOST.into());
+        leaf.subject_alt_names.push(address);
+        let key = new_key();
+        let leaf = leaf.signed_by(&key, &authority).expect("a certificate");
+        let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("TLS versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![leaf.der().clone()], key)
+            .expect("a usable certificate");
+        Self {
+            ca_pem: authority.pem(),
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+        }
+    }
+}
+
+fn new_key() -> KeyPair {
+    KeyPair::generate().expect("a key")
+}
