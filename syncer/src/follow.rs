@@ -70,7 +70,7 @@ impl Follower {
         let metrics = answers.metrics.for_repo(config.name.as_deref());
         let private = Private::open(&config).map_err(StartError::Private)?;
         let limits = Limits {
-            pace: Pace::new(config.period),
+            pace: Pace::new(config.period, config.init_period),
             one_time: config.one_time,
             max_failures: config.max_failures,
         };

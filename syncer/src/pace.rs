@@ -4,37 +4,63 @@ use std::hash::BuildHasher;
 use std::hash::RandomState;
 use std::time::Duration;
 
+use fastrand::Rng;
+
+#[cfg(test)]
+mod simulation;
+
 /// Retries that come one period after the failure, before the wait begins to double.
 const PROMPT_RETRIES: u32 = 3;
 
 /// Where doubling ends, unless the period itself is longer.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
+/// How much longer than asked chance makes the wait after a failure.
+const LENGTHENING: f64 = 0.2;
+
 /// Decides how long to wait between passes.
 pub(crate) struct Pace {
     period: Duration,
+    init_period: Duration,
     failures: u32,
     has_succeeded: bool,
+    /// Where we poll in the period is our own chance, and not that of an event all Pods have seen.
+    is_spread: bool,
+    dice: Rng,
 }
 
 impl Pace {
-    /// A pace whose steady step is `period`.
-    pub(crate) fn new(period: Duration) -> Self {
+    /// A pace whose step is `init_period` until the first success, then `period`.
+    pub(crate) fn new(period: Duration, init_period: Duration) -> Self {
+        // The standard library's hash seeds are the system's own chance: two Pods never share one.
+        Self::with_dice(
+            period,
+            init_period,
+            Rng::with_seed(RandomState::new().hash_one(())),
+        )
+    }
+
+    fn with_dice(period: Duration, init_period: Duration, dice: Rng) -> Self {
         Self {
             period,
+            init_period,
             failures: 0,
             has_succeeded: false,
+            is_spread: false,
+            dice,
         }
     }
 
-    /// The wait after a success. The first has a random length, so that Pods started together do
-    /// not ask together; the others vary by a tenth.
+    /// The wait after a success. The first, and the first after a failure, has a random length, so
+    /// that Pods started together, or struck by one outage, do not ask together; the others vary by
+    /// a tenth.
     pub(crate) fn after_success(&mut self) -> Duration {
         self.failures = 0;
-        let factor = if std::mem::replace(&mut self.has_succeeded, true) {
-            0.9 + 0.2 * random()
+        self.has_succeeded = true;
+        let factor = if std::mem::replace(&mut self.is_spread, true) {
+            0.9 + 0.2 * self.dice.f64()
         } else {
-            1.0 - 0.9 * random()
+            1.0 - 0.9 * self.dice.f64()
         };
         self.period.mul_f64(factor)
     }
@@ -42,21 +68,34 @@ impl Pace {
     /// The wait after a failure; chance only makes it longer.
     pub(crate) fn after_failure(&mut self) -> Duration {
         self.failures = self.failures.saturating_add(1);
+        self.is_spread = false;
+        let step = if self.has_succeeded {
+            self.period
+        } else {
+            self.init_period
+        };
         let doublings = self.failures.saturating_sub(PROMPT_RETRIES).min(31);
-        let longest = self.period.max(LONGEST_WAIT);
-        let wait = self.period.saturating_mul(1 << doublings).min(longest);
-        wait.mul_f64(1.0 + 0.2 * random())
+        let longest = step.max(self.period).max(LONGEST_WAIT);
+        let wait = step.saturating_mul(1 << doublings).min(longest);
+        self.lengthened(wait)
     }
-}
 
-/// A number from 0 to 1; the standard library's hash seeds are random enough to spread Pods.
-fn random() -> f64 {
-    f64::from(RandomState::new().hash_one(()) as u32) / f64::from(u32::MAX)
+    /// A wait that many were told alike, a little longer for each of them.
+    pub(crate) fn lengthened(&mut self, wait: Duration) -> Duration {
+        wait.mul_f64(1.0 + LENGTHENING * self.dice.f64())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn pace(period: u64, init_period: u64) -> Pace {
+        Pace::new(
+            Duration::from_secs(period),
+            Duration::from_secs(init_period),
+        )
+    }
 
     fn assert_within(wait: Duration, low: f64, high: f64) {
         let seconds = wait.as_secs_f64();
@@ -65,7 +104,7 @@ mod tests {
 
     #[test]
     fn three_retries_are_prompt_and_then_the_wait_doubles_to_a_minute() {
-        let mut pace = Pace::new(Duration::from_secs(10));
+        let mut pace = pace(10, 10);
         for seconds in [10.0, 10.0, 10.0, 20.0, 40.0, 60.0, 60.0] {
             assert_within(pace.after_failure(), seconds, seconds * 1.2);
         }
@@ -74,8 +113,21 @@ mod tests {
     }
 
     #[test]
+    fn until_the_first_success_the_step_is_the_initial_one() {
+        let mut pace = pace(10, 1);
+        for seconds in [1.0, 1.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0] {
+            assert_within(pace.after_failure(), seconds, seconds * 1.2);
+        }
+        pace.after_success();
+        for seconds in [10.0, 10.0, 10.0, 20.0] {
+            assert_within(pace.after_failure(), seconds, seconds * 1.2);
+        }
+    }
+
+    #[test]
     fn a_period_over_a_minute_is_never_shortened_by_failures() {
-        let mut pace = Pace::new(Duration::from_secs(300));
+        let mut pace = pace(300, 1);
+        pace.after_success();
         for _ in 0..40 {
             assert_within(pace.after_failure(), 300.0, 360.0);
         }
@@ -83,10 +135,13 @@ mod tests {
 
     #[test]
     fn steady_polls_vary_by_a_tenth_after_a_random_first() {
-        let mut pace = Pace::new(Duration::from_secs(10));
-        assert_within(pace.after_success(), 1.0, 10.0);
-        for _ in 0..100 {
-            assert_within(pace.after_success(), 9.0, 11.0);
+        let mut pace = pace(10, 10);
+        for _ in 0..2 {
+            assert_within(pace.after_success(), 1.0, 10.0);
+            for _ in 0..100 {
+                assert_within(pace.after_success(), 9.0, 11.0);
+            }
+            pace.after_failure();
         }
     }
 }
