@@ -1,7 +1,8 @@
 //! What git and ssh need to be let in, made anew at each sync, so that a rotated Secret needs no
 //! restart.
 
-mod gitconfig;
+mod config_file;
+pub(crate) mod git_config;
 mod grant;
 pub(crate) mod helper;
 mod secret;
@@ -17,8 +18,8 @@ use std::time::Duration;
 use args::RepoKind;
 use tokio::time::Instant;
 
-use crate::auth::gitconfig::GitConfig;
-use crate::auth::gitconfig::shell_quoted;
+use crate::auth::config_file::ConfigFile;
+use crate::auth::config_file::shell_quoted;
 pub(crate) use crate::auth::grant::Grant;
 pub(crate) use crate::auth::grant::SshGrant;
 use crate::auth::secret::Secret;
@@ -78,7 +79,7 @@ impl Auth {
             granted: Arc::default(),
             stamp: None,
         };
-        auth.write(&base_config(config))?;
+        auth.write(config, base_config(config))?;
         Ok(auth)
     }
 
@@ -102,22 +103,22 @@ impl Auth {
         if let Some(ca) = &secret.ca {
             let bundle = private.path("ca.crt");
             write(&bundle, &with_system_ca(ca)?, files::PLAIN_MODE)?;
-            gitconfig.set("http", "sslCAInfo", &bundle.display().to_string());
+            gitconfig.set("http.sslCAInfo", &bundle.display().to_string());
             grant.ca = Some(bundle);
         }
         if let Some(helper) = helper_command(config, private, &secret)? {
-            gitconfig.set("credential", "helper", &helper);
+            gitconfig.set("credential.helper", &helper);
         }
         if config.repo.kind == RepoKind::Ssh {
             let command = ssh::command(config, private, &secret)?;
             if command.is_wrapped {
                 // git judges ssh by the command's first word, which is then a variable.
-                gitconfig.set("ssh", "variant", "ssh");
+                gitconfig.set("ssh.variant", "ssh");
             }
             git.set("GIT_SSH_COMMAND", command.line);
             grant.ssh = Some(command.grant);
         }
-        self.write(&gitconfig)?;
+        self.write(config, gitconfig)?;
         Ok(self.grant(grant, stamp))
     }
 
@@ -132,33 +133,43 @@ impl Auth {
         self.granted.clone()
     }
 
-    fn write(&mut self, gitconfig: &GitConfig) -> Result<(), AuthError> {
+    /// Writes what git reads, the user's own keys last.
+    fn write(&mut self, config: &RepoConfig, mut gitconfig: ConfigFile) -> Result<(), AuthError> {
+        for (key, value) in &config.git_config {
+            if key.eq_ignore_ascii_case("credential.helper") {
+                // git asks one after the other, and ours knows the flags' passwords.
+                gitconfig.add(key, value);
+            } else {
+                gitconfig.set(key, value);
+            }
+        }
         let text = gitconfig.to_string();
         if text != self.written {
-            write(&self.gitconfig, text.as_bytes(), files::PLAIN_MODE)?;
+            // A header among the user's keys may be a password.
+            write(&self.gitconfig, text.as_bytes(), files::SECRET_MODE)?;
             self.written = text;
         }
         Ok(())
     }
 }
 
-fn base_config(config: &RepoConfig) -> GitConfig {
-    let mut gitconfig = GitConfig::default();
+fn base_config(config: &RepoConfig) -> ConfigFile {
+    let mut gitconfig = ConfigFile::default();
     // The volume belongs to whoever made it, and the app may run git under another user.
-    gitconfig.set("safe", "directory", "*");
+    gitconfig.set("safe.directory", "*");
     // Nothing may escape the process group that a deadline kills.
-    gitconfig.set("gc", "autoDetach", "false");
-    gitconfig.set("maintenance", "autoDetach", "false");
-    gitconfig.set("gc", "pruneExpire", "now");
+    gitconfig.set("gc.autoDetach", "false");
+    gitconfig.set("maintenance.autoDetach", "false");
+    gitconfig.set("gc.pruneExpire", "now");
     // A user without a passwd line has no name, and git wants one for its reflogs.
-    gitconfig.set("user", "name", "gitvolume");
-    gitconfig.set("user", "email", "gitvolume@localhost");
+    gitconfig.set("user.name", "gitvolume");
+    gitconfig.set("user.email", "gitvolume@localhost");
     // Where the helper has no answer, nobody else is asked.
-    gitconfig.set("core", "askPass", "true");
+    gitconfig.set("core.askPass", "true");
     // A transport helper whose syncer was killed ends by itself, too.
-    gitconfig.set("http", "lowSpeedLimit", "1");
+    gitconfig.set("http.lowSpeedLimit", "1");
     let patience = config.sync_timeout.max(Duration::from_secs(1)).as_secs();
-    gitconfig.set("http", "lowSpeedTime", &patience.to_string());
+    gitconfig.set("http.lowSpeedTime", &patience.to_string());
     gitconfig
 }
 

@@ -9,7 +9,7 @@ use nix::unistd::Uid;
 
 use crate::auth::AuthError;
 use crate::auth::SshGrant;
-use crate::auth::gitconfig::shell_quoted;
+use crate::auth::config_file::shell_quoted;
 use crate::auth::secret::Secret;
 use crate::auth::write;
 use crate::config::RepoConfig;

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use args::SyncArgs;
 
+use crate::auth::git_config::ParseError;
+
 pub(crate) use crate::config::environment::Environment;
 pub(crate) use crate::config::process::ProcessConfig;
 pub(crate) use crate::config::repo::AccessConfig;
@@ -32,6 +34,8 @@ pub(crate) enum ConfigError {
         value: String,
         expected: &'static str,
     },
+    #[error("--{flag} (or {}): {why}", env_name(flag))]
+    GitConfig { flag: &'static str, why: ParseError },
     #[error("cannot tell the working directory")]
     WorkingDirectory(#[source] std::io::Error),
 }

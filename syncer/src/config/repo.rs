@@ -16,6 +16,7 @@ use args::Secret;
 use args::Submodules;
 use percent_encoding::percent_decode_str;
 
+use crate::auth::git_config;
 use crate::config::ConfigError;
 use crate::config::Environment;
 
@@ -311,7 +312,7 @@ impl RepoConfig {
             hooks,
             access,
             gc: git_gc,
-            git_config: Vec::new(),
+            git_config: git_config_pairs(git_config.as_deref(), &git_config_add)?,
             environment,
         })
     }
@@ -330,6 +331,19 @@ impl Repo {
             credentials,
         }
     }
+}
+
+/// Reads what is to be added to git's configuration; of a key that is given twice, the later value
+/// counts, and what is added counts more than what was there.
+fn git_config_pairs(
+    given: Option<&str>,
+    added: &[String],
+) -> Result<Vec<(String, String)>, ConfigError> {
+    let read =
+        |flag, text| git_config::parse(text).map_err(|why| ConfigError::GitConfig { flag, why });
+    let mut pairs = read("git-config", given.unwrap_or_default())?;
+    pairs.extend(read("git-config-add", &added.join(","))?);
+    Ok(pairs)
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, ConfigError> {
