@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -19,9 +18,9 @@ use crate::metrics::Ending;
 use crate::metrics::RepoMetrics;
 use crate::owner::Owned;
 use crate::pace::Pace;
+use crate::permits::Permits;
 use crate::private::Private;
 use crate::redact;
-use crate::run::FATAL;
 use crate::run::StartError;
 use crate::sync::Sync;
 use crate::sync::chain;
@@ -29,10 +28,53 @@ use crate::sync::chain;
 /// How often a failing syncer looks whether its Secret was changed; a few `stat` calls each.
 const SECRET_CHECK: Duration = Duration::from_secs(1);
 
+/// What all repositories of the process have in common.
+#[derive(Clone)]
+pub(crate) struct Common {
+    pub(crate) git: Git,
+    pub(crate) answers: Arc<Answers>,
+    pub(crate) permits: Permits,
+}
+
+/// How the following of a repository ended by itself.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// It was to be synced one time, and is.
+    Done,
+    /// It failed as often as it may.
+    GaveUp,
+    /// Its directories cannot be used, and it is the process's only one.
+    NotStarted(StartError),
+}
+
+/// Follows one repository until a limit is reached.
+///
+/// What keeps the only repository of a process from starting ends the process at once, as in
+/// git-sync. One of several is tried again like after any failure: the others go on meanwhile, and
+/// the directory may be mended, or given free, without a restart.
+pub(crate) async fn follow(config: RepoConfig, common: Common) -> Ended {
+    let mut limits = Limits {
+        pace: Pace::new(config.period, config.init_period),
+        one_time: config.one_time,
+        max_failures: config.max_failures,
+        failures: 0,
+    };
+    loop {
+        let error = match Follower::new(config.clone(), common.clone()).await {
+            Ok(mut follower) => return follower.follow(limits).await,
+            Err(error) if config.name.is_none() => return Ended::NotStarted(error),
+            Err(error) => redact::redact(&chain(&error)),
+        };
+        match limits.after_failure(&error) {
+            Some(wait) => tokio::time::sleep(wait).await,
+            None => return Ended::GaveUp,
+        }
+    }
+}
+
 /// One repository and everything that is its own.
-pub(crate) struct Follower {
+struct Follower {
     sync: Sync,
-    limits: Limits,
     answers: Arc<Answers>,
     metrics: RepoMetrics,
     _owned: Vec<Owned>,
@@ -40,16 +82,12 @@ pub(crate) struct Follower {
 
 impl Follower {
     /// Takes the directories; nothing is asked of the remote yet.
-    pub(crate) fn new(
-        mut config: RepoConfig,
-        git: Git,
-        answers: Arc<Answers>,
-    ) -> Result<Self, StartError> {
+    async fn new(mut config: RepoConfig, common: Common) -> Result<Self, StartError> {
         if let Some(credentials) = &config.repo.credentials {
             redact::hide(&credentials.password);
         }
         tracing::info!(
-            repo = %config.repo.url,
+            url = %config.repo.url,
             "ref" = %config.rev,
             root = %config.root.display(),
             "following"
@@ -62,105 +100,109 @@ impl Follower {
                 *link = real_dir(dir)?.join(name);
             }
         }
-        let mut owned = vec![Owned::take(&config.root)?];
+        let mut owned = vec![Owned::take(&config.root).await?];
         if let Some(state) = &config.state {
             real_dir(state)?;
-            owned.push(Owned::take(state)?);
+            owned.push(Owned::take(state).await?);
         }
-        let metrics = answers.metrics.for_repo(config.name.as_deref());
+        let metrics = common.answers.metrics.for_repo(config.name.as_deref());
         let private = Private::open(&config).map_err(StartError::Private)?;
-        let limits = Limits {
-            pace: Pace::new(config.period, config.init_period),
-            one_time: config.one_time,
-            max_failures: config.max_failures,
-        };
         Ok(Self {
-            sync: Sync::new(config, private, git)?,
-            limits,
-            answers,
+            sync: Sync::new(config, private, common.git, common.permits)?,
+            answers: common.answers,
             metrics,
             _owned: owned,
         })
     }
 
-    /// Follows the ref until a limit is reached.
-    pub(crate) async fn follow(mut self) -> ExitCode {
-        follow(&mut self.sync, self.limits, &self.answers, &self.metrics).await
+    /// Passes, and waits between them, until a limit is reached.
+    async fn follow(&mut self, mut limits: Limits) -> Ended {
+        let Self {
+            sync,
+            answers,
+            metrics,
+            ..
+        } = self;
+        let mut is_first = true;
+        loop {
+            let started = Instant::now();
+            let secret = sync.secret_stamp();
+            let outcome = sync.once().await;
+            let error = outcome
+                .as_ref()
+                .err()
+                .map(|error| redact::redact(&chain(error)));
+            if let Err(error) = sync.status.ended(error.clone()) {
+                tracing::error!(
+                    error = chain(&error),
+                    "cannot write the state for the probe"
+                );
+            }
+            let wait = match (outcome, error) {
+                (Ok(outcome), _) => {
+                    limits.failures = 0;
+                    let ending = if is_first {
+                        Ending::Success
+                    } else {
+                        outcome.into()
+                    };
+                    metrics.count_sync(ending, started.elapsed());
+                    if ending == Ending::Success {
+                        metrics.count_fetch();
+                    }
+                    answers.is_ready.store(true, Ordering::Relaxed);
+                    is_first = false;
+                    if limits.one_time {
+                        return Ended::Done;
+                    }
+                    limits.pace.after_success()
+                }
+                (Err(_), error) => {
+                    metrics.count_sync(Ending::Error, started.elapsed());
+                    match limits.after_failure(&error.unwrap_or_default()) {
+                        Some(wait) => wait,
+                        None => return Ended::GaveUp,
+                    }
+                }
+            };
+            tracing::info!(v = 3, waitTime = ?wait, "next sync");
+            if limits.failures == 0 {
+                tokio::time::sleep(wait).await;
+            } else {
+                sleep_unless_mended(sync, &secret, wait).await;
+            }
+        }
     }
 }
 
+/// How often it may fail, and how long to wait then.
 struct Limits {
     pace: Pace,
     one_time: bool,
     max_failures: i64,
+    failures: i64,
 }
 
-/// Passes, and waits between them, until a limit is reached.
-async fn follow(
-    sync: &mut Sync,
-    mut limits: Limits,
-    answers: &Answers,
-    metrics: &RepoMetrics,
-) -> ExitCode {
-    let mut failures: i64 = 0;
-    let mut is_first = true;
-    loop {
-        let started = Instant::now();
-        let secret = sync.secret_stamp();
-        let outcome = sync.once().await;
-        let error = outcome
-            .as_ref()
-            .err()
-            .map(|error| redact::redact(&chain(error)));
-        if let Err(error) = sync.status.ended(error.clone()) {
+impl Limits {
+    /// Counts a failure and tells of it; gives the wait before the next pass, if there is one.
+    fn after_failure(&mut self, error: &str) -> Option<Duration> {
+        self.failures += 1;
+        if self.max_failures >= 0 && self.failures >= self.max_failures {
             tracing::error!(
-                error = chain(&error),
-                "cannot write the state for the probe"
+                error,
+                failCount = self.failures,
+                "too many failures, aborting"
             );
+            return None;
         }
-        let wait = match (outcome, error) {
-            (Ok(outcome), _) => {
-                failures = 0;
-                let ending = if is_first {
-                    Ending::Success
-                } else {
-                    outcome.into()
-                };
-                metrics.count_sync(ending, started.elapsed());
-                if ending == Ending::Success {
-                    metrics.count_fetch();
-                }
-                answers.is_ready.store(true, Ordering::Relaxed);
-                is_first = false;
-                if limits.one_time {
-                    return ExitCode::SUCCESS;
-                }
-                limits.pace.after_success()
-            }
-            (Err(_), error) => {
-                failures += 1;
-                metrics.count_sync(Ending::Error, started.elapsed());
-                let error = error.unwrap_or_default();
-                if limits.max_failures >= 0 && failures >= limits.max_failures {
-                    tracing::error!(error, failCount = failures, "too many failures, aborting");
-                    return ExitCode::from(FATAL);
-                }
-                let wait = limits.pace.after_failure();
-                tracing::error!(
-                    error,
-                    failCount = failures,
-                    waitTime = ?wait,
-                    "error syncing repo, will retry"
-                );
-                wait
-            }
-        };
-        tracing::info!(v = 3, waitTime = ?wait, "next sync");
-        if failures == 0 {
-            tokio::time::sleep(wait).await;
-        } else {
-            sleep_unless_mended(sync, &secret, wait).await;
-        }
+        let wait = self.pace.after_failure();
+        tracing::error!(
+            error,
+            failCount = self.failures,
+            waitTime = ?wait,
+            "error syncing repo, will retry"
+        );
+        Some(wait)
     }
 }
 

@@ -3,7 +3,8 @@
 //! The way of the data, and where to look:
 //! - `config`: [`args::SyncArgs`] is what was typed, `Config` what it means.
 //! - `cli`: the doors (sync, `probe`, git's credential helper); `run`: the process;
-//!   `follow`: the loop of one repository; `pace` says when.
+//!   `follow`: the loop of one repository; `pace` says when, `permits` how
+//!   many at once.
 //! - `sync`: one pass: `Remote` (which commit is wanted) → `Mirror` (git's objects) → `Tree` (the
 //!   files) → `publish` (link or projected) → `gc` (what is no longer needed).
 //! - `git`: every git command is born in `git::command`; `git::failure` reads its complaints.
@@ -28,6 +29,7 @@ mod metrics;
 mod mirror;
 mod owner;
 mod pace;
+mod permits;
 mod private;
 mod probe;
 mod publish;

@@ -1,13 +1,16 @@
 //! Writes the log as git-sync does: one JSON object a line on standard error, in its order of keys.
 //!
 //! `tracing::info!(v = 5, …)` is git-sync's verbosity 5; without `v` it is 0, a change that every
-//! reader should see. An error has the key `error` and no level.
+//! reader should see. An error has the key `error` and no level. Where several repositories are
+//! followed, a line about one of them has its name in the key `repo`.
 
 use std::fmt;
 use std::fmt::Write;
 use std::io;
 use std::io::Write as _;
+use std::sync::Arc;
 
+use tokio::task::JoinHandle;
 use tracing::Event;
 use tracing::Level;
 use tracing::Metadata;
@@ -22,6 +25,30 @@ use crate::redact::redact;
 pub(crate) fn init(verbose: u8) {
     // A second call, which only a test makes, keeps the first subscriber.
     let _ = tracing::subscriber::set_global_default(JsonLines { verbose });
+}
+
+tokio::task_local! {
+    /// The name of the repository that this task is about.
+    static REPO: Arc<str>;
+}
+
+/// Runs a future whose log lines carry a repository's name, if it has one.
+pub(crate) async fn about<F: Future>(name: Option<&str>, future: F) -> F::Output {
+    match name {
+        Some(name) => REPO.scope(name.into(), future).await,
+        None => future.await,
+    }
+}
+
+/// Starts a task whose log lines carry the same name as those of the present one.
+pub(crate) fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    match REPO.try_get() {
+        Ok(name) => tokio::spawn(REPO.scope(name, future)),
+        Err(_) => tokio::spawn(future),
+    }
 }
 
 struct JsonLines {
@@ -84,6 +111,8 @@ impl Line {
         if is_error {
             let _ = write!(text, r#","error":{}"#, quoted(&self.error));
         }
+        // A line of no single repository, or of the only one, has no such key.
+        let _ = REPO.try_with(|name| write!(text, r#","repo":{}"#, quoted(name)));
         text.push_str(&self.fields);
         text.push_str("}\n");
         text

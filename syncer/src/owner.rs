@@ -5,7 +5,6 @@ use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
-use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::fcntl::FcntlArg;
@@ -13,6 +12,7 @@ use nix::fcntl::FdFlag;
 use nix::fcntl::Flock;
 use nix::fcntl::FlockArg;
 use nix::fcntl::fcntl;
+use tokio::time::Instant;
 
 /// How long a directory's owner may take to end. The git commands of a killed syncer hold its lock
 /// (they inherit it), so that two never write at the same time.
@@ -36,7 +36,7 @@ pub(crate) struct Owned {
 
 impl Owned {
     /// Takes a directory; the lock is on the directory itself, so no file of ours appears in it.
-    pub(crate) fn take(dir: &Path) -> Result<Self, OwnerError> {
+    pub(crate) async fn take(dir: &Path) -> Result<Self, OwnerError> {
         let failed = |source: io::Error| OwnerError::Io {
             path: dir.to_owned(),
             source,
@@ -52,7 +52,7 @@ impl Owned {
                 }
                 Err((same, Errno::EWOULDBLOCK)) if started.elapsed() < PATIENCE => {
                     file = same;
-                    std::thread::sleep(RETRY);
+                    tokio::time::sleep(RETRY).await;
                 }
                 Err((_, Errno::EWOULDBLOCK)) => return Err(OwnerError::Taken(dir.to_owned())),
                 // Some network file systems lock no directory: then the user is on their honour.

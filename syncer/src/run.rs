@@ -26,7 +26,9 @@ use crate::config::Config;
 use crate::config::ConfigError;
 use crate::config::Environment;
 use crate::config::ProcessConfig;
-use crate::follow::Follower;
+use crate::follow::Common;
+use crate::follow::Ended;
+use crate::follow::follow;
 use crate::git::Git;
 use crate::git::GitError;
 use crate::http;
@@ -34,6 +36,7 @@ use crate::http::Answers;
 use crate::logging;
 use crate::metrics::Metrics;
 use crate::owner::OwnerError;
+use crate::permits::Permits;
 
 /// Bad configuration, or too many failures: git-sync's code.
 pub(crate) const FATAL: u8 = 1;
@@ -107,10 +110,16 @@ async fn run(config: Config) -> Result<ExitCode, StartError> {
     }
     git.remove_local_variables(Instant::now() + SETUP_TIMEOUT)
         .await?;
+    let common = Common {
+        git,
+        answers,
+        permits: Permits::new(process.max_git_processes),
+    };
     let mut followers = JoinSet::new();
     for repo in repos {
-        let follower = Follower::new(repo, git.clone(), answers.clone())?;
-        followers.spawn(follower.follow());
+        let name = repo.name.clone();
+        let following = follow(repo, common.clone());
+        followers.spawn(async move { logging::about(name.as_deref(), following).await });
     }
     tokio::select! {
         biased;
@@ -122,15 +131,18 @@ async fn run(config: Config) -> Result<ExitCode, StartError> {
     }
 }
 
-/// Waits until every repository is done with, or one of them gives up.
-async fn all(followers: &mut JoinSet<ExitCode>) -> Result<ExitCode, StartError> {
+/// Waits until every repository is done with or given up; one that is given up leaves the others
+/// alone, and makes the process's end a failure.
+async fn all(followers: &mut JoinSet<Ended>) -> Result<ExitCode, StartError> {
+    let mut code = ExitCode::SUCCESS;
     while let Some(ended) = followers.join_next().await {
-        let code = ended.map_err(|error| StartError::Crash(error.to_string()))?;
-        if code != ExitCode::SUCCESS {
-            return Ok(code);
+        match ended.map_err(|error| StartError::Crash(error.to_string()))? {
+            Ended::Done => {}
+            Ended::GaveUp => code = ExitCode::from(FATAL),
+            Ended::NotStarted(error) => return Err(error),
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
 }
 
 /// The signals that end the program.

@@ -20,6 +20,7 @@ use crate::git::failure::Why;
 use crate::metrics::Ending;
 use crate::mirror::Mirror;
 use crate::mirror::MirrorError;
+use crate::permits::Permits;
 use crate::private::Private;
 use crate::publish::Layout;
 use crate::publish::PublishError;
@@ -77,11 +78,14 @@ pub(crate) struct Sync {
     config: RepoConfig,
     private: Private,
     git: Git,
+    permits: Permits,
     auth: Auth,
     remote: Remote,
     mirror: Mirror,
     layout: Arc<Layout>,
     pub(crate) status: Status,
+    /// The last pass failed.
+    is_troubled: bool,
     /// The mirror was checked, and leftovers were removed, since the start or the last failure.
     is_prepared: bool,
     /// A pass of this process has succeeded.
@@ -96,6 +100,7 @@ impl Sync {
         config: RepoConfig,
         private: Private,
         mut git: Git,
+        permits: Permits,
     ) -> Result<Self, AuthError> {
         let layout = Layout::new(&config);
         Ok(Self {
@@ -107,6 +112,8 @@ impl Sync {
             config,
             private,
             git,
+            permits,
+            is_troubled: false,
             is_prepared: false,
             has_synced: false,
             pinned: None,
@@ -120,8 +127,11 @@ impl Sync {
 
     /// Makes the published tree that of the wanted commit.
     pub(crate) async fn once(&mut self) -> Result<Outcome, SyncError> {
+        let permit = self.permits.take(self.is_troubled).await;
         let deadline = Instant::now() + self.config.sync_timeout;
         let outcome = self.pass(deadline).await;
+        drop(permit);
+        self.is_troubled = outcome.is_err();
         if outcome.as_ref().is_err_and(SyncError::may_be_ours) {
             self.is_prepared = false;
         }

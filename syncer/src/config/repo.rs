@@ -24,7 +24,7 @@ use crate::config::Environment;
 const SHORTEST_PERIOD: GitDuration = GitDuration::from_millis(10);
 
 /// What is done for one repository, with every value checked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct RepoConfig {
     /// The name in a configuration of several; the flags' one has none.
     pub(crate) name: Option<String>,
@@ -60,7 +60,7 @@ pub(crate) struct RepoConfig {
 }
 
 /// The remote repository, its address free of credentials.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Repo {
     pub(crate) url: String,
     pub(crate) kind: RepoKind,
@@ -127,7 +127,7 @@ pub(crate) struct AccessConfig {
 }
 
 /// How the tree appears, with what only that layout has.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum LayoutConfig {
     /// git-sync's: the link, absolute or relative to the root.
     Link { link: PathBuf },
