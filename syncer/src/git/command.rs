@@ -67,7 +67,11 @@ impl Git {
             program,
             set: BTreeMap::new(),
             // They may hold a password, which is for our credential helper alone.
-            removed: vec!["GITSYNC_REPO".into(), "GITSYNC_PASSWORD".into()],
+            removed: vec![
+                "GITSYNC_CONFIG_INLINE".into(),
+                "GITSYNC_PASSWORD".into(),
+                "GITSYNC_REPO".into(),
+            ],
         };
         git.set("GIT_CONFIG_NOSYSTEM", "true");
         git.set("GIT_TERMINAL_PROMPT", "0");
