@@ -20,6 +20,9 @@ use serde_json::json;
 
 use crate::libraries::libraries_of;
 
+/// That of Debian's image.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// An image in the making; the methods that add to it can be chained.
 #[derive(Clone, Debug)]
 pub struct Image {
@@ -58,7 +61,7 @@ impl Image {
     /// An image with nothing in it.
     pub fn scratch(name: &str) -> Self {
         let (entries, config) = (BTreeMap::new(), serde_json::Map::new());
-        let env = vec!["PATH=/usr/sbin:/usr/bin:/sbin:/bin".to_owned()];
+        let env = vec![format!("PATH={PATH}")];
         Self {
             name: name.to_owned(),
             entries,
@@ -365,5 +368,7 @@ fn descriptor(media_type: &str, bytes: &[u8]) -> Value {
     json!({"mediaType": media_type, "digest": digest, "size": bytes.len()})
 }
 
+#[cfg(test)]
+mod containerfile;
 #[cfg(test)]
 mod tests;

@@ -144,23 +144,40 @@ pub fn git_server() -> Result<Image> {
     Ok(image.busybox()?.entrypoint(&["/bin/sh"]).user("0:0"))
 }
 
-/// The syncer's image: the static binary, and Debian's git and ssh with what they need.
+/// The syncer's image, as `syncer/Containerfile` makes it, from this machine's files.
 pub fn syncer() -> Result<Image> {
-    let syncer = existing(settings::syncer_binary())?;
+    syncer_of(&existing(settings::syncer_binary())?)
+}
+
+/// The syncer's image with this program in it.
+pub(crate) fn syncer_of(program: &Path) -> Result<Image> {
     let nss_wrapper = library("libnss_wrapper.so")?;
-    Ok(with_git(Image::like_debian(SYNCER))?
-        .program_to(&nss_wrapper, "/usr/lib/libnss_wrapper.so")?
-        .program_to(&syncer, "/gitvolume-syncer")?
+    let mut image = with_git(Image::like_debian(SYNCER))?
+        .program_to(&nss_wrapper, &nss_wrapper.to_string_lossy())?
+        .program("/usr/bin/curl")?
+        .program("/usr/bin/socat")?
+        .program("/bin/bash")?
+        .symlink("/bin/sh", "bash");
+    for program in ["/bin/grep", "/bin/gzip", "/bin/sed", "/bin/tar"] {
+        image = image.program(program)?;
+    }
+    for program in programs_of("coreutils")? {
+        image = image.program(&program)?;
+    }
+    Ok(image
+        .program_to(program, "/gitvolume-syncer")?
         // Manifests written for git-sync name this command.
         .symlink("/git-sync", "gitvolume-syncer")
-        .text(
+        // --add-user appends to it as any user.
+        .file(
             "/etc/passwd",
-            "root:x:0:0:root:/root:/bin/sh\n\
-             git-sync:x:65533:65533:gitvolume-syncer:/tmp:/usr/sbin/nologin\n",
+            b"root:x:0:0:root:/root:/bin/sh\n\
+              git-sync:x:65533:65533::/tmp:/sbin/nologin\n"
+                .to_vec(),
+            0o666,
         )
-        .text("/etc/group", "root:x:0:\ngit-sync:x:65533:\n")
-        .busybox()?
-        .dir("/git", 0o777)
+        .text("/etc/group", "root:x:0:\ngit-sync:x:65533:git-sync\n")
+        .dir("/git", 0o2775)
         .owned_by("/git", 65533, 65533)
         .env("GITSYNC_ROOT", "/git")
         .env("HOME", "/tmp")
@@ -222,6 +239,27 @@ fn library(name: &str) -> Result<PathBuf> {
         .map(PathBuf::from)
         .find(|path| path.exists())
         .with_context(|| format!("{name} is missing: run tests/tools/prerequisites.sh test"))
+}
+
+/// The programs that a package of this machine brought.
+fn programs_of(package: &str) -> Result<Vec<String>> {
+    let listed = Command::new("dpkg")
+        .args(["--listfiles", package])
+        .output()
+        .context("run dpkg: the images are made on Debian")?;
+    let programs: Vec<String> = String::from_utf8(listed.stdout)?
+        .lines()
+        .filter(|path| {
+            ["/bin/", "/usr/bin/"]
+                .iter()
+                .any(|dir| path.starts_with(dir))
+        })
+        .map(str::to_owned)
+        .collect();
+    if programs.is_empty() {
+        bail!("dpkg knows no program of {package}");
+    }
+    Ok(programs)
 }
 
 fn existing(binary: PathBuf) -> Result<PathBuf> {

@@ -1,0 +1,170 @@
+//! Holds the image that users build equal to the one that the tests run: what
+//! `syncer/Containerfile` says is read, and looked for in what `images::syncer` assembles.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::Value;
+use serde_json::json;
+
+use super::Image;
+use super::What;
+use super::relative;
+use crate::images;
+use crate::settings;
+
+/// A file that proves a package's presence.
+const PROOFS: [(&str, &str); 6] = [
+    ("ca-certificates", "/etc/ssl/certs/ca-certificates.crt"),
+    ("curl", "/usr/bin/curl"),
+    ("git", "/usr/bin/git"),
+    ("libnss-wrapper", "libnss_wrapper.so"),
+    ("openssh-client", "/usr/bin/ssh"),
+    ("socat", "/usr/bin/socat"),
+];
+
+/// What Debian's slim image has of the things that hooks count on.
+const OF_THE_BASE: [&str; 8] = [
+    "/bin/bash",
+    "/bin/cat",
+    "/bin/grep",
+    "/bin/gzip",
+    "/bin/sed",
+    "/bin/sh",
+    "/bin/tar",
+    "/usr/bin/sha256sum",
+];
+
+/// Commands of the Containerfile that leave nothing which the tests' image would lack.
+const WITHOUT_TRACE: [&str; 3] = [
+    "apt-get update",
+    "rm -rf /var/lib/apt/lists/*",
+    "find / -xdev -type f -perm /6000 -exec chmod a-s {} +",
+];
+
+#[test]
+fn the_containerfile_says_what_the_tests_assemble() {
+    let path = settings::root().join("syncer/Containerfile");
+    let text = std::fs::read_to_string(&path).expect("the Containerfile");
+    // The program itself comes from `make dist`; here it is only a file in its place.
+    let image = images::syncer_of(Path::new("/bin/true")).expect("an image");
+    let mut config = BTreeMap::new();
+    let mut env = Vec::new();
+    for (instruction, rest) in instructions(&text) {
+        match instruction.as_str() {
+            "ARG" | "FROM" => assert!(rest.contains("BASE"), "{instruction} {rest}"),
+            "RUN" => rest
+                .split(" && ")
+                .for_each(|command| check(&image, command)),
+            "COPY" => {
+                let words: Vec<&str> = rest.split(' ').collect();
+                let [mode, "target/dist/gitvolume-syncer", at] = words[..] else {
+                    panic!("COPY {rest}: teach this test what it means");
+                };
+                let mode = mode.strip_prefix("--chmod=").expect("a mode");
+                assert_mode(&image, at, mode);
+            }
+            "ENV" => env.push(rest),
+            "ENTRYPOINT" => {
+                let words: Value = serde_json::from_str(&rest).expect("a list");
+                config.insert("Entrypoint".to_owned(), words);
+            }
+            "USER" => drop(config.insert("User".to_owned(), json!(rest))),
+            "WORKDIR" => drop(config.insert("WorkingDir".to_owned(), json!(rest))),
+            other => panic!("{other} {rest}: teach this test what it means"),
+        }
+    }
+    assert_eq!(config, image.config.clone().into_iter().collect());
+    // PATH is the base's.
+    assert_eq!(env, image.env[1..]);
+    for path in OF_THE_BASE {
+        assert!(find(&image, path), "{path} is missing");
+    }
+}
+
+/// Looks for what one command of a RUN leaves behind.
+fn check(image: &Image, command: &str) {
+    if WITHOUT_TRACE.contains(&command) {
+        return;
+    }
+    let words = words(command);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words[..] {
+        [
+            "apt-get",
+            "install",
+            "-y",
+            "--no-install-recommends",
+            ref packages @ ..,
+        ] => {
+            assert_eq!(packages, PROOFS.map(|(package, _)| package));
+            for (package, proof) in PROOFS {
+                assert!(find(image, proof), "{proof} of {package} is missing");
+            }
+        }
+        ["ln", "-s" | "-sf", target, at] => match &entry(image, at).what {
+            What::Link(to) => assert_eq!(to, Path::new(target), "{at}"),
+            other => panic!("{at} is no link but {other:?}"),
+        },
+        ["install", "-d", "-m", mode, "-o", uid, "-g", gid, at] => {
+            assert_mode(image, at, mode);
+            let owner = entry(image, at).owner;
+            assert_eq!(format!("{}:{}", owner.0, owner.1), format!("{uid}:{gid}"));
+        }
+        ["chmod", mode, at] => assert_mode(image, at, mode),
+        ["echo", line, to] if to.starts_with(">>") => {
+            let at = &to[2..];
+            let What::File(content) = &entry(image, at).what else {
+                panic!("{at} is no file");
+            };
+            let content = String::from_utf8_lossy(content);
+            assert!(
+                content.lines().any(|found| found == line),
+                "{at}: {content}"
+            );
+        }
+        _ => panic!("{command}: teach this test what it means"),
+    }
+}
+
+fn entry<'a>(image: &'a Image, at: &str) -> &'a super::Entry {
+    let found = image.entries.get(&relative(Path::new(at)));
+    found.unwrap_or_else(|| panic!("{at} is not in the tests' image"))
+}
+
+fn assert_mode(image: &Image, at: &str, mode: &str) {
+    let mode = u32::from_str_radix(mode, 8).expect("an octal mode");
+    assert_eq!(entry(image, at).mode, mode, "{at}");
+}
+
+/// Whether there is an entry of this path, or of this name where it is no path.
+fn find(image: &Image, path: &str) -> bool {
+    let path = relative(Path::new(path));
+    image.entries.keys().any(|entry| entry.ends_with(&path))
+}
+
+/// The instructions of a Containerfile, each in one line.
+fn instructions(text: &str) -> Vec<(String, String)> {
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let joined = lines.collect::<Vec<_>>().join("\n").replace("\\\n", " ");
+    let instruction = |line: &str| {
+        let (name, rest) = line.split_once(' ').expect("an instruction and its words");
+        let rest: Vec<&str> = rest.split_whitespace().collect();
+        (name.to_owned(), rest.join(" "))
+    };
+    let filled = joined.lines().filter(|line| !line.trim().is_empty());
+    filled.map(instruction).collect()
+}
+
+/// A shell's words; single quotes hold one together.
+fn words(command: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (nth, part) in command.split('\'').enumerate() {
+        if nth % 2 == 1 {
+            words.push(part.to_owned());
+        } else {
+            words.extend(part.split_whitespace().map(str::to_owned));
+        }
+    }
+    words
+}
