@@ -108,7 +108,7 @@ impl Follower {
         let metrics = common.answers.metrics.for_repo(config.name.as_deref());
         let private = Private::open(&config).map_err(StartError::Private)?;
         Ok(Self {
-            sync: Sync::new(config, private, common.git, common.permits)?,
+            sync: Sync::new(config, private, common.git, common.permits, metrics.clone())?,
             answers: common.answers,
             metrics,
             _owned: owned,

@@ -16,7 +16,6 @@
 //! Nothing here knows Kubernetes.
 
 mod auth;
-mod checkout;
 mod cli;
 mod config;
 mod files;
@@ -38,7 +37,6 @@ mod redact;
 mod remote;
 mod run;
 mod status;
-mod submodules;
 mod sync;
 mod tree;
 mod web;

@@ -9,6 +9,8 @@ use std::fmt::Write;
 use std::io;
 use std::io::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU8;
+use std::sync::atomic::Ordering;
 
 use tokio::task::JoinHandle;
 use tracing::Event;
@@ -21,8 +23,17 @@ use tracing::span;
 
 use crate::redact::redact;
 
+// The process has one log.
+static VERBOSITY: AtomicU8 = AtomicU8::new(0);
+
+/// How much is logged; programs that we start are to tell as much.
+pub(crate) fn verbosity() -> u8 {
+    VERBOSITY.load(Ordering::Relaxed)
+}
+
 /// Starts the log; lines above `verbose` are not written.
 pub(crate) fn init(verbose: u8) {
+    VERBOSITY.store(verbose, Ordering::Relaxed);
     // A second call, which only a test makes, keeps the first subscriber.
     let _ = tracing::subscriber::set_global_default(JsonLines { verbose });
 }

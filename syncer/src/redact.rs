@@ -3,9 +3,9 @@
 use std::sync::PoisonError;
 use std::sync::RwLock;
 
-/// How many secrets are remembered: the present ones and those they replaced, whose use may still
-/// be reported by a command that was started before.
-const REMEMBERED: usize = 16;
+/// How many secrets are remembered: the present ones of all repositories and those they replaced,
+/// whose use may still be reported by a command that was started before.
+const REMEMBERED: usize = 1024;
 
 /// Shorter texts are not searched for: they would blacken unrelated words and protect nothing.
 const SHORTEST: usize = 4;

@@ -18,6 +18,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use reqwest::Client;
+use reqwest::Response;
 use reqwest::Url;
 use reqwest::redirect;
 use rustls::ClientConfig;
@@ -38,6 +39,9 @@ const KEPT_PER_HOST: usize = 4;
 
 /// Clients that are kept; only a rotated authority or many different ones make more.
 const KEPT_CLIENTS: usize = 8;
+
+/// How much of an answer is read as text, in bytes.
+const LARGEST_TEXT: usize = 64 << 10;
 
 /// System-wide certificate bundles: Debian's, Red Hat's, and Alpine's name.
 const SYSTEM_CA: [&str; 3] = [
@@ -81,15 +85,11 @@ impl Trust {
     pub(crate) fn of_calls(config: &RepoConfig) -> Self {
         let environment = &config.environment;
         let base = environment.ssl_cert_file.clone().or_else(system_ca);
-        let gits = environment.git_ssl_ca_info.clone().or_else(|| {
-            let mut pairs = config.git_config.iter().rev();
-            let found = pairs.find(|(key, _)| key.eq_ignore_ascii_case("http.sslCAInfo"));
-            found.map(|(_, path)| PathBuf::from(path))
-        });
         let secret = config.secret_dir.as_ref();
         let secret = secret
             .map(|dir| dir.join(args::secret::CA))
             .filter(|path| path.is_file());
+        let gits = git_ca(config);
         Self(base.into_iter().chain(gits).chain(secret).collect())
     }
 
@@ -98,6 +98,14 @@ impl Trust {
         let ca = ca.map(Path::to_owned).or_else(system_ca);
         Self(ca.into_iter().collect())
     }
+}
+
+/// The CA file that the user tells git to use; the environment counts more than the configuration.
+pub(crate) fn git_ca(config: &RepoConfig) -> Option<PathBuf> {
+    let mut pairs = config.git_config.iter().rev();
+    let configured = pairs.find(|(key, _)| key.eq_ignore_ascii_case("http.sslCAInfo"));
+    let configured = configured.map(|(_, path)| PathBuf::from(path));
+    config.environment.git_ssl_ca_info.clone().or(configured)
 }
 
 /// The system's bundle, if it has one.
@@ -127,6 +135,30 @@ pub(crate) fn client(trust: &Trust, manner: Manner, url: &Url) -> Result<Client,
     }
     clients.push((key, client.clone()));
     Ok(client)
+}
+
+/// Reads the text of an answer, up to a size that no honest answer of a few lines has.
+pub(crate) async fn text(mut response: Response) -> Result<String, reqwest::Error> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        bytes.extend(chunk);
+        if bytes.len() > LARGEST_TEXT {
+            break;
+        }
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// An address as it may be shown: without user, password, query and fragment.
+pub(crate) fn place(url: &Url) -> String {
+    let port = url.port().map(|port| format!(":{port}"));
+    format!(
+        "{}://{}{}{}",
+        url.scheme(),
+        url.host_str().unwrap_or_default(),
+        port.unwrap_or_default(),
+        url.path()
+    )
 }
 
 /// What makes one client differ from another.

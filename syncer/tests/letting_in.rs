@@ -242,7 +242,7 @@ fn a_password_in_the_address_reaches_git_by_a_private_file_alone() {
             "{}",
             run.log
         );
-        let file = fs::metadata(world.state().join("credential")).unwrap();
+        let file = fs::metadata(world.state().join("credentials")).unwrap();
         assert_eq!(file.permissions().mode() & 0o777, 0o600);
         let config = world.root().join(".git/config");
         if config.exists() {
@@ -306,10 +306,20 @@ fn credentials_do_not_follow_a_redirect_to_another_host() {
 fn the_credential_helper_answers_for_its_repository_alone() {
     let world = World::new("link");
     write(&world.path("secret"), "password", PASSWORD);
+    let list = world.path("list");
+    let password = world.path("secret").join("password");
+    fs::write(
+        &list,
+        format!(
+            r#"[{{"url":"https://git.example/x","username":"git","password":{{"file":"{}"}}}}]"#,
+            password.display()
+        ),
+    )
+    .unwrap();
     let ask = |question: &str| {
         let script = format!(
-            "printf '{question}' | {PROGRAM} credential --url https://git.example/x --secret-dir {} get",
-            world.path("secret").display()
+            "printf '{question}' | {PROGRAM} credential --file {} get",
+            list.display()
         );
         let output = Command::new("sh").args(["-c", &script]).output().unwrap();
         assert!(output.status.success());

@@ -21,3 +21,34 @@ pub const TOKEN: &str = "token";
 
 /// Certificate authorities for https remotes, PEM.
 pub const CA: &str = "ca.crt";
+
+/// Cookies for http(s) remotes, in the format of Netscape and curl.
+pub const COOKIE_FILE: &str = "cookie_file";
+
+/// Number of the GitHub App to authenticate as; goes with the two that follow.
+pub const GITHUB_APP_ID: &str = "github-app-id";
+
+/// Client ID of the GitHub App, in place of its number.
+pub const GITHUB_APP_CLIENT_ID: &str = "github-app-client-id";
+
+/// Number of the GitHub App's installation.
+pub const GITHUB_APP_INSTALLATION_ID: &str = "github-app-installation-id";
+
+/// Private key of the GitHub App, PEM.
+pub const GITHUB_APP_PRIVATE_KEY: &str = "github-app-private-key";
+
+/// Every key that is recognised.
+pub const ALL: [&str; 12] = [
+    SSH_KEYS[0],
+    SSH_KEYS[1],
+    KNOWN_HOSTS,
+    USERNAME,
+    PASSWORD,
+    TOKEN,
+    CA,
+    COOKIE_FILE,
+    GITHUB_APP_ID,
+    GITHUB_APP_CLIENT_ID,
+    GITHUB_APP_INSTALLATION_ID,
+    GITHUB_APP_PRIVATE_KEY,
+];

@@ -1,8 +1,11 @@
 //! What git and ssh need to be let in, made anew at each sync, so that a rotated Secret needs no
 //! restart.
 
+mod askpass;
 mod config_file;
+mod credentials;
 pub(crate) mod git_config;
+mod github;
 mod grant;
 pub(crate) mod helper;
 mod secret;
@@ -18,8 +21,15 @@ use std::time::Duration;
 use args::RepoKind;
 use tokio::time::Instant;
 
+pub(crate) use crate::auth::askpass::AskpassError;
 use crate::auth::config_file::ConfigFile;
 use crate::auth::config_file::shell_quoted;
+use crate::auth::credentials::Entry;
+use crate::auth::credentials::Password;
+use crate::auth::credentials::Question;
+use crate::auth::credentials::need_paths;
+pub(crate) use crate::auth::github::GithubError;
+use crate::auth::github::Tokens;
 pub(crate) use crate::auth::grant::Grant;
 pub(crate) use crate::auth::grant::SshGrant;
 use crate::auth::secret::Secret;
@@ -27,17 +37,32 @@ pub(crate) use crate::auth::secret::Stamp;
 use crate::config::RepoConfig;
 use crate::files;
 use crate::git::Git;
+use crate::metrics::RepoMetrics;
 use crate::private::Private;
+use crate::redact;
 use crate::web;
+use crate::web::Trust;
 
 /// What can be wrong with the credentials before git is asked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AuthError {
     #[error(
         "the Secret has no key known_hosts, so the server's identity cannot be checked: add one \
-         with the lines that ssh-keyscan prints for the host"
+         with the lines that `{0}` prints, or set --ssh-known-hosts=false (or \
+         GIT_KNOWN_HOSTS=false) to take any server for the right one"
     )]
-    NoKnownHosts,
+    NoKnownHosts(String),
+    #[error(
+        "the Secret has a part of a GitHub App: it needs github-app-id or github-app-client-id, \
+         github-app-installation-id and github-app-private-key"
+    )]
+    HalfAnApp,
+    #[error("the Secret's key github-app-installation-id: expected a number")]
+    InstallationId,
+    #[error(transparent)]
+    Askpass(#[from] AskpassError),
+    #[error(transparent)]
+    Github(#[from] GithubError),
     #[error("the Secret has none of the keys {}", .0.join(", "))]
     NoKey(&'static [&'static str]),
     #[error("cannot read {}", .path.display())]
@@ -50,9 +75,11 @@ pub(crate) enum AuthError {
 
 /// Keeps what git reads in step with the Secret.
 pub(crate) struct Auth {
-    /// The present content of git's configuration file.
-    written: String,
-    gitconfig: PathBuf,
+    metrics: RepoMetrics,
+    /// The present content of git's configuration file, and of the helper's.
+    gitconfig: Written,
+    list: Written,
+    tokens: Tokens,
     /// What the last pass was granted, and the files' stamp then.
     granted: Arc<Grant>,
     stamp: Option<Stamp>,
@@ -64,21 +91,28 @@ impl Auth {
         config: &RepoConfig,
         private: &Private,
         git: &mut Git,
+        metrics: RepoMetrics,
     ) -> Result<Self, AuthError> {
-        let gitconfig = private.path("gitconfig");
-        git.set("GIT_CONFIG_GLOBAL", &gitconfig);
+        let mut auth = Self {
+            metrics,
+            gitconfig: Written::at(private.path("gitconfig")),
+            list: Written::at(private.path("credentials")),
+            tokens: Tokens::default(),
+            granted: Arc::default(),
+            stamp: None,
+        };
+        git.set("GIT_CONFIG_GLOBAL", &auth.gitconfig.path);
         if let Some(home) = &private.home {
             git.set("HOME", home);
         }
         if let Some(tmp) = &private.tmp {
             git.set("TMPDIR", tmp);
         }
-        let mut auth = Self {
-            written: String::new(),
-            gitconfig,
-            granted: Arc::default(),
-            stamp: None,
-        };
+        for (key, value) in &config.git_config {
+            if key.to_ascii_lowercase().ends_with(".extraheader") {
+                redact::hide(value);
+            }
+        }
         auth.write(config, base_config(config))?;
         Ok(auth)
     }
@@ -90,36 +124,108 @@ impl Auth {
         config: &RepoConfig,
         private: &Private,
         git: &mut Git,
-        _deadline: Instant,
+        deadline: Instant,
     ) -> Result<Arc<Grant>, AuthError> {
         let stamp = Stamp::of(config);
         let secret = Secret::of(config)?;
+        let mut gitconfig = base_config(config);
         let mut grant = Grant {
-            http: config.repo.credentials.clone(),
+            ca: web::git_ca(config),
             git_config: config.git_config.clone(),
             ..Grant::default()
         };
-        let mut gitconfig = base_config(config);
         if let Some(ca) = &secret.ca {
             let bundle = private.path("ca.crt");
-            write(&bundle, &with_system_ca(ca)?, files::PLAIN_MODE)?;
+            write(&bundle, &with_other_ca(ca, grant.ca)?, files::PLAIN_MODE)?;
             gitconfig.set("http.sslCAInfo", &bundle.display().to_string());
+            if config.environment.git_ssl_ca_info.is_some() {
+                // It counts more than the file.
+                git.set("GIT_SSL_CAINFO", &bundle);
+            }
             grant.ca = Some(bundle);
         }
-        if let Some(helper) = helper_command(config, private, &secret)? {
-            gitconfig.set("credential.helper", &helper);
+        if let Some(cookies) = &secret.cookie_file {
+            hide_cookies(cookies)?;
+            gitconfig.set("http.cookieFile", &cookies.display().to_string());
         }
-        if config.repo.kind == RepoKind::Ssh {
-            let command = ssh::command(config, private, &secret)?;
-            if command.is_wrapped {
-                // git judges ssh by the command's first word, which is then a variable.
-                gitconfig.set("ssh.variant", "ssh");
+        grant.cookie_file = secret.cookie_file.clone();
+        let entries = self.entries(config, &secret, deadline).await?;
+        for entry in &entries {
+            redact::hide(&entry.read()?.password);
+        }
+        if config.repo.kind == RepoKind::Http {
+            let question = Question::about(&config.repo.url);
+            let entry = question.and_then(|question| question.answer(&entries));
+            grant.http = entry.map(Entry::read).transpose()?;
+        }
+        if !entries.is_empty() {
+            let json = serde_json::json!(entries).to_string();
+            self.list.write(json)?;
+            gitconfig.set("credential.helper", &helper_command(&self.list.path)?);
+            if need_paths(&entries) {
+                gitconfig.set("credential.useHttpPath", "true");
             }
-            git.set("GIT_SSH_COMMAND", command.line);
-            grant.ssh = Some(command.grant);
         }
+        let ssh = ssh::command(config, private, &secret)?;
+        if ssh.is_wrapped {
+            // git judges ssh by the command's first word, which is then a variable.
+            gitconfig.set("ssh.variant", "ssh");
+        }
+        git.set("GIT_SSH_COMMAND", ssh.line);
+        grant.ssh = (config.repo.kind == RepoKind::Ssh).then_some(ssh.grant);
         self.write(config, gitconfig)?;
         Ok(self.grant(grant, stamp))
+    }
+
+    /// All users and passwords, in the order of precedence: for the repository itself what is asked
+    /// for at each sync, the flags' and the address's own, and the Secret's; then `--credential`.
+    async fn entries(
+        &mut self,
+        config: &RepoConfig,
+        secret: &Secret,
+        deadline: Instant,
+    ) -> Result<Vec<Entry>, AuthError> {
+        let RepoConfig { repo, access, .. } = config;
+        let entry = |username: &str, password: Password| Entry {
+            url: repo.url.clone(),
+            username: username.to_owned(),
+            password,
+        };
+        let mut entries = Vec::new();
+        if let Some(url) = access.askpass_url.as_deref().filter(|url| !url.is_empty()) {
+            let asked = askpass::ask(url, &Trust::of_calls(config)).await;
+            self.metrics.count_askpass_call(asked.is_ok());
+            let asked = asked?;
+            entries.push(entry(&asked.username, Password::Text(asked.password)));
+        }
+        if let Some(app) = &secret.app {
+            if self.tokens.is_due(app) {
+                tracing::info!(v = 3, "refreshing GitHub app token");
+                let trust = Trust::of_calls(config);
+                let renewed = self.tokens.renew(app, &trust, deadline).await;
+                self.metrics.count_github_token(renewed.is_ok());
+                renewed?;
+            }
+            let token = self.tokens.token().to_owned();
+            entries.push(entry(github::USERNAME, Password::Text(token)));
+        }
+        if let Some(username) = access.username.as_deref().filter(|user| !user.is_empty()) {
+            let file = access.password_file.as_ref();
+            let password = match (&access.password, file) {
+                (_, Some(file)) if !file.as_os_str().is_empty() => Password::File(file.clone()),
+                (password, _) => {
+                    let password = password.as_ref().map(args::Secret::reveal);
+                    Password::Text(password.unwrap_or_default().to_owned())
+                }
+            };
+            entries.push(entry(username, password));
+        } else if let Some(given) = &repo.credentials {
+            let password = Password::Text(given.password.clone());
+            entries.push(entry(&given.username, password));
+        }
+        entries.extend(secret.entry.clone());
+        entries.extend(access.credential.iter().map(Entry::from));
+        Ok(entries)
     }
 
     /// Numbers a grant, so that a change is seen.
@@ -143,11 +249,29 @@ impl Auth {
                 gitconfig.set(key, value);
             }
         }
-        let text = gitconfig.to_string();
-        if text != self.written {
-            // A header among the user's keys may be a password.
-            write(&self.gitconfig, text.as_bytes(), files::SECRET_MODE)?;
-            self.written = text;
+        // A header among the user's keys may be a password.
+        self.gitconfig.write(gitconfig.to_string())
+    }
+}
+
+/// A file for our eyes and git's, written when its content changes.
+struct Written {
+    path: PathBuf,
+    content: String,
+}
+
+impl Written {
+    fn at(path: PathBuf) -> Self {
+        Self {
+            path,
+            content: String::new(),
+        }
+    }
+
+    fn write(&mut self, content: String) -> Result<(), AuthError> {
+        if content != self.content {
+            write(&self.path, content.as_bytes(), files::SECRET_MODE)?;
+            self.content = content;
         }
         Ok(())
     }
@@ -173,42 +297,40 @@ fn base_config(config: &RepoConfig) -> ConfigFile {
     gitconfig
 }
 
-/// The line by which git asks us for a password, if there is one to give.
-fn helper_command(
-    config: &RepoConfig,
-    private: &Private,
-    secret: &Secret,
-) -> Result<Option<String>, AuthError> {
-    if config.repo.kind != RepoKind::Http {
-        return Ok(None);
-    }
-    let source = if let Some(credentials) = &config.repo.credentials {
-        let file = private.path("credential");
-        let json = serde_json::json!(credentials).to_string();
-        write(&file, json.as_bytes(), files::SECRET_MODE)?;
-        format!("--file {}", shell_quoted(&file.display().to_string()))
-    } else if let Some(dir) = config.secret_dir.as_ref().filter(|_| secret.has_password) {
-        format!("--secret-dir {}", shell_quoted(&dir.display().to_string()))
-    } else {
-        return Ok(None);
-    };
+/// The line by which git asks us for a password.
+fn helper_command(list: &Path) -> Result<String, AuthError> {
     let ourselves = std::env::current_exe().map_err(AuthError::Ourselves)?;
-    Ok(Some(format!(
-        "!{} credential --url {} {source}",
+    Ok(format!(
+        "!{} credential --file {}",
         shell_quoted(&ourselves.display().to_string()),
-        shell_quoted(&config.repo.url),
-    )))
+        shell_quoted(&list.display().to_string()),
+    ))
 }
 
-/// `http.sslCAInfo` replaces the system's bundle, and the Secret's authority is meant to be added.
-fn with_system_ca(ca: &[u8]) -> Result<Vec<u8>, AuthError> {
+/// git's CA file takes the place of the system's bundle, and the Secret's authority is meant to be
+/// added.
+fn with_other_ca(ca: &[u8], other: Option<PathBuf>) -> Result<Vec<u8>, AuthError> {
     let mut bundle = ca.to_vec();
-    if let Some(path) = web::system_ca() {
-        let system = fs::read(&path).map_err(|source| AuthError::Read { path, source })?;
+    if let Some(path) = other.or_else(web::system_ca) {
+        let other = fs::read(&path).map_err(|source| AuthError::Read { path, source })?;
         bundle.push(b'\n');
-        bundle.extend(system);
+        bundle.extend(other);
     }
     Ok(bundle)
+}
+
+/// Keeps the values of the cookies, the last of seven fields, out of the log.
+fn hide_cookies(path: &Path) -> Result<(), AuthError> {
+    let cookies = fs::read(path).map_err(|source| AuthError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    for line in String::from_utf8_lossy(&cookies).lines() {
+        if let Some(value) = line.split('\t').nth(6) {
+            redact::hide(value);
+        }
+    }
+    Ok(())
 }
 
 fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), AuthError> {

@@ -1,3 +1,5 @@
+//! What a mounted Secret and the files of git-sync's flags hold at this moment.
+
 use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
@@ -6,79 +8,177 @@ use args::paths;
 use args::secret;
 
 use crate::auth::AuthError;
+use crate::auth::credentials::Entry;
+use crate::auth::credentials::Password;
+use crate::auth::github::App;
+use crate::config::AccessConfig;
 use crate::config::RepoConfig;
 use crate::files;
-use crate::redact;
 
-/// What a mounted Secret holds at this moment.
+/// The user name that goes with a token where the Secret names none; servers ignore it.
+const TOKEN_USER: &str = "git";
+
+/// What was found, in both places; where both have the same, the flags' counts.
 #[derive(Debug, Default)]
 pub(super) struct Secret {
-    /// Private keys in the order in which ssh tries them.
+    /// Private keys in the order in which ssh tries them; a flag's need not exist.
     pub(super) keys: Vec<PathBuf>,
     pub(super) known_hosts: Option<PathBuf>,
     pub(super) ca: Option<Vec<u8>>,
-    /// There is a password or a token for http.
-    pub(super) has_password: bool,
+    pub(super) cookie_file: Option<PathBuf>,
+    /// The Secret's user and password, or token.
+    pub(super) entry: Option<Entry>,
+    pub(super) app: Option<App>,
 }
 
 impl Secret {
-    /// Looks into the directory of `--secret-dir`; without one, at git-sync's two places for ssh.
+    /// Looks at what the flags name, and into the directory of `--secret-dir`.
     pub(super) fn of(config: &RepoConfig) -> Result<Self, AuthError> {
-        let Some(dir) = &config.secret_dir else {
-            let dir = Path::new(paths::SECRET);
-            return Ok(Self {
-                keys: present(dir, &secret::SSH_KEYS[..1]),
-                known_hosts: present(dir, &[secret::KNOWN_HOSTS]).pop(),
-                ..Self::default()
-            });
+        let access = &config.access;
+        let mut found = Self {
+            keys: access.ssh_keys.clone(),
+            known_hosts: access.known_hosts.clone(),
+            cookie_file: access.cookie_file.then(cookie_file),
+            app: app_of_flags(access)?,
+            ..Self::default()
         };
-        let mut has_password = false;
-        for name in [secret::PASSWORD, secret::TOKEN] {
-            if let Some(value) = read(dir, name)? {
-                has_password = true;
-                redact::hide(String::from_utf8_lossy(&value).trim_end());
+        if let Some(path) = found.cookie_file.as_deref() {
+            fs::metadata(path).map_err(|source| AuthError::Read {
+                path: path.to_owned(),
+                source,
+            })?;
+        }
+        if let Some(dir) = &config.secret_dir {
+            found.add(dir, config)?;
+        }
+        Ok(found)
+    }
+
+    /// Adds what the directory's keys say.
+    fn add(&mut self, dir: &Path, config: &RepoConfig) -> Result<(), AuthError> {
+        // The flags have defaults, which mean nothing here unless they are there.
+        let flags = std::mem::take(&mut self.keys);
+        self.keys = present(dir, &secret::SSH_KEYS).collect();
+        for key in flags {
+            if key.is_file() && !self.keys.contains(&key) {
+                self.keys.push(key);
             }
         }
-        Ok(Self {
-            keys: present(dir, &secret::SSH_KEYS),
-            known_hosts: present(dir, &[secret::KNOWN_HOSTS]).pop(),
-            ca: read(dir, secret::CA)?,
-            has_password,
-        })
+        let known_hosts = self.known_hosts.take().filter(|path| path.is_file());
+        self.known_hosts = present(dir, &[secret::KNOWN_HOSTS]).next().or(known_hosts);
+        let cookie_file = self.cookie_file.take();
+        self.cookie_file = cookie_file.or_else(|| present(dir, &[secret::COOKIE_FILE]).next());
+        self.ca = read(dir, secret::CA)?;
+        if let Some(password) = present(dir, &[secret::PASSWORD, secret::TOKEN]).next() {
+            let username = text(dir, secret::USERNAME)?;
+            self.entry = Some(Entry {
+                url: config.repo.url.clone(),
+                username: username.unwrap_or_else(|| TOKEN_USER.to_owned()),
+                password: Password::File(password),
+            });
+        }
+        if self.app.is_none() {
+            self.app = app_of_secret(dir, &config.access)?;
+        }
+        Ok(())
     }
 }
 
-/// Every key that we read.
-const KEYS: [&str; 7] = [
-    secret::SSH_KEYS[0],
-    secret::SSH_KEYS[1],
-    secret::KNOWN_HOSTS,
-    secret::USERNAME,
-    secret::PASSWORD,
-    secret::TOKEN,
-    secret::CA,
-];
-
-/// What tells one content of a mounted Secret from the next, without reading it.
+/// What tells one content of all these files from the next, without reading them.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Stamp(Vec<Option<files::Stamp>>);
 
 impl Stamp {
-    /// Looks at the files of `--secret-dir`.
+    /// Looks at the files of the flags and of `--secret-dir`.
     pub(crate) fn of(config: &RepoConfig) -> Self {
+        let access = &config.access;
+        let keys = secret::ALL.iter();
         let dir = config.secret_dir.iter();
-        let paths = dir.flat_map(|dir| KEYS.map(|key| dir.join(key)));
-        Self(paths.map(|path| files::Stamp::of(&path)).collect())
+        let mut paths: Vec<PathBuf> = dir
+            .flat_map(|dir| keys.clone().map(|key| dir.join(key)))
+            .collect();
+        paths.extend(access.ssh_keys.iter().cloned());
+        paths.extend(access.known_hosts.clone());
+        paths.extend(access.password_file.clone());
+        paths.extend(access.github_app_private_key_file.clone());
+        paths.extend(access.cookie_file.then(cookie_file));
+        for credential in &access.credential {
+            if let args::Password::File(path) = &credential.password {
+                paths.push(path.clone());
+            }
+        }
+        Self(paths.iter().map(|path| files::Stamp::of(path)).collect())
+    }
+}
+
+/// git-sync's fixed place.
+fn cookie_file() -> PathBuf {
+    Path::new(paths::SECRET).join(secret::COOKIE_FILE)
+}
+
+fn app_of_flags(access: &AccessConfig) -> Result<Option<App>, AuthError> {
+    // Go's defaults are no values.
+    let application = access.github_app_application_id.filter(|id| *id != 0);
+    let client = access.github_app_client_id.clone();
+    let issuer = client
+        .filter(|id| !id.is_empty())
+        .or(application.map(|id| id.to_string()));
+    let (Some(issuer), Some(installation)) = (issuer, access.github_app_installation_id) else {
+        return Ok(None);
+    };
+    let key = match (
+        &access.github_app_private_key,
+        &access.github_app_private_key_file,
+    ) {
+        (Some(key), _) => key.reveal().to_owned(),
+        (None, Some(path)) => fs::read_to_string(path).map_err(|source| AuthError::Read {
+            path: path.clone(),
+            source,
+        })?,
+        (None, None) => return Ok(None),
+    };
+    Ok(Some(App {
+        issuer,
+        installation,
+        key,
+        base_url: access.github_base_url.clone(),
+    }))
+}
+
+fn app_of_secret(dir: &Path, access: &AccessConfig) -> Result<Option<App>, AuthError> {
+    let issuer = match text(dir, secret::GITHUB_APP_CLIENT_ID)? {
+        Some(id) => Some(id),
+        None => text(dir, secret::GITHUB_APP_ID)?,
+    };
+    let installation = text(dir, secret::GITHUB_APP_INSTALLATION_ID)?;
+    let key = text(dir, secret::GITHUB_APP_PRIVATE_KEY)?;
+    match (issuer, installation, key) {
+        (None, None, None) => Ok(None),
+        (Some(issuer), Some(installation), Some(key)) => Ok(Some(App {
+            issuer,
+            installation: installation
+                .parse()
+                .map_err(|_| AuthError::InstallationId)?,
+            key,
+            base_url: access.github_base_url.clone(),
+        })),
+        _ => Err(AuthError::HalfAnApp),
     }
 }
 
 /// Reads one key of a Secret, if it has it.
-pub(super) fn read(dir: &Path, name: &str) -> Result<Option<Vec<u8>>, AuthError> {
+fn read(dir: &Path, name: &str) -> Result<Option<Vec<u8>>, AuthError> {
     let path = dir.join(name);
     files::absent_is_none(fs::read(&path)).map_err(|source| AuthError::Read { path, source })
 }
 
-fn present(dir: &Path, names: &[&str]) -> Vec<PathBuf> {
+/// The same as text, without the white space that editors leave at the end.
+fn text(dir: &Path, name: &str) -> Result<Option<String>, AuthError> {
+    let value = read(dir, name)?;
+    Ok(value.map(|value| String::from_utf8_lossy(&value).trim_end().to_owned()))
+}
+
+fn present<'a>(dir: &'a Path, names: &'a [&str]) -> impl Iterator<Item = PathBuf> + 'a {
     let paths = names.iter().map(|name| dir.join(name));
-    paths.filter(|path| path.is_file()).collect()
+    paths.filter(|path| path.is_file())
 }

@@ -4,8 +4,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::path::PathBuf;
 
+use args::RepoKind;
 use args::secret;
 use nix::unistd::Uid;
+use url::Url;
 
 use crate::auth::AuthError;
 use crate::auth::SshGrant;
@@ -14,6 +16,7 @@ use crate::auth::secret::Secret;
 use crate::auth::write;
 use crate::config::RepoConfig;
 use crate::files;
+use crate::logging;
 use crate::private::Private;
 
 /// Debian's, Alpine's and Red Hat's place of the library that gives a user a passwd line.
@@ -33,29 +36,39 @@ pub(super) struct SshCommand {
     pub(super) grant: SshGrant,
 }
 
-/// Says how ssh is called with what the Secret holds.
+/// Says how ssh is called with what the Secret and the flags hold.
+///
+/// It is said for http remotes, too: their submodules may be elsewhere.
 pub(super) fn command(
     config: &RepoConfig,
     private: &Private,
     secret: &Secret,
 ) -> Result<SshCommand, AuthError> {
-    if config.secret_dir.is_some() {
+    let is_checked = config.access.known_hosts.is_some();
+    if config.secret_dir.is_some() && config.repo.kind == RepoKind::Ssh {
         // Without our own check ssh would say "Host key verification failed", and not what to do.
-        if secret.known_hosts.is_none() {
-            return Err(AuthError::NoKnownHosts);
+        if is_checked && secret.known_hosts.is_none() {
+            return Err(AuthError::NoKnownHosts(keyscan(&config.repo.url)));
         }
         if secret.keys.is_empty() {
             return Err(AuthError::NoKey(&secret::SSH_KEYS));
         }
     }
-    let program = config.environment.ssh_command.as_deref().unwrap_or("ssh");
+    let users = config.environment.ssh_command.as_deref();
     let wrapper = wrapper(config, private)?;
-    let mut line = format!("{}{program}", wrapper.as_deref().unwrap_or_default());
+    let mut line = wrapper.clone().unwrap_or_default();
+    line.push_str(users.unwrap_or("ssh"));
+    // git-sync's thresholds.
+    line.push_str(match logging::verbosity() {
+        0..5 => "",
+        5..7 => " -v",
+        7..9 => " -vv",
+        9.. => " -vvv",
+    });
     let mut option = |name: &str, value: &str| {
         line.push_str(" -o ");
         line.push_str(&shell_quoted(&format!("{name}={value}")));
     };
-    option("StrictHostKeyChecking", "yes");
     option("BatchMode", "yes");
     // A kept master would outlive the command that started it.
     option("ControlMaster", "no");
@@ -63,20 +76,34 @@ pub(super) fn command(
     option("ControlPersist", "no");
     let patience = config.sync_timeout.as_secs().clamp(1, 30);
     option("ConnectTimeout", &patience.to_string());
-    if let Some(known_hosts) = &secret.known_hosts {
-        option(
-            "UserKnownHostsFile",
-            &format!("\"{}\"", known_hosts.display()),
-        );
+    if is_checked {
+        option("StrictHostKeyChecking", "yes");
+        if let Some(known_hosts) = &secret.known_hosts {
+            let file = format!("\"{}\"", known_hosts.display());
+            option("UserKnownHostsFile", &file);
+        }
+    } else {
+        option("StrictHostKeyChecking", "no");
+        // Nobody looks at it, and HOME may be read-only.
+        option("UserKnownHostsFile", "/dev/null");
     }
-    if !secret.keys.is_empty() {
-        option("IdentitiesOnly", "yes");
-    }
-    let keys = secret.keys.iter().map(|key| usable(key, private));
-    let keys = keys.collect::<Result<Vec<_>, _>>()?;
-    for key in &keys {
+    let mut keys = Vec::new();
+    for (number, key) in secret.keys.iter().enumerate() {
+        // ssh itself tells of one that is not there, and goes on with the others.
+        let is_there = key.exists();
+        let file = match is_there {
+            true => usable(key, number, private)?,
+            false => key.clone(),
+        };
         line.push_str(" -i ");
-        line.push_str(&shell_quoted(&key.display().to_string()));
+        line.push_str(&shell_quoted(&file.display().to_string()));
+        if is_there {
+            keys.push(file);
+        }
+    }
+    if !keys.is_empty() {
+        // An agent's keys would come before these, and servers count the attempts.
+        line.push_str(" -o IdentitiesOnly=yes");
     }
     Ok(SshCommand {
         line,
@@ -84,10 +111,28 @@ pub(super) fn command(
         grant: SshGrant {
             keys,
             known_hosts: secret.known_hosts.clone(),
-            check: true,
-            user_command: config.environment.ssh_command.is_some(),
+            check: is_checked,
+            user_command: users.is_some(),
         },
     })
+}
+
+/// The command that prints the lines of `known_hosts` for an ssh address.
+fn keyscan(url: &str) -> String {
+    let (host, port) = match Url::parse(url) {
+        Ok(parsed) if parsed.host().is_some() => (
+            parsed.host_str().unwrap_or_default().to_owned(),
+            parsed.port(),
+        ),
+        _ => {
+            let host = url.split(':').next().unwrap_or_default();
+            (host.rsplit('@').next().unwrap_or_default().to_owned(), None)
+        }
+    };
+    match port {
+        Some(port) => format!("ssh-keyscan -p {port} {host}"),
+        None => format!("ssh-keyscan {host}"),
+    }
 }
 
 /// The variables that give our user a passwd line, where the system has none.
@@ -118,7 +163,7 @@ fn wrapper(config: &RepoConfig, private: &Private) -> Result<Option<String>, Aut
 
 /// Gives ssh a key that it accepts: it refuses one that we own and others may read, and one without
 /// a last newline, which is how many a Secret was made. Only those are copied.
-fn usable(key: &Path, private: &Private) -> Result<PathBuf, AuthError> {
+fn usable(key: &Path, number: usize, private: &Private) -> Result<PathBuf, AuthError> {
     let read = || -> io::Result<_> { Ok((fs::metadata(key)?, fs::read(key)?)) };
     let (metadata, mut content) = read().map_err(|source| AuthError::Read {
         path: key.to_owned(),
@@ -132,8 +177,26 @@ fn usable(key: &Path, private: &Private) -> Result<PathBuf, AuthError> {
     if is_cut {
         content.push(b'\n');
     }
-    let name = key.file_name().unwrap_or_default().to_string_lossy();
-    let copy = private.path(&format!("key-{name}"));
+    let copy = private.path(&format!("key-{number}"));
     write(&copy, &content, files::SECRET_MODE)?;
     Ok(copy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keyscan_names_the_host_and_its_port() {
+        for (url, line) in [
+            ("git@git.example:org/site.git", "ssh-keyscan git.example"),
+            ("ssh://git@git.example/org/site", "ssh-keyscan git.example"),
+            (
+                "ssh://git@git.example:2222/x",
+                "ssh-keyscan -p 2222 git.example",
+            ),
+        ] {
+            assert_eq!(keyscan(url), line);
+        }
+    }
 }

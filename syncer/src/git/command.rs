@@ -28,6 +28,18 @@ use crate::git::failure;
 use crate::git::failure::Why;
 use crate::redact::redact;
 
+/// Our variables that may hold a password.
+const SECRET_VARIABLES: [&str; 8] = [
+    "GITSYNC_REPO",
+    "GIT_SYNC_REPO",
+    "GITSYNC_PASSWORD",
+    "GIT_SYNC_PASSWORD",
+    "GITSYNC_CREDENTIAL",
+    "GITSYNC_GITHUB_APP_PRIVATE_KEY",
+    "GITSYNC_GIT_CONFIG",
+    "GIT_SYNC_GIT_CONFIG",
+];
+
 /// What can go wrong with a git command.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum GitError {
@@ -67,11 +79,7 @@ impl Git {
             program,
             set: BTreeMap::new(),
             // They may hold a password, which is for our credential helper alone.
-            removed: vec![
-                "GITSYNC_CONFIG_INLINE".into(),
-                "GITSYNC_PASSWORD".into(),
-                "GITSYNC_REPO".into(),
-            ],
+            removed: SECRET_VARIABLES.map(OsString::from).to_vec(),
         };
         git.set("GIT_CONFIG_NOSYSTEM", "true");
         git.set("GIT_TERMINAL_PROMPT", "0");
@@ -116,7 +124,6 @@ impl Git {
         GitCommand {
             command,
             shown: vec!["git".to_owned(), subcommand.to_owned()],
-            settings: 0,
         }
     }
 }
@@ -125,21 +132,9 @@ impl Git {
 pub(crate) struct GitCommand {
     command: Command,
     shown: Vec<String>,
-    settings: usize,
 }
 
 impl GitCommand {
-    /// Sets a key of git's configuration for this command and what it starts in the repository.
-    pub(crate) fn config(mut self, key: &str, value: &str) -> Self {
-        let n = self.settings;
-        self.settings += 1;
-        self.command
-            .env("GIT_CONFIG_COUNT", self.settings.to_string())
-            .env(format!("GIT_CONFIG_KEY_{n}"), key)
-            .env(format!("GIT_CONFIG_VALUE_{n}"), value);
-        self
-    }
-
     /// Adds an argument of our own making.
     pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         self.shown.push(arg.as_ref().display().to_string());

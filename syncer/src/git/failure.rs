@@ -73,7 +73,8 @@ const WORDS: [(&str, Why); 36] = [
 impl Why {
     /// Recognises the cause in what a command wrote to standard error.
     pub(crate) fn of(stderr: &str) -> Option<Self> {
-        let text = stderr.to_lowercase();
+        let text: Vec<&str> = stderr.lines().filter(|line| !is_debug(line)).collect();
+        let text = text.join("\n").to_lowercase();
         let known = WORDS
             .iter()
             .find(|(words, _)| text.contains(words))
@@ -104,7 +105,7 @@ impl fmt::Display for Why {
             }
             Self::Certificate => {
                 "the server's certificate is not trusted: put its authority into the Secret's key \
-                 ca.crt"
+                 ca.crt, or name its file by --git-config=http.sslCAInfo:FILE"
             }
             Self::DiskFull => "the volume is full",
             Self::Forbidden => {
@@ -115,8 +116,10 @@ impl fmt::Display for Why {
                  or this is not the right server"
             }
             Self::HostKeyUnknown => {
-                "the server's ssh host key is not in known_hosts: add the line that ssh-keyscan \
-                 prints for this host and port"
+                "the server's ssh host key is not in known_hosts: add the line that `ssh-keyscan \
+                 HOST` prints for this host (`-p PORT` before it where the port is not 22) to the \
+                 Secret's key known_hosts, or set --ssh-known-hosts=false (or \
+                 GIT_KNOWN_HOSTS=false) to take any server for the right one"
             }
             Self::HostUnknown => "the host's name is not known to DNS",
             Self::NoPasswdLine => {
@@ -140,6 +143,13 @@ impl fmt::Display for Why {
     }
 }
 
+/// Tells whether a line is of `ssh -v`, which tells of every step as if it were trouble.
+fn is_debug(line: &str) -> bool {
+    ["debug1:", "debug2:", "debug3:"]
+        .iter()
+        .any(|prefix| line.starts_with(prefix))
+}
+
 /// How many of git's lines tell enough.
 const LINES: usize = 4;
 
@@ -148,6 +158,7 @@ pub(crate) fn detail(stderr: &str) -> String {
     let lines: Vec<&str> = stderr
         .lines()
         .map(str::trim)
+        .filter(|line| !is_debug(line))
         .filter(|line| !line.is_empty() && !line.starts_with('@') && !line.starts_with("hint:"))
         .filter(|line| {
             !line.starts_with("Please make sure") && *line != "and the repository exists."
@@ -270,6 +281,15 @@ remove the file manually to continue.
             assert_eq!(Why::of(stderr), Some(why), "{stderr}");
         }
         assert_eq!(Why::of("fatal: something new"), None);
+    }
+
+    #[test]
+    fn what_ssh_tells_only_when_asked_is_no_complaint() {
+        let stderr = "debug1: key_load_public: invalid format\r\n\
+                      debug1: identity file /x type -1: No such file\n\
+                      me@h: Permission denied (publickey).\n";
+        assert_eq!(Why::of(stderr), Some(Why::PublicKey));
+        assert_eq!(detail(stderr), "me@h: Permission denied (publickey).");
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub struct Cli {
 pub enum Command {
     /// Answer 0 when a whole tree is published, else print why not and answer 1
     Probe(ProbeArgs),
-    /// git's credential helper: answers on standard output, for one server only
+    /// git's credential helper: answers on standard output, for known servers only
     #[command(hide = true)]
     Credential(CredentialArgs),
 }
@@ -50,15 +50,9 @@ pub enum Command {
 /// Flags of git's credential helper; the syncer itself writes them into git's configuration.
 #[derive(Args, Clone, Debug)]
 pub struct CredentialArgs {
-    /// The repository; no other server gets an answer
-    #[arg(long, value_name = "URL")]
-    pub url: RepoUrl,
-    /// Directory of the mounted Secret, with username and password, or token
-    #[arg(long, value_name = "DIR", required_unless_present = "file")]
-    pub secret_dir: Option<PathBuf>,
-    /// A private file with what stood in the repository's address
+    /// A private file of the syncer's with users, passwords, and the servers they are for
     #[arg(long, value_name = "FILE")]
-    pub file: Option<PathBuf>,
+    pub file: PathBuf,
     /// git's verb: get, store or erase
     pub verb: String,
 }

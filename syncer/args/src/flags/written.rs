@@ -18,7 +18,6 @@ impl SyncArgs {
         let Self { process, repo } = self;
         let ProcessArgs {
             config,
-            config_inline: _,
             git,
             no_poller,
             max_git_processes,

@@ -1,0 +1,271 @@
+//! Passwords, and the addresses each is for. The syncer writes the list, git's credential helper
+//! reads it; what lies in a file already is named there and not copied.
+
+use std::fmt;
+use std::fs;
+use std::path::PathBuf;
+
+use args::Credential;
+use percent_encoding::percent_decode_str;
+use serde::Deserialize;
+use serde::Serialize;
+use url::Url;
+
+use crate::auth::AuthError;
+use crate::config::Credentials;
+
+/// A user and a password for one address and, where no other is nearer, for all of its host.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct Entry {
+    pub(super) url: String,
+    pub(super) username: String,
+    pub(super) password: Password,
+}
+
+/// Where a password is.
+#[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Password {
+    File(PathBuf),
+    Text(String),
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "File({})", path.display()),
+            Self::Text(_) => f.write_str("Text(REDACTED)"),
+        }
+    }
+}
+
+impl From<&Credential> for Entry {
+    fn from(credential: &Credential) -> Self {
+        Self {
+            url: credential.url.clone(),
+            username: credential.username.clone(),
+            password: match &credential.password {
+                args::Password::File(path) => Password::File(path.clone()),
+                args::Password::Text(text) => Password::Text(text.reveal().to_owned()),
+            },
+        }
+    }
+}
+
+impl Entry {
+    /// Reads the password, from its file where it is in one.
+    pub(super) fn read(&self) -> Result<Credentials, AuthError> {
+        let password = match &self.password {
+            Password::Text(text) => text.clone(),
+            Password::File(path) => {
+                let read = fs::read(path).map_err(|source| AuthError::Read {
+                    path: path.clone(),
+                    source,
+                })?;
+                String::from_utf8_lossy(&read).into_owned()
+            }
+        };
+        // A line break at the end is the editor's. git reads no further than the line's end.
+        let line = |text: &str| text.lines().next().unwrap_or_default().to_owned();
+        Ok(Credentials {
+            username: line(&self.username),
+            password: line(&password),
+        })
+    }
+}
+
+/// What is asked for, in the words of git's credential protocol.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) struct Question {
+    protocol: String,
+    /// With its port, unless that is the protocol's own.
+    host: String,
+    path: String,
+    username: Option<String>,
+}
+
+impl Question {
+    /// Reads what git writes to a helper (`git-credential(1)`).
+    pub(super) fn of_git(text: &str) -> Option<Self> {
+        let value = |key: &str| {
+            text.lines()
+                .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
+        };
+        let (protocol, host) = (value("protocol")?, value("host")?);
+        let mut question = Self::about(&format!("{protocol}://{host}/"))?;
+        question.path = plain_path(value("path").unwrap_or_default());
+        question.username = value("username").map(str::to_owned);
+        Some(question)
+    }
+
+    /// Asks for an address.
+    pub(super) fn about(url: &str) -> Option<Self> {
+        let url = Url::parse(url).ok()?;
+        let port = url.port().map(|port| format!(":{port}"));
+        Some(Self {
+            protocol: url.scheme().to_owned(),
+            host: url.host_str().unwrap_or_default().to_owned() + &port.unwrap_or_default(),
+            path: plain_path(&percent_decode_str(url.path()).decode_utf8_lossy()),
+            username: None,
+        })
+    }
+
+    /// Gives the entry for the longest part of the path, of equal ones the first; where none has a
+    /// part of the path, the host's first. Another host, or another user, gets nothing.
+    pub(super) fn answer<'a>(&self, entries: &'a [Entry]) -> Option<&'a Entry> {
+        let mut best: Option<(Option<usize>, &Entry)> = None;
+        for entry in entries {
+            let Some(known) = Self::about(&entry.url) else {
+                continue;
+            };
+            let is_users = match &self.username {
+                Some(username) => *username == entry.username,
+                None => true,
+            };
+            if !is_users || (&known.protocol, &known.host) != (&self.protocol, &self.host) {
+                continue;
+            }
+            let length = is_below(&self.path, &known.path).then_some(known.path.len());
+            if best.is_none_or(|(longest, _)| length > longest) {
+                best = Some((length, entry));
+            }
+        }
+        best.map(|(_, entry)| entry)
+    }
+}
+
+/// Tells whether git must tell the path, too, when it asks: two entries differ by it alone.
+pub(super) fn need_paths(entries: &[Entry]) -> bool {
+    let known: Vec<_> = entries
+        .iter()
+        .filter_map(|entry| Question::about(&entry.url))
+        .collect();
+    let differ = |a: &Question, b: &Question| {
+        (&a.protocol, &a.host) == (&b.protocol, &b.host) && a.path != b.path
+    };
+    known.iter().any(|a| known.iter().any(|b| differ(a, b)))
+}
+
+/// `/org/site.git/` is `org/site`: servers take both.
+fn plain_path(path: &str) -> String {
+    let path = path.trim_matches('/');
+    path.strip_suffix(".git").unwrap_or(path).to_owned()
+}
+
+fn is_below(path: &str, parent: &str) -> bool {
+    match path.strip_prefix(parent) {
+        Some(rest) => parent.is_empty() || rest.is_empty() || rest.starts_with('/'),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(url: &str, username: &str) -> Entry {
+        Entry {
+            url: url.to_owned(),
+            username: username.to_owned(),
+            password: Password::Text("secret".to_owned()),
+        }
+    }
+
+    #[track_caller]
+    fn answered(entries: &[Entry], question: &str) -> Option<String> {
+        let question = Question::of_git(question)?;
+        question.answer(entries).map(|entry| entry.username.clone())
+    }
+
+    #[test]
+    fn only_hosts_of_the_list_get_an_answer() {
+        let entries = [entry("https://git.example/a/b.git", "me")];
+        for question in [
+            "protocol=https\nhost=git.example\n",
+            "protocol=https\nhost=GIT.example:443\nwwwauth[]=Basic\n",
+            "protocol=https\nhost=git.example\npath=other.git\n",
+            "protocol=https\nhost=git.example\nusername=me\n",
+        ] {
+            let found = answered(&entries, question);
+            assert_eq!(found.as_deref(), Some("me"), "{question}");
+        }
+        for question in [
+            "protocol=http\nhost=git.example\n",
+            "protocol=https\nhost=evil.example\n",
+            "protocol=https\nhost=git.example:444\n",
+            "protocol=https\nhost=git.example.evil.example\n",
+            "protocol=https\nhost=git.example\nusername=you\n",
+            "protocol=https\n",
+            "",
+        ] {
+            assert_eq!(answered(&entries, question), None, "{question}");
+        }
+        let entries = [entry("http://127.0.0.1:8080/x", "me")];
+        let question = "protocol=http\nhost=127.0.0.1:8080\n";
+        assert_eq!(answered(&entries, question).as_deref(), Some("me"));
+    }
+
+    #[test]
+    fn a_path_of_this_machine_is_an_address_too() {
+        // What `git credential fill` makes of file:///srv/site.git.
+        let entries = [entry("file:///srv/site.git", "me")];
+        let question = "protocol=file\nhost=\npath=srv/site.git\n";
+        assert_eq!(answered(&entries, question).as_deref(), Some("me"));
+    }
+
+    #[test]
+    fn the_nearest_path_counts_and_then_the_first() {
+        let entries = [
+            entry("https://git.example/org/site.git", "site"),
+            entry("https://git.example/org", "org"),
+            entry("https://git.example/org/", "later"),
+        ];
+        for (path, expected) in [
+            ("org/site", "site"),
+            ("org/site.git", "site"),
+            ("org/sites", "org"),
+            ("org", "org"),
+            // git-sync's paths do not count at all.
+            ("else", "site"),
+            ("organisation", "site"),
+        ] {
+            let question = format!("protocol=https\nhost=git.example\npath={path}\n");
+            let found = answered(&entries, &question);
+            assert_eq!(found.as_deref(), Some(expected), "{path}");
+        }
+        assert!(need_paths(&entries));
+        assert!(!need_paths(&entries[1..]));
+        assert!(!need_paths(&[
+            entry("https://a.example/x", "a"),
+            entry("https://b.example/y", "b")
+        ]));
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_nothing_is_shown() {
+        let entries = vec![
+            entry("https://a.example", "me"),
+            Entry {
+                password: Password::File("/secret/password".into()),
+                ..entry("https://b.example", "you")
+            },
+        ];
+        let text = serde_json::to_string(&entries).unwrap();
+        assert_eq!(serde_json::from_str::<Vec<Entry>>(&text).unwrap(), entries);
+        assert!(!format!("{entries:?}").contains("\"secret\""));
+    }
+
+    #[test]
+    fn the_last_line_break_of_a_file_is_not_part_of_the_password() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("password");
+        for (content, expected) in [(" a b \r\n", " a b "), ("x", "x"), ("", "")] {
+            fs::write(&file, content).unwrap();
+            let entry = Entry {
+                password: Password::File(file.clone()),
+                ..entry("https://a.example", "me")
+            };
+            assert_eq!(entry.read().unwrap().password, expected);
+        }
+    }
+}
