@@ -16,6 +16,7 @@
 //! Nothing here knows Kubernetes.
 
 mod auth;
+mod checkout;
 mod cli;
 mod config;
 mod files;
@@ -37,6 +38,7 @@ mod redact;
 mod remote;
 mod run;
 mod status;
+mod submodules;
 mod sync;
 mod tree;
 mod web;

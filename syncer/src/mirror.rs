@@ -248,6 +248,21 @@ impl Mirror {
         Ok(())
     }
 
+    /// Lets trees have configuration of their own, as `git sparse-checkout` does.
+    pub(crate) async fn allow_worktree_config(
+        &self,
+        git: &Git,
+        deadline: Instant,
+    ) -> Result<(), GitError> {
+        git.command("config")
+            .git_dir(&self.git_dir)
+            .arg("extensions.worktreeConfig")
+            .arg("true")
+            .run(deadline)
+            .await
+            .map(drop)
+    }
+
     /// Throws away what no kept commit needs.
     pub(crate) async fn collect_garbage(
         &self,

@@ -3,6 +3,7 @@
 use args::Rev;
 use tokio::time::Instant;
 
+use crate::config::RepoConfig;
 use crate::git::Git;
 use crate::git::GitError;
 use crate::git::Hash;
@@ -13,6 +14,7 @@ pub(crate) struct Remote {
     url: String,
     rev: Rev,
     depth: u32,
+    filter: Option<String>,
     /// What the last fetch gave: the object that the ref names, which may be an annotated tag, and
     /// the commit behind it. The same object is the same commit, so git is asked but once.
     last: Option<(Hash, Hash)>,
@@ -20,11 +22,12 @@ pub(crate) struct Remote {
 
 impl Remote {
     /// Describes a remote; nothing is asked yet.
-    pub(crate) fn new(url: &str, rev: &Rev, depth: u32) -> Self {
+    pub(crate) fn new(config: &RepoConfig) -> Self {
         Self {
-            url: url.to_owned(),
-            rev: rev.clone(),
-            depth,
+            url: config.repo.url.clone(),
+            rev: config.rev.clone(),
+            depth: config.depth,
+            filter: config.filter.clone(),
             last: None,
         }
     }
@@ -51,6 +54,9 @@ impl Remote {
             fetch = fetch.arg("--depth").arg(self.depth.to_string());
         } else if mirror.is_shallow() {
             fetch = fetch.arg("--unshallow");
+        }
+        if let Some(filter) = &self.filter {
+            fetch = fetch.arg(format!("--filter={filter}"));
         }
         fetch
             .user_args([self.url.as_str(), self.rev.as_str()])

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::auth::Auth;
 use crate::auth::AuthError;
 use crate::auth::Stamp;
+use crate::checkout::Checkout;
 use crate::config::LayoutConfig;
 use crate::config::RepoConfig;
 use crate::files;
@@ -28,6 +29,7 @@ use crate::publish::PublishError;
 use crate::remote::Remote;
 use crate::status::Status;
 use crate::tree::Tree;
+use crate::tree::Verdict;
 
 /// Why a pass failed.
 #[derive(Debug, thiserror::Error)]
@@ -107,7 +109,7 @@ impl Sync {
         let layout = Layout::new(&config);
         Ok(Self {
             auth: Auth::new(&config, &private, &mut git, metrics)?,
-            remote: Remote::new(&config.repo.url, &config.rev, config.depth),
+            remote: Remote::new(&config),
             mirror: Mirror::new(layout.git_dir()),
             status: Status::open(config.state.as_deref()),
             layout: Arc::new(layout),
@@ -143,7 +145,6 @@ impl Sync {
     }
 
     async fn pass(&mut self, deadline: Instant) -> Result<Outcome, SyncError> {
-        let first = !self.has_synced;
         if !self.is_prepared {
             self.prepare(deadline).await?;
         }
@@ -158,21 +159,23 @@ impl Sync {
                     .await?
             }
         };
+        let checkout = Checkout::wanted(&self.config).map_err(PublishError::from)?;
         let current = self.layout.current()?;
         let (tree, outcome) = match current {
-            Some(tree) if tree.commit == commit && tree.is_whole() => {
+            Some(tree)
+                if tree.commit == commit && self.layout.is_intact(&tree, &checkout.selection) =>
+            {
                 tracing::info!(v = 2, "ref" = %self.config.rev, remote = %commit, "no update required");
+                // A killed process may have switched the tree and linked no further.
+                self.show(&tree)?;
                 (tree, Outcome::Unchanged)
             }
             current => (
-                self.update(current.as_ref(), &commit, deadline).await?,
+                self.update(current.as_ref(), &commit, &checkout, deadline)
+                    .await?,
                 Outcome::Updated,
             ),
         };
-        if first && outcome == Outcome::Unchanged {
-            // A killed process may have switched the tree and linked no further.
-            self.show(&tree)?;
-        }
         self.clean_up(&tree, deadline).await;
         if self.remote.is_pinned_to(&commit) && self.pinned.is_none() {
             tracing::info!("ref" = %self.config.rev, "ref appears to be a git hash, no further sync needed");
@@ -201,21 +204,29 @@ impl Sync {
 
     /// Declares the published tree whole if it is, whoever made it.
     async fn trust(&mut self, tree: &Tree, deadline: Instant) -> Result<(), SyncError> {
-        if !tree.is_whole() {
-            let is_equal = tree.is_equal_to_commit(&self.git, deadline).await;
-            if !is_equal.map_err(PublishError::from)? {
-                self.repair(tree, deadline).await;
-                return Ok(());
+        let checkout = Checkout::wanted(&self.config).map_err(PublishError::from)?;
+        match tree.verdict(&checkout.selection) {
+            Verdict::Whole => {}
+            // It will be made anew once the commit is known that is wanted now.
+            Verdict::Other => {}
+            Verdict::Unknown => {
+                let is_done = checkout.is_done(&self.git, tree, deadline).await;
+                if !is_done.map_err(PublishError::from)? {
+                    self.repair(tree, &checkout, deadline).await;
+                    return Ok(());
+                }
+                tree.mark(&checkout.selection).map_err(PublishError::from)?;
             }
-            tree.mark().map_err(PublishError::from)?;
         }
         self.note(tree)
     }
 
     /// Makes the published tree again from the objects we have. Should some be missing, the fetch
     /// that follows brings them.
-    async fn repair(&mut self, tree: &Tree, deadline: Instant) {
-        let repaired = self.update(Some(tree), &tree.commit, deadline).await;
+    async fn repair(&mut self, tree: &Tree, checkout: &Checkout, deadline: Instant) {
+        let repaired = self
+            .update(Some(tree), &tree.commit, checkout, deadline)
+            .await;
         if let Err(error) = repaired {
             tracing::info!(
                 reason = chain(&error),
@@ -228,19 +239,27 @@ impl Sync {
         &mut self,
         current: Option<&Tree>,
         commit: &Hash,
+        checkout: &Checkout,
         deadline: Instant,
     ) -> Result<Tree, SyncError> {
         let old = current.map(|tree| tree.commit.as_str()).unwrap_or_default();
         let why = match current {
             None => "nothing is published yet",
-            Some(tree) if tree.commit == *commit => "the published tree is damaged",
+            Some(tree) if tree.commit == *commit => match tree.verdict(&checkout.selection) {
+                Verdict::Other => "other files of the commit are wanted",
+                Verdict::Whole | Verdict::Unknown => "the published tree is damaged",
+            },
             Some(_) => "the ref has moved",
         };
         tracing::info!("ref" = %self.config.rev, local = old, remote = %commit, why, "update required");
-        let tree = self
-            .layout
-            .build(&self.git, &self.mirror, commit, deadline)
-            .await?;
+        let tree = match self.layout.find(commit, &checkout.selection) {
+            Some(tree) => tree,
+            None => {
+                self.layout
+                    .build(&self.git, &self.mirror, commit, checkout, deadline)
+                    .await?
+            }
+        };
         self.show(&tree)?;
         if let Some(old) = current.filter(|old| old.dir != tree.dir && old.dir.is_dir()) {
             // Its grace begins now.

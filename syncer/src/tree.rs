@@ -2,19 +2,19 @@
 //!
 //! A marker beside the tree is removed first and written last; it holds the machine's boot id, since
 //! git does not wait until files are on the disk: after a reboot a tree is compared with its commit
-//! before it is trusted.
+//! before it is trusted. It also holds which of the commit's files were wanted.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use serde::Deserialize;
 use serde::Serialize;
-use tokio::time::Instant;
 
+use crate::checkout::Selection;
 use crate::files;
-use crate::git::Git;
 use crate::git::GitError;
 use crate::git::Hash;
 
@@ -27,6 +27,8 @@ pub(crate) enum TreeError {
     Git(#[from] GitError),
     #[error("cannot write {}", .path.display())]
     Io { path: PathBuf, source: io::Error },
+    #[error("cannot read {}, which --sparse-checkout-file names", .path.display())]
+    Sparse { path: PathBuf, source: io::Error },
 }
 
 /// Where the parts of one commit's tree are.
@@ -46,68 +48,31 @@ pub(crate) struct Tree {
 struct Marker {
     boot: String,
     commit: String,
+    /// None in the marker of an older syncer.
+    #[serde(default)]
+    selection: Option<Selection>,
+}
+
+/// What a tree's marker says of it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Verdict {
+    /// Made, or compared, since the machine started, and as it is wanted now.
+    Whole,
+    /// Whole, but with other submodules or other sparse patterns than are wanted now.
+    Other,
+    /// Nobody can say before the files are compared.
+    Unknown,
 }
 
 impl Tree {
-    /// Fills an empty directory with the commit's files, and describes them in a new index.
-    pub(crate) async fn check_out(
-        &self,
-        git: &Git,
-        into: &Path,
-        index: &Path,
-        deadline: Instant,
-    ) -> Result<(), TreeError> {
-        git.command("read-tree")
-            .git_dir(&self.git_dir)
-            .work_tree(into, index)
-            .arg("-m")
-            .arg("-u")
-            .arg(self.commit.as_str())
-            .run(deadline)
-            .await?;
-        Ok(())
-    }
-
-    /// Compares the files with the commit, content by content, with an index that knows nothing.
-    pub(crate) async fn is_equal_to_commit(
-        &self,
-        git: &Git,
-        deadline: Instant,
-    ) -> Result<bool, TreeError> {
-        if !self.dir.is_dir() || !self.git_dir.is_dir() {
-            return Ok(false);
-        }
-        let index = self.marker.with_extension("compare");
-        let prepare = index.clone();
-        files::blocking(move || files::remove_any(&prepare))
-            .await
-            .map_err(|source| self.io(source))?;
-        for args in [
-            ["read-tree", self.commit.as_str()],
-            ["update-index", "--refresh"],
-        ] {
-            let run = git
-                .command(args[0])
-                .git_dir(&self.git_dir)
-                .work_tree(&self.dir, &index)
-                .arg(args[1])
-                .run(deadline)
-                .await;
-            match run {
-                Ok(_) => {}
-                Err(GitError::Failed { .. }) => return Ok(false),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        files::remove_any(&index).map_err(|source| self.io(source))?;
-        Ok(true)
-    }
-
     /// Declares the tree whole.
-    pub(crate) fn mark(&self) -> Result<(), TreeError> {
+    pub(crate) fn mark(&self, selection: &Selection) -> Result<(), TreeError> {
         let marker = boot_id().and_then(|boot| {
-            let commit = self.commit.to_string();
-            let json = serde_json::to_vec(&Marker { boot, commit })?;
+            let json = serde_json::to_vec(&Marker {
+                boot: boot.to_owned(),
+                commit: self.commit.to_string(),
+                selection: Some(selection.clone()),
+            })?;
             files::write_atomic(&self.marker, &json, files::PLAIN_MODE)
         });
         marker.map_err(|source| self.io(source))
@@ -118,12 +83,22 @@ impl Tree {
         files::remove_any(&self.marker).map_err(|source| self.io(source))
     }
 
-    /// Tells whether the tree is there and was declared whole since the machine started.
-    pub(crate) fn is_whole(&self) -> bool {
-        is_whole(&self.dir, &self.marker)
+    /// Reads the marker: no file of the tree is looked at.
+    pub(crate) fn verdict(&self, selection: &Selection) -> Verdict {
+        match read_marker(&self.dir, &self.marker) {
+            Some(Marker {
+                selection: Some(found),
+                ..
+            }) if found == *selection => Verdict::Whole,
+            Some(Marker {
+                selection: Some(_), ..
+            }) => Verdict::Other,
+            _ => Verdict::Unknown,
+        }
     }
 
-    fn io(&self, source: io::Error) -> TreeError {
+    /// An error about this tree's files.
+    pub(crate) fn io(&self, source: io::Error) -> TreeError {
         TreeError::Io {
             path: self.dir.clone(),
             source,
@@ -133,11 +108,20 @@ impl Tree {
 
 /// Tells whether a directory is there and its marker is of this boot.
 pub(crate) fn is_whole(dir: &Path, marker: &Path) -> bool {
-    let marked = || -> Option<Marker> { serde_json::from_slice(&fs::read(marker).ok()?).ok() };
-    let boot = boot_id().ok();
-    dir.is_dir() && marked().is_some_and(|marker| Some(marker.boot) == boot)
+    read_marker(dir, marker).is_some()
 }
 
-fn boot_id() -> io::Result<String> {
-    Ok(fs::read_to_string(BOOT_ID)?.trim().to_owned())
+fn read_marker(dir: &Path, marker: &Path) -> Option<Marker> {
+    let marker: Marker = serde_json::from_slice(&fs::read(marker).ok()?).ok()?;
+    (dir.is_dir() && marker.boot == boot_id().ok()?).then_some(marker)
+}
+
+/// Names the machine's present run, which is longer than ours.
+fn boot_id() -> io::Result<&'static str> {
+    static ID: OnceLock<String> = OnceLock::new();
+    if let Some(id) = ID.get() {
+        return Ok(id);
+    }
+    let id = fs::read_to_string(BOOT_ID)?.trim().to_owned();
+    Ok(ID.get_or_init(|| id))
 }

@@ -1,6 +1,7 @@
 //! Turns what was typed into what it means.
 
 mod environment;
+mod file;
 mod process;
 mod repo;
 
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use args::SyncArgs;
 
 use crate::auth::git_config::ParseError;
+use crate::config::file::FileError;
 
 pub(crate) use crate::config::environment::Environment;
 pub(crate) use crate::config::process::ProcessConfig;
@@ -36,8 +38,32 @@ pub(crate) enum ConfigError {
     },
     #[error("--{flag} (or {}): {why}", env_name(flag))]
     GitConfig { flag: &'static str, why: ParseError },
+    #[error(transparent)]
+    File(#[from] FileError),
     #[error("cannot tell the working directory")]
     WorkingDirectory(#[source] std::io::Error),
+}
+
+impl ConfigError {
+    /// The flag, and what is wrong with its value, where it is one flag's.
+    fn about(&self) -> Option<(&str, String)> {
+        match self {
+            Self::Missing { flag, expected } => {
+                Some((flag, format!("required: expected {expected}")))
+            }
+            Self::Value {
+                flag,
+                value,
+                expected,
+            } => Some((flag, format!("{value:?}: expected {expected}"))),
+            Self::GitConfig { flag, why } => Some((flag, why.to_string())),
+            Self::File(_) | Self::WorkingDirectory(_) => None,
+        }
+    }
+
+    fn is_missing(&self) -> bool {
+        matches!(self, Self::Missing { .. })
+    }
 }
 
 /// The environment's name of a flag.
@@ -57,9 +83,13 @@ impl Config {
     pub(crate) fn new(args: SyncArgs, environment: Environment) -> Result<Self, ConfigError> {
         let SyncArgs { process, repo } = args;
         let environment = Arc::new(environment);
+        let repos = match file::repos(&process, &repo, &environment)? {
+            Some(repos) => repos,
+            None => vec![RepoConfig::new(repo, environment.clone())?],
+        };
         Ok(Self {
-            process: ProcessConfig::new(process, environment.clone())?,
-            repos: vec![RepoConfig::new(repo, environment)?],
+            process: ProcessConfig::new(process, environment)?,
+            repos,
         })
     }
 }

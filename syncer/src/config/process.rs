@@ -33,6 +33,7 @@ impl ProcessConfig {
         // Taken apart without `..`: a flag that nobody uses does not compile.
         let ProcessArgs {
             config: _,
+            config_inline: _,
             git,
             no_poller,
             max_git_processes,

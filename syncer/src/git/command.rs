@@ -29,7 +29,8 @@ use crate::git::failure::Why;
 use crate::redact::redact;
 
 /// Our variables that may hold a password.
-const SECRET_VARIABLES: [&str; 8] = [
+const SECRET_VARIABLES: [&str; 9] = [
+    "GITSYNC_CONFIG_INLINE",
     "GITSYNC_REPO",
     "GIT_SYNC_REPO",
     "GITSYNC_PASSWORD",
@@ -124,6 +125,7 @@ impl Git {
         GitCommand {
             command,
             shown: vec!["git".to_owned(), subcommand.to_owned()],
+            settings: 0,
         }
     }
 }
@@ -132,9 +134,21 @@ impl Git {
 pub(crate) struct GitCommand {
     command: Command,
     shown: Vec<String>,
+    settings: usize,
 }
 
 impl GitCommand {
+    /// Sets a key of git's configuration for this command and what it starts in the repository.
+    pub(crate) fn config(mut self, key: &str, value: &str) -> Self {
+        let n = self.settings;
+        self.settings += 1;
+        self.command
+            .env("GIT_CONFIG_COUNT", self.settings.to_string())
+            .env(format!("GIT_CONFIG_KEY_{n}"), key)
+            .env(format!("GIT_CONFIG_VALUE_{n}"), value);
+        self
+    }
+
     /// Adds an argument of our own making.
     pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         self.shown.push(arg.as_ref().display().to_string());

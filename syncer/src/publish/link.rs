@@ -7,16 +7,21 @@ use std::path::Component;
 use std::path::Path;
 use std::path::PathBuf;
 
+use args::Submodules;
 use rustix::fs::CWD;
 use rustix::fs::RenameFlags;
 use rustix::fs::renameat_with;
 use tokio::time::Instant;
 
+use crate::checkout::Checkout;
+use crate::checkout::Place;
+use crate::checkout::Selection;
 use crate::files;
 use crate::git::Git;
 use crate::git::Hash;
 use crate::mirror::Mirror;
 use crate::publish::PublishError;
+use crate::submodules;
 use crate::tree::Tree;
 
 /// Directory of the trees, below the root.
@@ -27,6 +32,9 @@ const SCRATCH: &str = ".new-";
 
 /// Prefix of a link that is about to be renamed.
 const TEMPORARY_LINK: &str = ".gitvolume-link-";
+
+/// The configuration of a tree that patterns leave files out of.
+const SPARSE_CONFIG: &str = "[core]\n\tsparseCheckout = true\n\tsparseCheckoutCone = false\n";
 
 /// git-sync's layout below one root.
 pub(crate) struct LinkLayout {
@@ -51,7 +59,7 @@ impl LinkLayout {
         self.link.parent().unwrap_or(Path::new("/"))
     }
 
-    fn tree(&self, commit: &Hash) -> Tree {
+    pub(super) fn tree(&self, commit: &Hash) -> Tree {
         let git_dir = self.git_dir().join("worktrees").join(commit.as_str());
         Tree {
             commit: commit.clone(),
@@ -111,28 +119,40 @@ impl LinkLayout {
         git: &Git,
         mirror: &Mirror,
         commit: &Hash,
+        checkout: &Checkout,
         deadline: Instant,
     ) -> Result<Tree, PublishError> {
         let tree = self.tree(commit);
         // `HEAD` names what was last synced, and keeps it from gc until the tree does.
         mirror.keep(git, "HEAD", commit, deadline).await?;
-        let scratch = self.begin(&tree).map_err(|source| self.io(source))?;
+        let is_sparse = checkout.selection.sparse.is_some();
+        if is_sparse {
+            mirror.allow_worktree_config(git, deadline).await?;
+        }
+        let scratch = self
+            .begin(&tree, is_sparse)
+            .map_err(|source| self.io(source))?;
         let index = tree.git_dir.join("gitvolume-index");
         files::remove_any(&index).map_err(|source| self.io(source))?;
-        tree.check_out(git, &scratch, &index, deadline).await?;
+        let place = Place {
+            git_dir: &tree.git_dir,
+            dir: &scratch,
+            index: &index,
+        };
+        checkout.fill(git, commit, place, deadline).await?;
         let (placed, root) = (tree.clone(), self.root.clone());
-        files::blocking(move || place(&placed, &scratch, &index))
+        let selection = checkout.selection.clone();
+        files::blocking(move || put_in_place(&placed, &scratch, &index, &selection))
             .await
             .map_err(|source| PublishError::Io { path: root, source })?;
-        tree.mark()?;
+        tree.mark(&checkout.selection)?;
         Ok(tree)
     }
 
     /// Makes what git calls an admin directory (gitrepository-layout, `worktrees/`) by hand: `git
     /// worktree add` chooses its name itself, and would show the tree before it is whole.
-    fn begin(&self, tree: &Tree) -> io::Result<PathBuf> {
+    fn begin(&self, tree: &Tree, is_sparse: bool) -> io::Result<PathBuf> {
         fs::create_dir_all(&tree.git_dir)?;
-        files::remove_any(&tree.marker)?;
         for (name, content) in [
             ("HEAD", format!("{}\n", tree.commit)),
             ("commondir", "../..\n".to_owned()),
@@ -143,6 +163,14 @@ impl LinkLayout {
                 content.as_bytes(),
                 files::PLAIN_MODE,
             )?;
+        }
+        // Consumers' git must know why files are missing.
+        let own_config = tree.git_dir.join("config.worktree");
+        match is_sparse {
+            true => {
+                files::write_atomic(&own_config, SPARSE_CONFIG.as_bytes(), files::PLAIN_MODE)?;
+            }
+            false => files::remove_any(&own_config)?,
         }
         let scratch = self.worktrees().join(format!("{SCRATCH}{}", tree.commit));
         files::remove_any(&scratch)?;
@@ -160,6 +188,19 @@ impl LinkLayout {
             files::replace_link(TEMPORARY_LINK, &target, &link)
         };
         publish().map_err(|source| self.io(source))
+    }
+
+    /// Tells whether readers are led to this tree.
+    pub(super) fn is_shown(&self, tree: &Tree) -> bool {
+        let (link, target) = self.link_to(tree);
+        fs::read_link(link).is_ok_and(|found| found == target)
+    }
+
+    /// Tells whether git finds the tree's repository, and the tree's commit in it.
+    pub(super) fn is_linked(&self, tree: &Tree) -> bool {
+        let reads = |path: PathBuf| fs::read_to_string(path).unwrap_or_default();
+        reads(tree.dir.join(".git")) == gitlink(tree)
+            && reads(tree.git_dir.join("HEAD")).trim() == tree.commit.as_str()
     }
 
     /// The link and what it holds: a relative path, so that the root may be mounted anywhere.
@@ -197,11 +238,27 @@ impl LinkLayout {
     }
 }
 
+/// The content of a tree's `.git`: relative, so that the root may be mounted anywhere.
+fn gitlink(tree: &Tree) -> String {
+    format!("gitdir: ../../.git/worktrees/{}\n", tree.commit)
+}
+
 /// Puts a finished tree where it belongs; readers of an old one there keep it or get the new one.
-fn place(tree: &Tree, scratch: &Path, index: &Path) -> io::Result<()> {
-    let gitlink = format!("gitdir: ../../.git/worktrees/{}\n", tree.commit);
-    fs::write(scratch.join(".git"), gitlink)?;
+/// Until now the old one was whole, and marked.
+fn put_in_place(
+    tree: &Tree,
+    scratch: &Path,
+    index: &Path,
+    selection: &Selection,
+) -> io::Result<()> {
+    fs::write(scratch.join(".git"), gitlink(tree))?;
+    files::remove_any(&tree.marker)?;
     fs::rename(index, &tree.index)?;
+    let modules = submodules::modules_of(&tree.git_dir);
+    if selection.submodules == Submodules::Off {
+        files::remove_any(&modules)?;
+    }
+    submodules::follow_move(&tree.git_dir, scratch, &tree.dir)?;
     if fs::symlink_metadata(&tree.dir).is_err() {
         return fs::rename(scratch, &tree.dir);
     }

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 
 use tokio::time::Instant;
 
+use crate::checkout::Checkout;
+use crate::checkout::Selection;
 use crate::config::LayoutConfig;
 use crate::config::RepoConfig;
 use crate::git::Git;
@@ -20,6 +22,7 @@ use crate::publish::projected::ProjectedLayout;
 use crate::status::Published;
 use crate::tree::Tree;
 use crate::tree::TreeError;
+use crate::tree::Verdict;
 
 /// What stands in the way of a publication.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +77,35 @@ impl Layout {
         }
     }
 
+    /// Tells whether readers see this tree, all of it and as it is wanted now: a few `stat` and
+    /// `readlink` calls and two small files, so that it can be asked at every pass.
+    pub(crate) fn is_as_published(&self, tree: &Tree, selection: &Selection) -> bool {
+        self.is_intact(tree, selection)
+            && match self {
+                Self::Link(layout) => layout.is_shown(tree),
+                Self::Projected(layout) => layout.is_shown(tree),
+            }
+    }
+
+    /// Tells whether a tree is whole and as it is wanted now, and git's own files of it as we made
+    /// them. No file of the commit is looked at.
+    pub(crate) fn is_intact(&self, tree: &Tree, selection: &Selection) -> bool {
+        tree.verdict(selection) == Verdict::Whole
+            && match self {
+                Self::Link(layout) => layout.is_linked(tree),
+                Self::Projected(_) => true,
+            }
+    }
+
+    /// The tree of a commit that was made earlier and is still there.
+    pub(crate) fn find(&self, commit: &Hash, selection: &Selection) -> Option<Tree> {
+        let found = match self {
+            Self::Link(layout) => layout.tree(commit),
+            Self::Projected(layout) => layout.first_tree(commit),
+        };
+        Some(found).filter(|tree| self.is_intact(tree, selection))
+    }
+
     /// The tree that readers see now, whole or not.
     pub(crate) fn current(&self) -> Result<Option<Tree>, PublishError> {
         match self {
@@ -89,11 +121,12 @@ impl Layout {
         git: &Git,
         mirror: &Mirror,
         commit: &Hash,
+        checkout: &Checkout,
         deadline: Instant,
     ) -> Result<Tree, PublishError> {
         match self {
-            Self::Link(layout) => layout.build(git, mirror, commit, deadline).await,
-            Self::Projected(layout) => layout.build(git, mirror, commit, deadline).await,
+            Self::Link(layout) => layout.build(git, mirror, commit, checkout, deadline).await,
+            Self::Projected(layout) => layout.build(git, mirror, commit, checkout, deadline).await,
         }
     }
 

@@ -16,11 +16,14 @@ use std::path::PathBuf;
 
 use tokio::time::Instant;
 
+use crate::checkout::Checkout;
+use crate::checkout::Place;
 use crate::files;
 use crate::git::Git;
 use crate::git::Hash;
 use crate::mirror::Mirror;
 use crate::publish::PublishError;
+use crate::submodules;
 use crate::tree::Tree;
 
 /// The link that is switched; the name is the kubelet's, and tools watch it.
@@ -106,6 +109,7 @@ impl ProjectedLayout {
         git: &Git,
         mirror: &Mirror,
         commit: &Hash,
+        checkout: &Checkout,
         deadline: Instant,
     ) -> Result<Tree, PublishError> {
         let current = self.current()?;
@@ -127,7 +131,12 @@ impl ProjectedLayout {
             .await?;
         let begun = tree.clone();
         let trees = self.trees.clone();
+        // Those of another commit may hold what this one no longer names.
+        let keeps_modules = current.is_some_and(|current| current.commit == *commit);
         files::blocking(move || {
+            if !keeps_modules {
+                files::remove_any(&submodules::modules_of(&begun.git_dir))?;
+            }
             fs::create_dir_all(trees)?;
             files::remove_any(&begun.dir)?;
             files::remove_any(&begun.index)?;
@@ -135,10 +144,20 @@ impl ProjectedLayout {
         })
         .await
         .map_err(|source| self.io(source))?;
-        tree.check_out(git, &tree.dir, &tree.index, deadline)
-            .await?;
+        let place = Place {
+            git_dir: &tree.git_dir,
+            dir: &tree.dir,
+            index: &tree.index,
+        };
+        checkout.fill(git, commit, place, deadline).await?;
+        if submodules::modules_of(&tree.git_dir).is_dir() {
+            let dir = tree.dir.clone();
+            files::blocking(move || submodules::hide(&dir))
+                .await
+                .map_err(|source| self.io(source))?;
+        }
         self.check_entries(&tree)?;
-        tree.mark()?;
+        tree.mark(&checkout.selection)?;
         Ok(tree)
     }
 
@@ -182,6 +201,22 @@ impl ProjectedLayout {
     pub(super) fn link_to(&self, tree: &Tree) -> (PathBuf, PathBuf) {
         let target = tree.dir.file_name().unwrap_or_default();
         (self.data(), PathBuf::from(target))
+    }
+
+    /// Tells whether every entry leads into the tree.
+    pub(super) fn is_shown(&self, tree: &Tree) -> bool {
+        let (link, target) = self.link_to(tree);
+        let names = files::names_in(&tree.dir);
+        fs::read_link(link).is_ok_and(|found| found == target)
+            && names.is_ok_and(|names| names.iter().all(|name| self.is_ours(name)))
+    }
+
+    /// Where a commit's tree is, if it was never made again beside itself.
+    pub(super) fn first_tree(&self, commit: &Hash) -> Tree {
+        self.tree(&TreeName {
+            commit: commit.clone(),
+            copy: 0,
+        })
     }
 
     /// Tells whether an entry of the root is a link that we made.

@@ -2,12 +2,24 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::Secret;
+
 /// The flags of the process: one value each, however many repositories it syncs.
 #[derive(Args, Clone, Debug, PartialEq)]
 pub struct ProcessArgs {
     /// A file that names several repositories, JSON or YAML
     #[arg(long, env = "GITSYNC_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
+
+    /// The text of such a file; from the environment alone, as it may hold passwords
+    #[arg(
+        long = "__env__GITSYNC_CONFIG_INLINE",
+        env = "GITSYNC_CONFIG_INLINE",
+        hide = true,
+        hide_env_values = true,
+        value_name = "TEXT"
+    )]
+    pub config_inline: Option<Secret>,
 
     /// The git command to run
     #[arg(
@@ -110,6 +122,7 @@ impl Default for ProcessArgs {
     fn default() -> Self {
         Self {
             config: None,
+            config_inline: None,
             git: "git".to_owned(),
             no_poller: false,
             max_git_processes: 8,

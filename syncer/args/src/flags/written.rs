@@ -18,6 +18,7 @@ impl SyncArgs {
         let Self { process, repo } = self;
         let ProcessArgs {
             config,
+            config_inline: _,
             git,
             no_poller,
             max_git_processes,

@@ -1,0 +1,235 @@
+//! How a commit becomes files: which of them, and which submodules with them.
+
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+
+use args::Submodules;
+use serde::Deserialize;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::config::RepoConfig;
+use crate::files;
+use crate::git::Git;
+use crate::git::GitError;
+use crate::git::Hash;
+use crate::git::command::GitCommand;
+use crate::submodules;
+use crate::tree::Tree;
+use crate::tree::TreeError;
+
+/// Which of a commit's files are wanted; a tree's marker remembers it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct Selection {
+    pub(crate) submodules: Submodules,
+    /// The patterns of `--sparse-checkout-file`; none is all files.
+    pub(crate) sparse: Option<String>,
+}
+
+/// How trees are made.
+#[derive(Clone, Debug)]
+pub(crate) struct Checkout {
+    pub(crate) selection: Selection,
+    /// How much history a submodule gets; zero is all.
+    pub(crate) depth: u32,
+}
+
+/// Where git finds what it checks out, and where it puts it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) git_dir: &'a Path,
+    pub(crate) dir: &'a Path,
+    pub(crate) index: &'a Path,
+}
+
+impl Place<'_> {
+    /// Begins a command here.
+    pub(crate) fn command(&self, git: &Git, subcommand: &str) -> GitCommand {
+        git.command(subcommand)
+            .git_dir(self.git_dir)
+            .work_tree(self.dir, self.index)
+    }
+
+    fn patterns(&self) -> PathBuf {
+        self.git_dir.join("info").join("sparse-checkout")
+    }
+
+    /// Compares the files here with a commit, content by content, by an index that is made for it.
+    /// Submodules are not looked into.
+    pub(crate) async fn is_equal(
+        &self,
+        git: &Git,
+        commit: &Hash,
+        deadline: Instant,
+    ) -> Result<bool, GitError> {
+        self.is_equal_but_for(git, commit, &[], deadline).await
+    }
+
+    /// The same where patterns leave files out: no others may be missing.
+    async fn is_equal_but_for(
+        &self,
+        git: &Git,
+        commit: &Hash,
+        left_out: &[String],
+        deadline: Instant,
+    ) -> Result<bool, GitError> {
+        // Whatever index is there is not read, as it would tell which files to believe.
+        self.command(git, "read-tree")
+            .arg(commit.as_str())
+            .run(deadline)
+            .await?;
+        let refreshed = self
+            .command(git, "update-index")
+            .arg("--ignore-missing")
+            .arg("--refresh")
+            .run(deadline)
+            .await;
+        match refreshed {
+            Ok(_) => {}
+            Err(GitError::Failed { .. }) => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        let missing = self
+            .command(git, "ls-files")
+            .arg("--deleted")
+            .arg("-z")
+            .run(deadline)
+            .await?;
+        Ok(missing.split_terminator('\0').eq(left_out))
+    }
+
+    /// Lists the files that patterns left out when these files were written.
+    async fn left_out(&self, git: &Git, deadline: Instant) -> Result<Vec<String>, GitError> {
+        let listed = self
+            .command(git, "ls-files")
+            .arg("-t")
+            .arg("-z")
+            .run(deadline)
+            .await?;
+        let skipped = listed
+            .split_terminator('\0')
+            .filter_map(|line| line.strip_prefix("S "));
+        Ok(skipped.map(str::to_owned).collect())
+    }
+}
+
+impl Checkout {
+    /// Reads what is wanted now: the file of patterns may have changed.
+    pub(crate) fn wanted(config: &RepoConfig) -> Result<Self, TreeError> {
+        let read = |path: &PathBuf| {
+            let bytes = fs::read(path).map_err(|source| TreeError::Sparse {
+                path: path.clone(),
+                source,
+            })?;
+            Ok::<_, TreeError>(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        Ok(Self {
+            selection: Selection {
+                submodules: config.submodules,
+                sparse: config.sparse_checkout_file.as_ref().map(read).transpose()?,
+            },
+            depth: config.depth,
+        })
+    }
+
+    /// Fills an empty directory with the commit's files, and describes them in a new index.
+    pub(crate) async fn fill(
+        &self,
+        git: &Git,
+        commit: &Hash,
+        place: Place<'_>,
+        deadline: Instant,
+    ) -> Result<(), TreeError> {
+        let write = || match &self.selection.sparse {
+            Some(patterns) => {
+                fs::create_dir_all(place.git_dir.join("info"))?;
+                files::write_atomic(&place.patterns(), patterns.as_bytes(), files::PLAIN_MODE)
+            }
+            None => files::remove_any(&place.patterns()),
+        };
+        write().map_err(|source| TreeError::Io {
+            path: place.patterns(),
+            source,
+        })?;
+        let mut read_tree = place.command(git, "read-tree");
+        if self.selection.sparse.is_some() {
+            read_tree = read_tree
+                .config("core.sparseCheckout", "true")
+                .config("core.sparseCheckoutCone", "false");
+        }
+        read_tree
+            .arg("-m")
+            .arg("-u")
+            .arg(commit.as_str())
+            .run(deadline)
+            .await?;
+        if self.has_submodules(git, commit, place, deadline).await? {
+            submodules::update(git, place, self, deadline).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells whether there are submodules to check out.
+    async fn has_submodules(
+        &self,
+        git: &Git,
+        commit: &Hash,
+        place: Place<'_>,
+        deadline: Instant,
+    ) -> Result<bool, TreeError> {
+        if self.selection.submodules == Submodules::Off {
+            return Ok(false);
+        }
+        if self.selection.sparse.is_none() {
+            return Ok(place.dir.join(submodules::LIST).is_file());
+        }
+        // The list may be one of the files that are not wanted.
+        submodules::has_list(git, place.git_dir, commit, deadline)
+            .await
+            .map_err(TreeError::from)
+    }
+
+    /// Compares a tree with its commit, content by content, with an index that knows nothing, its
+    /// submodules included.
+    pub(crate) async fn is_done(
+        &self,
+        git: &Git,
+        tree: &Tree,
+        deadline: Instant,
+    ) -> Result<bool, TreeError> {
+        if !tree.dir.is_dir() || !tree.git_dir.is_dir() {
+            return Ok(false);
+        }
+        let scratch = tree.marker.with_extension("compare");
+        let built = Place {
+            git_dir: &tree.git_dir,
+            dir: &tree.dir,
+            index: &tree.index,
+        };
+        let top = Place {
+            index: &scratch,
+            ..built
+        };
+        let patterns = fs::read(top.patterns()).ok();
+        if patterns.as_deref() != self.selection.sparse.as_ref().map(String::as_bytes) {
+            return Ok(false);
+        }
+        let compare = async {
+            let left_out = match self.selection.sparse {
+                Some(_) => built.left_out(git, deadline).await?,
+                None => Vec::new(),
+            };
+            let is_equal = top.is_equal_but_for(git, &tree.commit, &left_out, deadline);
+            Ok(is_equal.await?
+                && submodules::are_equal(git, &tree.commit, top, self, deadline).await?)
+        };
+        let is_done = match compare.await {
+            // An object, the index or a submodule's repository is damaged.
+            Err(GitError::Failed { .. }) => false,
+            other => other?,
+        };
+        files::remove_any(&scratch).map_err(|source| tree.io(source))?;
+        Ok(is_done)
+    }
+}

@@ -1,0 +1,291 @@
+use std::path::Path;
+use std::time::Duration;
+
+use super::*;
+
+/// What a text means beside these flags, or the sentence against it.
+fn repos_beside(text: &str, change: impl FnOnce(&mut RepoArgs)) -> Result<Vec<RepoConfig>, String> {
+    let mut beside = RepoArgs::default();
+    change(&mut beside);
+    let process = ProcessArgs {
+        config_inline: text.parse().ok(),
+        ..ProcessArgs::default()
+    };
+    let repos = repos(&process, &beside, &Arc::default()).map_err(|error| error.to_string())?;
+    Ok(repos.unwrap())
+}
+
+fn repos_of(text: &str) -> Result<Vec<RepoConfig>, String> {
+    repos_beside(text, |_| {})
+}
+
+#[track_caller]
+fn refused(text: &str) -> String {
+    let Err(sentence) = repos_of(text) else {
+        panic!("{text} is accepted");
+    };
+    assert_eq!(sentence.lines().count(), 1, "{sentence}");
+    sentence
+}
+
+const JSON: &str = r#"{
+  "repos": {
+    "site": {"repo": "https://git.example/site.git", "root": "/git/site", "period": "1m30s"},
+    "data": {
+      "repo": "git@git.example:org/data.git", "root": "/git/data", "ref": "v1.10", "depth": 0,
+      "ssh-key-file": ["/a", "/b"], "one-time": true, "max-failures": -1, "link": "now",
+      "credential": [{"url": "https://x", "username": "me", "password-file": "/p"}]
+    }
+  }
+}"#;
+
+const YAML: &str = r"
+repos:
+  site:
+    repo: https://git.example/site.git
+    root: /git/site
+    period: 1m30s
+  data:
+    repo: git@git.example:org/data.git
+    root: /git/data
+    ref: v1.10
+    depth: 0
+    ssh-key-file: [/a, /b]
+    one-time: true
+    max-failures: -1
+    link: now
+    credential:
+      - {url: https://x, username: me, password-file: /p}
+";
+
+#[test]
+fn yaml_and_json_say_the_same() {
+    let json = repos_of(JSON).unwrap();
+    assert_eq!(
+        format!("{json:?}"),
+        format!("{:?}", repos_of(YAML).unwrap())
+    );
+    let names: Vec<_> = json.iter().map(|repo| repo.name.as_deref()).collect();
+    assert_eq!(names, [Some("site"), Some("data")]);
+    assert_eq!(json[0].period, Duration::from_secs(90));
+    assert_eq!(json[1].rev.as_str(), "v1.10");
+    assert_eq!(json[1].access.ssh_keys, [Path::new("/a"), Path::new("/b")]);
+    assert!(json[1].one_time);
+}
+
+#[test]
+fn what_an_entry_does_not_say_is_as_the_flags_beside_say_it() {
+    let text = r#"{"repos": {
+        "a": {"repo": "https://git.example/x"},
+        "b": {"repo": "https://git.example/x", "period": "5s", "root": "/b", "state": "/s"}
+    }}"#;
+    let repos = repos_beside(text, |beside| {
+        beside.root = Some("/git".into());
+        beside.state = Some("/state".into());
+        beside.period = "20s".parse().unwrap();
+        beside.max_failures = -1;
+    });
+    let repos = repos.unwrap();
+    assert_eq!(repos[0].root, Path::new("/git/a"));
+    assert_eq!(repos[0].state.as_deref(), Some(Path::new("/state/a")));
+    assert_eq!(repos[0].period, Duration::from_secs(20));
+    assert_eq!(repos[1].root, Path::new("/b"));
+    assert_eq!(repos[1].state.as_deref(), Some(Path::new("/s")));
+    assert_eq!(repos[1].period, Duration::from_secs(5));
+    assert!(repos.iter().all(|repo| repo.max_failures == -1));
+}
+
+#[test]
+fn an_entry_with_a_user_of_its_own_has_nothing_of_the_user_beside() {
+    let text = r#"{"repos": {
+        "a": {"repo": "https://git.example/x", "root": "/a"},
+        "b": {"repo": "https://git.example/x", "root": "/b", "username": "you", "password-file": "/p"},
+        "c": {"repo": "https://it:its@git.example/x", "root": "/c"}
+    }}"#;
+    let repos = repos_beside(text, |beside| {
+        beside.username = Some("me".to_owned());
+        beside.password = "mine".parse().ok();
+    });
+    let access: Vec<_> = repos
+        .unwrap()
+        .into_iter()
+        .map(|repo| (repo.access.username, repo.access.password.is_some()))
+        .collect();
+    let expected = [
+        (Some("me".to_owned()), true),
+        (Some("you".to_owned()), false),
+        (None, false),
+    ];
+    assert_eq!(access, expected);
+}
+
+#[test]
+fn every_mistake_is_named_with_its_file_its_entry_and_its_key() {
+    for (entry, sentence) in [
+        (
+            r#""perriod": "5s""#,
+            "perriod: there is no such key: did you mean period?",
+        ),
+        (
+            r#""frobnicate": 1"#,
+            "frobnicate: there is no such key: expected the name of a flag of one repository",
+        ),
+        (
+            r#""period": "5 min""#,
+            r#"period: "5 min": expected a duration such as 30s, 5m or 1h30m"#,
+        ),
+        (
+            r#""period": 5"#,
+            "period: integer `5`, expected a text in quotes",
+        ),
+        (
+            r#""period": "1ms""#,
+            r#"period: "1ms": expected a duration of at least 10ms, such as 30s or 5m"#,
+        ),
+        (
+            r#""depth": "1""#,
+            r#"depth: string "1", expected a whole number of at least 0"#,
+        ),
+        (
+            r#""layout": "flat""#,
+            "layout: unknown variant `flat`, expected `link` or `projected`",
+        ),
+        (
+            r#""layout": "projected""#,
+            "state: required: expected a directory outside --root, which --layout=projected needs",
+        ),
+        (
+            r#""state": "/git/state""#,
+            r#"state: "/git/state": expected a directory outside --root"#,
+        ),
+    ] {
+        let text = format!(
+            r#"{{"repos": {{"site": {{"repo": "https://git.example/x", "root": "/git", {entry}}}}}}}"#
+        );
+        let sentence = format!("GITSYNC_CONFIG_INLINE: repos.site.{sentence}");
+        assert_eq!(refused(&text), sentence, "{entry}");
+    }
+    for (text, sentence) in [
+        (
+            r#"{"repos": {"site": {"root": "/git"}}}"#,
+            "repos.site.repo: required: expected https://, http://, ssh://, user@host:path, file:// or an absolute path",
+        ),
+        (
+            r#"{"repos": {"site": {"repo": "https://git.example/x"}}}"#,
+            "repos.site.root: required: expected the directory to publish in",
+        ),
+        (
+            r#"{"repos": {"My Site": {}}}"#,
+            "repos.My Site: expected a name of at most 63 small letters, digits and inner hyphens",
+        ),
+        (
+            r#"{"repos": {}}"#,
+            "repos: expected at least one entry, such as repos: {site: {repo: …}}",
+        ),
+        (
+            r#"{"repos": {"a": {}, "a": {}}}"#,
+            "a is given twice at line 1 column 23",
+        ),
+        (
+            r#"{"repos": {"a": {"repo": "https://h/x", "repo": "https://h/y"}}}"#,
+            "repo is given twice at line 1 column 45",
+        ),
+        (
+            r#"{"repositories": {}}"#,
+            "unknown field `repositories`, expected `repos` at line 1 column 15",
+        ),
+    ] {
+        assert_eq!(refused(text), format!("GITSYNC_CONFIG_INLINE: {sentence}"));
+    }
+}
+
+#[test]
+fn yaml_that_is_none_is_refused_by_its_line_without_its_words() {
+    let sentence = refused("repos:\n  a:\n    repo: https://me:secret@h/x\n   root: /a\n");
+    assert!(sentence.contains("line 4"), "{sentence}");
+    assert!(!sentence.contains("secret"), "{sentence}");
+    let sentence = refused("repos: {a: {repo: https://h/x}, a: {repo: https://h/y}}");
+    assert!(sentence.contains("duplicate"), "{sentence}");
+}
+
+#[test]
+fn no_sentence_repeats_a_secret() {
+    for entry in [
+        r#""repo": "secret""#,
+        r#""repo": ["secret"]"#,
+        r#""credential": "secret""#,
+        r#""credential": [{"url": "u", "username": "me", "password": "secret", "pass": "secret"}]"#,
+        r#""password": {"secret": 1}"#,
+    ] {
+        let sentence = refused(&format!(r#"{{"repos": {{"a": {{{entry}}}}}}}"#));
+        assert!(!sentence.contains("secret"), "{sentence}");
+    }
+}
+
+#[test]
+fn two_entries_never_share_a_place() {
+    let two = |one: &str, other: &str| {
+        format!(
+            r#"{{"repos": {{
+                "a": {{"repo": "https://h/x", "root": "/git/a", {one}}},
+                "b": {{"repo": "https://h/x", "root": "/git/b", {other}}}
+            }}}}"#
+        )
+    };
+    for (one, other, sentence) in [
+        (
+            r#""root": "/git/./b/""#,
+            r#""depth": 0"#,
+            r#"repos.b.root: "/git/b" is also repos.a.root"#,
+        ),
+        (
+            r#""link": "/pub/x""#,
+            r#""link": "/pub//x""#,
+            r#"repos.b.link: "/pub/x" is also repos.a.link"#,
+        ),
+        (
+            r#""link": "/git/b""#,
+            r#""depth": 0"#,
+            r#"repos.b.root: "/git/b" is also repos.a.link"#,
+        ),
+        (
+            r#""state": "/s""#,
+            r#""state": "/s""#,
+            r#"repos.b.state: "/s" is also repos.a.state"#,
+        ),
+        (
+            r#""error-file": "/e""#,
+            r#""error-file": "/e""#,
+            r#"repos.b.error-file: "/e" is also repos.a.error-file"#,
+        ),
+    ] {
+        let text = two(one, other).replace(r#""root": "/git/a", "root""#, r#""root""#);
+        let sentence = format!("GITSYNC_CONFIG_INLINE: {sentence}: expected a place of its own");
+        assert_eq!(refused(&text), sentence);
+    }
+    // The same names below different roots are different places.
+    let text = two(
+        r#""link": "x", "error-file": "e""#,
+        r#""link": "x", "error-file": "e""#,
+    );
+    assert!(repos_of(&text).is_ok());
+}
+
+#[test]
+fn what_is_one_repositorys_is_refused_beside_the_file() {
+    let repo = |beside: &mut RepoArgs| beside.repo = "https://h/x".parse().ok();
+    assert_eq!(
+        repos_beside(JSON, repo).unwrap_err(),
+        "--repo (or GITSYNC_REPO): expected nothing beside --config, each of whose entries has its own"
+    );
+    let link = |beside: &mut RepoArgs| beside.link = "x".parse().ok();
+    assert!(repos_beside(JSON, link).unwrap_err().starts_with("--link"));
+    // A value beside that is wrong for all has its flag's name.
+    let period = |beside: &mut RepoArgs| beside.period = "1ms".parse().unwrap();
+    let text = r#"{"repos": {"a": {"repo": "https://h/x", "root": "/a"}}}"#;
+    assert!(
+        repos_beside(text, period)
+            .unwrap_err()
+            .starts_with("--period")
+    );
+}

@@ -1,0 +1,312 @@
+//! The repositories inside the repository: `git submodule update`, and what has to be put right
+//! after it.
+//!
+//! A submodule's own repository is `modules/NAME` in that of the tree, its submodules' are in it in
+//! the same way. Each commit's are made anew, as git-sync makes them.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Component;
+use std::path::Path;
+use std::path::PathBuf;
+
+use args::Submodules;
+use tokio::time::Instant;
+
+use crate::checkout::Checkout;
+use crate::checkout::Place;
+use crate::files;
+use crate::git::Git;
+use crate::git::GitError;
+use crate::git::Hash;
+use crate::tree::TreeError;
+
+/// The file in which a repository lists its submodules.
+pub(crate) const LIST: &str = ".gitmodules";
+
+/// The mode of an entry that is a submodule.
+const GITLINK: &str = "160000";
+
+/// Checks out the submodules of a tree whose own files are there.
+pub(crate) async fn update(
+    git: &Git,
+    place: Place<'_>,
+    checkout: &Checkout,
+    deadline: Instant,
+) -> Result<(), TreeError> {
+    let modules = modules_of(place.git_dir);
+    let failed = |source: io::Error| TreeError::Io {
+        path: modules.clone(),
+        source,
+    };
+    forget_addresses(place.git_dir).map_err(failed)?;
+    let is_kept = modules.is_dir();
+    match run_update(git, place, checkout, deadline).await {
+        // What is left of an earlier time may be the trouble.
+        Err(error @ GitError::Failed { .. }) if is_kept => {
+            tracing::info!(
+                reason = error.to_string(),
+                "making the submodules' repositories anew"
+            );
+            let modules = modules.clone();
+            files::blocking(move || files::remove_any(&modules))
+                .await
+                .map_err(failed)?;
+            run_update(git, place, checkout, deadline).await?;
+        }
+        ended => ended?,
+    }
+    Ok(())
+}
+
+async fn run_update(
+    git: &Git,
+    place: Place<'_>,
+    checkout: &Checkout,
+    deadline: Instant,
+) -> Result<(), GitError> {
+    let mut update = place
+        .command(git, "submodule")
+        .arg("update")
+        .arg("--init")
+        .arg("--force");
+    if checkout.selection.submodules == Submodules::Recursive {
+        update = update.arg("--recursive");
+    }
+    if checkout.depth > 0 {
+        update = update.arg("--depth").arg(checkout.depth.to_string());
+    }
+    update.run(deadline).await.map(drop)
+}
+
+/// Where the repositories of a repository's submodules are.
+pub(crate) fn modules_of(git_dir: &Path) -> PathBuf {
+    git_dir.join("modules")
+}
+
+/// `git submodule update --init` copies each address once and for ever into the configuration; the
+/// repository may have moved its submodules since, or have moved itself.
+fn forget_addresses(git_dir: &Path) -> io::Result<()> {
+    let common = files::absent_is_none(fs::read_to_string(git_dir.join("commondir")))?;
+    let config = git_dir
+        .join(common.as_deref().unwrap_or_default().trim())
+        .join("config");
+    let text = fs::read_to_string(&config)?;
+    let kept = without_submodules(&text);
+    if kept == text {
+        return Ok(());
+    }
+    files::write_atomic(&config, kept.as_bytes(), files::PLAIN_MODE)
+}
+
+fn without_submodules(config: &str) -> String {
+    let mut is_kept = true;
+    let keep = |line: &&str| {
+        if line.trim_start().starts_with('[') {
+            is_kept = !line.trim_start().starts_with("[submodule \"");
+        }
+        is_kept
+    };
+    config.split_inclusive('\n').filter(keep).collect()
+}
+
+/// Tells whether a commit has a list of submodules.
+pub(crate) async fn has_list(
+    git: &Git,
+    git_dir: &Path,
+    commit: &Hash,
+    deadline: Instant,
+) -> Result<bool, GitError> {
+    let listed = git
+        .command("ls-tree")
+        .git_dir(git_dir)
+        .arg("--name-only")
+        .arg(commit.as_str())
+        .arg(LIST)
+        .run(deadline)
+        .await?;
+    Ok(!listed.is_empty())
+}
+
+/// Tells each submodule's repository that its tree was moved: git remembers the way to it.
+pub(crate) fn follow_move(git_dir: &Path, from: &Path, to: &Path) -> io::Result<()> {
+    let (Some(from), Some(to)) = (part(from), part(to)) else {
+        return Ok(());
+    };
+    let mut dirs = vec![modules_of(git_dir)];
+    while let Some(dir) = dirs.pop() {
+        for name in files::names_in(&dir)? {
+            let path = dir.join(&name);
+            if name == "config" && path.is_file() {
+                let text = fs::read_to_string(&path)?;
+                files::write_atomic(
+                    &path,
+                    text.replace(&from, &to).as_bytes(),
+                    files::PLAIN_MODE,
+                )?;
+            } else if name != "objects" && name != "refs" && path.is_dir() {
+                dirs.push(path);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A directory's name as a part of a longer path.
+fn part(dir: &Path) -> Option<String> {
+    Some(format!("/{}/", dir.file_name()?.to_str()?))
+}
+
+/// Removes every trace of git from a tree that has submodules.
+pub(crate) fn hide(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_name() == ".git" {
+            files::remove_any(&entry.path())?;
+        } else if entry.file_type()?.is_dir() {
+            hide(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// A submodule, or the repository itself.
+struct Module {
+    commit: Hash,
+    git_dir: PathBuf,
+    dir: PathBuf,
+    level: u32,
+}
+
+/// Compares the submodules of a tree with what its commit wants of them.
+pub(crate) async fn are_equal(
+    git: &Git,
+    commit: &Hash,
+    top: Place<'_>,
+    checkout: &Checkout,
+    deadline: Instant,
+) -> Result<bool, GitError> {
+    let mut modules = vec![Module {
+        commit: commit.clone(),
+        git_dir: top.git_dir.to_owned(),
+        dir: top.dir.to_owned(),
+        level: 0,
+    }];
+    while let Some(module) = modules.pop() {
+        let is_wanted = match checkout.selection.submodules {
+            Submodules::Off => false,
+            Submodules::Shallow => module.level == 0,
+            Submodules::Recursive => true,
+        };
+        for inner in modules_in(git, &module, deadline).await? {
+            let is_there = files::names_in(&inner.dir).is_ok_and(|names| !names.is_empty());
+            // Patterns may leave a submodule out.
+            let may_be_absent = checkout.selection.sparse.is_some();
+            if is_there != is_wanted && !(may_be_absent && !is_there) {
+                return Ok(false);
+            }
+            if !is_there {
+                continue;
+            }
+            let place = Place {
+                git_dir: &inner.git_dir,
+                dir: &inner.dir,
+                index: top.index,
+            };
+            if !inner.git_dir.is_dir() || !place.is_equal(git, &inner.commit, deadline).await? {
+                return Ok(false);
+            }
+            modules.push(inner);
+        }
+    }
+    Ok(true)
+}
+
+/// The submodules that a repository lists and has at this commit.
+async fn modules_in(
+    git: &Git,
+    module: &Module,
+    deadline: Instant,
+) -> Result<Vec<Module>, GitError> {
+    if !has_list(git, &module.git_dir, &module.commit, deadline).await? {
+        return Ok(Vec::new());
+    }
+    let listed = git
+        .command("config")
+        .git_dir(&module.git_dir)
+        .arg("--blob")
+        .arg(format!("{}:{LIST}", module.commit))
+        .arg("--null")
+        .arg("--get-regexp")
+        .arg(r"^submodule\..*\.path$")
+        .run(deadline)
+        .await?;
+    let entries = git
+        .command("ls-tree")
+        .git_dir(&module.git_dir)
+        .arg("-r")
+        .arg("-z")
+        .arg(module.commit.as_str())
+        .run(deadline)
+        .await?;
+    let modules = listed.split_terminator('\0').filter_map(|line| {
+        let (name, path) = named_path(line)?;
+        Some(Module {
+            commit: gitlink(&entries, path)?,
+            git_dir: modules_of(&module.git_dir).join(name),
+            dir: module.dir.join(path),
+            level: module.level + 1,
+        })
+    });
+    Ok(modules.collect())
+}
+
+/// Reads `submodule.NAME.path<newline>PATH`; names that would lead elsewhere are none, as for git.
+fn named_path(line: &str) -> Option<(&str, &str)> {
+    let (key, path) = line.split_once('\n')?;
+    let name = key.strip_prefix("submodule.")?.strip_suffix(".path")?;
+    let is_inside = |path: &str| {
+        let path = Path::new(OsStr::from_bytes(path.as_bytes()));
+        path.components()
+            .all(|part| matches!(part, Component::Normal(_)))
+    };
+    (is_inside(name) && is_inside(path)).then_some((name, path))
+}
+
+/// Finds the commit of a submodule in `MODE TYPE HASH<tab>PATH<nul>…`.
+fn gitlink(entries: &str, path: &str) -> Option<Hash> {
+    let mut entries = entries.split_terminator('\0');
+    entries.find_map(|entry| {
+        let (head, found) = entry.split_once('\t')?;
+        let mut head = head.split(' ');
+        let is_gitlink = head.next() == Some(GITLINK) && found == path;
+        is_gitlink.then(|| head.nth(1)?.parse().ok()).flatten()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_submodules_are_forgotten_and_nothing_else() {
+        let config = "[core]\n\tbare = false\n[submodule \"a b\"]\n\turl = x\n[submodule]\n\tactive = .\n[submodule \"c\"]\n\turl = y\n[remote \"origin\"]\n\turl = z\n";
+        assert_eq!(
+            without_submodules(config),
+            "[core]\n\tbare = false\n[submodule]\n\tactive = .\n[remote \"origin\"]\n\turl = z\n"
+        );
+    }
+
+    #[test]
+    fn gits_lists_are_read() {
+        assert_eq!(named_path("submodule.a.b.path\nx/y"), Some(("a.b", "x/y")));
+        assert_eq!(named_path("submodule.../../a.path\nx"), None);
+        assert_eq!(named_path("submodule.a.url\nx"), None);
+        let hash = "0123456789012345678901234567890123456789";
+        let entries = format!("100644 blob {hash}\ta\0160000 commit {hash}\tx/y\0");
+        assert_eq!(gitlink(&entries, "x/y").unwrap().as_str(), hash);
+        assert!(gitlink(&entries, "a").is_none());
+    }
+}
