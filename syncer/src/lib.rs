@@ -10,6 +10,7 @@
 //! - `git`: every git command is born in `git::command`; `git::failure` reads its complaints.
 //! - `auth`: what a mounted Secret means to ssh and to http; `auth::helper` answers git.
 //! - `status` is written for `probe`, which alone reads it; `http` and `metrics` are git-sync's.
+//! - `passwd`: a line for a user without one (`--add-user`).
 //! - `web`: HTTP(S) as a client, for hooks, askpass, GitHub and the poller.
 //! - `init`: what process 1 does; `owner`: one syncer per root; `logging` and `redact`: the log.
 //!
@@ -30,6 +31,7 @@ mod metrics;
 mod mirror;
 mod owner;
 mod pace;
+mod passwd;
 mod permits;
 mod private;
 mod probe;

@@ -36,6 +36,8 @@ use crate::http::Answers;
 use crate::logging;
 use crate::metrics::Metrics;
 use crate::owner::OwnerError;
+use crate::passwd;
+use crate::passwd::PasswdError;
 use crate::permits::Permits;
 
 /// Bad configuration, or too many failures: git-sync's code.
@@ -55,6 +57,8 @@ pub(crate) enum StartError {
     Git(#[from] GitError),
     #[error(transparent)]
     Owner(#[from] OwnerError),
+    #[error(transparent)]
+    Passwd(#[from] PasswdError),
     #[error("the program {0} is not in PATH")]
     NoGit(String),
     #[error("cannot make {}", .path.display())]
@@ -98,6 +102,9 @@ async fn run(config: Config) -> Result<ExitCode, StartError> {
         home = %home.display(),
         "starting up"
     );
+    if process.add_user {
+        passwd::add_us(&home)?;
+    }
     let mut git = find_git(&process)?;
     let answers = Arc::new(Answers {
         metrics: Metrics::new(),
