@@ -94,6 +94,18 @@ pub(crate) fn touch(dir: &Path) -> io::Result<()> {
     fs::File::open(dir)?.set_modified(SystemTime::now())
 }
 
+/// Sets a file's time of change to now, and makes it, with its directories, if it is not there.
+pub(crate) fn touch_file(path: &Path) -> io::Result<()> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    let file = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)?;
+    file.set_modified(SystemTime::now())
+}
+
 /// Turns "not found" into a value.
 pub(crate) fn absent_is_none<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::auth::Stamp;
@@ -14,13 +14,12 @@ use crate::config::LayoutConfig;
 use crate::config::RepoConfig;
 use crate::git::Git;
 use crate::http::Answers;
-use crate::metrics::Ending;
-use crate::metrics::RepoMetrics;
+use crate::limits::Limits;
 use crate::owner::Owned;
-use crate::pace::Pace;
 use crate::permits::Permits;
 use crate::private::Private;
 use crate::redact;
+use crate::report::Report;
 use crate::run::StartError;
 use crate::sync::Sync;
 use crate::sync::chain;
@@ -34,6 +33,9 @@ pub(crate) struct Common {
     pub(crate) git: Git,
     pub(crate) answers: Arc<Answers>,
     pub(crate) permits: Permits,
+    /// Changes at each `--sync-on-signal`. A signal that comes during a pass is kept, and ends the
+    /// wait after it at once.
+    pub(crate) wake: watch::Receiver<()>,
 }
 
 /// How the following of a repository ended by itself.
@@ -41,7 +43,7 @@ pub(crate) struct Common {
 pub(crate) enum Ended {
     /// It was to be synced one time, and is.
     Done,
-    /// It failed as often as it may.
+    /// It failed as often as it may, or a hook of a one-time sync failed.
     GaveUp,
     /// Its directories cannot be used, and it is the process's only one.
     NotStarted(StartError),
@@ -53,21 +55,22 @@ pub(crate) enum Ended {
 /// git-sync. One of several is tried again like after any failure: the others go on meanwhile, and
 /// the directory may be mended, or given free, without a restart.
 pub(crate) async fn follow(config: RepoConfig, common: Common) -> Ended {
-    let mut limits = Limits {
-        pace: Pace::new(config.period, config.init_period),
-        one_time: config.one_time,
-        max_failures: config.max_failures,
-        failures: 0,
-    };
+    let mut report = Report::new(&config, &common.answers);
+    let mut limits = Limits::new(&config);
+    let mut wake = common.wake.clone();
     loop {
-        let error = match Follower::new(config.clone(), common.clone()).await {
-            Ok(mut follower) => return follower.follow(limits).await,
+        let began = Instant::now();
+        let error = match Follower::new(config.clone(), &common, &report).await {
+            Ok(mut follower) => return follower.follow(limits, report, wake).await,
             Err(error) if config.name.is_none() => return Ended::NotStarted(error),
             Err(error) => redact::redact(&chain(&error)),
         };
-        match limits.after_failure(&error) {
-            Some(wait) => tokio::time::sleep(wait).await,
-            None => return Ended::GaveUp,
+        let Some(wait) = limits.after_failure(&error, began.elapsed(), &report) else {
+            return Ended::GaveUp;
+        };
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = signalled(&mut wake) => {}
         }
     }
 }
@@ -75,14 +78,16 @@ pub(crate) async fn follow(config: RepoConfig, common: Common) -> Ended {
 /// One repository and everything that is its own.
 struct Follower {
     sync: Sync,
-    answers: Arc<Answers>,
-    metrics: RepoMetrics,
     _owned: Vec<Owned>,
 }
 
 impl Follower {
     /// Takes the directories; nothing is asked of the remote yet.
-    async fn new(mut config: RepoConfig, common: Common) -> Result<Self, StartError> {
+    async fn new(
+        mut config: RepoConfig,
+        common: &Common,
+        report: &Report,
+    ) -> Result<Self, StartError> {
         if let Some(credentials) = &config.repo.credentials {
             redact::hide(&credentials.password);
         }
@@ -105,113 +110,83 @@ impl Follower {
             real_dir(state)?;
             owned.push(Owned::take(state).await?);
         }
-        let metrics = common.answers.metrics.for_repo(config.name.as_deref());
         let private = Private::open(&config).map_err(StartError::Private)?;
+        let (git, permits) = (common.git.clone(), common.permits.clone());
         Ok(Self {
-            sync: Sync::new(config, private, common.git, common.permits, metrics.clone())?,
-            answers: common.answers,
-            metrics,
+            sync: Sync::new(config, private, git, permits, report.metrics.clone())?,
             _owned: owned,
         })
     }
 
     /// Passes, and waits between them, until a limit is reached.
-    async fn follow(&mut self, mut limits: Limits) -> Ended {
-        let Self {
-            sync,
-            answers,
-            metrics,
-            ..
-        } = self;
-        let mut is_first = true;
+    async fn follow(
+        &mut self,
+        mut limits: Limits,
+        mut report: Report,
+        mut wake: watch::Receiver<()>,
+    ) -> Ended {
+        let sync = &mut self.sync;
         loop {
-            let started = Instant::now();
             let secret = sync.secret_stamp();
-            let outcome = sync.once().await;
-            let error = outcome
-                .as_ref()
-                .err()
-                .map(|error| redact::redact(&chain(error)));
-            if let Err(error) = sync.status.ended(error.clone()) {
+            let passed = sync.once().await;
+            let passed = passed.map_err(|error| redact::redact(&chain(&error)));
+            if let Err(error) = sync.status.ended(passed.as_ref().err().cloned()) {
                 tracing::error!(
                     error = chain(&error),
                     "cannot write the state for the probe"
                 );
             }
-            let wait = match (outcome, error) {
-                (Ok(outcome), _) => {
-                    limits.failures = 0;
-                    let ending = if is_first {
-                        Ending::Success
-                    } else {
-                        outcome.into()
-                    };
-                    metrics.count_sync(ending, started.elapsed());
-                    if ending == Ending::Success {
-                        metrics.count_fetch();
+            let (wait, secret) = match passed {
+                Ok(pass) => {
+                    report.succeeded(pass.outcome, sync.took());
+                    sync.clean_up(pass).await;
+                    if limits.is_one_time() {
+                        return end(sync).await;
                     }
-                    answers.is_ready.store(true, Ordering::Relaxed);
-                    is_first = false;
-                    if limits.one_time {
-                        return Ended::Done;
+                    if sync.is_pinned() {
+                        limits.lift();
                     }
-                    limits.pace.after_success()
+                    (limits.after_success(), None)
                 }
-                (Err(_), error) => {
-                    metrics.count_sync(Ending::Error, started.elapsed());
-                    match limits.after_failure(&error.unwrap_or_default()) {
-                        Some(wait) => wait,
-                        None => return Ended::GaveUp,
-                    }
-                }
+                Err(error) => match limits.after_failure(&error, sync.took(), &report) {
+                    Some(wait) => (wait, Some(secret)),
+                    None => return Ended::GaveUp,
+                },
             };
             tracing::info!(v = 3, waitTime = ?wait, "next sync");
-            if limits.failures == 0 {
-                tokio::time::sleep(wait).await;
-            } else {
-                sleep_unless_mended(sync, &secret, wait).await;
+            tokio::select! {
+                () = sleep_unless_mended(sync, secret, wait) => {}
+                () = signalled(&mut wake) => {}
             }
         }
     }
 }
 
-/// How often it may fail, and how long to wait then.
-struct Limits {
-    pace: Pace,
-    one_time: bool,
-    max_failures: i64,
-    failures: i64,
+/// Waits, in the end of a one-time sync, for what the hooks say.
+async fn end(sync: &mut Sync) -> Ended {
+    let are_well = sync.hooks.first_attempts().await;
+    tracing::info!(status = u8::from(!are_well), "exiting after one sync");
+    if are_well { Ended::Done } else { Ended::GaveUp }
 }
 
-impl Limits {
-    /// Counts a failure and tells of it; gives the wait before the next pass, if there is one.
-    fn after_failure(&mut self, error: &str) -> Option<Duration> {
-        self.failures += 1;
-        if self.max_failures >= 0 && self.failures >= self.max_failures {
-            tracing::error!(
-                error,
-                failCount = self.failures,
-                "too many failures, aborting"
-            );
-            return None;
-        }
-        let wait = self.pace.after_failure();
-        tracing::error!(
-            error,
-            failCount = self.failures,
-            waitTime = ?wait,
-            "error syncing repo, will retry"
-        );
-        Some(wait)
-    }
-}
-
-/// Waits after a failure; a Secret that is changed meanwhile may be what was missing.
-async fn sleep_unless_mended(sync: &Sync, secret: &Stamp, wait: Duration) {
+/// Waits; after a failure a Secret that is changed meanwhile may be what was missing, and ends it.
+async fn sleep_unless_mended(sync: &Sync, secret: Option<Stamp>, wait: Duration) {
     let end = Instant::now() + wait;
-    while Instant::now() < end && sync.secret_stamp() == *secret {
+    let Some(secret) = secret else {
+        return tokio::time::sleep_until(end).await;
+    };
+    while Instant::now() < end && sync.secret_stamp() == secret {
         tokio::time::sleep_until(end.min(Instant::now() + SECRET_CHECK)).await;
     }
+}
+
+/// Waits for the signal that asks for a pass.
+async fn signalled(wake: &mut watch::Receiver<()>) {
+    if wake.changed().await.is_err() {
+        // Nobody is left who could ask.
+        std::future::pending::<()>().await;
+    }
+    tracing::info!(v = 1, "a signal asks for a sync");
 }
 
 /// Makes a directory if it is not there, and gives its path without symlinks.

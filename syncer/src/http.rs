@@ -1,13 +1,17 @@
-//! git-sync's HTTP server: `/metrics`, and everywhere else whether a first sync has succeeded.
+//! The HTTP server: git-sync's paths, and ours for a kubelet's probes.
+//!
+//! - `/metrics` and `/debug/pprof/`, where the flags ask for them;
+//! - `/livez`: the process answers; `/readyz`: there is something to read, and it is not too old;
+//! - everything else, whatever the method: git-sync's answer, which never turns back: 503 until the
+//!   first success, then 200.
 
 use std::convert::Infallible;
 use std::io;
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -22,12 +26,21 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
+use crate::health::Health;
 use crate::metrics;
 use crate::metrics::Metrics;
+use crate::pprof;
 
-/// A connection that sends no request is closed after this.
+/// A connection that sends no request, or no other, is closed after this.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Connections at a time; others wait until one is closed.
+const MOST_CONNECTIONS: usize = 64;
+
+/// The longest head of a request, in bytes.
+const LONGEST_HEAD: usize = 16 * 1024;
 
 /// After an error of the listener itself, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -35,8 +48,28 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What the server tells.
 pub(crate) struct Answers {
     pub(crate) metrics: Metrics,
-    /// True from the first success on, for ever.
-    pub(crate) is_ready: AtomicBool,
+    pub(crate) health: Health,
+    pub(crate) serve_metrics: bool,
+    pub(crate) serve_pprof: bool,
+}
+
+/// An answer before it has HTTP's form.
+pub(crate) struct Page {
+    pub(crate) status: StatusCode,
+    /// None for an empty body.
+    pub(crate) kind: Option<&'static str>,
+    pub(crate) body: String,
+}
+
+impl Page {
+    /// Text for a person.
+    pub(crate) fn text(status: StatusCode, body: impl Into<String>) -> Self {
+        Self {
+            status,
+            kind: Some("text/plain; charset=utf-8"),
+            body: body.into(),
+        }
+    }
 }
 
 /// Listens, and answers in the background.
@@ -48,13 +81,20 @@ pub(crate) async fn serve(address: SocketAddr, answers: Arc<Answers>) -> io::Res
         }
         listener => listener?,
     };
-    tracing::info!(address = %listener.local_addr()?, "serving HTTP");
+    tracing::info!(
+        endpoint = %listener.local_addr()?,
+        metrics = answers.serve_metrics,
+        pprof = answers.serve_pprof,
+        "serving HTTP"
+    );
     tokio::spawn(accept(listener, answers));
     Ok(())
 }
 
 async fn accept(listener: TcpListener, answers: Arc<Answers>) {
-    loop {
+    let free = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    // Nobody closes the semaphore.
+    while let Ok(permit) = free.clone().acquire_owned().await {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
@@ -72,32 +112,55 @@ async fn accept(listener: TcpListener, answers: Arc<Answers>) {
             let served = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEADER_TIMEOUT)
+                .max_buf_size(LONGEST_HEAD)
                 .serve_connection(TokioIo::new(stream), service)
                 .await;
             if let Err(error) = served {
                 tracing::info!(v = 3, %error, "a connection ended early");
             }
+            drop(permit);
         });
     }
 }
 
 impl Answers {
     fn to(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-        let is_metrics = request.uri().path() == "/metrics";
-        let (status, body) = if is_metrics {
-            (StatusCode::OK, self.metrics.render())
-        } else if self.is_ready.load(Ordering::Relaxed) {
-            (StatusCode::OK, String::new())
-        } else {
-            let body = "repo is not ready\n".to_owned();
-            (StatusCode::SERVICE_UNAVAILABLE, body)
-        };
+        let Page { status, kind, body } = self.page(request.uri().path());
         let mut response = Response::new(Full::from(body));
         *response.status_mut() = status;
-        if is_metrics {
-            let kind = HeaderValue::from_static(metrics::CONTENT_TYPE);
+        if let Some(kind) = kind {
+            let kind = HeaderValue::from_static(kind);
             response.headers_mut().insert(CONTENT_TYPE, kind);
         }
         response
+    }
+
+    fn page(&self, path: &str) -> Page {
+        match path {
+            "/metrics" if self.serve_metrics => Page {
+                status: StatusCode::OK,
+                kind: Some(metrics::CONTENT_TYPE),
+                body: self.metrics.render(),
+            },
+            "/livez" => Page::text(StatusCode::OK, "ok\n"),
+            "/readyz" => match self.health.unready(Instant::now()) {
+                reasons if reasons.is_empty() => Page::text(StatusCode::OK, "ok\n"),
+                reasons => Page::text(StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n"),
+            },
+            _ => {
+                let profile = path.strip_prefix("/debug/pprof/");
+                if let Some(name) = profile.filter(|_| self.serve_pprof) {
+                    return pprof::page(name);
+                }
+                if self.health.has_begun() {
+                    return Page {
+                        status: StatusCode::OK,
+                        kind: None,
+                        body: String::new(),
+                    };
+                }
+                Page::text(StatusCode::SERVICE_UNAVAILABLE, "repo is not ready\n")
+            }
+        }
     }
 }

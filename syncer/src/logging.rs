@@ -2,7 +2,8 @@
 //!
 //! `tracing::info!(v = 5, …)` is git-sync's verbosity 5; without `v` it is 0, a change that every
 //! reader should see. An error has the key `error` and no level. Where several repositories are
-//! followed, a line about one of them has its name in the key `repo`.
+//! followed, a line about one of them has its name in the key `repo`. `logger = "webhook"` names the
+//! part that speaks, as git-sync names its hooks.
 
 use std::fmt;
 use std::fmt::Write;
@@ -12,6 +13,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU8;
 use std::sync::atomic::Ordering;
 
+use jiff::Timestamp;
+use jiff::Zoned;
+use jiff::tz::TimeZone;
 use tokio::task::JoinHandle;
 use tracing::Event;
 use tracing::Level;
@@ -35,7 +39,10 @@ pub(crate) fn verbosity() -> u8 {
 pub(crate) fn init(verbose: u8) {
     VERBOSITY.store(verbose, Ordering::Relaxed);
     // A second call, which only a test makes, keeps the first subscriber.
-    let _ = tracing::subscriber::set_global_default(JsonLines { verbose });
+    let _ = tracing::subscriber::set_global_default(JsonLines {
+        verbose,
+        zone: TimeZone::system(),
+    });
 }
 
 tokio::task_local! {
@@ -64,6 +71,8 @@ where
 
 struct JsonLines {
     verbose: u8,
+    /// The local one (`TZ`, `/etc/localtime`), as git-sync's; UTC where the system knows no other.
+    zone: TimeZone,
 }
 
 impl Subscriber for JsonLines {
@@ -86,7 +95,7 @@ impl Subscriber for JsonLines {
         if !is_error && line.verbosity > u64::from(self.verbose) {
             return;
         }
-        let now = jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S%.6f");
+        let now = Zoned::new(Timestamp::now(), self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S%.6f");
         let text = line.render(event.metadata(), is_error, &now.to_string());
         // There is nowhere to report a log that cannot be written.
         let _ = io::stderr().lock().write_all(text.as_bytes());
@@ -101,6 +110,7 @@ impl Subscriber for JsonLines {
 #[derive(Default)]
 struct Line {
     verbosity: u64,
+    logger: String,
     message: String,
     error: String,
     fields: String,
@@ -111,7 +121,8 @@ impl Line {
         let file = metadata.file().unwrap_or_default();
         let file = file.rsplit('/').next().unwrap_or_default();
         let mut text = format!(
-            r#"{{"logger":"","ts":"{now}","caller":{{"file":"{file}","line":{}}}"#,
+            r#"{{"logger":{},"ts":"{now}","caller":{{"file":"{file}","line":{}}}"#,
+            quoted(&self.logger),
             metadata.line().unwrap_or_default()
         );
         if !is_error {
@@ -164,6 +175,7 @@ impl Visit for Line {
         match field.name() {
             "message" => value.clone_into(&mut self.message),
             "error" => value.clone_into(&mut self.error),
+            "logger" => value.clone_into(&mut self.logger),
             _ => self.field(field, &quoted(value)),
         }
     }

@@ -5,19 +5,14 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use args::SyncArgs;
-use nix::sys::signal::SigSet;
 use nix::sys::stat::Mode;
 use nix::sys::stat::umask;
 use nix::unistd::Gid;
 use nix::unistd::Uid;
 use tokio::runtime;
-use tokio::signal::unix::Signal;
-use tokio::signal::unix::SignalKind;
-use tokio::signal::unix::signal;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -26,11 +21,13 @@ use crate::config::Config;
 use crate::config::ConfigError;
 use crate::config::Environment;
 use crate::config::ProcessConfig;
+use crate::error_file::ErrorFile;
 use crate::follow::Common;
 use crate::follow::Ended;
 use crate::follow::follow;
 use crate::git::Git;
 use crate::git::GitError;
+use crate::health::Health;
 use crate::http;
 use crate::http::Answers;
 use crate::logging;
@@ -39,9 +36,14 @@ use crate::owner::OwnerError;
 use crate::passwd;
 use crate::passwd::PasswdError;
 use crate::permits::Permits;
+use crate::redact;
+use crate::signals::Signals;
+use crate::sync::chain;
 
 /// Bad configuration, or too many failures: git-sync's code.
 pub(crate) const FATAL: u8 = 1;
+
+const CANNOT_START: &str = "FATAL: cannot go on";
 
 /// How long git may take to answer its first question (git-sync's limit for its setup).
 const SETUP_TIMEOUT: Duration = Duration::from_secs(30);
@@ -77,22 +79,41 @@ pub(crate) enum StartError {
 
 /// Syncs until told to end.
 pub(crate) fn sync(args: SyncArgs) -> Result<ExitCode, StartError> {
-    let config = Config::new(args, Environment::of_process())?;
+    let (root, error_file) = (args.repo.root.clone(), args.repo.error_file.clone());
+    let config = Config::new(args, Environment::of_process()).inspect_err(|error| {
+        // As git-sync: the plain sentence, which is all that is known so early.
+        if let Some(root) = &root {
+            let text = redact::redact(&chain(error));
+            ErrorFile::new(root, error_file.as_deref()).write_text(&text);
+        }
+    })?;
     logging::init(config.process.verbose);
     umask(Mode::from_bits_truncate(0o022));
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(StartError::Runtime)?;
+    let error_files: Vec<ErrorFile> = config
+        .repos
+        .iter()
+        .map(|repo| ErrorFile::new(&repo.root, repo.error_file.as_deref()))
+        .collect();
     let code = runtime.block_on(run(config));
     // A removal that is still running must not hold up the end; the next run goes on with it.
     runtime.shutdown_background();
-    code
+    Ok(code.unwrap_or_else(|error| {
+        let error = redact::redact(&chain(&error));
+        tracing::error!(error, "{CANNOT_START}");
+        for file in error_files {
+            file.write(CANNOT_START, &error, &[]);
+        }
+        ExitCode::from(FATAL)
+    }))
 }
 
 async fn run(config: Config) -> Result<ExitCode, StartError> {
     let Config { process, repos } = config;
-    let mut stop = Stop::listen().map_err(StartError::Signals)?;
+    let mut signals = Signals::listen(process.sync_on_signal).map_err(StartError::Signals)?;
     let home = process.environment.home.clone().unwrap_or_default();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -108,7 +129,9 @@ async fn run(config: Config) -> Result<ExitCode, StartError> {
     let mut git = find_git(&process)?;
     let answers = Arc::new(Answers {
         metrics: Metrics::new(),
-        is_ready: AtomicBool::new(false),
+        health: Health::default(),
+        serve_metrics: process.http_metrics,
+        serve_pprof: process.http_pprof,
     });
     if let Some(address) = process.http_bind {
         http::serve(address, answers.clone())
@@ -121,6 +144,7 @@ async fn run(config: Config) -> Result<ExitCode, StartError> {
         git,
         answers,
         permits: Permits::new(process.max_git_processes),
+        wake: signals.wake(),
     };
     let mut followers = JoinSet::new();
     for repo in repos {
@@ -130,7 +154,7 @@ async fn run(config: Config) -> Result<ExitCode, StartError> {
     }
     tokio::select! {
         biased;
-        name = stop.asked() => {
+        name = signals.asked_to_end() => {
             tracing::info!(signal = name, "asked to end, ending");
             Ok(ExitCode::SUCCESS)
         }
@@ -150,32 +174,6 @@ async fn all(followers: &mut JoinSet<Ended>) -> Result<ExitCode, StartError> {
         }
     }
     Ok(code)
-}
-
-/// The signals that end the program.
-struct Stop {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Stop {
-    fn listen() -> io::Result<Self> {
-        let stop = Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        };
-        // Process 1 has them blocked, and a child inherits that; a signal that came before now is
-        // not lost but delivered here.
-        SigSet::empty().thread_set_mask()?;
-        Ok(stop)
-    }
-
-    async fn asked(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.terminate.recv() => "SIGTERM",
-        }
-    }
 }
 
 fn find_git(config: &ProcessConfig) -> Result<Git, StartError> {

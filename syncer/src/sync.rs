@@ -18,10 +18,11 @@ use crate::git::Git;
 use crate::git::GitError;
 use crate::git::Hash;
 use crate::git::failure::Why;
-use crate::metrics::Ending;
+use crate::hooks::Hooks;
 use crate::metrics::RepoMetrics;
 use crate::mirror::Mirror;
 use crate::mirror::MirrorError;
+use crate::permits::Permit;
 use crate::permits::Permits;
 use crate::private::Private;
 use crate::publish::Layout;
@@ -67,13 +68,12 @@ pub(crate) enum Outcome {
     Updated,
 }
 
-impl From<Outcome> for Ending {
-    fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Unchanged => Self::Noop,
-            Outcome::Updated => Self::Success,
-        }
-    }
+/// A successful pass.
+pub(crate) struct Pass {
+    pub(crate) outcome: Outcome,
+    tree: Tree,
+    deadline: Instant,
+    permit: Permit,
 }
 
 /// Everything that lives from one pass to the next.
@@ -87,8 +87,12 @@ pub(crate) struct Sync {
     mirror: Mirror,
     layout: Arc<Layout>,
     pub(crate) status: Status,
+    /// When the last pass began.
+    began: Instant,
     /// The last pass failed.
     is_troubled: bool,
+    pub(crate) hooks: Hooks,
+    metrics: RepoMetrics,
     /// The mirror was checked, and leftovers were removed, since the start or the last failure.
     is_prepared: bool,
     /// A pass of this process has succeeded.
@@ -108,15 +112,18 @@ impl Sync {
     ) -> Result<Self, AuthError> {
         let layout = Layout::new(&config);
         Ok(Self {
-            auth: Auth::new(&config, &private, &mut git, metrics)?,
+            auth: Auth::new(&config, &private, &mut git, metrics.clone())?,
             remote: Remote::new(&config),
             mirror: Mirror::new(layout.git_dir()),
             status: Status::open(config.state.as_deref()),
             layout: Arc::new(layout),
+            hooks: Hooks::start(&config, &metrics),
+            metrics,
             config,
             private,
             git,
             permits,
+            began: Instant::now(),
             is_troubled: false,
             is_prepared: false,
             has_synced: false,
@@ -129,22 +136,37 @@ impl Sync {
         Stamp::of(&self.config)
     }
 
-    /// Makes the published tree that of the wanted commit.
-    pub(crate) async fn once(&mut self) -> Result<Outcome, SyncError> {
+    /// Makes the published tree that of the wanted commit, and has the hooks told of it.
+    pub(crate) async fn once(&mut self) -> Result<Pass, SyncError> {
         let permit = self.permits.take(self.is_troubled).await;
-        let deadline = Instant::now() + self.config.sync_timeout;
-        let outcome = self.pass(deadline).await;
-        drop(permit);
-        self.is_troubled = outcome.is_err();
-        if outcome.as_ref().is_err_and(SyncError::may_be_ours) {
+        self.began = Instant::now();
+        let deadline = self.began + self.config.sync_timeout;
+        let passed = self.pass(deadline).await;
+        self.is_troubled = passed.is_err();
+        if passed.as_ref().is_err_and(SyncError::may_be_ours) {
             self.is_prepared = false;
         }
-        let outcome = outcome?;
+        let (outcome, tree) = passed?;
         self.has_synced = true;
-        Ok(outcome)
+        Ok(Pass {
+            outcome,
+            tree,
+            deadline,
+            permit,
+        })
     }
 
-    async fn pass(&mut self, deadline: Instant) -> Result<Outcome, SyncError> {
+    /// How long ago the last pass began.
+    pub(crate) fn took(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Tells whether the ref is a full hash that is published, so that no remote is asked any more.
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.pinned.is_some()
+    }
+
+    async fn pass(&mut self, deadline: Instant) -> Result<(Outcome, Tree), SyncError> {
         if !self.is_prepared {
             self.prepare(deadline).await?;
         }
@@ -160,28 +182,32 @@ impl Sync {
             }
         };
         let checkout = Checkout::wanted(&self.config).map_err(PublishError::from)?;
-        let current = self.layout.current()?;
+        let old = self.layout.current()?;
+        let current = old.clone().filter(|tree| {
+            tree.commit == commit && self.layout.is_intact(tree, &checkout.selection)
+        });
+        if self.pinned.is_none() && (current.is_none() || !self.has_synced) {
+            self.metrics.count_fetch();
+        }
         let (tree, outcome) = match current {
-            Some(tree)
-                if tree.commit == commit && self.layout.is_intact(&tree, &checkout.selection) =>
-            {
-                tracing::info!(v = 2, "ref" = %self.config.rev, remote = %commit, "no update required");
+            Some(tree) => {
+                tracing::info!(v = 2, "ref" = %self.config.rev, remote = %commit, "update not required");
                 // A killed process may have switched the tree and linked no further.
                 self.show(&tree)?;
                 (tree, Outcome::Unchanged)
             }
-            current => (
-                self.update(current.as_ref(), &commit, &checkout, deadline)
+            None => (
+                self.update(old.as_ref(), &commit, &checkout, deadline)
                     .await?,
                 Outcome::Updated,
             ),
         };
-        self.clean_up(&tree, deadline).await;
+        self.hooks.published(&self.git, &tree, old.as_ref());
         if self.remote.is_pinned_to(&commit) && self.pinned.is_none() {
             tracing::info!("ref" = %self.config.rev, "ref appears to be a git hash, no further sync needed");
             self.pinned = Some(commit);
         }
-        Ok(outcome)
+        Ok((outcome, tree))
     }
 
     /// Makes good what an earlier process, or a failed pass, may have left; asks no remote, so a
@@ -260,6 +286,7 @@ impl Sync {
                     .await?
             }
         };
+        self.hooks.about_to_publish(&self.git, &tree, current);
         self.show(&tree)?;
         if let Some(old) = current.filter(|old| old.dir != tree.dir && old.dir.is_dir()) {
             // Its grace begins now.
@@ -275,25 +302,27 @@ impl Sync {
     }
 
     fn note(&mut self, tree: &Tree) -> Result<(), SyncError> {
+        self.metrics.published(&tree.commit, None);
         let proof = self.layout.proof(tree);
         self.status.published(proof).map_err(SyncError::Status)
     }
 
     /// Removes old trees. The new one is published, so trouble here is told and no failure.
-    async fn clean_up(&self, tree: &Tree, deadline: Instant) {
+    pub(crate) async fn clean_up(&self, pass: Pass) {
         let timeout: Duration = self.config.stale_worktree_timeout;
         let removed = gc::remove_stale(
             &self.git,
             &self.mirror,
             &self.layout,
-            tree,
+            &pass.tree,
             timeout,
-            deadline,
+            pass.deadline,
         )
         .await;
         if let Err(error) = removed {
-            tracing::error!(error = chain(&error), "cannot remove old trees");
+            tracing::error!(error = chain(&error), "failed to clean up old trees");
         }
+        drop(pass.permit);
     }
 }
 

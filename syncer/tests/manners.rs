@@ -4,13 +4,9 @@
 mod world;
 
 use std::fs;
-use std::io::Read;
-use std::io::Write;
-use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use nix::sys::signal::Signal;
 use remotes::HttpServer;
 use world::LAYOUTS;
 use world::PROGRAM;
@@ -360,45 +356,6 @@ fn bad_configuration_is_one_sentence_and_gits_own_code() {
     }
     let run = Syncer::new().flag("repo", "htps://me:hunter2@x/y").finish();
     assert!(!run.log.contains("hunter2"), "{}", run.log);
-}
-
-#[test]
-fn http_tells_when_the_first_sync_is_done() {
-    let world = World::new("projected");
-    let port = {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        free.local_addr().unwrap().port()
-    };
-    let running = world
-        .syncer()
-        .flag("http-bind", format!("127.0.0.1:{port}"))
-        .start(&world.path("log"));
-    let get = |path: &str| {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-        write!(
-            stream,
-            "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        Some(answer)
-    };
-    let answer = eventually("somebody answers", || get("/"));
-    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
-    assert!(answer.ends_with("repo is not ready\n"), "{answer}");
-    world.repo.commit().write("a", "1").push();
-    eventually("it is ready", || {
-        let answer = get("/")?;
-        answer.starts_with("HTTP/1.1 200").then_some(())
-    });
-    let metrics = get("/metrics").unwrap();
-    assert!(
-        metrics.contains("\ngit_sync_count_total{status=\"success\"} 1\n"),
-        "{metrics}"
-    );
-    assert!(metrics.contains("\ngit_fetch_count_total 1\n"), "{metrics}");
-    running.signal(Signal::SIGTERM);
 }
 
 #[test]

@@ -3,9 +3,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use args::ProcessArgs;
+use tokio::signal::unix::SignalKind;
 
 use crate::config::ConfigError;
 use crate::config::Environment;
+use crate::signals;
 
 /// What the process does once, however many repositories it syncs.
 #[derive(Debug)]
@@ -16,7 +18,7 @@ pub(crate) struct ProcessConfig {
     pub(crate) max_git_processes: usize,
     pub(crate) group_write: bool,
     pub(crate) add_user: bool,
-    pub(crate) sync_on_signal: Option<String>,
+    pub(crate) sync_on_signal: Option<SignalKind>,
     pub(crate) http_bind: Option<SocketAddr>,
     pub(crate) http_metrics: bool,
     pub(crate) http_pprof: bool,
@@ -51,7 +53,7 @@ impl ProcessConfig {
             max_git_processes,
             group_write,
             add_user,
-            sync_on_signal,
+            sync_on_signal: sync_on_signal.map(sync_signal).transpose()?,
             http_bind: http_bind.as_deref().map(bind_address).transpose()?,
             http_metrics,
             http_pprof,
@@ -59,6 +61,14 @@ impl ProcessConfig {
             environment,
         })
     }
+}
+
+fn sync_signal(text: String) -> Result<SignalKind, ConfigError> {
+    signals::parse(&text).ok_or_else(|| ConfigError::Value {
+        flag: "sync-on-signal".to_owned(),
+        value: text,
+        expected: "a number or a name such as SIGHUP or HUP, and none that ends the program",
+    })
 }
 
 /// Reads Go's notation: `:1234` is every address of this machine.

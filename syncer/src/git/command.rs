@@ -16,9 +16,6 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::process::Stdio;
 
-use nix::sys::signal::Signal;
-use nix::sys::signal::killpg;
-use nix::unistd::Pid;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
@@ -26,6 +23,7 @@ use tokio::time::Instant;
 
 use crate::git::failure;
 use crate::git::failure::Why;
+use crate::group::Group;
 use crate::redact::redact;
 
 /// Our variables that may hold a password.
@@ -39,6 +37,15 @@ const SECRET_VARIABLES: [&str; 9] = [
     "GITSYNC_GITHUB_APP_PRIVATE_KEY",
     "GITSYNC_GIT_CONFIG",
     "GIT_SYNC_GIT_CONFIG",
+];
+
+/// What hooks get of the variables that git gets; the rest is for our own reading of git's words.
+const OF_HOOKS: [&str; 5] = [
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_NOSYSTEM",
+    "GIT_SSH_COMMAND",
+    "HOME",
+    "TMPDIR",
 ];
 
 /// What can go wrong with a git command.
@@ -92,6 +99,14 @@ impl Git {
     /// Sets a variable for all commands to come.
     pub(crate) fn set(&mut self, name: &str, value: impl AsRef<OsStr>) {
         self.set.insert(name.into(), value.as_ref().to_owned());
+    }
+
+    /// The variables by which a hook that runs git has our configuration and our way to the remote.
+    pub(crate) fn environment_of_hooks(&self) -> Vec<(OsString, OsString)> {
+        let told = |name: &OsString| OF_HOOKS.iter().any(|known| name == known);
+        let set = self.set.iter().filter(|(name, _)| told(name));
+        set.map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
     }
 
     /// Asks git which variables would tie it to another repository, and removes them from now on.
@@ -246,31 +261,4 @@ async fn read(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<String> {
         pipe.read_to_end(&mut bytes).await?;
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// A process group that is killed when this value goes, unless the command has ended by itself.
-struct Group(Option<Pid>);
-
-impl Group {
-    fn of(leader: Option<u32>) -> Self {
-        let leader = leader.and_then(|id| i32::try_from(id).ok());
-        Self(leader.map(Pid::from_raw))
-    }
-
-    fn kill(&mut self) {
-        if let Some(group) = self.0.take() {
-            // The only failure is that nobody is left.
-            let _ = killpg(group, Signal::SIGKILL);
-        }
-    }
-
-    fn disarm(&mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.kill();
-    }
 }

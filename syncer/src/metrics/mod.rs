@@ -152,13 +152,18 @@ impl RepoMetrics {
         *figures.hook_runs.entry((name, ending(is_ok))).or_default() += 1;
     }
 
-    /// Notes which commit readers see from now on, and when it was made, where that is known.
+    /// Notes which commit readers see, and when it was made, where that is known; what is known
+    /// already changes nothing.
     pub(crate) fn published(&self, commit: &Hash, committed: Option<SystemTime>) {
-        self.lock().published = Some(Published {
-            commit: commit.clone(),
-            at: SystemTime::now(),
-            committed,
-        });
+        let mut figures = self.lock();
+        let known = figures.published.as_ref();
+        if known.is_none_or(|known| known.commit != *commit) {
+            figures.published = Some(Published {
+                commit: commit.clone(),
+                at: SystemTime::now(),
+                committed,
+            });
+        }
     }
 
     /// Counts a question of the native poller and the bytes of its answer's body.

@@ -1,0 +1,204 @@
+//! A hook that is a program: no shell, no arguments, started in the tree.
+
+use std::env;
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::process::ExitStatus;
+use std::process::Stdio;
+use std::time::Duration;
+
+use nix::unistd::AccessFlags;
+use nix::unistd::access;
+use tokio::io::AsyncRead;
+use tokio::io::AsyncReadExt;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use crate::config::ExecHook;
+use crate::git::Hash;
+use crate::group::Group;
+use crate::hooks::Revision;
+
+/// How much of the end of each output is kept for the log.
+const KEPT_OUTPUT: usize = 16 * 1024;
+
+/// How long output is still read after the program's end: it may have left someone in the background
+/// who holds the pipe open for ever.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
+/// Why a program failed as a hook.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ExecError {
+    #[error("{0:?} is not an executable file in PATH")]
+    NotFound(PathBuf),
+    #[error("cannot run {}", .command.display())]
+    Run { command: PathBuf, source: io::Error },
+    #[error("{}: {status}: {output}", .command.display())]
+    Failed {
+        command: PathBuf,
+        status: ExitStatus,
+        output: Output,
+    },
+    #[error("{}: did not end in {limit:?}, and was killed: {output}", .command.display())]
+    TimedOut {
+        command: PathBuf,
+        limit: Duration,
+        output: Output,
+    },
+}
+
+/// The end of what a program wrote.
+#[derive(Debug, Default)]
+pub(super) struct Output {
+    stdout: String,
+    stderr: String,
+}
+
+impl std::fmt::Display for Output {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { stdout, stderr } = self;
+        write!(f, "{{ stdout: {stdout:?}, stderr: {stderr:?} }}")
+    }
+}
+
+/// A program as a hook.
+pub(super) struct Exec {
+    name: &'static str,
+    command: PathBuf,
+    timeout: Duration,
+    /// Our own `PATH`.
+    path: OsString,
+}
+
+impl Exec {
+    pub(super) fn new(name: &'static str, hook: &ExecHook, path: OsString) -> Self {
+        Self {
+            name,
+            command: hook.command.clone(),
+            timeout: hook.timeout,
+            path,
+        }
+    }
+
+    /// Runs the program in the tree, to its end or its time limit.
+    pub(super) async fn run(&self, told: &Revision, old: Option<&Hash>) -> Result<(), ExecError> {
+        tracing::info!(
+            logger = self.name,
+            hash = %told.commit,
+            command = %self.command.display(),
+            timeout = ?self.timeout,
+            "running exechook"
+        );
+        let failed = |source| ExecError::Run {
+            command: self.command.clone(),
+            source,
+        };
+        let mut child = Command::new(self.program(&told.dir)?)
+            .current_dir(&told.dir)
+            .envs(told.environment.iter().cloned())
+            .env("PWD", &told.dir)
+            .env("GITSYNC_HASH", told.commit.as_str())
+            .env("GITSYNC_OLD_HASH", old.map_or("", Hash::as_str))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .map_err(failed)?;
+        let mut group = Group::of(child.id());
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        let ended = {
+            let (out, err) = (child.stdout.take(), child.stderr.take());
+            let mut read = pin!(async {
+                let (out, err) = tokio::join!(tail(out, &mut stdout), tail(err, &mut stderr));
+                out.and(err)
+            });
+            timeout(self.timeout, async {
+                tokio::select! {
+                    biased;
+                    read = &mut read => {
+                        read?;
+                        child.wait().await
+                    }
+                    status = child.wait() => {
+                        // Whoever still holds the output then is no part of the hook.
+                        if let Ok(read) = timeout(LAST_WORDS, &mut read).await {
+                            read?;
+                        }
+                        status
+                    }
+                }
+            })
+            .await
+        };
+        let output = || Output {
+            stdout: text(&stdout),
+            stderr: text(&stderr),
+        };
+        let Ok(ended) = ended else {
+            group.kill();
+            // Killed, so it ends at once; its status says nothing more.
+            let _ = child.wait().await;
+            return Err(ExecError::TimedOut {
+                command: self.command.clone(),
+                limit: self.timeout,
+                output: output(),
+            });
+        };
+        group.disarm();
+        let status = ended.map_err(failed)?;
+        let output = output();
+        if !status.success() {
+            return Err(ExecError::Failed {
+                command: self.command.clone(),
+                status,
+                output,
+            });
+        }
+        tracing::info!(
+            v = 1,
+            logger = self.name,
+            hash = %told.commit,
+            stdout = output.stdout,
+            stderr = output.stderr,
+            "exechook succeeded"
+        );
+        Ok(())
+    }
+
+    /// Finds the program as git-sync does: a path is taken as it is, a relative one from the tree; a
+    /// mere name is looked up in `PATH`, of which a relative part would be in the tree and is not
+    /// used.
+    fn program(&self, tree: &Path) -> Result<PathBuf, ExecError> {
+        if self.command.as_os_str().as_bytes().contains(&b'/') {
+            return Ok(tree.join(&self.command));
+        }
+        env::split_paths(&self.path)
+            .filter(|dir| dir.is_absolute())
+            .map(|dir| dir.join(&self.command))
+            .find(|file| file.is_file() && access(file, AccessFlags::X_OK).is_ok())
+            .ok_or_else(|| ExecError::NotFound(self.command.clone()))
+    }
+}
+
+/// Reads to the end and keeps the last part.
+async fn tail(pipe: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) -> io::Result<()> {
+    let Some(mut pipe) = pipe else {
+        return Ok(());
+    };
+    while pipe.read_buf(kept).await? > 0 {
+        if kept.len() > 2 * KEPT_OUTPUT {
+            kept.drain(..kept.len() - KEPT_OUTPUT);
+        }
+    }
+    Ok(())
+}
+
+fn text(bytes: &[u8]) -> String {
+    let start = bytes.len().saturating_sub(KEPT_OUTPUT);
+    String::from_utf8_lossy(&bytes[start..]).trim().to_owned()
+}

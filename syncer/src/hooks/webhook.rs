@@ -1,0 +1,91 @@
+//! A hook that is a call over HTTP(S).
+
+use std::time::Duration;
+
+use reqwest::Method;
+use reqwest::Url;
+use reqwest::header::HeaderValue;
+
+use crate::config;
+use crate::config::RepoConfig;
+use crate::git::Hash;
+use crate::redact::redact;
+use crate::web;
+use crate::web::Manner;
+use crate::web::Trust;
+use crate::web::WebError;
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WebhookError {
+    #[error("the address cannot be read: expected http://host/path or https://host/path")]
+    Address(#[source] url::ParseError),
+    #[error("{0:?} is no method of HTTP")]
+    Method(String),
+    #[error(transparent)]
+    Web(#[from] WebError),
+    #[error(transparent)]
+    Call(#[from] reqwest::Error),
+    #[error("received response code {received} expected {expected}")]
+    Status { received: u16, expected: i64 },
+}
+
+/// An address that is called.
+pub(super) struct Webhook {
+    name: &'static str,
+    url: String,
+    method: String,
+    /// The status that means success; none: whatever the answer is.
+    expected: Option<i64>,
+    timeout: Duration,
+    trust: Trust,
+    /// None where an address has bytes that no header may have.
+    repo: Option<HeaderValue>,
+}
+
+impl Webhook {
+    pub(super) fn new(name: &'static str, hook: &config::Webhook, config: &RepoConfig) -> Self {
+        Self {
+            name,
+            url: hook.url.clone(),
+            method: hook.method.clone(),
+            expected: Some(hook.success_status).filter(|status| *status > 0),
+            timeout: hook.timeout,
+            trust: Trust::of_calls(config),
+            repo: HeaderValue::from_bytes(redact(&config.repo.url).as_bytes()).ok(),
+        }
+    }
+
+    /// Makes the call; its body is empty, and what there is to say is in its headers.
+    pub(super) async fn call(&self, commit: &Hash, old: Option<&Hash>) -> Result<(), WebhookError> {
+        tracing::info!(
+            logger = self.name,
+            hash = %commit,
+            url = self.url,
+            method = self.method,
+            timeout = ?self.timeout,
+            "sending webhook"
+        );
+        let url = Url::parse(&self.url).map_err(WebhookError::Address)?;
+        let method = Method::from_bytes(self.method.as_bytes())
+            .map_err(|_| WebhookError::Method(self.method.clone()))?;
+        let client = web::client(&self.trust, Manner::Call, &url)?;
+        let mut request = client
+            .request(method, url)
+            .timeout(self.timeout)
+            .header("Gitsync-Hash", commit.as_str());
+        if let Some(old) = old {
+            request = request.header("Gitsync-Old-Hash", old.as_str());
+        }
+        if let Some(repo) = &self.repo {
+            request = request.header("Gitsync-Repo", repo);
+        }
+        let received = request.send().await?.status().as_u16();
+        match self.expected {
+            Some(expected) if i64::from(received) != expected => {
+                Err(WebhookError::Status { received, expected })
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The signals that the process answers: two end it, and one of the user's choice asks for a sync.
+
+use std::io;
+
+use nix::sys::signal::SigSet;
+use tokio::signal::unix::Signal;
+use tokio::signal::unix::SignalKind;
+use tokio::signal::unix::signal;
+use tokio::sync::watch;
+
+/// The highest number that the kernel knows.
+const HIGHEST: i32 = 64;
+
+/// What can be no request for a sync: what ends us, what no program may catch, what tells of our own
+/// faults, and what comes at the end of each of our commands.
+const NOT_OURS: [nix::sys::signal::Signal; 8] = [
+    nix::sys::signal::SIGINT,
+    nix::sys::signal::SIGTERM,
+    nix::sys::signal::SIGKILL,
+    nix::sys::signal::SIGSTOP,
+    nix::sys::signal::SIGILL,
+    nix::sys::signal::SIGFPE,
+    nix::sys::signal::SIGSEGV,
+    nix::sys::signal::SIGCHLD,
+];
+
+/// Reads `--sync-on-signal`: a number, or a name such as `SIGHUP` or `HUP`.
+pub(crate) fn parse(text: &str) -> Option<SignalKind> {
+    let number = match text.parse::<i32>() {
+        Ok(number) => number,
+        Err(_) => {
+            let name = text.strip_prefix("SIG").unwrap_or(text);
+            let known: nix::sys::signal::Signal = format!("SIG{name}").parse().ok()?;
+            known as i32
+        }
+    };
+    let is_allowed =
+        (1..=HIGHEST).contains(&number) && NOT_OURS.iter().all(|refused| *refused as i32 != number);
+    is_allowed.then(|| SignalKind::from_raw(number))
+}
+
+/// The signals as they come.
+pub(crate) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    wake: Option<(i32, Signal)>,
+    woken: watch::Sender<()>,
+}
+
+impl Signals {
+    /// Listens to them from now on; only within the event loop.
+    pub(crate) fn listen(wake: Option<SignalKind>) -> io::Result<Self> {
+        let wake = wake.map(|kind| Ok::<_, io::Error>((kind.as_raw_value(), signal(kind)?)));
+        let signals = Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            wake: wake.transpose()?,
+            woken: watch::Sender::new(()),
+        };
+        // Process 1 has them blocked, and a child inherits that; a signal that came before now is
+        // not lost but delivered here.
+        SigSet::empty().thread_set_mask()?;
+        Ok(signals)
+    }
+
+    /// What changes whenever a sync is asked for.
+    pub(crate) fn wake(&self) -> watch::Receiver<()> {
+        self.woken.subscribe()
+    }
+
+    /// Waits until the program is asked to end, and hands on what is asked meanwhile; gives the
+    /// name of the signal.
+    pub(crate) async fn asked_to_end(&mut self) -> &'static str {
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => return "SIGINT",
+                _ = self.terminate.recv() => return "SIGTERM",
+                number = received(&mut self.wake) => {
+                    tracing::info!(v = 1, signal = number, "caught signal");
+                    self.woken.send_replace(());
+                }
+            }
+        }
+    }
+}
+
+async fn received(wake: &mut Option<(i32, Signal)>) -> i32 {
+    if let Some((number, signal)) = wake
+        && signal.recv().await.is_some()
+    {
+        return *number;
+    }
+    std::future::pending().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_is_a_number_or_a_name() {
+        for (text, number) in [
+            ("1", 1),
+            ("HUP", 1),
+            ("SIGHUP", 1),
+            ("USR1", 10),
+            ("40", 40),
+        ] {
+            let kind = parse(text).unwrap();
+            assert_eq!(kind.as_raw_value(), number, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_ends_us_or_cannot_be_caught_is_no_request() {
+        for text in [
+            "", "0", "-1", "65", "hup", "NOPE", "KILL", "9", "SIGTERM", "2", "17",
+        ] {
+            assert!(parse(text).is_none(), "{text}");
+        }
+    }
+}
