@@ -53,6 +53,10 @@ pub enum BasicAuth {
     Password(String, String),
     /// A user, and a file that is read at each request, so that the password can change.
     PasswordFile(String, PathBuf),
+    /// A header with this value, such as `cookie`, instead of a password.
+    Header(&'static str, String),
+    /// A user and a password of its own for each of these first parts of the path.
+    Paths(Vec<(&'static str, &'static str, &'static str)>),
 }
 
 /// One request as the server saw it.
@@ -329,6 +333,18 @@ impl Site {
                 Ok(password) => (user.clone(), password.trim_end().to_owned()),
                 Err(_) => return false,
             },
+            Some(BasicAuth::Header(name, value)) => {
+                let given = request.headers().get(*name);
+                return given.is_some_and(|given| given.as_bytes() == value.as_bytes());
+            }
+            Some(BasicAuth::Paths(paths)) => {
+                let path = request.uri().path();
+                let mut paths = paths.iter();
+                match paths.find(|(prefix, ..)| path.starts_with(prefix)) {
+                    Some((_, user, password)) => ((*user).to_owned(), (*password).to_owned()),
+                    None => return false,
+                }
+            }
         };
         let expected = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
         let given = request.headers().get(AUTHORIZATION);
