@@ -2,92 +2,93 @@
 
 use std::env;
 use std::error::Error;
-use std::ffi::OsString;
+use std::io;
+use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
-use args::Cli;
-use args::Command;
-use clap::Parser;
-use clap::error::ContextKind;
-use clap::error::ContextValue;
-use clap::error::ErrorKind;
+use args::Asked;
+use args::Refusal;
+use args::Typed;
 
 use crate::auth::helper;
-use crate::config::env_name;
+use crate::config::Config;
+use crate::config::Environment;
+use crate::config::keep_v3_root;
+use crate::error_file::ErrorFile;
 use crate::init;
+use crate::logging;
 use crate::probe;
-use crate::redact;
+use crate::redact::redact;
 use crate::run;
 use crate::sync::chain;
-
-/// A command line that is not well formed: git-sync's code.
-const USAGE: u8 = 2;
 
 /// Runs the program that this process's arguments ask for.
 pub fn main() -> ExitCode {
     if init::is_needed() {
         return init::run();
     }
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => return refuse(&error),
-    };
-    match cli.command {
-        Some(Command::Credential(args)) => match helper::run(&args) {
+    match args::read(env::args_os().skip(1), Environment::variables()) {
+        Ok(Asked::Credential(args)) => match helper::run(&args) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fatal(&error),
         },
-        Some(Command::Probe(args)) => probe::run(&args),
-        None => run::sync(cli.sync).unwrap_or_else(|error| fatal(&error)),
+        Ok(Asked::Print(text)) => {
+            // A closed standard output is no reason to fail.
+            let _ = io::stdout().write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Ok(Asked::Probe(args)) => probe::run(&args),
+        Ok(Asked::Sync(typed)) => sync(*typed),
+        Err(refusal) => {
+            let Refusal {
+                message,
+                code,
+                notices,
+                error_file,
+            } = refusal;
+            logging::init(0);
+            tell(&notices);
+            let error_file = ErrorFile::new(Path::new("/"), error_file.as_deref());
+            refuse(&message, code, &error_file)
+        }
+    }
+}
+
+fn sync(mut typed: Typed) -> ExitCode {
+    keep_v3_root(&mut typed);
+    let Typed {
+        sync,
+        names,
+        notices,
+        is_root_the_images: _,
+    } = typed;
+    logging::init(sync.process.verbose);
+    tell(&notices);
+    let root = sync.repo.root.clone().unwrap_or_default();
+    let error_file = ErrorFile::new(&root, sync.repo.error_file.as_deref());
+    match Config::new(sync, &names, Environment::of_process()) {
+        Ok(config) => run::sync(config).unwrap_or_else(|error| fatal(&error)),
+        Err(error) => refuse(&chain(&error), run::FATAL, &error_file),
+    }
+}
+
+/// Tells what is odd about the command line and the environment, but no error.
+fn tell(notices: &[String]) {
+    for notice in notices {
+        tracing::info!("{notice}");
     }
 }
 
 fn fatal(error: &dyn Error) -> ExitCode {
-    eprintln!("gitvolume-syncer: {}", redact::redact(&chain(error)));
+    eprintln!("gitvolume-syncer: {}", redact(&chain(error)));
     ExitCode::from(run::FATAL)
 }
 
-/// Prints help and version; else says in one sentence what is wrong with the command line. A bad
-/// value from the environment is bad configuration and not bad usage, as for git-sync.
-fn refuse(error: &clap::Error) -> ExitCode {
-    if !error.use_stderr() {
-        // A closed standard output is no reason to fail.
-        let _ = error.print();
-        return ExitCode::SUCCESS;
-    }
-    let context = |kind| match error.get(kind) {
-        Some(ContextValue::String(text)) => Some(text.as_str()),
-        _ => None,
-    };
-    let flag = context(ContextKind::InvalidArg)
-        .and_then(|shown| shown.strip_prefix("--")?.split([' ', '=']).next());
-    let value = context(ContextKind::InvalidValue);
-    let (Some(flag), Some(value), true) = (
-        flag,
-        value,
-        matches!(
-            error.kind(),
-            ErrorKind::InvalidValue | ErrorKind::ValueValidation
-        ),
-    ) else {
-        let _ = error.print();
-        return ExitCode::from(USAGE);
-    };
-    let expected = match (error.source(), error.get(ContextKind::ValidValue)) {
-        (Some(source), _) => source.to_string(),
-        (None, Some(ContextValue::Strings(values))) => format!("expected {}", values.join(" or ")),
-        (None, _) => "expected another value".to_owned(),
-    };
-    // The address may hold a password even where it is not well formed.
-    let value = if flag == "repo" { "…" } else { value };
-    eprintln!(
-        "gitvolume-syncer: --{flag} (or {}): {value:?}: {expected}",
-        env_name(flag)
-    );
-    let is_typed = |arg: OsString| {
-        let arg = arg.to_string_lossy().into_owned();
-        arg.split('=').next() == Some(&format!("--{flag}"))
-    };
-    let from_argv = env::args_os().skip(1).any(is_typed);
-    ExitCode::from(if from_argv { USAGE } else { run::FATAL })
+/// Says why the program does not begin: plainly, and in the file for errors too.
+fn refuse(message: &str, code: u8, error_file: &ErrorFile) -> ExitCode {
+    let message = redact(message);
+    eprintln!("gitvolume-syncer: {message}\nsee --help for the flags and --man for the manual");
+    error_file.write_text(&message);
+    ExitCode::from(code)
 }

@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use args::SyncArgs;
 use nix::sys::stat::Mode;
 use nix::sys::stat::umask;
 use nix::unistd::Gid;
@@ -18,8 +17,6 @@ use tokio::time::Instant;
 
 use crate::auth::AuthError;
 use crate::config::Config;
-use crate::config::ConfigError;
-use crate::config::Environment;
 use crate::config::ProcessConfig;
 use crate::error_file::ErrorFile;
 use crate::follow::Common;
@@ -54,8 +51,6 @@ pub(crate) enum StartError {
     #[error(transparent)]
     Auth(#[from] AuthError),
     #[error(transparent)]
-    Config(#[from] ConfigError),
-    #[error(transparent)]
     Git(#[from] GitError),
     #[error(transparent)]
     Owner(#[from] OwnerError),
@@ -78,16 +73,7 @@ pub(crate) enum StartError {
 }
 
 /// Syncs until told to end.
-pub(crate) fn sync(args: SyncArgs) -> Result<ExitCode, StartError> {
-    let (root, error_file) = (args.repo.root.clone(), args.repo.error_file.clone());
-    let config = Config::new(args, Environment::of_process()).inspect_err(|error| {
-        // As git-sync: the plain sentence, which is all that is known so early.
-        if let Some(root) = &root {
-            let text = redact::redact(&chain(error));
-            ErrorFile::new(root, error_file.as_deref()).write_text(&text);
-        }
-    })?;
-    logging::init(config.process.verbose);
+pub(crate) fn sync(config: Config) -> Result<ExitCode, StartError> {
     umask(Mode::from_bits_truncate(0o022));
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()

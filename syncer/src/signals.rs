@@ -26,9 +26,9 @@ const NOT_OURS: [nix::sys::signal::Signal; 8] = [
 
 /// Reads `--sync-on-signal`: a number, or a name such as `SIGHUP` or `HUP`.
 pub(crate) fn parse(text: &str) -> Option<SignalKind> {
-    let number = match text.parse::<i32>() {
-        Ok(number) => number,
-        Err(_) => {
+    let number = match args::go_int(text) {
+        Some(number) => i32::try_from(number).ok()?,
+        None => {
             let name = text.strip_prefix("SIG").unwrap_or(text);
             let known: nix::sys::signal::Signal = format!("SIG{name}").parse().ok()?;
             known as i32
@@ -101,6 +101,7 @@ mod tests {
     fn a_signal_is_a_number_or_a_name() {
         for (text, number) in [
             ("1", 1),
+            ("0x1", 1),
             ("HUP", 1),
             ("SIGHUP", 1),
             ("USR1", 10),

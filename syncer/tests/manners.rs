@@ -326,22 +326,22 @@ fn bad_configuration_is_one_sentence_and_gits_own_code() {
         (
             good().flag("period", "5 min"),
             2,
-            "--period (or GITSYNC_PERIOD): \"5 min\": expected a duration such as 30s",
+            "--period: \"5 min\": expected a duration such as 30s",
         ),
         (
             good().env("GITSYNC_PERIOD", "5 min"),
             1,
-            "--period (or GITSYNC_PERIOD): \"5 min\": expected a duration such as 30s",
+            "GITSYNC_PERIOD: \"5 min\": expected a duration such as 30s",
         ),
         (
             good().flag("layout", "flat"),
-            2,
-            "--layout (or GITSYNC_LAYOUT): \"flat\": expected link or projected",
+            1,
+            "--layout: \"flat\": expected link or projected",
         ),
         (
             good().flag("ref", "--upload-pack=x"),
-            2,
-            "--ref (or GITSYNC_REF): \"--upload-pack=x\": expected a branch, a tag or",
+            1,
+            "--ref: \"--upload-pack=x\": expected a branch, a tag or",
         ),
         (
             good().flag("layout", "projected"),

@@ -6,9 +6,11 @@
 //! - [`paths`]: where the injected container finds its volumes.
 //! - [`secret`]: which keys of a mounted Secret mean what.
 //! - [`GitDuration`], [`RepoUrl`], [`Rev`], [`Link`]: the values, checked once at the edge.
+//! - [`read`]: the program's arguments and environment, as git-sync v2, v3 and v4 had them.
 //!
 //! Pure: no clock, no environment of its own, no file system.
 
+mod command_line;
 mod credential;
 mod duration;
 mod flags;
@@ -22,6 +24,13 @@ pub mod secret;
 mod secret_text;
 mod text;
 
+pub use command_line::Asked;
+pub use command_line::Names;
+pub use command_line::Refusal;
+pub use command_line::Typed;
+pub use command_line::page::flags_markdown;
+pub use command_line::read;
+pub use command_line::value::go_int;
 pub use credential::Credential;
 pub use credential::ParseCredentialError;
 pub use credential::Password;

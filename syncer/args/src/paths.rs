@@ -20,3 +20,9 @@ pub const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount
 /// User and group of the syncer's image, and the user of an injected syncer where the Pod gives no
 /// better one; git-sync's own number.
 pub const UID: i64 = 65533;
+
+/// The root that the syncer's image sets, and git-sync v4's.
+pub const IMAGE_ROOT: &str = "/git";
+
+/// The root that git-sync v3's image set.
+pub const V3_IMAGE_ROOT: &str = "/tmp/git";

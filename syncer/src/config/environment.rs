@@ -2,7 +2,7 @@ use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// What we take from the environment besides the flags.
+/// The one door to the process's environment, and what we take from it besides the flags.
 #[derive(Debug, Default)]
 pub(crate) struct Environment {
     pub(crate) home: Option<OsString>,
@@ -17,10 +17,15 @@ pub(crate) struct Environment {
 }
 
 impl Environment {
-    /// Reads the process's environment: the one place besides clap that does.
+    /// All variables, for the flags.
+    pub(crate) fn variables() -> impl Iterator<Item = (OsString, OsString)> {
+        env::vars_os()
+    }
+
+    /// Reads the process's environment.
     pub(crate) fn of_process() -> Self {
         let mut environment = Self::default();
-        for (name, value) in env::vars_os().filter(|(_, value)| !value.is_empty()) {
+        for (name, value) in Self::variables().filter(|(_, value)| !value.is_empty()) {
             match name.to_str() {
                 Some("GITVOLUME_NSS_WRAPPER") => environment.nss_wrapper = Some(value.into()),
                 Some("GIT_SSH_COMMAND") => environment.ssh_command = value.into_string().ok(),

@@ -27,7 +27,6 @@ use crate::config::ConfigError;
 use crate::config::Environment;
 use crate::config::LayoutConfig;
 use crate::config::RepoConfig;
-use crate::config::env_name;
 
 #[cfg(test)]
 mod tests;
@@ -58,11 +57,6 @@ pub(crate) enum FileError {
     Read { path: PathBuf, source: io::Error },
     #[error("--config and {INLINE} are both given: expected one of them")]
     Both,
-    #[error(
-        "--{flag} (or {}): expected nothing beside --config, each of whose entries has its own",
-        env_name(flag)
-    )]
-    NotForAll { flag: &'static str },
     /// `why` is a sentence without values that may be secret.
     #[error("{file}: {why}")]
     Syntax { file: String, why: String },
@@ -104,7 +98,8 @@ pub(super) fn repos(
         ("link", beside.link.is_some()),
     ] {
         if is_given {
-            return Err(FileError::NotForAll { flag }.into());
+            let problem = "expected nothing beside --config, each of whose entries has its own";
+            return Err(ConfigError::new(flag, problem));
         }
     }
     let File { repos } = read(&text).map_err(|why| FileError::Syntax {
@@ -251,11 +246,14 @@ impl Entry<'_> {
     /// Says where in the file a value stands that cannot be meant; one that stands beside it keeps
     /// its flag's name.
     fn named(&self, error: ConfigError) -> ConfigError {
-        match error.about() {
-            Some((flag, what)) if self.gives(flag) || error.is_missing() => {
-                self.at(flag, what).into()
-            }
-            _ => error,
+        match error {
+            ConfigError::Setting {
+                flag,
+                problem,
+                is_missing,
+                ..
+            } if is_missing || self.gives(&flag) => self.at(&flag, problem).into(),
+            error => error,
         }
     }
 

@@ -1,5 +1,6 @@
 use std::net::Ipv6Addr;
 use std::net::SocketAddr;
+use std::net::ToSocketAddrs;
 use std::sync::Arc;
 
 use args::ProcessArgs;
@@ -47,13 +48,27 @@ impl ProcessConfig {
             http_pprof,
             verbose,
         } = args;
+        if http_bind.is_none() && (http_metrics || http_pprof) {
+            let flag = if http_metrics {
+                "http-metrics"
+            } else {
+                "http-pprof"
+            };
+            return Err(ConfigError::new(
+                flag,
+                "expected an --http-bind to go with it",
+            ));
+        }
+        if max_git_processes == 0 {
+            return Err(ConfigError::value("max-git-processes", &0, "at least 1"));
+        }
         Ok(Self {
             git,
             no_poller,
             max_git_processes,
             group_write,
             add_user,
-            sync_on_signal: sync_on_signal.map(sync_signal).transpose()?,
+            sync_on_signal: sync_on_signal.as_deref().map(sync_signal).transpose()?,
             http_bind: http_bind.as_deref().map(bind_address).transpose()?,
             http_metrics,
             http_pprof,
@@ -63,27 +78,25 @@ impl ProcessConfig {
     }
 }
 
-fn sync_signal(text: String) -> Result<SignalKind, ConfigError> {
-    signals::parse(&text).ok_or_else(|| ConfigError::Value {
-        flag: "sync-on-signal".to_owned(),
-        value: text,
-        expected: "a number or a name such as SIGHUP or HUP, and none that ends the program",
+fn sync_signal(text: &str) -> Result<SignalKind, ConfigError> {
+    signals::parse(text).ok_or_else(|| {
+        let expected = "a number or a name such as SIGHUP or HUP, and none that ends the program";
+        ConfigError::value("sync-on-signal", &text, expected)
     })
 }
 
-/// Reads Go's notation: `:1234` is every address of this machine.
+/// Reads Go's notation: `:1234` is every address of this machine; a name is looked up.
 fn bind_address(text: &str) -> Result<SocketAddr, ConfigError> {
     let parsed = match text.strip_prefix(':') {
         Some(port) => port
             .parse()
             .ok()
             .map(|port| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))),
-        None => text.parse().ok(),
+        None => text.to_socket_addrs().ok().and_then(|mut all| all.next()),
     };
-    parsed.ok_or_else(|| ConfigError::Value {
-        flag: "http-bind".to_owned(),
-        value: text.to_owned(),
-        expected: "an address such as :1234 or 127.0.0.1:1234",
+    parsed.ok_or_else(|| {
+        let expected = "an address such as :1234 or 127.0.0.1:1234";
+        ConfigError::value("http-bind", &text, expected)
     })
 }
 
@@ -97,6 +110,23 @@ mod tests {
         assert_eq!(
             bind_address("1234").unwrap_err().to_string(),
             "--http-bind (or GITSYNC_HTTP_BIND): \"1234\": expected an address such as :1234 or 127.0.0.1:1234"
+        );
+    }
+
+    #[test]
+    fn what_is_served_needs_an_address() {
+        let process = |http_bind: Option<&str>| {
+            let args = ProcessArgs {
+                http_metrics: true,
+                http_bind: http_bind.map(str::to_owned),
+                ..ProcessArgs::default()
+            };
+            ProcessConfig::new(args, Arc::default()).map_err(|error| error.to_string())
+        };
+        assert!(process(Some(":0")).is_ok());
+        assert_eq!(
+            process(None).unwrap_err(),
+            "--http-metrics (or GITSYNC_HTTP_METRICS): expected an --http-bind to go with it"
         );
     }
 }

@@ -4,24 +4,27 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use args::Credential;
 use args::GarbageCollection;
 use args::GitDuration;
 use args::Layout;
+use args::Link;
 use args::RepoArgs;
 use args::RepoKind;
 use args::RepoUrl;
 use args::Rev;
-use args::Secret;
 use args::Submodules;
 use percent_encoding::percent_decode_str;
 
 use crate::auth::git_config;
+use crate::config::AccessConfig;
 use crate::config::ConfigError;
 use crate::config::Environment;
+use crate::config::HooksConfig;
 
 /// Periods below this one are surely mistakes (git-sync's own limit).
 const SHORTEST_PERIOD: GitDuration = GitDuration::from_millis(10);
+
+const ADDRESS: &str = "https://, http://, ssh://, user@host:path, file:// or an absolute path";
 
 /// What is done for one repository, with every value checked.
 #[derive(Clone, Debug)]
@@ -80,52 +83,6 @@ impl std::fmt::Debug for Credentials {
     }
 }
 
-/// What is told of each new tree.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct HooksConfig {
-    pub(crate) exec: Option<ExecHook>,
-    pub(crate) pre_publish: Option<ExecHook>,
-    pub(crate) webhook: Option<Webhook>,
-}
-
-/// A program that is run in the tree.
-#[derive(Clone, Debug)]
-pub(crate) struct ExecHook {
-    pub(crate) command: PathBuf,
-    pub(crate) timeout: Duration,
-    pub(crate) backoff: Duration,
-}
-
-/// An address that is called.
-#[derive(Clone, Debug)]
-pub(crate) struct Webhook {
-    pub(crate) url: String,
-    pub(crate) method: String,
-    pub(crate) success_status: i64,
-    pub(crate) timeout: Duration,
-    pub(crate) backoff: Duration,
-}
-
-/// By which rights the remote is read, as git-sync's flags say it.
-#[derive(Clone, Debug)]
-pub(crate) struct AccessConfig {
-    pub(crate) username: Option<String>,
-    pub(crate) password: Option<Secret>,
-    pub(crate) password_file: Option<PathBuf>,
-    pub(crate) credential: Vec<Credential>,
-    pub(crate) ssh_keys: Vec<PathBuf>,
-    /// None: the host's key is not checked.
-    pub(crate) known_hosts: Option<PathBuf>,
-    pub(crate) cookie_file: bool,
-    pub(crate) askpass_url: Option<String>,
-    pub(crate) github_base_url: String,
-    pub(crate) github_app_client_id: Option<String>,
-    pub(crate) github_app_application_id: Option<u64>,
-    pub(crate) github_app_installation_id: Option<u64>,
-    pub(crate) github_app_private_key: Option<Secret>,
-    pub(crate) github_app_private_key_file: Option<PathBuf>,
-}
-
 /// How the tree appears, with what only that layout has.
 #[derive(Clone, Debug)]
 pub(crate) enum LayoutConfig {
@@ -138,6 +95,8 @@ pub(crate) enum LayoutConfig {
 impl RepoConfig {
     /// Checks every value and makes paths absolute.
     pub(crate) fn new(args: RepoArgs, environment: Arc<Environment>) -> Result<Self, ConfigError> {
+        let access = AccessConfig::new(&args);
+        let hooks = HooksConfig::new(&args);
         // Taken apart without `..`: a flag that nobody uses does not compile.
         let RepoArgs {
             repo,
@@ -161,139 +120,58 @@ impl RepoConfig {
             stale_after,
             error_file,
             touch_file,
-            exechook_command,
-            exechook_timeout,
-            exechook_backoff,
-            pre_publish_exechook_command,
-            pre_publish_exechook_timeout,
-            pre_publish_exechook_backoff,
-            webhook_url,
-            webhook_method,
-            webhook_success_status,
-            webhook_timeout,
-            webhook_backoff,
-            username,
-            password,
-            password_file,
-            credential,
-            ssh_key_file,
-            ssh_known_hosts,
-            ssh_known_hosts_file,
-            cookie_file,
-            askpass_url,
-            github_base_url,
-            github_app_client_id,
-            github_app_application_id,
-            github_app_installation_id,
-            github_app_private_key,
-            github_app_private_key_file,
             git_config,
             git_config_add,
             git_gc,
+            // Read above.
+            exechook_command: _,
+            exechook_timeout: _,
+            exechook_backoff: _,
+            pre_publish_exechook_command: _,
+            pre_publish_exechook_timeout: _,
+            pre_publish_exechook_backoff: _,
+            webhook_url: _,
+            webhook_method: _,
+            webhook_success_status: _,
+            webhook_timeout: _,
+            webhook_backoff: _,
+            username: _,
+            password: _,
+            password_file: _,
+            credential: _,
+            ssh_key_file: _,
+            ssh_known_hosts: _,
+            ssh_known_hosts_file: _,
+            cookie_file: _,
+            askpass_url: _,
+            github_base_url: _,
+            github_app_client_id: _,
+            github_app_application_id: _,
+            github_app_installation_id: _,
+            github_app_private_key: _,
+            github_app_private_key_file: _,
         } = args;
-        let repo = repo.ok_or(ConfigError::Missing {
-            flag: "repo",
-            expected: "https://, http://, ssh://, user@host:path, file:// or an absolute path",
-        })?;
-        let root = root.ok_or(ConfigError::Missing {
-            flag: "root",
-            expected: "the directory to publish in",
-        })?;
-        let root = absolute(&root)?;
-        let state = state.as_deref().map(absolute).transpose()?;
+        let root = root
+            .ok_or_else(|| ConfigError::missing("root", "the directory to publish in"))
+            .and_then(|root| absolute("root", &root))?;
+        let repo = repo.ok_or_else(|| ConfigError::missing("repo", ADDRESS))?;
+        let state = state.map(|state| absolute("state", &state)).transpose()?;
         if let Some(state) = state.as_ref().filter(|state| state.starts_with(&root)) {
-            return Err(ConfigError::Value {
-                flag: "state".to_owned(),
-                value: state.display().to_string(),
-                expected: "a directory outside --root",
-            });
+            let expected = "a directory outside --root";
+            return Err(ConfigError::value("state", &state.display(), expected));
         }
-        let layout = match (layout, &state) {
-            (Layout::Projected, None) => {
-                return Err(ConfigError::Missing {
-                    flag: "state",
-                    expected: "a directory outside --root, which --layout=projected needs",
-                });
-            }
-            (Layout::Projected, Some(state)) => match link {
-                Some(link) => {
-                    return Err(ConfigError::Value {
-                        flag: "link".to_owned(),
-                        value: link.to_string(),
-                        expected: "nothing with --layout=projected, which has no link",
-                    });
-                }
-                None => LayoutConfig::Projected {
-                    state: state.clone(),
-                },
-            },
-            (Layout::Link, _) => {
-                let link = link.map_or_else(
-                    || PathBuf::from(repo.last_component()),
-                    |link| link.as_path().to_owned(),
-                );
-                LayoutConfig::Link { link }
-            }
-        };
-        let exec = |prefix, command: Option<PathBuf>, timeout, backoff| {
-            let hook = |command| -> Result<ExecHook, ConfigError> {
-                Ok(ExecHook {
-                    command,
-                    timeout: at_least_a_second(&format!("{prefix}-timeout"), timeout)?,
-                    backoff: at_least_a_second(&format!("{prefix}-backoff"), backoff)?,
-                })
-            };
-            command.map(hook).transpose()
-        };
-        let webhook = webhook_url.map(|url| -> Result<Webhook, ConfigError> {
-            Ok(Webhook {
-                url,
-                method: webhook_method,
-                success_status: webhook_success_status,
-                timeout: at_least_a_second("webhook-timeout", webhook_timeout)?,
-                backoff: at_least_a_second("webhook-backoff", webhook_backoff)?,
-            })
-        });
-        let hooks = HooksConfig {
-            exec: exec(
-                "exechook",
-                exechook_command,
-                exechook_timeout,
-                exechook_backoff,
-            )?,
-            pre_publish: exec(
-                "pre-publish-exechook",
-                pre_publish_exechook_command,
-                pre_publish_exechook_timeout,
-                pre_publish_exechook_backoff,
-            )?,
-            webhook: webhook.transpose()?,
-        };
-        let access = AccessConfig {
-            username,
-            password,
-            password_file,
-            credential,
-            ssh_keys: ssh_key_file,
-            known_hosts: ssh_known_hosts.then_some(ssh_known_hosts_file),
-            cookie_file,
-            askpass_url,
-            github_base_url,
-            github_app_client_id,
-            github_app_application_id,
-            github_app_installation_id,
-            github_app_private_key,
-            github_app_private_key_file,
-        };
+        let secret_dir = secret_dir.map(|dir| absolute("secret-dir", &dir));
         let period = at_least_shortest("period", period)?;
+        // Zero is the absence of a period of its own, as in git-sync.
+        let init_period = init_period.filter(|init| *init > GitDuration::default());
         Ok(Self {
             name: None,
+            layout: LayoutConfig::new(layout, link, &repo, state.as_deref())?,
             repo: Repo::new(&repo),
             rev,
             root,
-            layout,
             state,
-            secret_dir: secret_dir.as_deref().map(absolute).transpose()?,
+            secret_dir: secret_dir.transpose()?,
             depth,
             filter,
             submodules,
@@ -309,12 +187,41 @@ impl RepoConfig {
             stale_after: stale_after.get(),
             error_file,
             touch_file,
-            hooks,
-            access,
+            hooks: hooks?,
+            access: access?,
             gc: git_gc,
             git_config: git_config_pairs(git_config.as_deref(), &git_config_add)?,
             environment,
         })
+    }
+}
+
+impl LayoutConfig {
+    fn new(
+        layout: Layout,
+        link: Option<Link>,
+        repo: &RepoUrl,
+        state: Option<&Path>,
+    ) -> Result<Self, ConfigError> {
+        match (layout, link, state) {
+            (Layout::Link, Some(link), _) => Ok(Self::Link {
+                link: link.as_path().to_owned(),
+            }),
+            (Layout::Link, None, _) => Ok(Self::Link {
+                link: PathBuf::from(repo.last_component()),
+            }),
+            (Layout::Projected, None, Some(state)) => Ok(Self::Projected {
+                state: state.to_owned(),
+            }),
+            (Layout::Projected, Some(link), Some(_)) => {
+                let expected = "nothing with --layout=projected, which has no link";
+                Err(ConfigError::value("link", &link, expected))
+            }
+            (Layout::Projected, _, None) => {
+                let expected = "a directory outside --root, which --layout=projected needs";
+                Err(ConfigError::missing("state", expected))
+            }
+        }
     }
 }
 
@@ -340,34 +247,22 @@ fn git_config_pairs(
     added: &[String],
 ) -> Result<Vec<(String, String)>, ConfigError> {
     let read =
-        |flag, text| git_config::parse(text).map_err(|why| ConfigError::GitConfig { flag, why });
+        |flag, text| git_config::parse(text).map_err(|why| ConfigError::new(flag, why.to_string()));
     let mut pairs = read("git-config", given.unwrap_or_default())?;
     pairs.extend(read("git-config-add", &added.join(","))?);
     Ok(pairs)
 }
 
-fn absolute(path: &Path) -> Result<PathBuf, ConfigError> {
-    path::absolute(path).map_err(ConfigError::WorkingDirectory)
+fn absolute(flag: &str, path: &Path) -> Result<PathBuf, ConfigError> {
+    path::absolute(path).map_err(|error| {
+        ConfigError::new(flag, format!("cannot tell the working directory: {error}"))
+    })
 }
 
-fn at_least_shortest(flag: &'static str, value: GitDuration) -> Result<Duration, ConfigError> {
+fn at_least_shortest(flag: &str, value: GitDuration) -> Result<Duration, ConfigError> {
     if value < SHORTEST_PERIOD {
-        return Err(ConfigError::Value {
-            flag: flag.to_owned(),
-            value: value.to_string(),
-            expected: "a duration of at least 10ms, such as 30s or 5m",
-        });
-    }
-    Ok(value.get())
-}
-
-fn at_least_a_second(flag: &str, value: GitDuration) -> Result<Duration, ConfigError> {
-    if value < GitDuration::from_secs(1) {
-        return Err(ConfigError::Value {
-            flag: flag.to_owned(),
-            value: value.to_string(),
-            expected: "a duration of at least 1s, such as 30s or 5m",
-        });
+        let expected = "a duration of at least 10ms, such as 30s or 5m";
+        return Err(ConfigError::value(flag, &value, expected));
     }
     Ok(value.get())
 }

@@ -18,25 +18,21 @@ use crate::web::WebError;
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WebhookError {
-    #[error("the address cannot be read: expected http://host/path or https://host/path")]
-    Address(#[source] url::ParseError),
-    #[error("{0:?} is no method of HTTP")]
-    Method(String),
     #[error(transparent)]
     Web(#[from] WebError),
     #[error(transparent)]
     Call(#[from] reqwest::Error),
     #[error("received response code {received} expected {expected}")]
-    Status { received: u16, expected: i64 },
+    Status { received: u16, expected: u16 },
 }
 
 /// An address that is called.
 pub(super) struct Webhook {
     name: &'static str,
-    url: String,
-    method: String,
+    url: Url,
+    method: Method,
     /// The status that means success; none: whatever the answer is.
-    expected: Option<i64>,
+    expected: Option<u16>,
     timeout: Duration,
     trust: Trust,
     /// None where an address has bytes that no header may have.
@@ -49,7 +45,7 @@ impl Webhook {
             name,
             url: hook.url.clone(),
             method: hook.method.clone(),
-            expected: Some(hook.success_status).filter(|status| *status > 0),
+            expected: hook.success_status,
             timeout: hook.timeout,
             trust: Trust::of_calls(config),
             repo: HeaderValue::from_bytes(redact(&config.repo.url).as_bytes()).ok(),
@@ -61,17 +57,14 @@ impl Webhook {
         tracing::info!(
             logger = self.name,
             hash = %commit,
-            url = self.url,
-            method = self.method,
+            url = %self.url,
+            method = %self.method,
             timeout = ?self.timeout,
             "sending webhook"
         );
-        let url = Url::parse(&self.url).map_err(WebhookError::Address)?;
-        let method = Method::from_bytes(self.method.as_bytes())
-            .map_err(|_| WebhookError::Method(self.method.clone()))?;
-        let client = web::client(&self.trust, Manner::Call, &url)?;
+        let client = web::client(&self.trust, Manner::Call, &self.url)?;
         let mut request = client
-            .request(method, url)
+            .request(self.method.clone(), self.url.clone())
             .timeout(self.timeout)
             .header("Gitsync-Hash", commit.as_str());
         if let Some(old) = old {
@@ -82,7 +75,7 @@ impl Webhook {
         }
         let received = request.send().await?.status().as_u16();
         match self.expected {
-            Some(expected) if i64::from(received) != expected => {
+            Some(expected) if received != expected => {
                 Err(WebhookError::Status { received, expected })
             }
             _ => Ok(()),

@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use clap::ArgAction::Set;
 use clap::Args;
 
 use crate::Secret;
@@ -8,113 +9,51 @@ use crate::Secret;
 #[derive(Args, Clone, Debug, PartialEq)]
 pub struct ProcessArgs {
     /// A file that names several repositories, JSON or YAML
-    #[arg(long, env = "GITSYNC_CONFIG", value_name = "FILE")]
+    #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
     /// The text of such a file; from the environment alone, as it may hold passwords
-    #[arg(
-        long = "__env__GITSYNC_CONFIG_INLINE",
-        env = "GITSYNC_CONFIG_INLINE",
-        hide = true,
-        hide_env_values = true,
-        value_name = "TEXT"
-    )]
+    #[arg(long, hide = true, value_name = "TEXT")]
     pub config_inline: Option<Secret>,
 
     /// The git command to run
-    #[arg(
-        long,
-        env = "GITSYNC_GIT",
-        default_value = "git",
-        value_name = "PROGRAM"
-    )]
+    #[arg(long, default_value = "git", value_name = "PROGRAM")]
     pub git: String,
 
     /// Ask the remote by git alone, never by the syncer's own cheap question
-    #[arg(
-        long,
-        env = "GITSYNC_NO_POLLER",
-        num_args = 0..=1,
-        default_value = "false",
-        default_missing_value = "true",
-        require_equals = true,
-        value_name = "BOOL"
-    )]
+    #[arg(long, action = Set, default_value = "false", value_name = "BOOL")]
     pub no_poller: bool,
 
     /// How many git commands may run at once
-    #[arg(
-        long,
-        env = "GITSYNC_MAX_GIT_PROCESSES",
-        default_value = "8",
-        value_name = "N"
-    )]
+    #[arg(long, default_value = "8", value_name = "N")]
     pub max_git_processes: usize,
 
     /// Let the group write what is published
-    #[arg(
-        long,
-        env = "GITSYNC_GROUP_WRITE",
-        num_args = 0..=1,
-        default_value = "false",
-        default_missing_value = "true",
-        require_equals = true,
-        value_name = "BOOL"
-    )]
+    #[arg(long, action = Set, default_value = "false", value_name = "BOOL")]
     pub group_write: bool,
 
     /// Add a line for our user to /etc/passwd, where it has none
-    #[arg(
-        long,
-        env = "GITSYNC_ADD_USER",
-        num_args = 0..=1,
-        default_value = "false",
-        default_missing_value = "true",
-        require_equals = true,
-        value_name = "BOOL"
-    )]
+    #[arg(long, action = Set, default_value = "false", value_name = "BOOL")]
     pub add_user: bool,
 
     /// Sync at once when this signal comes: a number, or a name such as SIGHUP or HUP
-    #[arg(long, env = "GITSYNC_SYNC_ON_SIGNAL", value_name = "SIGNAL")]
+    #[arg(long, value_name = "SIGNAL")]
     pub sync_on_signal: Option<String>,
 
     /// The address of the HTTP server, such as :1234; none by default
-    #[arg(long, env = "GITSYNC_HTTP_BIND", value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS")]
     pub http_bind: Option<String>,
 
     /// Serve /metrics
-    #[arg(
-        long,
-        env = "GITSYNC_HTTP_METRICS",
-        num_args = 0..=1,
-        default_value = "false",
-        default_missing_value = "true",
-        require_equals = true,
-        value_name = "BOOL"
-    )]
+    #[arg(long, action = Set, default_value = "false", value_name = "BOOL")]
     pub http_metrics: bool,
 
     /// Serve /debug/pprof/
-    #[arg(
-        long,
-        env = "GITSYNC_HTTP_PPROF",
-        num_args = 0..=1,
-        default_value = "false",
-        default_missing_value = "true",
-        require_equals = true,
-        value_name = "BOOL"
-    )]
+    #[arg(long, action = Set, default_value = "false", value_name = "BOOL")]
     pub http_pprof: bool,
 
     /// How much to log: 0 is changes, 2 each pass, 5 each command, 6 its output
-    #[arg(
-        short,
-        long,
-        env = "GITSYNC_VERBOSE",
-        default_value = "0",
-        value_name = "N"
-    )]
+    #[arg(short, long, default_value = "0", value_name = "N")]
     pub verbose: u8,
 }
 

@@ -1,0 +1,232 @@
+//! The syntax of a command line: pflag's, and Go's own with one dash, which git-sync v3 had.
+
+use crate::command_line::Refusal;
+use crate::command_line::old_names::MEANINGLESS_FLAGS;
+use crate::command_line::old_names::OLD_FLAGS;
+use crate::command_line::old_names::OldFlag;
+use crate::command_line::table::FLAGS;
+use crate::command_line::table::Flag;
+use crate::command_line::table::find;
+use crate::command_line::value::Kind;
+use crate::nearest::nearest;
+
+/// A command line, taken apart.
+#[derive(Debug, Default)]
+pub(crate) struct Lexed {
+    /// Each flag that was given, in order.
+    pub(crate) given: Vec<Given>,
+    /// What is no flag, and the flag before it if that is a boolean.
+    pub(crate) stray: Vec<(String, Option<String>)>,
+    /// The long flags that were written with one dash.
+    pub(crate) one_dash: Vec<String>,
+}
+
+/// One flag of a command line.
+#[derive(Debug)]
+pub(crate) struct Given {
+    pub(crate) flag: Known,
+    pub(crate) values: Vec<String>,
+    /// As it was typed, without the value.
+    pub(crate) typed: String,
+}
+
+/// A flag that the command line may have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Known {
+    /// `--help`, `--man` or `--version`.
+    Print(&'static str),
+    Present(&'static str, Kind),
+    Old(&'static OldFlag),
+    Meaningless(&'static OldFlag),
+}
+
+/// In the order in which they win.
+pub(crate) const PRINTS: [&str; 3] = ["version", "help", "man"];
+
+impl Known {
+    fn find(name: &str) -> Option<Self> {
+        if let Some(print) = PRINTS.iter().find(|print| **print == name) {
+            return Some(Self::Print(print));
+        }
+        let old = |flags: &'static [OldFlag], name: &str| flags.iter().find(|f| f.name == name);
+        if let Some(flag) = old(OLD_FLAGS, name) {
+            return Some(Self::Old(flag));
+        }
+        let is_it = |flag: &&Flag| match (flag.kind, flag.env) {
+            // git-sync's own tests give secrets in this way.
+            (Kind::Secret, Some(env)) => name.strip_prefix("__env__") == Some(env),
+            _ => flag.name == name,
+        };
+        if let Some(flag) = FLAGS.iter().find(is_it) {
+            return Some(Self::Present(flag.name, flag.kind));
+        }
+        old(MEANINGLESS_FLAGS, &name.replace('-', "_")).map(Self::Meaningless)
+    }
+
+    fn kind(self) -> Kind {
+        match self {
+            Self::Print(_) => Kind::Bool,
+            Self::Present(_, kind) => kind,
+            Self::Old(flag) | Self::Meaningless(flag) => flag.kind,
+        }
+    }
+
+    fn is_secret(self) -> bool {
+        match self {
+            Self::Present(name, _) => is_secret(name),
+            Self::Old(flag) => is_secret(flag.name),
+            Self::Print(_) | Self::Meaningless(_) => false,
+        }
+    }
+}
+
+/// Tells whether a value of this flag may hold a password, and is not to be shown.
+pub(crate) fn is_secret(name: &str) -> bool {
+    matches!(name, "credential" | "password" | "repo")
+        || find(name).is_some_and(|flag| flag.kind == Kind::Secret)
+}
+
+/// Takes a command line apart, without the program's name. Every value is well formed then.
+pub(crate) fn lex(argv: impl IntoIterator<Item = String>) -> Result<Lexed, Refusal> {
+    let mut lexed = Lexed::default();
+    let mut argv = argv.into_iter();
+    let mut bare_bool = None;
+    while let Some(argument) = argv.next() {
+        let before = bare_bool.take();
+        if argument == "--" {
+            lexed.stray.extend(argv.map(|text| (text, None)));
+            break;
+        }
+        let Some(after_dash) = argument.strip_prefix('-').filter(|rest| !rest.is_empty()) else {
+            lexed.stray.push((argument, before));
+            continue;
+        };
+        let long = after_dash.strip_prefix('-');
+        let body = long.unwrap_or(after_dash);
+        let (name, value) = match body.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (body, None),
+        };
+        let is_one_dash = long.is_none() && name.len() > 1 && Known::find(name).is_some();
+        if long.is_none() && !is_one_dash {
+            lexed.short(after_dash, &mut argv)?;
+            continue;
+        }
+        if name.is_empty() || name.starts_with('-') {
+            return Err(Refusal::usage(format!("bad flag syntax: {argument}")));
+        }
+        let typed = argument[..argument.len() - body.len() + name.len()].to_owned();
+        let flag = Known::find(name).ok_or_else(|| unknown(&typed, name))?;
+        if is_one_dash {
+            lexed.one_dash.push(typed.clone());
+        }
+        let value = match (value, flag.kind()) {
+            (Some(value), _) => value,
+            (None, Kind::Bool) => {
+                bare_bool = Some(typed.clone());
+                "true".to_owned()
+            }
+            (None, _) => argv.next().ok_or_else(|| no_value(&typed))?,
+        };
+        lexed.give(flag, &value, typed)?;
+    }
+    Ok(lexed)
+}
+
+impl Lexed {
+    /// What whoever typed it should know.
+    pub(crate) fn notices(&self) -> Vec<String> {
+        let mut notices = Vec::new();
+        for (text, before) in &self.stray {
+            let hint = before.as_ref().filter(|_| Kind::Bool.read(text).is_ok());
+            let hint = hint.map_or_else(String::new, |flag| format!("; {flag}={text} has a value"));
+            notices.push(format!("argument {text:?} is no flag, and ignored{hint}"));
+        }
+        if !self.one_dash.is_empty() {
+            let flags = self.one_dash.join(", ");
+            notices.push(format!("read as if they had two dashes: {flags}"));
+        }
+        for given in &self.given {
+            if let Known::Old(flag) | Known::Meaningless(flag) = given.flag {
+                notices.push(flag.flag_deprecation(&given.typed));
+            }
+        }
+        notices
+    }
+
+    /// The name of a flag that, or as, v4 does not have.
+    pub(crate) fn v3(&self) -> Option<String> {
+        let old = |given: &&Given| matches!(given.flag, Known::Old(_) | Known::Meaningless(_));
+        let old = self.given.iter().find(old).map(|given| &given.typed);
+        old.or(self.one_dash.first()).cloned()
+    }
+
+    /// Reads what follows one dash, letter by letter: `v`, which has a value, `h` and `?`.
+    fn short(
+        &mut self,
+        letters: &str,
+        argv: &mut impl Iterator<Item = String>,
+    ) -> Result<(), Refusal> {
+        let mut rest = letters;
+        while let Some(letter) = rest.chars().next() {
+            rest = &rest[letter.len_utf8()..];
+            let typed = format!("-{letter}");
+            match letter {
+                'h' | '?' => {
+                    let value = rest.strip_prefix('=').unwrap_or("true");
+                    self.give(Known::Print("help"), value, typed)?;
+                    if rest.starts_with('=') {
+                        break;
+                    }
+                }
+                'v' => {
+                    let value = match rest {
+                        "" => argv.next().ok_or_else(|| no_value(&typed))?,
+                        _ => rest.strip_prefix('=').unwrap_or(rest).to_owned(),
+                    };
+                    self.give(Known::Present("verbose", Kind::Int), &value, typed)?;
+                    break;
+                }
+                _ => {
+                    // A misspelt long flag with one dash; its value may be a secret.
+                    let name = letters.split('=').next().unwrap_or(letters);
+                    return Err(unknown(&format!("-{name}"), name));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn give(&mut self, flag: Known, value: &str, typed: String) -> Result<(), Refusal> {
+        let values = flag.kind().read(value).map_err(|expected| {
+            let value = shown(value, flag.is_secret());
+            Refusal::usage(format!("{typed}: {value}: {expected}"))
+        })?;
+        self.given.push(Given {
+            flag,
+            values,
+            typed,
+        });
+        Ok(())
+    }
+}
+
+/// Gives a value as it may be shown.
+pub(crate) fn shown(value: &str, is_secret: bool) -> String {
+    if is_secret {
+        "…".to_owned()
+    } else {
+        format!("{value:?}")
+    }
+}
+
+fn no_value(typed: &str) -> Refusal {
+    Refusal::usage(format!("{typed}: expected a value"))
+}
+
+fn unknown(typed: &str, name: &str) -> Refusal {
+    let known = FLAGS.iter().map(|flag| flag.name).chain(PRINTS);
+    let known = known.chain(OLD_FLAGS.iter().map(|flag| flag.name));
+    let hint = nearest(name, known).map_or_else(String::new, |near| format!("; is it --{near}?"));
+    Refusal::usage(format!("unknown flag: {typed}{hint}"))
+}

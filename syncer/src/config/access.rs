@@ -1,0 +1,248 @@
+use std::path::Path;
+use std::path::PathBuf;
+
+use args::Credential;
+use args::RepoArgs;
+use args::Secret;
+
+use crate::config::ConfigError;
+
+/// Where the cookies are; git-sync's own place, which no flag changes.
+pub(crate) const COOKIE_FILE: &str = "/etc/git-secret/cookie_file";
+
+/// By which rights the remote is read, as git-sync's flags say it.
+#[derive(Clone, Debug)]
+pub(crate) struct AccessConfig {
+    pub(crate) username: Option<String>,
+    pub(crate) password: Option<Secret>,
+    pub(crate) password_file: Option<PathBuf>,
+    pub(crate) credential: Vec<Credential>,
+    pub(crate) ssh_keys: Vec<PathBuf>,
+    /// None: the host's key is not checked.
+    pub(crate) known_hosts: Option<PathBuf>,
+    pub(crate) cookie_file: bool,
+    pub(crate) askpass_url: Option<String>,
+    pub(crate) github_base_url: String,
+    pub(crate) github_app_client_id: Option<String>,
+    pub(crate) github_app_application_id: Option<u64>,
+    pub(crate) github_app_installation_id: Option<u64>,
+    pub(crate) github_app_private_key: Option<Secret>,
+    pub(crate) github_app_private_key_file: Option<PathBuf>,
+}
+
+impl AccessConfig {
+    /// Takes what the flags say, where they do not contradict each other.
+    pub(crate) fn new(args: &RepoArgs) -> Result<Self, ConfigError> {
+        let access = Self {
+            username: args.username.clone(),
+            password: args
+                .password
+                .clone()
+                .filter(|secret| !secret.reveal().is_empty()),
+            password_file: args.password_file.clone(),
+            credential: args.credential.clone(),
+            ssh_keys: args.ssh_key_file.clone(),
+            known_hosts: args
+                .ssh_known_hosts
+                .then(|| args.ssh_known_hosts_file.clone()),
+            cookie_file: args.cookie_file,
+            askpass_url: args.askpass_url.clone(),
+            github_base_url: args.github_base_url.clone(),
+            github_app_client_id: args.github_app_client_id.clone(),
+            // Zero is none, as in git-sync.
+            github_app_application_id: args.github_app_application_id.filter(|id| *id != 0),
+            github_app_installation_id: args.github_app_installation_id.filter(|id| *id != 0),
+            github_app_private_key: args
+                .github_app_private_key
+                .clone()
+                .filter(|secret| !secret.reveal().is_empty()),
+            github_app_private_key_file: args.github_app_private_key_file.clone(),
+        };
+        access.check_user(args)?;
+        access.check_github_app()?;
+        if access.cookie_file && !Path::new(COOKIE_FILE).exists() {
+            let problem = format!("expected a file {COOKIE_FILE}, which is not there");
+            return Err(ConfigError::new("cookie-file", problem));
+        }
+        Ok(access)
+    }
+
+    fn check_user(&self, args: &RepoArgs) -> Result<(), ConfigError> {
+        let (password, file) = (self.password.is_some(), self.password_file.is_some());
+        let repo = args.repo.as_ref().map(|repo| repo.split_credentials().1);
+        if self.username.is_none() {
+            let without = "expected a --username to go with it";
+            return match (password, file) {
+                (true, _) => Err(ConfigError::new("password", without)),
+                (_, true) => Err(ConfigError::new("password-file", without)),
+                (false, false) => Ok(()),
+            };
+        }
+        let problem = match (password, file, repo.flatten()) {
+            (false, false, _) => "expected $GITSYNC_PASSWORD or --password-file to go with it",
+            (true, true, _) => "expected $GITSYNC_PASSWORD or --password-file, not both",
+            (_, _, Some(_)) => "expected an address in --repo that has no credentials of its own",
+            (_, _, None) => return Ok(()),
+        };
+        Err(ConfigError::new("username", problem))
+    }
+
+    fn check_github_app(&self) -> Result<(), ConfigError> {
+        const ID: &str = "--github-app-application-id or --github-app-client-id";
+        const KEY: &str = "$GITSYNC_GITHUB_APP_PRIVATE_KEY or --github-app-private-key-file";
+        let id = match (self.github_app_application_id, &self.github_app_client_id) {
+            (None, None) => {
+                return match self.github_app_installation_id {
+                    Some(_) => Err(ConfigError::new(
+                        "github-app-installation-id",
+                        format!("expected {ID} to go with it"),
+                    )),
+                    None => Ok(()),
+                };
+            }
+            (Some(_), Some(_)) => {
+                let problem = format!("expected {ID}, not both");
+                return Err(ConfigError::new("github-app-client-id", problem));
+            }
+            (Some(_), None) => "github-app-application-id",
+            (None, Some(_)) => "github-app-client-id",
+        };
+        let keys = (
+            &self.github_app_private_key,
+            &self.github_app_private_key_file,
+        );
+        let problem = if self.github_app_installation_id.is_none() {
+            "expected a --github-app-installation-id to go with it".to_owned()
+        } else {
+            match keys {
+                (None, None) => format!("expected {KEY} to go with it"),
+                (Some(_), Some(_)) => format!("expected {KEY}, not both"),
+                _ if self.username.is_some() => "expected no --username beside it".to_owned(),
+                _ => return Ok(()),
+            }
+        };
+        Err(ConfigError::new(id, problem))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Change = Box<dyn FnOnce(&mut RepoArgs)>;
+
+    fn access(change: impl FnOnce(&mut RepoArgs)) -> Result<AccessConfig, String> {
+        let mut args = RepoArgs::new("https://git.example/x".parse().unwrap(), "/git");
+        change(&mut args);
+        AccessConfig::new(&args).map_err(|error| error.to_string())
+    }
+
+    fn secret(text: &str) -> Option<Secret> {
+        text.parse().ok()
+    }
+
+    #[test]
+    fn a_user_has_one_password() {
+        let refused: [(Change, &str); 5] = [
+            (
+                Box::new(|args| args.username = Some("me".to_owned())),
+                "--username (or GITSYNC_USERNAME): expected $GITSYNC_PASSWORD or --password-file \
+                 to go with it",
+            ),
+            (
+                Box::new(|args| args.password = secret("x")),
+                "GITSYNC_PASSWORD: expected a --username to go with it",
+            ),
+            (
+                Box::new(|args| args.password_file = Some("/p".into())),
+                "--password-file (or GITSYNC_PASSWORD_FILE): expected a --username to go with it",
+            ),
+            (
+                Box::new(|args| {
+                    args.username = Some("me".to_owned());
+                    args.password = secret("x");
+                    args.password_file = Some("/p".into());
+                }),
+                "--username (or GITSYNC_USERNAME): expected $GITSYNC_PASSWORD or --password-file, \
+                 not both",
+            ),
+            (
+                Box::new(|args| {
+                    args.repo = Some("https://me:x@git.example/x".parse().unwrap());
+                    args.username = Some("me".to_owned());
+                    args.password = secret("x");
+                }),
+                "--username (or GITSYNC_USERNAME): expected an address in --repo that has no \
+                 credentials of its own",
+            ),
+        ];
+        for (change, sentence) in refused {
+            assert_eq!(access(change).unwrap_err(), sentence);
+        }
+        let allowed = access(|args| {
+            args.username = Some("me".to_owned());
+            args.password = secret("");
+            args.password_file = Some("/p".into());
+        });
+        assert!(allowed.is_ok());
+    }
+
+    #[test]
+    fn a_github_app_has_one_id_an_installation_and_one_key() {
+        let app = |change: Change| {
+            access(|args| {
+                args.github_app_client_id = Some("Iv1".to_owned());
+                args.github_app_installation_id = Some(5);
+                args.github_app_private_key_file = Some("/key".into());
+                change(args);
+            })
+            .map(|_| ())
+        };
+        assert_eq!(app(Box::new(|_| {})), Ok(()));
+        assert_eq!(
+            app(Box::new(|args| args.github_app_application_id = Some(0))),
+            Ok(())
+        );
+        let id = "--github-app-client-id (or GITSYNC_GITHUB_APP_CLIENT_ID)";
+        let refused: [(Change, &str); 6] = [
+            (
+                Box::new(|args| args.github_app_application_id = Some(3)),
+                "expected --github-app-application-id or --github-app-client-id, not both",
+            ),
+            (
+                Box::new(|args| args.github_app_installation_id = None),
+                "expected a --github-app-installation-id to go with it",
+            ),
+            (
+                Box::new(|args| args.github_app_installation_id = Some(0)),
+                "expected a --github-app-installation-id to go with it",
+            ),
+            (
+                Box::new(|args| args.github_app_private_key_file = None),
+                "expected $GITSYNC_GITHUB_APP_PRIVATE_KEY or --github-app-private-key-file to go \
+                 with it",
+            ),
+            (
+                Box::new(|args| args.github_app_private_key = secret("x")),
+                "expected $GITSYNC_GITHUB_APP_PRIVATE_KEY or --github-app-private-key-file, not \
+                 both",
+            ),
+            (
+                Box::new(|args| {
+                    args.username = Some("me".to_owned());
+                    args.password = secret("x");
+                }),
+                "expected no --username beside it",
+            ),
+        ];
+        for (change, problem) in refused {
+            assert_eq!(app(change).unwrap_err(), format!("{id}: {problem}"));
+        }
+        let lone = access(|args| args.github_app_installation_id = Some(5));
+        assert_eq!(
+            lone.unwrap_err(),
+            "--github-app-installation-id (or GITSYNC_GITHUB_APP_INSTALLATION_ID): expected \
+             --github-app-application-id or --github-app-client-id to go with it"
+        );
+    }
+}
