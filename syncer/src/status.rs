@@ -1,5 +1,6 @@
 //! The record on the state volume by which `probe` knows how the sync stands.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -8,10 +9,37 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::config::RepoConfig;
 use crate::files;
 use crate::tree;
 
 const FILE: &str = "status.json";
+
+/// Where each of several repositories has its record: by its name, its state directory.
+const LIST: &str = "repos.json";
+
+/// Says in the process's state directory where `probe` finds the records of several repositories;
+/// it does not see our command line. The only one's is in that directory itself.
+pub(crate) fn announce(state: &Path, repos: &[RepoConfig]) -> io::Result<()> {
+    let path = state.join(LIST);
+    let states: BTreeMap<_, _> = repos
+        .iter()
+        .filter_map(|repo| Some((repo.name.as_ref()?, repo.state.as_ref()?)))
+        .collect();
+    if states.is_empty() {
+        return files::remove_any(&path);
+    }
+    fs::create_dir_all(state)?;
+    files::write_atomic(&path, &serde_json::to_vec(&states)?, files::PLAIN_MODE)
+}
+
+/// The state directories of all repositories of a process, by their names; the only one has none.
+pub(crate) fn announced(state: &Path) -> io::Result<BTreeMap<String, PathBuf>> {
+    match files::absent_is_none(fs::read(state.join(LIST)))? {
+        Some(text) => Ok(serde_json::from_slice(&text)?),
+        None => Ok(BTreeMap::from([(String::new(), state.to_owned())])),
+    }
+}
 
 /// How the sync stands.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]

@@ -188,7 +188,7 @@ fn every_mistake_is_named_with_its_file_its_entry_and_its_key() {
         ),
         (
             r#"{"repos": {"a": {"repo": "https://h/x", "repo": "https://h/y"}}}"#,
-            "repo is given twice at line 1 column 45",
+            "repo is given twice at line 1 column 46",
         ),
         (
             r#"{"repositories": {}}"#,
