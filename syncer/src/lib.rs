@@ -52,6 +52,7 @@ mod signals;
 mod status;
 mod submodules;
 mod sync;
+mod throttle;
 mod tree;
 mod web;
 
