@@ -13,6 +13,7 @@ use crate::auth::Stamp;
 use crate::config::LayoutConfig;
 use crate::config::RepoConfig;
 use crate::git::Git;
+use crate::health::Phase;
 use crate::http::Answers;
 use crate::limits::Limits;
 use crate::owner::Owned;
@@ -23,6 +24,7 @@ use crate::report::Report;
 use crate::run::StartError;
 use crate::sync::Sync;
 use crate::sync::chain;
+use crate::throttle::Throttle;
 
 /// How often a failing syncer looks whether its Secret was changed; a few `stat` calls each.
 const SECRET_CHECK: Duration = Duration::from_secs(1);
@@ -33,6 +35,7 @@ pub(crate) struct Common {
     pub(crate) git: Git,
     pub(crate) answers: Arc<Answers>,
     pub(crate) permits: Permits,
+    pub(crate) throttle: Throttle,
     /// Changes at each `--sync-on-signal`. A signal that comes during a pass is kept, and ends the
     /// wait after it at once.
     pub(crate) wake: watch::Receiver<()>,
@@ -55,7 +58,17 @@ pub(crate) enum Ended {
 /// git-sync. One of several is tried again like after any failure: the others go on meanwhile, and
 /// the directory may be mended, or given free, without a restart.
 pub(crate) async fn follow(config: RepoConfig, common: Common) -> Ended {
-    let mut report = Report::new(&config, &common.answers);
+    let report = Report::new(&config, &common.answers);
+    let health = report.health.clone();
+    let ended = keep_following(config, common, report).await;
+    health.is_now(match ended {
+        Ended::Done => Phase::Done,
+        Ended::GaveUp | Ended::NotStarted(_) => Phase::GaveUp,
+    });
+    ended
+}
+
+async fn keep_following(config: RepoConfig, common: Common, report: Report) -> Ended {
     let mut limits = Limits::new(&config);
     let mut wake = common.wake.clone();
     loop {
@@ -68,10 +81,12 @@ pub(crate) async fn follow(config: RepoConfig, common: Common) -> Ended {
         let Some(wait) = limits.after_failure(&error, began.elapsed(), &report) else {
             return Ended::GaveUp;
         };
+        report.health.waits(wait);
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             () = signalled(&mut wake) => {}
         }
+        report.health.is_now(Phase::Syncing);
     }
 }
 
@@ -111,9 +126,10 @@ impl Follower {
             owned.push(Owned::take(state).await?);
         }
         let private = Private::open(&config).map_err(StartError::Private)?;
-        let (git, permits) = (common.git.clone(), common.permits.clone());
+        let git = common.git.clone();
+        let (permits, throttle) = (common.permits.clone(), common.throttle.clone());
         Ok(Self {
-            sync: Sync::new(config, private, git, permits, report.metrics.clone())?,
+            sync: Sync::new(config, private, git, permits, throttle, report)?,
             _owned: owned,
         })
     }
@@ -127,6 +143,7 @@ impl Follower {
     ) -> Ended {
         let sync = &mut self.sync;
         loop {
+            report.health.is_now(Phase::Syncing);
             let secret = sync.secret_stamp();
             let passed = sync.once().await;
             let passed = passed.map_err(|error| redact::redact(&chain(&error)));
@@ -153,9 +170,8 @@ impl Follower {
                     None => return Ended::GaveUp,
                 },
             };
-            tracing::info!(v = 3, waitTime = ?wait, "next sync");
             tokio::select! {
-                () = sleep_unless_mended(sync, secret, wait) => {}
+                () = next_pass(sync, &mut limits, &report, wait, secret) => {}
                 () = signalled(&mut wake) => {}
             }
         }
@@ -169,15 +185,43 @@ async fn end(sync: &mut Sync) -> Ended {
     if are_well { Ended::Done } else { Ended::GaveUp }
 }
 
+/// Waits until the next pass is due: this long, and longer if the server asked to be left alone, be
+/// it through another repository.
+async fn next_pass(
+    sync: &Sync,
+    limits: &mut Limits,
+    report: &Report,
+    mut wait: Duration,
+    secret: Option<Stamp>,
+) {
+    loop {
+        if let Some(rest) = sync.rest() {
+            wait = wait.max(limits.lengthened(rest));
+        }
+        report.health.waits(wait);
+        tracing::info!(v = 3, waitTime = ?wait, "next sync");
+        let is_mended = sleep_unless_mended(sync, secret.as_ref(), wait).await;
+        if is_mended || sync.rest().is_none() {
+            return;
+        }
+        wait = Duration::ZERO;
+    }
+}
+
 /// Waits; after a failure a Secret that is changed meanwhile may be what was missing, and ends it.
-async fn sleep_unless_mended(sync: &Sync, secret: Option<Stamp>, wait: Duration) {
+async fn sleep_unless_mended(sync: &Sync, secret: Option<&Stamp>, wait: Duration) -> bool {
     let end = Instant::now() + wait;
     let Some(secret) = secret else {
-        return tokio::time::sleep_until(end).await;
+        tokio::time::sleep_until(end).await;
+        return false;
     };
-    while Instant::now() < end && sync.secret_stamp() == secret {
+    while Instant::now() < end {
+        if sync.secret_stamp() != *secret {
+            return true;
+        }
         tokio::time::sleep_until(end.min(Instant::now() + SECRET_CHECK)).await;
     }
+    false
 }
 
 /// Waits for the signal that asks for a pass.

@@ -7,6 +7,10 @@ use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::time::Duration;
 use std::time::Instant;
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+use serde::Serialize;
 
 /// All repositories of the process.
 #[derive(Default)]
@@ -19,19 +23,74 @@ pub(crate) struct Health {
 pub(crate) struct RepoHealth(Arc<State>);
 
 struct State {
-    name: Option<String>,
     /// How old the last success may be; zero is any age.
     stale_after: Duration,
     last_success: Mutex<Option<Instant>>,
+    standing: Mutex<Standing>,
+}
+
+/// What the status page shows of a repository. Times are RFC 3339; all texts are free of secrets.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Standing {
+    /// The only repository of a process has none.
+    name: Option<String>,
+    repo: String,
+    r#ref: String,
+    phase: Phase,
+    published: Option<Published>,
+    last_success: Option<Timestamp>,
+    /// None after a success.
+    last_error: Option<String>,
+    /// Failures since the last success.
+    failures: u64,
+    /// When the next pass begins, unless something wakes it before.
+    next_pass: Option<Timestamp>,
+    /// Why the remote is asked by git alone, or that it is not.
+    poller: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Published {
+    commit: String,
+    /// When this process published it, or found it published.
+    since: Timestamp,
+}
+
+/// What is done for a repository at this moment.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Phase {
+    /// A pass runs, or waits for its turn.
+    #[default]
+    Syncing,
+    /// The next pass is yet to come.
+    Waiting,
+    /// It was to be synced one time, and is.
+    Done,
+    /// It failed too often.
+    GaveUp,
 }
 
 impl Health {
-    /// Adds a repository, which has not succeeded yet.
-    pub(crate) fn for_repo(&self, name: Option<&str>, stale_after: Duration) -> RepoHealth {
-        let repo = RepoHealth(Arc::new(State {
+    /// Adds a repository, which has not succeeded yet; its address is free of credentials.
+    pub(crate) fn for_repo(
+        &self,
+        name: Option<&str>,
+        repo: &str,
+        rev: &str,
+        stale_after: Duration,
+    ) -> RepoHealth {
+        let standing = Standing {
             name: name.map(str::to_owned),
+            repo: repo.to_owned(),
+            r#ref: rev.to_owned(),
+            ..Standing::default()
+        };
+        let repo = RepoHealth(Arc::new(State {
             stale_after,
             last_success: Mutex::default(),
+            standing: Mutex::new(standing),
         }));
         lock(&self.repos).push(repo.clone());
         repo
@@ -48,12 +107,60 @@ impl Health {
         let repos = lock(&self.repos);
         repos.iter().filter_map(|repo| repo.unready(now)).collect()
     }
+
+    /// The status page: `{"repos": [{"name": …}, …]}`.
+    pub(crate) fn page(&self) -> String {
+        let repos = lock(&self.repos);
+        let repos: Vec<Standing> = repos.iter().map(|repo| repo.standing().clone()).collect();
+        serde_json::json!({ "repos": repos }).to_string()
+    }
 }
 
 impl RepoHealth {
+    /// Notes that a pass begins, or the end of all of them.
+    pub(crate) fn is_now(&self, phase: Phase) {
+        let mut standing = self.standing();
+        standing.phase = phase;
+        standing.next_pass = None;
+    }
+
     /// Notes a success.
     pub(crate) fn succeeded(&self) {
         *lock(&self.0.last_success) = Some(Instant::now());
+        let mut standing = self.standing();
+        standing.last_success = Some(Timestamp::now());
+        standing.last_error = None;
+        standing.failures = 0;
+    }
+
+    /// Notes a failure, in words without secrets.
+    pub(crate) fn failed(&self, error: &str) {
+        let mut standing = self.standing();
+        standing.last_error = Some(error.to_owned());
+        standing.failures += 1;
+    }
+
+    /// Notes which commit readers see.
+    pub(crate) fn shows(&self, commit: &str) {
+        let mut standing = self.standing();
+        let shown = standing.published.as_ref();
+        if shown.is_none_or(|shown| shown.commit != commit) {
+            standing.published = Some(Published {
+                commit: commit.to_owned(),
+                since: Timestamp::now(),
+            });
+        }
+    }
+
+    /// Notes when the next pass is to come.
+    pub(crate) fn waits(&self, wait: Duration) {
+        let mut standing = self.standing();
+        standing.phase = Phase::Waiting;
+        standing.next_pass = Timestamp::try_from(SystemTime::now() + wait).ok();
+    }
+
+    fn standing(&self) -> MutexGuard<'_, Standing> {
+        lock(&self.0.standing)
     }
 
     fn last_success(&self) -> Option<Instant> {
@@ -78,7 +185,7 @@ impl RepoHealth {
 
 impl fmt::Display for RepoHealth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0.name {
+        match &self.standing().name {
             Some(name) => write!(f, "repo {name}"),
             None => f.write_str("repo"),
         }
@@ -97,7 +204,7 @@ mod tests {
     fn readiness_ends_with_age_and_begins_again_with_a_success() {
         let health = Health::default();
         let limit = Duration::from_secs(30);
-        let repo = health.for_repo(None, limit);
+        let repo = health.for_repo(None, "https://git.example/x", "main", limit);
         assert!(!health.has_begun());
         let now = Instant::now();
         assert_eq!(
@@ -119,8 +226,8 @@ mod tests {
     #[test]
     fn without_a_limit_any_age_is_well_and_each_repository_counts() {
         let health = Health::default();
-        let docs = health.for_repo(Some("docs"), Duration::ZERO);
-        let site = health.for_repo(Some("site"), Duration::ZERO);
+        let docs = health.for_repo(Some("docs"), "", "", Duration::ZERO);
+        let site = health.for_repo(Some("site"), "", "", Duration::ZERO);
         docs.succeeded();
         assert!(!health.has_begun());
         assert_eq!(

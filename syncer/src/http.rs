@@ -1,6 +1,7 @@
 //! The HTTP server: git-sync's paths, and ours for a kubelet's probes.
 //!
 //! - `/metrics` and `/debug/pprof/`, where the flags ask for them;
+//! - `/status`: how each repository stands, as JSON;
 //! - `/livez`: the process answers; `/readyz`: there is something to read, and it is not too old;
 //! - everything else, whatever the method: git-sync's answer, which never turns back: 503 until the
 //!   first success, then 200.
@@ -141,6 +142,11 @@ impl Answers {
                 status: StatusCode::OK,
                 kind: Some(metrics::CONTENT_TYPE),
                 body: self.metrics.render(),
+            },
+            "/status" => Page {
+                status: StatusCode::OK,
+                kind: Some("application/json"),
+                body: self.health.page(),
             },
             "/livez" => Page::text(StatusCode::OK, "ok\n"),
             "/readyz" => match self.health.unready(Instant::now()) {

@@ -70,6 +70,11 @@ impl Limits {
         Some(wait)
     }
 
+    /// A wait that a server asked for, lengthened by chance: many were asked alike.
+    pub(crate) fn lengthened(&mut self, wait: Duration) -> Duration {
+        self.pace.lengthened(wait)
+    }
+
     fn most(&self) -> i64 {
         self.init_max_failures.unwrap_or(self.max_failures)
     }

@@ -20,7 +20,7 @@ use crate::sync::chain;
 /// What is told of one repository.
 pub(crate) struct Report {
     pub(crate) metrics: RepoMetrics,
-    health: RepoHealth,
+    pub(crate) health: RepoHealth,
     error_file: ErrorFile,
     /// Absolute.
     touch_file: Option<PathBuf>,
@@ -34,7 +34,12 @@ impl Report {
         let (root, touch_file) = (&config.root, &config.touch_file);
         Self {
             metrics: answers.metrics.for_repo(name),
-            health: answers.health.for_repo(name, config.stale_after),
+            health: answers.health.for_repo(
+                name,
+                &config.repo.url,
+                config.rev.as_str(),
+                config.stale_after,
+            ),
             error_file: ErrorFile::new(root, config.error_file.as_deref()),
             touch_file: touch_file.as_ref().map(|file| root.join(file)),
             has_succeeded: false,
@@ -67,6 +72,7 @@ impl Report {
         args: &[(&str, Value)],
         took: Duration,
     ) {
+        self.health.failed(error);
         self.metrics.count_sync(Ending::Error, took);
         self.error_file.write(message, error, args);
     }

@@ -35,7 +35,9 @@ use crate::passwd::PasswdError;
 use crate::permits::Permits;
 use crate::redact;
 use crate::signals::Signals;
+use crate::status;
 use crate::sync::chain;
+use crate::throttle::Throttle;
 
 /// Bad configuration, or too many failures: git-sync's code.
 pub(crate) const FATAL: u8 = 1;
@@ -98,7 +100,11 @@ pub(crate) fn sync(config: Config) -> Result<ExitCode, StartError> {
 }
 
 async fn run(config: Config) -> Result<ExitCode, StartError> {
-    let Config { process, repos } = config;
+    let Config {
+        process,
+        repos,
+        state,
+    } = config;
     let mut signals = Signals::listen(process.sync_on_signal).map_err(StartError::Signals)?;
     let home = process.environment.home.clone().unwrap_or_default();
     tracing::info!(
@@ -111,6 +117,15 @@ async fn run(config: Config) -> Result<ExitCode, StartError> {
     );
     if process.add_user {
         passwd::add_us(&home)?;
+    }
+    if let Some(state) = &state
+        && let Err(error) = status::announce(state, &repos)
+    {
+        // Only the probe suffers.
+        tracing::error!(
+            error = chain(&error),
+            "cannot write the list of repositories"
+        );
     }
     let mut git = find_git(&process)?;
     let answers = Arc::new(Answers {
@@ -130,6 +145,7 @@ async fn run(config: Config) -> Result<ExitCode, StartError> {
         git,
         answers,
         permits: Permits::new(process.max_git_processes),
+        throttle: Throttle::default(),
         wake: signals.wake(),
     };
     let mut followers = JoinSet::new();

@@ -18,6 +18,7 @@ use crate::git::Git;
 use crate::git::GitError;
 use crate::git::Hash;
 use crate::git::failure::Why;
+use crate::health::RepoHealth;
 use crate::hooks::Hooks;
 use crate::metrics::RepoMetrics;
 use crate::mirror::Mirror;
@@ -28,7 +29,10 @@ use crate::private::Private;
 use crate::publish::Layout;
 use crate::publish::PublishError;
 use crate::remote::Remote;
+use crate::report::Report;
 use crate::status::Status;
+use crate::throttle::Client;
+use crate::throttle::Throttle;
 use crate::tree::Tree;
 use crate::tree::Verdict;
 
@@ -50,6 +54,21 @@ pub(crate) enum SyncError {
 }
 
 impl SyncError {
+    /// Tells whether the server may have said when to come again, which git does not pass on.
+    fn may_ask_for_rest(&self) -> bool {
+        let git = match self {
+            Self::Git(git) | Self::Mirror(MirrorError::Git(git)) => git,
+            _ => return false,
+        };
+        matches!(
+            git,
+            GitError::Failed {
+                why: Some(Why::TooOften | Why::Unavailable),
+                ..
+            }
+        )
+    }
+
     /// Tells whether the cause may lie on our disk, so that the next pass looks there first. A
     /// remote's refusal is none, and its outage must not cost a check of all objects at each retry.
     fn may_be_ours(&self) -> bool {
@@ -82,6 +101,7 @@ pub(crate) struct Sync {
     private: Private,
     git: Git,
     permits: Permits,
+    throttle: Throttle,
     auth: Auth,
     remote: Remote,
     mirror: Mirror,
@@ -93,6 +113,7 @@ pub(crate) struct Sync {
     is_troubled: bool,
     pub(crate) hooks: Hooks,
     metrics: RepoMetrics,
+    health: RepoHealth,
     /// The mirror was checked, and leftovers were removed, since the start or the last failure.
     is_prepared: bool,
     /// A pass of this process has succeeded.
@@ -108,8 +129,10 @@ impl Sync {
         private: Private,
         mut git: Git,
         permits: Permits,
-        metrics: RepoMetrics,
+        throttle: Throttle,
+        report: &Report,
     ) -> Result<Self, AuthError> {
+        let metrics = report.metrics.clone();
         let layout = Layout::new(&config);
         Ok(Self {
             auth: Auth::new(&config, &private, &mut git, metrics.clone())?,
@@ -119,10 +142,12 @@ impl Sync {
             layout: Arc::new(layout),
             hooks: Hooks::start(&config, &metrics),
             metrics,
+            health: report.health.clone(),
             config,
             private,
             git,
             permits,
+            throttle,
             began: Instant::now(),
             is_troubled: false,
             is_prepared: false,
@@ -143,17 +168,45 @@ impl Sync {
         let deadline = self.began + self.config.sync_timeout;
         let passed = self.pass(deadline).await;
         self.is_troubled = passed.is_err();
-        if passed.as_ref().is_err_and(SyncError::may_be_ours) {
+        let error = match passed {
+            Ok((outcome, tree)) => {
+                self.has_synced = true;
+                return Ok(Pass {
+                    outcome,
+                    tree,
+                    deadline,
+                    permit,
+                });
+            }
+            Err(error) => error,
+        };
+        drop(permit);
+        if error.may_be_ours() {
             self.is_prepared = false;
         }
-        let (outcome, tree) = passed?;
-        self.has_synced = true;
-        Ok(Pass {
-            outcome,
-            tree,
-            deadline,
-            permit,
-        })
+        if error.may_ask_for_rest()
+            && let Some(client) = self.client()
+        {
+            let grant = self.auth.granted();
+            self.throttle
+                .inquire(&client, &self.config.repo.url, grant)
+                .await;
+        }
+        Err(error)
+    }
+
+    /// How long the server asked to be left alone by us from now on, if it did.
+    pub(crate) fn rest(&self) -> Option<Duration> {
+        self.throttle.remaining(&self.client()?)
+    }
+
+    /// Who we are to the server, once it was asked.
+    fn client(&self) -> Option<Client> {
+        let grant = self.auth.granted();
+        if grant.generation == 0 {
+            return None;
+        }
+        Client::of(&self.config.repo.url, grant)
     }
 
     /// How long ago the last pass began.
@@ -303,6 +356,7 @@ impl Sync {
 
     fn note(&mut self, tree: &Tree) -> Result<(), SyncError> {
         self.metrics.published(&tree.commit, None);
+        self.health.shows(tree.commit.as_str());
         let proof = self.layout.proof(tree);
         self.status.published(proof).map_err(SyncError::Status)
     }

@@ -117,6 +117,11 @@ impl Auth {
         Ok(auth)
     }
 
+    /// What the remote was shown last; nothing, of generation zero, before the first pass.
+    pub(crate) fn granted(&self) -> &Grant {
+        &self.granted
+    }
+
     /// Reads the Secret again, tells git what it says, and gives the same to whoever asks the remote
     /// without git.
     pub(crate) async fn refresh(

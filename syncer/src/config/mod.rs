@@ -9,6 +9,7 @@ mod process;
 mod repo;
 mod v3;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use args::Names;
@@ -31,6 +32,8 @@ pub(crate) use crate::config::v3::keep_v3_root;
 pub(crate) struct Config {
     pub(crate) process: ProcessConfig,
     pub(crate) repos: Vec<RepoConfig>,
+    /// The process's own state directory, where `probe` begins.
+    pub(crate) state: Option<PathBuf>,
 }
 
 impl Config {
@@ -44,6 +47,7 @@ impl Config {
         let SyncArgs { process, repo } = args;
         let environment = Arc::new(environment);
         let named = |error: ConfigError| error.named(|flag| names.of(flag));
+        let state = repo.state.clone();
         // The repositories first, as git-sync does.
         let repos = match file::repos(&process, &repo, &environment).map_err(named)? {
             Some(repos) => repos,
@@ -52,6 +56,7 @@ impl Config {
         Ok(Self {
             process: ProcessConfig::new(process, environment).map_err(named)?,
             repos,
+            state,
         })
     }
 }

@@ -21,11 +21,12 @@ pub(crate) enum Why {
     ServerTrouble,
     SshMissing,
     TooOften,
+    Unavailable,
     Unreachable,
 }
 
 /// What is looked for, the first that is found counts: causes stand before consequences.
-const WORDS: [(&str, Why); 36] = [
+const WORDS: [(&str, Why); 37] = [
     ("no space left on device", Why::DiskFull),
     ("no user exists for uid", Why::NoPasswdLine),
     (
@@ -54,6 +55,7 @@ const WORDS: [(&str, Why); 36] = [
     ("ssl certificate problem", Why::Certificate),
     ("returned error: 403", Why::Forbidden),
     ("returned error: 429", Why::TooOften),
+    ("returned error: 503", Why::Unavailable),
     ("returned error: 5", Why::ServerTrouble),
     ("authentication failed for", Why::Authentication),
     ("returned error: 401", Why::Authentication),
@@ -136,6 +138,7 @@ impl fmt::Display for Why {
                 "there is no repository at this address, or the credentials may not see it"
             }
             Self::ServerTrouble => "the server answers that it has trouble of its own (5xx)",
+            Self::Unavailable => "the server answers that it is overloaded or under repair (503)",
             Self::TooOften => "the server wants to be asked less often (429)",
             Self::SshMissing => "the program ssh is not installed",
             Self::Unreachable => "the host cannot be reached, or ends the connection",

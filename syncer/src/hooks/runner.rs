@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use crate::git::Hash;
 use crate::hooks::Hook;
 use crate::hooks::Revision;
+use crate::logging;
 use crate::metrics::RepoMetrics;
 use crate::redact::redact;
 use crate::sync::chain;
@@ -30,7 +31,7 @@ impl Runner {
     ) -> Self {
         let (newest, told) = watch::channel(None);
         let (tried, first) = oneshot::channel();
-        tokio::spawn(run(name, hook, backoff, metrics, told, tried));
+        logging::spawn(run(name, hook, backoff, metrics, told, tried));
         Self {
             newest,
             before: None,
