@@ -226,17 +226,22 @@ impl Mirror {
             .map(drop)
     }
 
-    /// Tells consumers' git where the files came from, as git-sync does.
+    /// Tells git where the files came from, as git-sync does: consumers see it, and submodules'
+    /// relative addresses begin there.
     pub(crate) async fn name_origin(
         &self,
         git: &Git,
         url: &str,
         deadline: Instant,
     ) -> Result<(), GitError> {
-        for (key, value) in [
-            ("remote.origin.url", url),
-            ("remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*"),
-        ] {
+        let fetch = "+refs/heads/*:refs/remotes/origin/*";
+        // As git writes it; where it would quote the address, it is simply asked again.
+        let section = format!("[remote \"origin\"]\n\turl = {url}\n\tfetch = {fetch}\n");
+        let config = fs::read_to_string(self.git_dir.join("config")).unwrap_or_default();
+        if config.contains(&section) {
+            return Ok(());
+        }
+        for (key, value) in [("remote.origin.url", url), ("remote.origin.fetch", fetch)] {
             git.command("config")
                 .git_dir(&self.git_dir)
                 .arg("--replace-all")

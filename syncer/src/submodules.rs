@@ -67,11 +67,7 @@ async fn run_update(
     checkout: &Checkout,
     deadline: Instant,
 ) -> Result<(), GitError> {
-    let mut update = place
-        .command(git, "submodule")
-        .arg("update")
-        .arg("--init")
-        .arg("--force");
+    let mut update = place.command(git, "submodule").arg("update").arg("--init");
     if checkout.selection.submodules == Submodules::Recursive {
         update = update.arg("--recursive");
     }

@@ -10,7 +10,6 @@ use crate::auth::Auth;
 use crate::auth::AuthError;
 use crate::auth::Stamp;
 use crate::checkout::Checkout;
-use crate::config::LayoutConfig;
 use crate::config::RepoConfig;
 use crate::files;
 use crate::gc;
@@ -270,10 +269,8 @@ impl Sync {
         if self.mirror.prepare(&self.git, deadline).await? {
             self.remote.forget();
         }
-        if let LayoutConfig::Link { .. } = self.config.layout {
-            let url = &self.config.repo.url;
-            self.mirror.name_origin(&self.git, url, deadline).await?;
-        }
+        let url = &self.config.repo.url;
+        self.mirror.name_origin(&self.git, url, deadline).await?;
         if let Some(tree) = self.layout.current()? {
             self.trust(&tree, deadline).await?;
         }

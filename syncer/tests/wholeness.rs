@@ -8,7 +8,6 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicUsize;
@@ -230,7 +229,7 @@ fn a_damaged_tree_is_noticed_after_a_reboot_and_repaired_without_the_remote() {
         assert!(world.probe().0);
         // What a reboot leaves of files that were never flushed, and another machine's boot id.
         fs::write(world.tree().join("one"), "").unwrap();
-        reboot(&world);
+        world.reboot();
         assert!(!world.probe().0, "{layout}: trusted without a look");
         let away = world.path("away.git");
         fs::rename(world.repo.path(), &away).unwrap();
@@ -254,33 +253,12 @@ fn an_undamaged_tree_is_trusted_again_after_a_reboot_without_the_remote() {
             .finish()
             .assert_code(0);
         let before = world.tree().canonicalize().unwrap();
-        reboot(&world);
+        world.reboot();
         fs::rename(world.repo.path(), world.path("away.git")).unwrap();
         let _running = world.syncer().start(&world.path("log"));
         eventually("the tree is trusted", || world.probe().0.then_some(()));
         assert_eq!(world.tree().canonicalize().unwrap(), before, "{layout}");
     }
-}
-
-/// Gives every marker another boot id.
-fn reboot(world: &World) {
-    let markers = markers(world);
-    assert!(!markers.is_empty());
-    for marker in markers {
-        let text = fs::read_to_string(&marker).unwrap();
-        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
-        fs::write(marker, text.replace(boot.trim(), "another-boot")).unwrap();
-    }
-}
-
-fn markers(world: &World) -> Vec<PathBuf> {
-    let find = Command::new("find")
-        .args([world.root(), world.state()])
-        .args(["-name", "*whole"])
-        .output()
-        .unwrap();
-    let paths = String::from_utf8(find.stdout).unwrap();
-    paths.lines().map(PathBuf::from).collect()
 }
 
 #[test]

@@ -136,6 +136,77 @@ impl World {
         }
     }
 
+    /// Gives every marker another boot id.
+    #[track_caller]
+    pub fn reboot(&self) {
+        let markers = self.find("*whole");
+        assert!(!markers.is_empty(), "no tree is marked");
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+        for marker in markers {
+            let text = fs::read_to_string(&marker).unwrap();
+            fs::write(marker, text.replace(boot.trim(), "another-boot")).unwrap();
+        }
+    }
+
+    /// The paths below the root and the state directory whose name matches.
+    pub fn find(&self, name: &str) -> Vec<PathBuf> {
+        let find = Command::new("find")
+            .args([self.root(), self.state()])
+            .args(["-name", name])
+            .output()
+            .unwrap();
+        let paths = String::from_utf8(find.stdout).unwrap();
+        paths.lines().map(PathBuf::from).collect()
+    }
+
+    /// Syncs once with further flags, successfully.
+    #[track_caller]
+    pub fn sync_once(&self, flags: &[(&str, &str)]) {
+        let syncer = self.syncer().flag("one-time", "true");
+        let syncer = syncer.flag("max-failures", "0");
+        let with = |syncer: Syncer, &(name, value): &(&str, &str)| syncer.flag(name, value);
+        flags.iter().fold(syncer, with).finish().assert_code(0);
+    }
+
+    /// Every file of the published tree, in order; `.git` is none.
+    pub fn files(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut dirs = vec![self.tree().canonicalize().unwrap()];
+        let top = dirs[0].clone();
+        while let Some(dir) = dirs.pop() {
+            for entry in fs::read_dir(dir).unwrap() {
+                let path = entry.unwrap().path();
+                let is_git = path.file_name() == Some(OsStr::new(".git"));
+                match fs::symlink_metadata(&path).unwrap().is_dir() {
+                    true => dirs.push(path),
+                    false if is_git && self.layout == "link" => {}
+                    false => {
+                        let name = path.strip_prefix(&top).unwrap();
+                        found.push(name.to_str().unwrap().to_owned());
+                    }
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+
+    /// What a consumer's git says in the published tree.
+    #[track_caller]
+    pub fn git(&self, args: &[&str]) -> String {
+        let output = remotes::git()
+            .arg("-C")
+            .arg(self.tree())
+            .args(args)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "git {args:?}: {output:?}");
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .trim_end()
+            .to_owned()
+    }
+
     pub fn probe(&self) -> (bool, String) {
         let output = Command::new(PROGRAM)
             .args([OsStr::new("probe"), OsStr::new("--state")])

@@ -159,6 +159,13 @@ impl Commit<'_> {
         self.entry("120000", path, target.as_bytes())
     }
 
+    /// Names the commit of another repository as a submodule; `.gitmodules` is the caller's.
+    pub fn submodule(mut self, path: &str, commit: &str) -> Self {
+        self.changes
+            .extend_from_slice(format!("M 160000 {commit} {path}\n").as_bytes());
+        self
+    }
+
     /// Removes a file or a directory.
     pub fn remove(mut self, path: &str) -> Self {
         self.changes

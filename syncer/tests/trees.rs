@@ -1,0 +1,372 @@
+//! Which files of which commit: refs that move, depth, sparse checkout and partial clones.
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
+mod world;
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::path::PathBuf;
+
+use world::LAYOUTS;
+use world::World;
+use world::eventually;
+
+/// A repository of six files, three of them named `a`.
+fn six_files(world: &World) -> String {
+    let mut commit = world.repo.commit();
+    for path in ["a", "b", "d/a", "d/b", "e/f/a", "e/f/b"] {
+        commit = commit.write(path, path);
+    }
+    commit.push()
+}
+
+/// Writes patterns to a file and gives its path.
+fn patterns(world: &World, lines: &[&str]) -> PathBuf {
+    let path = world.path("patterns");
+    fs::write(&path, lines.join("\n") + "\n").unwrap();
+    path
+}
+
+fn flag(path: &Path) -> (&'static str, &str) {
+    ("sparse-checkout-file", path.to_str().unwrap())
+}
+
+#[test]
+fn patterns_choose_the_files_of_a_sparse_checkout() {
+    for layout in LAYOUTS {
+        for (lines, expected) in [
+            (&["!/*", "!/*/", "a"][..], &["a", "d/a", "e/f/a"][..]),
+            (&["/*", "!/d/"], &["a", "b", "e/f/a", "e/f/b"]),
+            (&["/d/", "/e/f/b"], &["d/a", "d/b", "e/f/b"]),
+            // What cone mode would read as the whole directory.
+            (&["/*", "!/*/", "/d/a"], &["a", "b", "d/a"]),
+        ] {
+            let world = World::new(layout);
+            six_files(&world);
+            let file = patterns(&world, lines);
+            world.sync_once(&[flag(&file)]);
+            assert_eq!(world.files(), expected, "{layout}: {lines:?}");
+            if layout == "link" {
+                assert_eq!(world.git(&["status", "--porcelain"]), "");
+                let kept = world.git(&["rev-parse", "--git-path", "info/sparse-checkout"]);
+                let kept = fs::read_to_string(world.tree().join(kept)).unwrap();
+                assert_eq!(kept, fs::read_to_string(&file).unwrap());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_sparse_checkout_follows_the_ref() {
+    for layout in LAYOUTS {
+        let world = World::new(layout);
+        six_files(&world);
+        let file = patterns(&world, &["/d/"]);
+        let _running = world
+            .syncer()
+            .flag("sparse-checkout-file", &file)
+            .start(&world.path("log"));
+        eventually("the first commit is published", || world.read("d/a"));
+        let second = world
+            .repo
+            .commit()
+            .write("d/a", "2")
+            .write("d/new", "2")
+            .write("new", "2")
+            .push();
+        world.eventually_published(&second);
+        assert_eq!(world.files(), ["d/a", "d/b", "d/new"], "{layout}");
+        assert_eq!(world.read("d/a").as_deref(), Some("2"));
+    }
+}
+
+#[test]
+fn other_patterns_at_the_same_commit_are_another_tree() {
+    for layout in LAYOUTS {
+        let world = World::new(layout);
+        six_files(&world);
+        world.sync_once(&[]);
+        assert_eq!(world.files().len(), 6);
+        let file = patterns(&world, &["/d/"]);
+        let running = world
+            .syncer()
+            .flag("sparse-checkout-file", &file)
+            .start(&world.path("log"));
+        eventually("the patterns count", || {
+            (world.files() == ["d/a", "d/b"]).then_some(())
+        });
+        // The file itself changes, as a ConfigMap's does.
+        patterns(&world, &["/e/"]);
+        eventually("the new patterns count", || {
+            (world.files() == ["e/f/a", "e/f/b"]).then_some(())
+        });
+        drop(running);
+        world.sync_once(&[]);
+        assert_eq!(world.files().len(), 6, "{layout}");
+    }
+}
+
+#[test]
+fn a_sparse_tree_is_trusted_after_a_reboot_or_repaired_from_what_is_there() {
+    for layout in LAYOUTS {
+        let world = World::new(layout);
+        six_files(&world);
+        let file = patterns(&world, &["/d/"]);
+        world.sync_once(&[flag(&file)]);
+        let inode = || fs::metadata(world.tree()).unwrap().ino();
+        let before = inode();
+        world.reboot();
+        world.sync_once(&[flag(&file)]);
+        assert_eq!(inode(), before, "{layout}: made again");
+        for damage in [
+            |tree: &Path| fs::write(tree.join("d/a"), "x"),
+            |tree: &Path| fs::remove_file(tree.join("d/a")),
+        ] {
+            damage(&world.tree()).unwrap();
+            world.reboot();
+            world.sync_once(&[flag(&file)]);
+            assert_eq!(world.read("d/a").as_deref(), Some("d/a"), "{layout}");
+            assert_eq!(world.files(), ["d/a", "d/b"], "{layout}");
+        }
+    }
+}
+
+#[test]
+fn a_missing_file_of_patterns_is_named() {
+    let world = World::new("link");
+    six_files(&world);
+    let run = world
+        .syncer()
+        .flag("sparse-checkout-file", world.path("nowhere"))
+        .flag("max-failures", "0")
+        .finish();
+    run.assert_code(1);
+    run.assert_last_error("nowhere, which --sparse-checkout-file names");
+    assert_eq!(world.published(), None);
+}
+
+/// Lets clients leave objects out, as the large hosts do.
+fn allow_filters(world: &World) {
+    for key in ["uploadpack.allowFilter", "uploadpack.allowAnySHA1InWant"] {
+        world.repo.run(&["config", key, "true"]);
+    }
+}
+
+/// Counts the objects that a commit names and that are not on our disk.
+fn missing_objects(world: &World) -> usize {
+    let git_dir = match world.layout {
+        "link" => world.root().join(".git"),
+        _ => world.state().join("repo"),
+    };
+    let listed = remotes::git()
+        .env("GIT_DIR", git_dir)
+        .args(["rev-list", "--objects", "--missing=print"])
+        .arg(world.published().unwrap())
+        .output()
+        .unwrap();
+    assert!(listed.status.success(), "{listed:?}");
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    listed.lines().filter(|line| line.starts_with('?')).count()
+}
+
+#[test]
+fn a_filter_leaves_out_what_nobody_reads() {
+    for layout in LAYOUTS {
+        let world = World::new(layout);
+        allow_filters(&world);
+        six_files(&world);
+        let file = patterns(&world, &["/d/"]);
+        let _running = world
+            .syncer()
+            .flag("filter", "blob:none")
+            .flag("sparse-checkout-file", &file)
+            .start(&world.path("log"));
+        eventually("the first commit is published", || world.read("d/a"));
+        assert_eq!(world.files(), ["d/a", "d/b"]);
+        assert_eq!(missing_objects(&world), 4, "{layout}");
+        let second = world
+            .repo
+            .commit()
+            .write("d/a", "2")
+            .write("new", "3")
+            .push();
+        world.eventually_published(&second);
+        assert_eq!(world.read("d/a").as_deref(), Some("2"));
+        assert_eq!(missing_objects(&world), 5, "{layout}");
+        if layout == "link" {
+            let common = world.git(&["rev-parse", "--path-format=absolute", "--git-common-dir"]);
+            let packs = fs::read_dir(Path::new(&common).join("objects/pack")).unwrap();
+            let is_promised = |name: &str| name.ends_with(".promisor");
+            let promised = packs
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .filter(|name| is_promised(name));
+            assert_ne!(promised.count(), 0, "no pack is a promisor's");
+        }
+    }
+}
+
+#[test]
+fn a_filter_alone_gives_all_files_and_goes_on_after_a_restart() {
+    for layout in LAYOUTS {
+        let world = World::new(layout);
+        allow_filters(&world);
+        six_files(&world);
+        world.sync_once(&[("filter", "blob:none")]);
+        assert_eq!(world.files().len(), 6);
+        let second = world.repo.commit().write("a", "2").push();
+        world.sync_once(&[("filter", "blob:none")]);
+        assert_eq!(world.published(), Some(second));
+        assert_eq!(world.read("a").as_deref(), Some("2"));
+        // Without it again: git asks for what is missing when it is needed.
+        let third = world.repo.commit().write("b", "3").push();
+        world.sync_once(&[("depth", "0")]);
+        assert_eq!(world.published(), Some(third));
+        assert_eq!(world.files().len(), 6, "{layout}");
+    }
+}
+
+#[test]
+fn the_depth_changes_with_the_flag_down_and_up_again() {
+    let world = World::new("link");
+    for n in 0..4 {
+        world.repo.commit().write("a", n.to_string()).push();
+    }
+    for (depth, expected) in [("1", "1"), ("2", "2"), ("1", "1"), ("0", "4"), ("3", "3")] {
+        world.sync_once(&[("depth", depth)]);
+        let count = world.git(&["rev-list", "--count", "HEAD"]);
+        assert_eq!(count, expected, "--depth={depth}");
+    }
+}
+
+#[test]
+fn the_depth_stays_as_the_ref_moves() {
+    for (depth, expected) in [("1", "1"), ("2", "2"), ("0", "7")] {
+        let world = World::new("link");
+        for n in 0..3 {
+            world.repo.commit().write("a", n.to_string()).push();
+        }
+        let _running = world
+            .syncer()
+            .flag("depth", depth)
+            .start(&world.path("log"));
+        for n in 3..7 {
+            let commit = world.repo.commit().write("a", n.to_string()).push();
+            world.eventually_published(&commit);
+        }
+        assert_eq!(world.git(&["rev-list", "--count", "HEAD"]), expected);
+    }
+}
+
+#[test]
+fn a_branch_may_be_changed_for_another_one() {
+    for layout in LAYOUTS {
+        let world = World::new(layout);
+        let base = world.repo.commit().write("a", "main").push();
+        let other = world
+            .repo
+            .commit()
+            .on("other")
+            .from(&base)
+            .write("a", "other")
+            .push();
+        for _ in 0..2 {
+            world.sync_once(&[("ref", "other")]);
+            assert_eq!(world.published(), Some(other.clone()), "{layout}");
+            assert_eq!(world.read("a").as_deref(), Some("other"));
+            world.sync_once(&[("ref", "main")]);
+            assert_eq!(world.published(), Some(base.clone()), "{layout}");
+        }
+    }
+}
+
+#[test]
+fn a_commit_may_be_named_that_no_branch_ends_in() {
+    for layout in LAYOUTS {
+        let world = World::new(layout);
+        world
+            .repo
+            .run(&["config", "uploadpack.allowAnySHA1InWant", "true"]);
+        let old = world.repo.commit().write("a", "1").push();
+        let new = world.repo.commit().write("a", "2").push();
+        world.sync_once(&[]);
+        assert_eq!(world.published(), Some(new.clone()));
+        world.sync_once(&[("ref", &old)]);
+        assert_eq!(world.published(), Some(old), "{layout}");
+        assert_eq!(world.read("a").as_deref(), Some("1"));
+        world.sync_once(&[("ref", &new)]);
+        assert_eq!(world.published(), Some(new));
+    }
+}
+
+#[test]
+fn a_commit_that_does_not_exist_is_told_and_nothing_is_published() {
+    let world = World::new("link");
+    world.repo.commit().write("a", "1").push();
+    let run = world
+        .syncer()
+        .flag("ref", "0123456789012345678901234567890123456789")
+        .flag("max-failures", "0")
+        .finish();
+    run.assert_code(1);
+    run.assert_last_error("no such branch, tag or commit");
+    assert_eq!(world.published(), None);
+}
+
+#[test]
+fn the_default_branch_may_have_any_name_and_may_change() {
+    for layout in LAYOUTS {
+        let world = World::new(layout);
+        world.repo.set_head("feature/odd.name_1");
+        let first = world
+            .repo
+            .commit()
+            .on("feature/odd.name_1")
+            .write("a", "1")
+            .push();
+        let _running = world.syncer().start(&world.path("log"));
+        world.eventually_published(&first);
+        let other = world.repo.commit().on("other").write("a", "2").push();
+        world.repo.set_head("other");
+        world.eventually_published(&other);
+        assert_eq!(world.read("a").as_deref(), Some("2"), "{layout}");
+    }
+}
+
+#[test]
+fn a_file_in_the_root_that_is_named_like_the_commit_stays() {
+    for layout in LAYOUTS {
+        let world = World::new(layout);
+        let first = world.repo.commit().write("a", "1").push();
+        fs::create_dir_all(world.root()).unwrap();
+        fs::write(world.root().join(&first), "precious").unwrap();
+        let _running = world.syncer().start(&world.path("log"));
+        world.eventually_published(&first);
+        let second = world.repo.commit().write("a", "2").push();
+        world.eventually_published(&second);
+        let kept = fs::read_to_string(world.root().join(&first)).unwrap();
+        assert_eq!(kept, "precious", "{layout}");
+    }
+}
+
+#[test]
+fn going_back_to_a_kept_tree_needs_no_second_checkout() {
+    for layout in LAYOUTS {
+        let world = World::new(layout);
+        let first = world.repo.commit().write("a", "1").push();
+        let second = world.repo.commit().write("a", "2").push();
+        world.repo.branch("main", &first);
+        let _running = world
+            .syncer()
+            .flag("stale-worktree-timeout", "1h")
+            .start(&world.path("log"));
+        world.eventually_published(&first);
+        let inode = fs::metadata(world.tree()).unwrap().ino();
+        world.repo.branch("main", &second);
+        world.eventually_published(&second);
+        world.repo.branch("main", &first);
+        world.eventually_published(&first);
+        assert_eq!(fs::metadata(world.tree()).unwrap().ino(), inode, "{layout}");
+        assert_eq!(world.read("a").as_deref(), Some("1"));
+    }
+}
