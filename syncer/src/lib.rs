@@ -3,16 +3,15 @@
 //! The way of the data, and where to look:
 //! - `config`: [`args::SyncArgs`] is what was typed, `Config` what it means.
 //! - `cli`: the doors (sync, `probe`, git's credential helper); `run`: the process;
-//!   `follow`: the loop of one repository; `pace` says when, `limits` how
-//!   often it may fail, `permits` how many at once.
+//!   `follow`: the loop of one repository; `pace` says when, `limits` how often it may fail,
+//!   `permits` how many at once; `signals` what ends it or hurries it.
 //! - `sync`: one pass: `Remote` (which commit is wanted) → `Mirror` (git's objects) → `Tree` (the
 //!   files) → `publish` (link or projected) → `gc` (what is no longer needed).
 //! - `git`: every git command is born in `git::command`; `git::failure` reads its complaints.
 //! - `auth`: what a mounted Secret means to ssh and to http; `auth::helper` answers git.
-//!   `http` serves, the `error_file` and the touch file; `status` is written for `probe` alone.
-//! - `hooks` are told of each new tree; `report` tells everyone else: `metrics` and `health`, which
 //! - `passwd`: a line for a user without one (`--add-user`).
-//! - `status` is written for `probe`, which alone reads it; `http` and `metrics` are git-sync's.
+//! - `hooks` are told of each new tree; `report` tells everyone else: `metrics` and `health`, which
+//!   `http` serves, the `error_file` and the touch file; `status` is written for `probe` alone.
 //! - `web`: HTTP(S) as a client, for hooks, askpass, GitHub and the poller.
 //! - `init`: what process 1 does; `owner`: one syncer per root; `logging` and `redact`: the log.
 //!

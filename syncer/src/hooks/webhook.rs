@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use reqwest::Url;
+use reqwest::header::CONTENT_LENGTH;
 use reqwest::header::HeaderValue;
 
 use crate::config;
@@ -63,10 +64,15 @@ impl Webhook {
             "sending webhook"
         );
         let client = web::client(&self.trust, Manner::Call, &self.url)?;
+        let has_body = [Method::POST, Method::PUT, Method::PATCH].contains(&self.method);
         let mut request = client
             .request(self.method.clone(), self.url.clone())
             .timeout(self.timeout)
             .header("Gitsync-Hash", commit.as_str());
+        if has_body {
+            // Some servers insist on hearing that it is empty.
+            request = request.header(CONTENT_LENGTH, 0);
+        }
         if let Some(old) = old {
             request = request.header("Gitsync-Old-Hash", old.as_str());
         }

@@ -6,8 +6,15 @@
     reason = "each test binary uses its own part"
 )]
 
+mod receiver;
+
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Read;
+use std::io::Write;
+use std::net::TcpListener;
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -26,6 +33,8 @@ use nix::sys::signal::killpg;
 use nix::unistd::Pid;
 use remotes::Repo;
 use tempfile::TempDir;
+
+pub use receiver::Receiver;
 
 /// The real program.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_gitvolume-syncer");
@@ -50,6 +59,22 @@ pub fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
         assert!(started.elapsed() < PATIENCE, "waited in vain until {what}");
         thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// A port that is free now; the program under test has no way to say which one it took.
+pub fn free_port() -> u16 {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    free.local_addr().unwrap().port()
+}
+
+/// Asks a server on this machine; the whole answer as it came, none while nobody listens.
+pub fn ask(port: u16, method: &str, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
 }
 
 /// Everything a test needs, gone when it ends.
@@ -100,6 +125,20 @@ impl World {
         let name = target.file_name()?.to_str()?;
         let name = name.trim_start_matches('.');
         Some(name.split('-').next()?.to_owned())
+    }
+
+    /// Writes an executable shell script outside of the root.
+    pub fn script(&self, name: &str, body: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    }
+
+    /// The lines of a file that a script appends to; none where it is not there yet.
+    pub fn lines(&self, name: &str) -> Vec<String> {
+        let text = fs::read_to_string(self.path(name)).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
     }
 
     pub fn read(&self, name: &str) -> Option<String> {
