@@ -293,25 +293,6 @@ fn process_1_reaps_orphans() {
 }
 
 #[test]
-fn failures_end_the_program_as_many_as_were_allowed() {
-    for (limit, failures) in [("0", 1), ("1", 1), ("3", 3)] {
-        let world = World::new("projected");
-        let run = world
-            .syncer()
-            .flag("period", "10ms")
-            .flag("max-failures", limit)
-            .finish();
-        run.assert_code(1);
-        assert_eq!(
-            run.log.matches("failCount").count(),
-            failures,
-            "{}",
-            run.log
-        );
-    }
-}
-
-#[test]
 fn bad_configuration_is_one_sentence_and_gits_own_code() {
     let good = || {
         let syncer = Syncer::new().flag("repo", "https://git.example/x");

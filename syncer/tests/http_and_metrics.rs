@@ -1,0 +1,303 @@
+//! What is answered over HTTP, and what is counted.
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
+mod world;
+
+use std::fs;
+use std::net::TcpListener;
+
+use remotes::HttpServer;
+use world::LAYOUTS;
+use world::Running;
+use world::World;
+use world::ask;
+use world::eventually;
+use world::free_port;
+
+/// A syncer that answers on a port.
+struct Served {
+    world: World,
+    port: u16,
+    running: Running,
+}
+
+impl Served {
+    fn start(world: World, flags: &[&str]) -> Self {
+        let port = free_port();
+        let running = world
+            .syncer()
+            .flag("http-bind", format!("127.0.0.1:{port}"))
+            .args(flags.iter().copied())
+            .start(&world.path("log"));
+        eventually("somebody answers", || ask(port, "GET", "/"));
+        Self {
+            world,
+            port,
+            running,
+        }
+    }
+
+    fn get(&self, path: &str) -> String {
+        ask(self.port, "GET", path).unwrap()
+    }
+
+    fn status(&self, path: &str) -> u16 {
+        status(&self.get(path))
+    }
+
+    /// Waits until a line is among the metrics.
+    #[track_caller]
+    fn eventually_counted(&self, line: &str) {
+        eventually(line, || {
+            let metrics = self.get("/metrics");
+            metrics.lines().any(|found| found == line).then_some(())
+        });
+    }
+
+    fn figure(&self, name: &str) -> Option<f64> {
+        let metrics = self.get("/metrics");
+        let value = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+        Some(value.parse().unwrap())
+    }
+
+    fn eventually_ready(&self) {
+        eventually("it is ready", || (self.status("/") == 200).then_some(()));
+    }
+}
+
+fn status(answer: &str) -> u16 {
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn every_path_says_503_until_the_first_success_and_then_200_for_ever() {
+    for layout in LAYOUTS {
+        let served = Served::start(World::new(layout), &[]);
+        for (method, path) in [("GET", "/"), ("POST", "/any"), ("DELETE", "/metrics")] {
+            let answer = ask(served.port, method, path).unwrap();
+            assert_eq!(status(&answer), 503, "{method} {path}: {answer}");
+            assert!(answer.ends_with("\r\n\r\nrepo is not ready\n"), "{answer}");
+        }
+        served.world.repo.commit().write("a", "1").push();
+        served.eventually_ready();
+        let answer = ask(served.port, "PUT", "/any").unwrap();
+        assert_eq!(status(&answer), 200);
+        assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+        let repo = served.world.repo.path();
+        fs::rename(repo, repo.with_extension("gone")).unwrap();
+        eventually("a pass has failed", || {
+            let log = served.running.log();
+            log.contains("\"failCount\":2,").then_some(())
+        });
+        assert_eq!(served.status("/"), 200, "{layout}");
+    }
+}
+
+#[test]
+fn a_restart_is_unready_until_its_own_first_success() {
+    let world = World::new("link");
+    world.repo.commit().write("a", "1").push();
+    let mut server = HttpServer::start(world.repo.path().parent().unwrap());
+    let url = server.url("site.git");
+    let run = world.syncer_of(&url).flag("one-time", "true").finish();
+    run.assert_code(0);
+    server.stop();
+    let port = free_port();
+    let _running = world
+        .syncer_of(&url)
+        .flag("http-bind", format!("127.0.0.1:{port}"))
+        .start(&world.path("log"));
+    let answer = eventually("somebody answers", || ask(port, "GET", "/"));
+    assert_eq!(status(&answer), 503);
+    server.start_again();
+    eventually("it is ready", || {
+        (status(&ask(port, "GET", "/")?) == 200).then_some(())
+    });
+}
+
+#[test]
+fn metrics_and_profiles_are_served_where_asked_for() {
+    let world = World::new("link");
+    world.repo.commit().write("a", "1").push();
+    let served = Served::start(world, &[]);
+    served.eventually_ready();
+    // Like any other path.
+    for path in ["/metrics", "/debug/pprof/", "/debug/pprof/cmdline"] {
+        assert!(served.get(path).ends_with("\r\n\r\n"), "{path}");
+    }
+    let world = World::new("link");
+    let served = Served::start(world, &["--http-metrics", "--http-pprof"]);
+    let metrics = served.get("/metrics");
+    assert!(
+        metrics.contains("content-type: text/plain; version=0.0.4; charset=utf-8\r\n"),
+        "{metrics}"
+    );
+    let index = served.get("/debug/pprof/");
+    assert_eq!(status(&index), 200, "{index}");
+    for name in ["cmdline", "memory", "tasks", "threads"] {
+        assert!(index.contains(&format!("href=\"{name}\"")), "{index}");
+        assert_eq!(served.status(&format!("/debug/pprof/{name}")), 200);
+    }
+    let command_line = served.get("/debug/pprof/cmdline");
+    assert!(command_line.contains("\0--http-pprof"), "{command_line}");
+    assert_eq!(served.status("/debug/pprof/heap"), 404);
+}
+
+#[test]
+fn no_password_is_in_the_command_line_that_is_served() {
+    let world = World::new("link");
+    let url = "http://me:hunter2x@127.0.0.1:1/x";
+    let served = Served::start(world, &["--http-pprof", &format!("--repo={url}")]);
+    let command_line = served.get("/debug/pprof/cmdline");
+    assert!(command_line.contains("--repo=http://me:REDACTED@"));
+    assert!(!command_line.contains("hunter"), "{command_line}");
+}
+
+#[test]
+fn livez_is_always_well_and_readyz_says_why_it_is_not() {
+    let served = Served::start(World::new("link"), &[]);
+    assert_eq!(served.status("/livez"), 200);
+    let answer = served.get("/readyz");
+    assert_eq!(status(&answer), 503);
+    assert!(
+        answer.ends_with("\r\n\r\nrepo is not ready: nothing was synced yet\n"),
+        "{answer}"
+    );
+    served.world.repo.commit().write("a", "1").push();
+    eventually("it is ready", || {
+        (served.status("/readyz") == 200).then_some(())
+    });
+}
+
+#[test]
+fn readyz_turns_when_the_last_success_is_too_old_and_back_with_the_next() {
+    let world = World::new("link");
+    world.repo.commit().write("a", "1").push();
+    let served = Served::start(world, &["--stale-after=1s"]);
+    eventually("it is ready", || {
+        (served.status("/readyz") == 200).then_some(())
+    });
+    let repo = served.world.repo.path();
+    let gone = repo.with_extension("gone");
+    fs::rename(repo, &gone).unwrap();
+    let answer = eventually("it is unready", || {
+        let answer = served.get("/readyz");
+        (status(&answer) == 503).then_some(answer)
+    });
+    assert!(
+        answer.contains("the last successful sync was 1s ago, and --stale-after allows 1s"),
+        "{answer}"
+    );
+    assert_eq!(served.status("/"), 200, "git-sync's never turns");
+    assert_eq!(served.status("/livez"), 200);
+    fs::rename(&gone, repo).unwrap();
+    eventually("it is ready again", || {
+        (served.status("/readyz") == 200).then_some(())
+    });
+}
+
+#[test]
+fn an_address_that_is_taken_ends_the_program() {
+    let world = World::new("link");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let run = world
+        .syncer()
+        .flag("http-bind", taken.local_addr().unwrap().to_string())
+        .flag("error-file", world.path("error.json"))
+        .finish();
+    run.assert_code(1);
+    run.assert_last_error("cannot serve HTTP: Address already in use");
+    let error = fs::read_to_string(world.path("error.json")).unwrap();
+    assert!(error.contains("cannot serve HTTP"), "{error}");
+}
+
+#[test]
+fn a_head_that_never_ends_is_refused_and_others_are_served() {
+    let world = World::new("link");
+    let served = Served::start(world, &[]);
+    let long = format!("/{}", "x".repeat(20_000));
+    // Refused in words, or cut off while we still write.
+    let answer = ask(served.port, "GET", &long).unwrap_or_default();
+    assert!(!answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let idle: Vec<_> = (0..50)
+        .map(|_| std::net::TcpStream::connect(("127.0.0.1", served.port)).unwrap())
+        .collect();
+    assert_eq!(served.status("/livez"), 200);
+    drop(idle);
+}
+
+#[test]
+fn syncs_and_fetches_are_counted_as_git_sync_counts_them() {
+    for layout in LAYOUTS {
+        let world = World::new(layout);
+        world.repo.commit().write("a", "1").push();
+        let served = Served::start(world, &["--http-metrics"]);
+        served.eventually_counted("git_sync_count_total{status=\"success\"} 1");
+        served.eventually_counted("git_sync_count_total{status=\"noop\"} 3");
+        served.eventually_counted("git_fetch_count_total 1");
+        served.eventually_counted("git_sync_duration_seconds_count{status=\"success\"} 1");
+        served.world.repo.commit().write("a", "2").push();
+        served.eventually_counted("git_sync_count_total{status=\"success\"} 2");
+        served.eventually_counted("git_fetch_count_total 2");
+        // A tree that is made again is a change; nothing new was fetched by the first of a process.
+        fs::remove_dir_all(served.world.tree().canonicalize().unwrap()).unwrap();
+        served.eventually_counted("git_sync_count_total{status=\"success\"} 3");
+        let repo = served.world.repo.path();
+        fs::rename(repo, repo.with_extension("gone")).unwrap();
+        served.eventually_counted("git_sync_count_total{status=\"error\"} 2");
+        assert!(
+            served
+                .get("/metrics")
+                .contains("# TYPE git_sync_duration_seconds summary\n")
+        );
+    }
+}
+
+#[test]
+fn the_first_success_of_a_process_counts_as_a_change() {
+    let world = World::new("link");
+    world.repo.commit().write("a", "1").push();
+    world
+        .syncer()
+        .flag("one-time", "true")
+        .finish()
+        .assert_code(0);
+    let served = Served::start(world, &["--http-metrics"]);
+    served.eventually_counted("git_sync_count_total{status=\"success\"} 1");
+    served.eventually_counted("git_fetch_count_total 1");
+    served.eventually_counted("git_sync_count_total{status=\"noop\"} 2");
+}
+
+#[test]
+fn the_metrics_tell_what_is_published_and_since_when() {
+    let world = World::new("link");
+    let first = world.repo.commit().write("a", "1").push();
+    let served = Served::start(world, &["--http-metrics"]);
+    served.eventually_counted(&format!(
+        "gitvolume_published_commit_info{{commit=\"{first}\"}} 1"
+    ));
+    let second = served.world.repo.commit().write("a", "2").push();
+    served.eventually_counted(&format!(
+        "gitvolume_published_commit_info{{commit=\"{second}\"}} 1"
+    ));
+    assert!(!served.get("/metrics").contains(&first));
+    let published = served
+        .figure("gitvolume_published_timestamp_seconds")
+        .unwrap();
+    let last = || served.figure("gitvolume_last_success_timestamp_seconds");
+    let before = eventually("a pass is noted", last);
+    assert!(before >= published - 1.0, "{before} {published}");
+    eventually("a later pass is noted", || (last()? > before).then_some(()));
+    for name in [
+        "process_resident_memory_bytes",
+        "process_open_fds",
+        "process_start_time_seconds",
+    ] {
+        assert!(
+            served.figure(name).is_some_and(|value| value > 0.0),
+            "{name}"
+        );
+    }
+}
