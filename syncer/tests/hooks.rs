@@ -5,11 +5,16 @@ mod world;
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::Mutex;
 
+use remotes::Answer;
+use remotes::Asked;
 use remotes::BasicAuth;
 use remotes::HttpServer;
+use remotes::Proxy;
+use remotes::Stub;
 use world::LAYOUTS;
-use world::Receiver;
 use world::Syncer;
 use world::World;
 use world::eventually;
@@ -454,6 +459,50 @@ fn a_program_before_publication_is_not_told_of_what_is_published_already() {
     }
 }
 
+/// An address that is called; what it answers can change.
+struct Receiver {
+    stub: Stub,
+    answer: Arc<Mutex<Answer>>,
+}
+
+impl Receiver {
+    fn new(start: impl Fn(Box<dyn Fn(&Asked) -> Answer + Send + Sync>) -> Stub) -> Self {
+        let answer = Arc::new(Mutex::new(Answer::new(200, "")));
+        let now = answer.clone();
+        let stub = start(Box::new(move |_| now.lock().unwrap().clone()));
+        Self { stub, answer }
+    }
+
+    fn start() -> Self {
+        Self::new(Stub::start)
+    }
+
+    fn answer(&self, status: u16) {
+        *self.answer.lock().unwrap() = Answer::new(status, "");
+    }
+
+    fn redirect(&self, location: String) {
+        let mut answer = Answer::new(307, "");
+        answer.headers.push(("location", location));
+        *self.answer.lock().unwrap() = answer;
+    }
+
+    fn url(&self, path: &str) -> String {
+        self.stub.url(path)
+    }
+
+    fn calls(&self) -> Vec<Asked> {
+        self.stub.asked()
+    }
+
+    /// The hashes that were told.
+    fn told(&self) -> Vec<String> {
+        let calls = self.calls();
+        let hashes = calls.iter().filter_map(|call| call.header("gitsync-hash"));
+        hashes.map(str::to_owned).collect()
+    }
+}
+
 fn webhook(world: &World, receiver: &Receiver) -> Syncer {
     world
         .syncer()
@@ -469,18 +518,18 @@ fn an_address_is_called_for_each_new_tree() {
     let receiver = Receiver::start();
     let running = webhook(&world, &receiver).start(&world.path("log"));
     eventually("the address is called", || {
-        (receiver.told("gitsync-hash") == [first.clone()]).then_some(())
+        (receiver.told() == [first.clone()]).then_some(())
     });
     let second = world.repo.commit().write("a", "2").push();
     eventually("the address is called again", || {
-        (receiver.told("gitsync-hash") == [first.clone(), second.clone()]).then_some(())
+        (receiver.told() == [first.clone(), second.clone()]).then_some(())
     });
     some_passes(&running);
     let calls = receiver.calls();
     assert_eq!(calls.len(), 2, "{calls:?}");
     for call in &calls {
         assert_eq!(call.method, "POST");
-        assert_eq!(call.target, "/hook?x=1");
+        assert_eq!(call.path, "/hook?x=1");
         assert_eq!(call.header("content-length"), Some("0"));
         assert_eq!(call.header("gitsync-repo"), Some(world.repo.url().as_str()));
     }
@@ -496,18 +545,18 @@ fn an_address_that_answers_otherwise_is_called_again() {
     let world = World::new("link");
     let commit = world.repo.commit().write("a", "1").push();
     let receiver = Receiver::start();
-    receiver.answer("500 Oh");
+    receiver.answer(500);
     let running = webhook(&world, &receiver).start(&world.path("log"));
     eventually("the address is called twice", || {
         (receiver.calls().len() >= 2).then_some(())
     });
-    receiver.answer("200 OK");
+    receiver.answer(200);
     let failures = || running.log().matches("hook failed").count();
     eventually("the last call was well", || {
         (receiver.calls().len() == failures() + 1).then_some(())
     });
     some_passes(&running);
-    let told = receiver.told("gitsync-hash");
+    let told = receiver.told();
     assert_eq!(told.len(), failures() + 1, "{told:?}");
     assert!(told.iter().all(|hash| *hash == commit));
     let sentence = "received response code 500 expected 200";
@@ -516,14 +565,14 @@ fn an_address_that_answers_otherwise_is_called_again() {
 
 #[test]
 fn a_one_time_sync_calls_once_and_its_code_says_how_that_was() {
-    for (status, code) in [("200 OK", 0), ("404 Not Found", 1)] {
+    for (status, code) in [(200, 0), (404, 1)] {
         let world = World::new("link");
         let commit = world.repo.commit().write("a", "1").push();
         let receiver = Receiver::start();
         receiver.answer(status);
         let run = webhook(&world, &receiver).flag("one-time", "true").finish();
         run.assert_code(code);
-        assert_eq!(receiver.told("gitsync-hash"), [commit.clone()]);
+        assert_eq!(receiver.told(), [commit.clone()]);
         assert_eq!(world.published(), Some(commit));
     }
 }
@@ -534,7 +583,7 @@ fn where_no_status_is_expected_any_will_do() {
         let world = World::new("link");
         let commit = world.repo.commit().write("a", "1").push();
         let receiver = Receiver::start();
-        receiver.answer("404 Not Found");
+        receiver.answer(404);
         let running = webhook(&world, &receiver)
             .flag("webhook-success-status", expected)
             .start(&world.path("log"));
@@ -542,7 +591,7 @@ fn where_no_status_is_expected_any_will_do() {
             (!receiver.calls().is_empty()).then_some(())
         });
         some_passes(&running);
-        assert_eq!(receiver.told("gitsync-hash"), [commit]);
+        assert_eq!(receiver.told(), [commit]);
         assert!(!running.log().contains("hook failed"), "{}", running.log());
     }
 }
@@ -552,7 +601,7 @@ fn the_method_and_the_status_are_the_users() {
     let world = World::new("link");
     world.repo.commit().write("a", "1").push();
     let receiver = Receiver::start();
-    receiver.answer("202 Accepted");
+    receiver.answer(202);
     webhook(&world, &receiver)
         .flag("webhook-method", "PUT")
         .flag("webhook-success-status", "202")
@@ -567,38 +616,49 @@ fn a_redirect_is_followed_with_the_hash() {
     let world = World::new("link");
     let commit = world.repo.commit().write("a", "1").push();
     let (first, second) = (Receiver::start(), Receiver::start());
-    first.answer(&format!(
-        "307 Temporary Redirect\nLocation: {}",
-        second.url("/there")
-    ));
+    first.redirect(second.url("/there"));
     webhook(&world, &first)
         .flag("one-time", "true")
         .finish()
         .assert_code(0);
-    assert_eq!(second.told("gitsync-hash"), [commit]);
+    assert_eq!(second.told(), [commit]);
     assert_eq!(second.calls()[0].method, "POST");
-    assert_eq!(second.calls()[0].target, "/there");
+    assert_eq!(second.calls()[0].path, "/there");
 }
 
 #[test]
 fn a_call_goes_through_the_proxy_but_not_to_this_machine() {
     let world = World::new("link");
     world.repo.commit().write("a", "1").push();
-    let (proxy, receiver) = (Receiver::start(), Receiver::start());
+    let (proxy, receiver) = (Proxy::start(), Receiver::start());
     let once = |url: &str| {
         let syncer = world.syncer().flag("one-time", "true");
         syncer
-            .env("HTTP_PROXY", proxy.url(""))
-            .env("http_proxy", proxy.url(""))
+            .env("http_proxy", proxy.url())
             .flag("webhook-url", url)
             .finish()
-            .assert_code(0);
     };
-    once(&receiver.url("/neighbour"));
-    assert_eq!(receiver.calls()[0].target, "/neighbour");
-    assert!(proxy.calls().is_empty());
-    once("http://hooks.example/far");
-    assert_eq!(proxy.calls()[0].target, "http://hooks.example/far");
+    once(&receiver.url("/neighbour")).assert_code(0);
+    assert_eq!(receiver.calls()[0].path, "/neighbour");
+    assert_eq!(proxy.asked(), [""; 0]);
+    // There is no such host, which is the proxy's trouble.
+    once("http://hooks.example/far").assert_code(1);
+    assert_eq!(proxy.asked(), ["POST http://hooks.example/far HTTP/1.1"]);
+}
+
+#[test]
+fn an_address_over_tls_is_trusted_by_the_secrets_authority() {
+    let world = World::new("link");
+    let commit = world.repo.commit().write("a", "1").push();
+    let receiver = Receiver::new(Stub::start_tls);
+    let once = || webhook(&world, &receiver).flag("one-time", "true");
+    once().finish().assert_code(1);
+    assert_eq!(receiver.told(), [""; 0]);
+    fs::create_dir(world.path("secret")).unwrap();
+    fs::write(world.path("secret/ca.crt"), receiver.stub.ca_pem()).unwrap();
+    let run = once().flag("secret-dir", world.path("secret")).finish();
+    run.assert_code(0);
+    assert_eq!(receiver.told(), [commit]);
 }
 
 #[test]
@@ -624,7 +684,7 @@ fn no_password_of_the_repository_or_of_the_address_is_told() {
     let server = HttpServer::start(world.repo.path().parent().unwrap());
     server.require(Some(BasicAuth::Password("me".into(), "hunter2x".into())));
     let receiver = Receiver::start();
-    receiver.answer("500 Oh");
+    receiver.answer(500);
     let url = server.url("site.git");
     let run = world
         .syncer_of(&url.replace("://", "://me:hunter2x@"))

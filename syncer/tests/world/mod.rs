@@ -6,8 +6,6 @@
     reason = "each test binary uses its own part"
 )]
 
-mod receiver;
-
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Read;
@@ -33,8 +31,6 @@ use nix::sys::signal::killpg;
 use nix::unistd::Pid;
 use remotes::Repo;
 use tempfile::TempDir;
-
-pub use receiver::Receiver;
 
 /// The real program.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_gitvolume-syncer");
