@@ -40,10 +40,11 @@ const SECRET_VARIABLES: [&str; 9] = [
 ];
 
 /// What hooks get of the variables that git gets; the rest is for our own reading of git's words.
-const OF_HOOKS: [&str; 5] = [
+const OF_HOOKS: [&str; 6] = [
     "GIT_CONFIG_GLOBAL",
     "GIT_CONFIG_NOSYSTEM",
     "GIT_SSH_COMMAND",
+    "GIT_SSL_CAINFO",
     "HOME",
     "TMPDIR",
 ];

@@ -26,15 +26,20 @@ pub struct Proxy {
 impl Proxy {
     /// Lets everybody pass.
     pub fn start() -> Self {
-        Self::start_with(None)
+        Self::start_with(None, None)
+    }
+
+    /// Lets everybody pass, and leads all to this one server, whatever name was asked for.
+    pub fn leading_to(server: SocketAddr) -> Self {
+        Self::start_with(None, Some(server))
     }
 
     /// Lets those pass who know this user and password.
     pub fn start_with_password(user: &str, password: &str) -> Self {
-        Self::start_with(Some(STANDARD.encode(format!("{user}:{password}"))))
+        Self::start_with(Some(STANDARD.encode(format!("{user}:{password}"))), None)
     }
 
-    fn start_with(basic: Option<String>) -> Self {
+    fn start_with(basic: Option<String>, server: Option<SocketAddr>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -43,7 +48,7 @@ impl Proxy {
             for client in listener.incoming().flatten() {
                 let (seen, basic) = (seen.clone(), basic.clone());
                 // Whoever is cut off tells it to the test by its own error.
-                thread::spawn(move || pass(client, &seen, basic.as_deref()));
+                thread::spawn(move || pass(client, &seen, basic.as_deref(), server));
             }
         });
         Self { address, asked }
@@ -66,7 +71,12 @@ impl Proxy {
     }
 }
 
-fn pass(mut client: TcpStream, seen: &Mutex<Vec<String>>, basic: Option<&str>) -> io::Result<()> {
+fn pass(
+    mut client: TcpStream,
+    seen: &Mutex<Vec<String>>,
+    basic: Option<&str>,
+    server: Option<SocketAddr>,
+) -> io::Result<()> {
     let mut reader = BufReader::new(client.try_clone()?);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -88,13 +98,15 @@ fn pass(mut client: TcpStream, seen: &Mutex<Vec<String>>, basic: Option<&str>) -
         .unwrap_or_else(PoisonError::into_inner)
         .push(line.clone());
     let target = line.split(' ').nth(1).unwrap_or_default();
-    let mut server;
+    let host = target.strip_prefix("http://").unwrap_or(target);
+    let host = host.split('/').next().unwrap_or_default();
+    let mut server = match server {
+        Some(server) => TcpStream::connect(server)?,
+        None => TcpStream::connect(host)?,
+    };
     if line.starts_with("CONNECT ") {
-        server = TcpStream::connect(target)?;
         client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
     } else {
-        let host = target.strip_prefix("http://").unwrap_or_default();
-        server = TcpStream::connect(host.split('/').next().unwrap_or_default())?;
         server.write_all(head.as_bytes())?;
     }
     server.write_all(reader.buffer())?;

@@ -143,6 +143,11 @@ impl Stub {
         }
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The address of a path, which begins with `/`.
     pub fn url(&self, path: &str) -> String {
         let scheme = if self.ca_pem.is_some() {
@@ -225,7 +230,12 @@ async fn answer(
     });
     let request = Asked {
         method: head.method.to_string(),
-        path: head.uri.to_string(),
+        // A proxy is asked for whole addresses.
+        path: head
+            .uri
+            .path_and_query()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         headers: headers.collect(),
         body: String::from_utf8_lossy(&body.unwrap_or_default()).into_owned(),
     };

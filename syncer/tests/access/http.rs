@@ -1,0 +1,293 @@
+//! Users and passwords: flags, files, lists, and where they must not be seen.
+
+use std::fs;
+use std::process::Command;
+
+use remotes::BasicAuth;
+use remotes::HttpServer;
+use remotes::Repo;
+
+use crate::PASSWORD;
+use crate::USER;
+use crate::add_submodule;
+use crate::once;
+use crate::server_for;
+use crate::with_own_etc;
+use crate::world;
+use crate::world::World;
+use crate::world::eventually;
+use crate::write;
+
+#[test]
+fn a_user_and_a_password_of_the_environment_are_let_in() {
+    let world = world();
+    let server = server_for(&world, USER, PASSWORD);
+    let syncer = |password: &str| {
+        once(world.syncer_of(&server.url("site.git")))
+            .flag("username", USER)
+            .env("GITSYNC_PASSWORD", password)
+            .finish()
+    };
+    let run = syncer("wrong-password");
+    run.assert_code(1);
+    run.assert_last_error("the server refuses the user name and password");
+    assert_eq!(world.published(), None);
+    syncer(PASSWORD).assert_code(0);
+    assert_eq!(world.read("a").as_deref(), Some("1"));
+}
+
+#[test]
+fn a_password_with_a_line_break_behind_it_is_taken_without() {
+    let world = world();
+    let server = server_for(&world, USER, PASSWORD);
+    once(world.syncer_of(&server.url("site.git")))
+        .flag("username", USER)
+        .env("GITSYNC_PASSWORD", format!("{PASSWORD}\n"))
+        .finish()
+        .assert_code(0);
+}
+
+#[test]
+fn a_user_and_a_password_in_the_address_are_let_in() {
+    let world = world();
+    let server = server_for(&world, "me", PASSWORD);
+    let url = |password: &str| format!("http://me:{password}@{}/site.git", server.address());
+    once(world.syncer_of(&url("wrong"))).finish().assert_code(1);
+    once(world.syncer_of(&url(PASSWORD)))
+        .finish()
+        .assert_code(0);
+    // A token as the user, as GitHub takes it, needs no password.
+    server.require(Some(BasicAuth::Password("token".into(), String::new())));
+    let url = format!("http://token@{}/site.git", server.address());
+    once(world.syncer_of(&url)).finish().assert_code(0);
+}
+
+#[test]
+fn a_password_file_is_read_at_each_sync() {
+    let world = world();
+    let server = server_for(&world, USER, PASSWORD);
+    let file = world.path("secret/password");
+    write(&file, &format!("{PASSWORD}\n"));
+    let running = world
+        .syncer_of(&server.url("site.git"))
+        .flag("username", USER)
+        .flag("password-file", &file)
+        .start(&world.path("log"));
+    eventually("it is published", || world.published());
+    server.require(Some(BasicAuth::Password(USER.into(), "rotated".into())));
+    let second = world.repo.commit().write("a", "2").push();
+    eventually("the old password is refused", || {
+        running
+            .log()
+            .contains("refuses the user name")
+            .then_some(())
+    });
+    write(&file, "rotated");
+    world.eventually_published(&second);
+}
+
+#[test]
+fn a_new_password_ends_the_wait_after_a_failure() {
+    let world = world();
+    let server = server_for(&world, USER, PASSWORD);
+    let file = world.path("secret/password");
+    write(&file, "wrong-password");
+    let running = world
+        .syncer_of(&server.url("site.git"))
+        .flag("username", USER)
+        .flag("password-file", &file)
+        // Without the look at the file the test would wait in vain.
+        .flag("period", "1h")
+        .start(&world.path("log"));
+    eventually("the trouble is told", || {
+        running
+            .log()
+            .contains("refuses the user name")
+            .then_some(())
+    });
+    write(&file, PASSWORD);
+    eventually("it is published", || world.published());
+}
+
+#[test]
+fn a_password_file_that_is_not_there_is_named() {
+    let world = world();
+    let server = server_for(&world, USER, PASSWORD);
+    let run = once(world.syncer_of(&server.url("site.git")))
+        .flag("username", USER)
+        .flag("password-file", "/nonexistent/password")
+        .finish();
+    run.assert_code(1);
+    run.assert_last_error("cannot read /nonexistent/password");
+}
+
+#[test]
+fn a_submodule_on_another_host_has_a_credential_of_its_own() {
+    let world = world();
+    let ours = server_for(&world, USER, PASSWORD);
+    let elsewhere = World::new("link");
+    elsewhere.repo.commit().write("s", "sub").push();
+    let other = server_for(&elsewhere, "sub-user", "sub-password");
+    let url = other.url("site.git");
+    add_submodule(&world, &elsewhere.repo, "sub", &url);
+    let file = world.path("secret/sub");
+    write(&file, "sub-password\n");
+    let credential = |password: &str| {
+        format!(
+            r#"{{"url":"{}","username":"sub-user",{password}}}"#,
+            other.url("")
+        )
+    };
+    let syncer = || {
+        once(world.syncer_of(&ours.url("site.git")))
+            .flag("username", USER)
+            .env("GITSYNC_PASSWORD", PASSWORD)
+    };
+    let run = syncer().finish();
+    run.assert_code(1);
+    run.assert_last_error("the server refuses the user name and password");
+    for password in [
+        r#""password":"sub-password""#.to_owned(),
+        format!(r#""password-file":"{}""#, file.display()),
+    ] {
+        // In place of what the last round made.
+        let _ = fs::remove_dir_all(world.root());
+        let run = syncer().flag("credential", credential(&password)).finish();
+        run.assert_code(0);
+        assert!(!run.log.contains("sub-password"), "{}", run.log);
+        assert_eq!(world.read("sub/s").as_deref(), Some("sub"));
+    }
+}
+
+#[test]
+fn two_repositories_of_one_host_may_have_different_credentials() {
+    let world = world();
+    let server = HttpServer::start(world.repo.path().parent().unwrap());
+    let sub = Repo::in_dir(world.repo.path().parent().unwrap(), "sub.git");
+    sub.commit().write("s", "sub").push();
+    server.require(Some(BasicAuth::Paths(vec![
+        ("/site.git", "site-user", "site-password"),
+        ("/sub.git", "sub-user", "sub-password"),
+    ])));
+    add_submodule(&world, &sub, "sub", &server.url("sub.git"));
+    let of = |name: &str| {
+        format!(
+            r#"{{"url":"{}","username":"{name}-user","password":"{name}-password"}}"#,
+            server.url(&format!("{name}.git"))
+        )
+    };
+    once(world.syncer_of(&server.url("site.git")))
+        .flag("credential", of("sub"))
+        .flag("credential", of("site"))
+        .finish()
+        .assert_code(0);
+    assert_eq!(world.read("sub/s").as_deref(), Some("sub"));
+}
+
+#[test]
+fn a_cookie_file_is_shown_to_the_server() {
+    let world = world();
+    let server = HttpServer::start(world.repo.path().parent().unwrap());
+    server.require(Some(BasicAuth::Header(
+        "cookie",
+        "session=sesame-opens".into(),
+    )));
+    let cookies = "127.0.0.1\tFALSE\t/\tFALSE\t0\tsession\tsesame-opens\n";
+    // By git-sync's fixed place.
+    let file = world.path("cookies");
+    fs::write(&file, cookies).unwrap();
+    let place = "/etc/git-secret/cookie_file";
+    let syncer = |prepare: &str| {
+        once(with_own_etc(&world, prepare, None))
+            .flag("repo", server.url("site.git"))
+            .flag("root", world.root())
+            .flag("link", "current")
+            .flag("cookie-file", "true")
+            .flag("verbose", "9")
+            .finish()
+    };
+    let run = syncer("true");
+    run.assert_code(1);
+    run.assert_last_error("cannot read /etc/git-secret/cookie_file");
+    fs::remove_dir_all(world.path("etc")).unwrap();
+    let run = syncer(&format!("cp {} {place}", file.display()));
+    run.assert_code(0);
+    assert!(!run.log.contains("sesame-opens"), "{}", run.log);
+    // By convention.
+    fs::remove_dir_all(world.root()).unwrap();
+    write(&world.path("secret/cookie_file"), cookies);
+    once(world.syncer_of(&server.url("site.git")))
+        .flag("secret-dir", world.path("secret"))
+        .finish()
+        .assert_code(0);
+}
+
+#[test]
+fn a_password_is_in_no_log_command_line_or_environment_while_git_clones() {
+    let world = world();
+    let server = server_for(&world, USER, PASSWORD);
+    let other = r#"{"url":"https://other.example","username":"x","password":"other-secret"}"#;
+    let running = world
+        .syncer_of(&server.url("site.git"))
+        .flag("username", USER)
+        .flag("period", "10ms")
+        .flag("verbose", "9")
+        .flag(
+            "git-config",
+            r#""http.http://other.example.extraHeader":"X-Key: header-secret""#,
+        )
+        .flag("error-file", world.path("error"))
+        .env("GITSYNC_PASSWORD", PASSWORD)
+        .env("GITSYNC_CREDENTIAL", other)
+        .start(&world.path("log"));
+    let secrets = [PASSWORD, "other-secret"];
+    let ours = running.id().to_string();
+    // Each git command is pointed to a file there.
+    let ours_alone = format!("GIT_CONFIG_GLOBAL={}", world.state().display());
+    let mut seen = 0;
+    eventually("enough git commands have been looked at", || {
+        for process in fs::read_dir("/proc").unwrap().flatten() {
+            if process.file_name().to_string_lossy() == ours {
+                continue;
+            }
+            let dir = process.path();
+            let read = |name: &str| fs::read(dir.join(name));
+            let (Ok(argv), Ok(environment)) = (read("cmdline"), read("environ")) else {
+                continue;
+            };
+            let argv = String::from_utf8_lossy(&argv);
+            let environment = String::from_utf8_lossy(&environment);
+            for secret in secrets {
+                assert!(!argv.contains(secret), "{argv}");
+                assert!(!environment.contains(secret), "{argv}: {environment}");
+            }
+            seen += usize::from(environment.contains(&ours_alone));
+        }
+        // A new commit each time, so that there is something to clone.
+        world.repo.commit().write("a", seen.to_string()).push();
+        (seen > 60).then_some(())
+    });
+    server.require(Some(BasicAuth::Password(USER.into(), "rotated".into())));
+    eventually("a failure is told, too", || {
+        running
+            .log()
+            .contains("refuses the user name")
+            .then_some(())
+    });
+    let output = Command::new("grep")
+        .args([
+            "-r",
+            "-l",
+            "-F",
+            "-e",
+            PASSWORD,
+            "-e",
+            "other-secret",
+            "-e",
+            "header-secret",
+        ])
+        .args([world.path("log"), world.path("error"), world.root()])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "");
+}

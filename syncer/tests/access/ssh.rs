@@ -1,0 +1,255 @@
+//! Keys and host keys by git-sync's flags.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::path::PathBuf;
+
+use remotes::SshServer;
+
+use crate::add_submodule;
+use crate::once;
+use crate::with_own_etc;
+use crate::world;
+use crate::world::Syncer;
+use crate::world::World;
+use crate::world::eventually;
+use crate::write;
+
+/// A key file as ssh itself wants it.
+fn key(world: &World, name: &str, content: &str) -> PathBuf {
+    let path = world.path("keys").join(name);
+    write(&path, content);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    path
+}
+
+fn known_hosts(world: &World, servers: &[&SshServer]) -> PathBuf {
+    let lines: String = servers.iter().map(|server| server.known_hosts()).collect();
+    let path = world.path("keys/known_hosts");
+    write(&path, &lines);
+    path
+}
+
+fn syncer(world: &World, url: &str, keys: &[&Path]) -> Syncer {
+    keys.iter().fold(world.syncer_of(url), |syncer, key| {
+        syncer.flag("ssh-key-file", key)
+    })
+}
+
+#[test]
+fn of_several_keys_the_one_that_fits_is_found() {
+    let world = world();
+    let server = SshServer::start();
+    let wrong = key(&world, "wrong", &server.unknown_key());
+    let right = key(&world, "right", &server.user_key());
+    let absent = world.path("keys/absent");
+    let url = server.url(world.repo.path());
+    let known_hosts = known_hosts(&world, &[&server]);
+    let with = |keys: &[&Path]| {
+        once(syncer(&world, &url, keys))
+            .flag("ssh-known-hosts-file", &known_hosts)
+            .finish()
+    };
+    let run = with(&[&wrong, &absent]);
+    run.assert_code(1);
+    run.assert_last_error("the ssh key is not accepted by the server");
+    assert_eq!(world.published(), None);
+    with(&[&absent, &wrong, &right]).assert_code(0);
+    assert_eq!(world.read("a").as_deref(), Some("1"));
+}
+
+#[test]
+fn the_scp_form_works_and_the_users_ssh_command_is_kept() {
+    let world = world();
+    let server = SshServer::start();
+    let key = key(&world, "right", &server.user_key());
+    let url = server.url(world.repo.path());
+    let user = url
+        .strip_prefix("ssh://")
+        .unwrap()
+        .split('@')
+        .next()
+        .unwrap();
+    let scp = format!("{user}@127.0.0.1:{}", world.repo.path().display());
+    // The scp form has no place for a port.
+    let command = format!("ssh -p {}", server.address().port());
+    once(syncer(&world, &scp, &[&key]))
+        .flag("ssh-known-hosts-file", known_hosts(&world, &[&server]))
+        .env("GIT_SSH_COMMAND", command)
+        .finish()
+        .assert_code(0);
+}
+
+#[test]
+fn host_keys_are_checked_unless_they_are_not_to_be() {
+    let world = world();
+    let server = SshServer::start();
+    let right = key(&world, "right", &server.user_key());
+    let url = server.url(world.repo.path());
+    let wrong = world.path("keys/wrong_known_hosts");
+    write(&wrong, &server.wrong_known_hosts());
+    let with = |name: &str, value: &Path| {
+        once(syncer(&world, &url, &[&right]))
+            .flag("ssh-known-hosts-file", &wrong)
+            .flag(name, value)
+            .finish()
+    };
+    let run = with("verbose", Path::new("0"));
+    run.assert_code(1);
+    run.assert_last_error("the server's ssh host key is not the one in known_hosts");
+    with("ssh-known-hosts", Path::new("false")).assert_code(0);
+    let nowhere = Path::new("/nonexistent/known_hosts");
+    let run = with("ssh-known-hosts-file", nowhere);
+    run.assert_code(1);
+    run.assert_last_error("ssh-keyscan");
+    run.assert_last_error("GIT_KNOWN_HOSTS=false");
+}
+
+#[test]
+fn a_secret_without_known_hosts_runs_where_they_are_not_to_be_checked() {
+    let world = world();
+    let server = SshServer::start();
+    let secret = world.path("secret");
+    server.write_secret(&secret);
+    fs::remove_file(secret.join("known_hosts")).unwrap();
+    once(world.syncer_of(&server.url(world.repo.path())))
+        .flag("secret-dir", secret)
+        .flag("ssh-known-hosts", "false")
+        .finish()
+        .assert_code(0);
+}
+
+#[test]
+fn two_keys_of_one_name_are_both_tried_whatever_their_modes() {
+    let world = world();
+    let server = SshServer::start();
+    let other = SshServer::start();
+    let wrong = key(&world, "a/ssh", &other.user_key());
+    let right = key(&world, "b/ssh", &server.user_key());
+    for key in [&wrong, &right] {
+        fs::set_permissions(key, fs::Permissions::from_mode(0o444)).unwrap();
+    }
+    once(syncer(
+        &world,
+        &server.url(world.repo.path()),
+        &[&right, &wrong],
+    ))
+    .flag("ssh-known-hosts-file", known_hosts(&world, &[&server]))
+    .finish()
+    .assert_code(0);
+}
+
+#[test]
+fn a_new_key_needs_no_restart() {
+    let world = world();
+    let server = SshServer::start();
+    let wrong = key(&world, "ssh", &server.unknown_key());
+    let running = syncer(&world, &server.url(world.repo.path()), &[&wrong])
+        .flag("ssh-known-hosts-file", known_hosts(&world, &[&server]))
+        // Without the look at the file the test would wait in vain.
+        .flag("period", "1h")
+        .start(&world.path("log"));
+    eventually("the key is refused", || {
+        running
+            .log()
+            .contains("the ssh key is not accepted")
+            .then_some(())
+    });
+    key(&world, "ssh", &server.user_key());
+    eventually("it is published", || world.published());
+}
+
+#[test]
+fn ssh_tells_more_where_more_is_to_be_logged() {
+    let world = world();
+    let server = SshServer::start();
+    let key = key(&world, "ssh", &server.user_key());
+    let known_hosts = known_hosts(&world, &[&server]);
+    for (verbosity, expected) in [
+        ("4", ""),
+        ("6", "debug1:"),
+        ("8", "debug2:"),
+        ("9", "debug3:"),
+    ] {
+        let run = once(syncer(&world, &server.url(world.repo.path()), &[&key]))
+            .flag("ssh-known-hosts-file", &known_hosts)
+            .flag("verbose", verbosity)
+            .finish();
+        run.assert_code(0);
+        let found = ["debug1:", "debug2:", "debug3:"]
+            .into_iter()
+            .rfind(|words| run.log.contains(words));
+        assert_eq!(found.unwrap_or_default(), expected, "{}", run.log);
+    }
+}
+
+#[test]
+fn a_submodule_may_need_another_key() {
+    let world = world();
+    let ours = SshServer::start();
+    let theirs = SshServer::start();
+    let elsewhere = World::new("link");
+    elsewhere.repo.commit().write("s", "sub").push();
+    add_submodule(
+        &world,
+        &elsewhere.repo,
+        "sub",
+        &theirs.url(elsewhere.repo.path()),
+    );
+    let first = key(&world, "first", &ours.user_key());
+    let second = key(&world, "second", &theirs.user_key());
+    let with = |keys: &[&Path]| {
+        once(syncer(&world, &ours.url(world.repo.path()), keys))
+            .flag(
+                "ssh-known-hosts-file",
+                known_hosts(&world, &[&ours, &theirs]),
+            )
+            .finish()
+    };
+    with(&[&first]).assert_code(1);
+    with(&[&first, &second]).assert_code(0);
+    assert_eq!(world.read("sub/s").as_deref(), Some("sub"));
+}
+
+#[test]
+fn a_user_without_a_passwd_line_is_given_one() {
+    let world = world();
+    let server = SshServer::start();
+    let key = key(&world, "ssh", &server.user_key());
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o444)).unwrap();
+    let known_hosts = known_hosts(&world, &[&server]);
+    let run = |prepare: &str| {
+        // In place of what the last run made.
+        let _ = fs::remove_dir_all(world.path("etc"));
+        once(with_own_etc(&world, prepare, Some(4711)))
+            .flag("repo", server.url(world.repo.path()))
+            .flag("root", world.root())
+            .flag("state", world.state())
+            .flag("link", "current")
+            .flag("ssh-key-file", &key)
+            .flag("ssh-known-hosts-file", &known_hosts)
+            .flag("add-user", "true")
+            // Nobody else gives it one.
+            .env("GITVOLUME_NSS_WRAPPER", "/nonexistent")
+            .env("HOME", "/home/of-git-sync")
+            .finish()
+    };
+    let refused = run("chmod 644 /etc/passwd");
+    refused.assert_code(1);
+    assert!(
+        refused
+            .log
+            .contains("--add-user: cannot add a line for our user to /etc/passwd"),
+        "{}",
+        refused.log
+    );
+    run("chmod 666 /etc/passwd").assert_code(0);
+    let passwd = fs::read_to_string(world.path("etc/passwd")).unwrap();
+    let line = "git-sync:x:4711:4711::/home/of-git-sync:/sbin/nologin";
+    assert_eq!(
+        passwd.lines().filter(|found| *found == line).count(),
+        1,
+        "{passwd}"
+    );
+}
