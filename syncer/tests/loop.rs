@@ -204,7 +204,7 @@ fn a_signal_that_cannot_mean_a_sync_is_refused() {
         let run = world.syncer().flag("sync-on-signal", name).finish();
         run.assert_code(1);
         let sentence = format!(
-            "--sync-on-signal (or GITSYNC_SYNC_ON_SIGNAL): {name:?}: expected a number or a name \
+            "--sync-on-signal: {name:?}: expected a number or a name \
              such as SIGHUP or HUP, and none that ends the program"
         );
         assert!(run.log.contains(&sentence), "{}", run.log);
@@ -328,7 +328,7 @@ fn the_error_file_is_left_by_what_ends_the_program() {
     // A mistake in the configuration is plain text.
     let run = syncer().flag("period", "1ms").finish();
     run.assert_code(1);
-    assert!(error().starts_with("--period (or GITSYNC_PERIOD): \"1ms\": expected"));
+    assert!(error().starts_with("--period: \"1ms\": expected"));
 }
 
 #[test]
