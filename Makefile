@@ -92,5 +92,5 @@ prerequisites-demo:
 
 .PHONY: goldens
 goldens: ## Rewrite the golden files and the generated tables from what the code does now
-	UPDATE_GOLDENS=1 cargo test --quiet --package inject
+	UPDATE_GOLDENS=1 cargo test --quiet --package args --package inject
 	git diff --stat

@@ -22,13 +22,21 @@ pub(crate) fn print(which: &str) -> String {
 
 /// The command as its help shows it: clap's, with what is read before clap.
 pub(crate) fn command() -> Command {
+    let print = |name: &'static str, help: &'static str| {
+        let arg = Arg::new(name).long(name).action(ArgAction::SetTrue);
+        arg.help(help).display_order(0)
+    };
     Cli::command()
         .mut_args(|arg| {
+            let arg = arg.display_order(0);
             let Some(flag) = arg.get_long().and_then(table::find) else {
                 return arg;
             };
             let arg = match flag.kind {
-                Kind::Bool => arg.num_args(0..=1).require_equals(true),
+                Kind::Bool => arg
+                    .num_args(0..=1)
+                    .require_equals(true)
+                    .hide_possible_values(true),
                 _ => arg,
             };
             match (flag.env, arg.get_help().cloned()) {
@@ -36,12 +44,15 @@ pub(crate) fn command() -> Command {
                 _ => arg,
             }
         })
+        .disable_help_flag(true)
+        .disable_version_flag(true)
         .arg(
-            Arg::new("man")
-                .long("man")
-                .action(ArgAction::SetTrue)
-                .help("Print the manual"),
+            print("help", "Print this help")
+                .short('h')
+                .visible_short_alias('?'),
         )
+        .arg(print("man", "Print the manual"))
+        .arg(print("version", "Print the version"))
 }
 
 /// What is said of a flag in help, manual and page.
@@ -64,7 +75,8 @@ pub(crate) fn describe(flag: &str) -> Described {
     Described {
         value: arg.map_or_else(String::new, |arg| {
             let choices = arg.get_possible_values();
-            if choices.is_empty() {
+            let is_bool = table::find(flag).is_some_and(|flag| flag.kind == Kind::Bool);
+            if choices.is_empty() || is_bool {
                 let names = arg.get_value_names().unwrap_or_default();
                 joined(names.iter().map(ToString::to_string).collect(), " ")
             } else {

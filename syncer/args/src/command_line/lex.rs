@@ -139,7 +139,7 @@ impl Lexed {
         let mut notices = Vec::new();
         for (text, before) in &self.stray {
             let hint = before.as_ref().filter(|_| Kind::Bool.read(text).is_ok());
-            let hint = hint.map_or_else(String::new, |flag| format!("; {flag}={text} has a value"));
+            let hint = hint.map_or_else(String::new, |flag| format!("; is it {flag}={text}?"));
             notices.push(format!("argument {text:?} is no flag, and ignored{hint}"));
         }
         if !self.one_dash.is_empty() {
@@ -225,8 +225,14 @@ fn no_value(typed: &str) -> Refusal {
 }
 
 fn unknown(typed: &str, name: &str) -> Refusal {
-    let known = FLAGS.iter().map(|flag| flag.name).chain(PRINTS);
-    let known = known.chain(OLD_FLAGS.iter().map(|flag| flag.name));
-    let hint = nearest(name, known).map_or_else(String::new, |near| format!("; is it --{near}?"));
+    let hint = if let Some(env) = find(name).and_then(|flag| flag.env) {
+        // A secret, or it were no stranger.
+        format!("; ${env} alone sets it")
+    } else {
+        let known = FLAGS.iter().filter(|flag| flag.kind != Kind::Secret);
+        let known = known.map(|flag| flag.name).chain(PRINTS);
+        let known = known.chain(OLD_FLAGS.iter().map(|flag| flag.name));
+        nearest(name, known).map_or_else(String::new, |near| format!("; is it --{near}?"))
+    };
     Refusal::usage(format!("unknown flag: {typed}{hint}"))
 }

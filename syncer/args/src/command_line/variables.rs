@@ -92,7 +92,7 @@ impl Variables {
     pub(crate) fn v3(&self) -> Option<String> {
         let mut names = MEANINGLESS_VARIABLES.iter();
         names
-            .find(|name| self.0.contains_key(**name))
+            .find(|name| self.0.get(**name).is_some_and(|value| !value.is_empty()))
             .map(|name| (*name).to_owned())
     }
 

@@ -1,3 +1,4 @@
+use std::num::ParseIntError;
 use std::path::PathBuf;
 
 use clap::ArgAction::Set;
@@ -12,7 +13,7 @@ pub struct ProcessArgs {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// The text of such a file; from the environment alone, as it may hold passwords
+    /// The text of a file such as --config names; from the environment alone, as it may hold passwords
     #[arg(long, hide = true, value_name = "TEXT")]
     pub config_inline: Option<Secret>,
 
@@ -53,8 +54,20 @@ pub struct ProcessArgs {
     pub http_pprof: bool,
 
     /// How much to log: 0 is changes, 2 each pass, 5 each command, 6 its output
-    #[arg(short, long, default_value = "0", value_name = "N")]
+    #[arg(
+        short,
+        long,
+        value_parser = verbosity,
+        default_value = "0",
+        value_name = "N"
+    )]
     pub verbose: u8,
+}
+
+/// Reads a level; beyond the last one there is no more to say, and below the first no less.
+fn verbosity(text: &str) -> Result<u8, ParseIntError> {
+    let level: i64 = text.parse()?;
+    Ok(u8::try_from(level.max(0)).unwrap_or(u8::MAX))
 }
 
 impl Default for ProcessArgs {

@@ -116,7 +116,8 @@ pub struct RepoArgs {
     #[arg(long, default_value = "0", value_name = "N")]
     pub max_failures: i64,
 
-    /// The same until the first success; the default is that of --max-failures
+    /// How many failures in a row end the program before the first success; the default is that of
+    /// --max-failures
     #[arg(long, value_name = "N")]
     pub init_max_failures: Option<i64>,
 
@@ -140,11 +141,11 @@ pub struct RepoArgs {
     #[arg(long, value_name = "PROGRAM")]
     pub exechook_command: Option<PathBuf>,
 
-    /// How long that program may run; at least 1s
+    /// How long the exechook may run; at least 1s
     #[arg(long, default_value = "30s", value_name = "DURATION")]
     pub exechook_timeout: GitDuration,
 
-    /// How long to wait after it failed; at least 1s
+    /// How long to wait after the exechook failed; at least 1s
     #[arg(long, default_value = "3s", value_name = "DURATION")]
     pub exechook_backoff: GitDuration,
 
@@ -152,11 +153,11 @@ pub struct RepoArgs {
     #[arg(long, value_name = "PROGRAM")]
     pub pre_publish_exechook_command: Option<PathBuf>,
 
-    /// How long that program may run; at least 1s
+    /// How long the pre-publish exechook may run; at least 1s
     #[arg(long, default_value = "30s", value_name = "DURATION")]
     pub pre_publish_exechook_timeout: GitDuration,
 
-    /// How long to wait after it failed; at least 1s
+    /// How long to wait after the pre-publish exechook failed; at least 1s
     #[arg(long, default_value = "3s", value_name = "DURATION")]
     pub pre_publish_exechook_backoff: GitDuration,
 
@@ -164,19 +165,19 @@ pub struct RepoArgs {
     #[arg(long, value_name = "URL")]
     pub webhook_url: Option<String>,
 
-    /// The method of that call
+    /// The method of the webhook's call
     #[arg(long, default_value = "POST", value_name = "METHOD")]
     pub webhook_method: String,
 
-    /// The status that means success; 0 or -1 is any, without waiting for it
+    /// The status of the webhook's answer that means success; 0 is any
     #[arg(long, default_value = "200", value_name = "STATUS")]
     pub webhook_success_status: i64,
 
-    /// How long that call may take; at least 1s
+    /// How long the webhook's call may take; at least 1s
     #[arg(long, default_value = "1s", value_name = "DURATION")]
     pub webhook_timeout: GitDuration,
 
-    /// How long to wait after it failed; at least 1s
+    /// How long to wait after the webhook's call failed; at least 1s
     #[arg(long, default_value = "3s", value_name = "DURATION")]
     pub webhook_backoff: GitDuration,
 
@@ -192,17 +193,12 @@ pub struct RepoArgs {
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
 
-    /// JSON, one or a list of {url, username, password or password-file}; may be repeated
+    /// A credential for one http(s) server in JSON, or a list of them; may be repeated
     #[arg(long, value_name = "JSON")]
     pub credential: Vec<Credential>,
 
     /// A private key for ssh remotes; may be repeated
-    #[arg(
-        long,
-        value_delimiter = ':',
-        default_value = "/etc/git-secret/ssh",
-        value_name = "FILE"
-    )]
+    #[arg(long, default_value = "/etc/git-secret/ssh", value_name = "FILE")]
     pub ssh_key_file: Vec<PathBuf>,
 
     /// Check the host keys of ssh remotes
@@ -253,7 +249,7 @@ pub struct RepoArgs {
     #[arg(long, value_name = "PAIRS")]
     pub git_config: Option<String>,
 
-    /// Further such pairs; may be repeated
+    /// More of git's configuration, after that of --git-config; may be repeated
     #[arg(long, value_name = "PAIRS")]
     pub git_config_add: Vec<String>,
 

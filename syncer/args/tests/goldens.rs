@@ -1,0 +1,49 @@
+//! What the program prints of itself, and the page about its flags, are files that are reviewed;
+//! `make goldens` writes them from the tables.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+
+use args::Asked;
+
+fn printed(flag: &str) -> String {
+    match args::read([OsString::from(flag)], []) {
+        Ok(Asked::Print(text)) => text,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn hold_equal(file: &str, text: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    if std::env::vars_os().any(|(name, _)| name == "UPDATE_GOLDENS") {
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, text).unwrap();
+    }
+    let written = fs::read_to_string(&file).unwrap_or_default();
+    assert!(
+        written == text,
+        "{} is old (UPDATE_GOLDENS=1 writes it)",
+        file.display()
+    );
+}
+
+#[test]
+fn the_help_is_the_one_that_was_reviewed() {
+    hold_equal("testdata/help.txt", &printed("--help"));
+}
+
+#[test]
+fn the_manual_is_the_one_that_was_reviewed_and_fits_a_terminal() {
+    let manual = printed("--man");
+    hold_equal("testdata/manual.txt", &manual);
+    for line in manual.lines().filter(|line| !line.contains(", $GITSYNC_")) {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+}
+
+#[test]
+fn the_page_about_flags_says_what_the_tables_say() {
+    hold_equal("../../docs/flags.md", &args::flags_markdown());
+}
