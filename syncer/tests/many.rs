@@ -1,0 +1,695 @@
+//! Several repositories in one process: each with its own, none in another's way.
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
+mod world;
+
+use std::fs;
+use std::io::Read;
+use std::io::Write;
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+
+use jiff::Timestamp;
+use nix::sys::signal::Signal;
+use remotes::BasicAuth;
+use remotes::HttpServer;
+use remotes::Repo;
+use remotes::Trouble;
+use serde_json::Value;
+use serde_json::json;
+use world::PROGRAM;
+use world::Running;
+use world::Syncer;
+use world::World;
+use world::eventually;
+
+/// The world of a process with several repositories, whose roots are `roots/NAME` and whose links are
+/// `current`.
+struct Many {
+    world: World,
+}
+
+impl Many {
+    fn new() -> Self {
+        Self {
+            world: World::new("link"),
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.world.path(name)
+    }
+
+    /// A bare repository beside the world's own.
+    fn repo(&self, name: &str) -> Repo {
+        Repo::in_dir(&self.path(""), name)
+    }
+
+    /// An entry with a root of its own and a short period.
+    fn entry(&self, name: &str, url: &str) -> Value {
+        json!({
+            "repo": url,
+            "root": self.path("roots").join(name),
+            "link": "current",
+            "period": "50ms",
+            "max-failures": -1,
+        })
+    }
+
+    /// The command line for these entries.
+    fn syncer(&self, entries: &Value) -> Syncer {
+        let file = self.path("repos.json");
+        fs::write(&file, json!({ "repos": entries }).to_string()).unwrap();
+        Syncer::new()
+            .flag("config", file)
+            .flag("state", self.world.state())
+            .flag("http-bind", "127.0.0.1:0")
+            .flag("http-metrics", "true")
+    }
+
+    fn start(&self, syncer: Syncer) -> Running {
+        syncer.start(&self.path("log"))
+    }
+
+    /// The commit that an entry shows.
+    fn published(&self, name: &str) -> Option<String> {
+        let link = self.path("roots").join(name).join("current");
+        let target = fs::read_link(link).ok()?;
+        Some(target.file_name()?.to_str()?.split('-').next()?.to_owned())
+    }
+
+    fn read(&self, name: &str, file: &str) -> Option<String> {
+        let link = self.path("roots").join(name).join("current");
+        fs::read_to_string(link.join(file)).ok()
+    }
+
+    #[track_caller]
+    fn eventually_published(&self, name: &str, commit: &str) {
+        eventually(&format!("{name} shows {commit}"), || {
+            (self.published(name).as_deref() == Some(commit)).then_some(())
+        });
+    }
+}
+
+/// The value of a key in the first line of the log that has this message.
+fn logged(running: &Running, message: &str, key: &str) -> String {
+    eventually(&format!("{message:?} is logged"), || {
+        let log = running.log();
+        let line = log.lines().find(|line| line.contains(message))?;
+        let line: Value = serde_json::from_str(line).ok()?;
+        Some(line[key].as_str()?.to_owned())
+    })
+}
+
+/// Asks the process's HTTP server: the status and the body.
+fn get(running: &Running, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(logged(running, "serving HTTP", "endpoint")).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, body.to_owned())
+}
+
+/// What the status page says of one repository.
+fn status_of(running: &Running, name: &str) -> Value {
+    let (status, page) = get(running, "/status");
+    assert_eq!(status, 200);
+    let page: Value = serde_json::from_str(&page).unwrap();
+    let repos = page["repos"].as_array().unwrap();
+    let found = repos.iter().find(|repo| repo["name"] == name);
+    found
+        .unwrap_or_else(|| panic!("{name} is not in {page}"))
+        .clone()
+}
+
+#[test]
+fn each_repository_has_a_root_a_period_a_layout_and_rights_of_its_own() {
+    let many = Many::new();
+    let (site, data, docs) = (
+        &many.world.repo,
+        many.repo("data.git"),
+        many.repo("docs.git"),
+    );
+    let commits: Vec<String> = [site, &data, &docs]
+        .iter()
+        .zip(["site", "data", "docs"])
+        .map(|(repo, name)| repo.commit().write("name", name).push())
+        .collect();
+    let mine = HttpServer::start(&many.path(""));
+    mine.require(Some(BasicAuth::Password("me".into(), "my secret".into())));
+    let yours = HttpServer::start(&many.path(""));
+    yours.require(Some(BasicAuth::Password(
+        "you".into(),
+        "your secret".into(),
+    )));
+    let secret = many.path("secret");
+    fs::create_dir(&secret).unwrap();
+    fs::write(secret.join("username"), "me").unwrap();
+    fs::write(secret.join("password"), "my secret").unwrap();
+    fs::write(many.path("password"), "your secret").unwrap();
+
+    let mut entries = json!({
+        "site": many.entry("site", &site.url()),
+        "data": many.entry("data", &mine.url("data.git")),
+        "docs": many.entry("docs", &yours.url("docs.git")),
+    });
+    entries["data"]["secret-dir"] = json!(secret);
+    entries["data"]["period"] = json!("100ms");
+    entries["docs"]["username"] = json!("you");
+    entries["docs"]["password-file"] = json!(many.path("password"));
+    entries["docs"]["layout"] = json!("projected");
+    entries["docs"].as_object_mut().unwrap().remove("link");
+    let running = many.start(many.syncer(&entries).flag("verbose", "9"));
+    many.eventually_published("site", &commits[0]);
+    many.eventually_published("data", &commits[1]);
+    let docs_root = many.path("roots").join("docs");
+    eventually("docs is there", || {
+        fs::read_to_string(docs_root.join("name")).ok()
+    });
+    assert_eq!(many.read("data", "name").as_deref(), Some("data"));
+    assert!(!docs_root.join(".git").exists());
+
+    // Each goes its way.
+    let second = data.commit().write("name", "more data").push();
+    many.eventually_published("data", &second);
+    let second = site.commit().write("name", "more site").push();
+    many.eventually_published("site", &second);
+    docs.commit().write("name", "more docs").push();
+    eventually("docs is changed", || {
+        let name = fs::read_to_string(docs_root.join("name")).ok()?;
+        (name == "more docs").then_some(())
+    });
+
+    // What is one's own stands below its own state directory.
+    for name in ["site", "data", "docs"] {
+        assert!(many.world.state().join(name).join("status.json").exists());
+    }
+    let told = running.log() + &get(&running, "/status").1 + &get(&running, "/metrics").1;
+    assert!(
+        !told.contains("my secret") && !told.contains("your secret"),
+        "{told}"
+    );
+    assert_eq!(running.terminate().code(), Some(0));
+}
+
+#[test]
+fn yaml_json_a_file_and_a_variable_say_the_same() {
+    let many = Many::new();
+    let commit = many.world.repo.commit().write("a", "1").push();
+    let json = json!({ "repos": { "site": many.entry("site", &many.world.repo.url()) } });
+    let yaml = format!(
+        "repos:\n  site:\n    repo: {}\n    root: {}\n    link: current # the default is site.git\n",
+        many.world.repo.url(),
+        many.path("roots/site").display(),
+    );
+    let file = many.path("repos.yaml");
+    fs::write(&file, &yaml).unwrap();
+    for syncer in [
+        Syncer::new().flag("config", &file),
+        Syncer::new().env("GITSYNC_CONFIG", &file),
+        Syncer::new().env("GITSYNC_CONFIG_INLINE", &yaml),
+        Syncer::new().env("GITSYNC_CONFIG_INLINE", json.to_string()),
+    ] {
+        let run = syncer.flag("one-time", "true").finish();
+        run.assert_code(0);
+        assert_eq!(many.published("site").as_deref(), Some(&*commit));
+        fs::remove_dir_all(many.path("roots")).unwrap();
+    }
+}
+
+#[test]
+fn a_root_and_a_state_beside_the_file_are_where_each_entry_has_its_own() {
+    let many = Many::new();
+    many.world.repo.commit().write("a", "1").push();
+    let url = many.world.repo.url();
+    let entries = json!({"one": {"repo": url}, "two": {"repo": url, "link": "here"}});
+    let run = many
+        .syncer(&entries)
+        .flag("root", many.path("all"))
+        .flag("one-time", "true")
+        .finish();
+    run.assert_code(0);
+    for link in ["all/one/site.git", "all/two/here"] {
+        let file = many.path(link).join("a");
+        assert_eq!(fs::read_to_string(file).unwrap(), "1", "{link}");
+    }
+}
+
+#[test]
+fn mistakes_of_the_file_are_one_sentence_and_git_syncs_code() {
+    let many = Many::new();
+    let url = many.world.repo.url();
+    let file = many.path("repos.json");
+    let refused = |text: &str, flags: &[&str], sentence: &str| {
+        fs::write(&file, text).unwrap();
+        let syncer = Syncer::new().flag("config", &file);
+        let run = syncer.args(flags.iter().copied()).finish();
+        run.assert_code(1);
+        assert!(
+            run.log.contains(sentence),
+            "{sentence:?} is not in {}",
+            run.log
+        );
+    };
+    let named = file.display();
+    let entry = format!(r#"{{"repos": {{"site": {{"repo": "{url}", "root": "/r"}}}}}}"#);
+    refused(
+        &entry.replace(r#""root""#, r#""rooot""#),
+        &[],
+        &format!("{named}: repos.site.rooot: there is no such key: did you mean root?"),
+    );
+    refused(
+        &entry.replace(r#""root": "/r""#, r#""root": "/r", "depth": -1"#),
+        &[],
+        &format!("{named}: repos.site.depth: "),
+    );
+    refused(
+        &entry,
+        &["--repo=https://git.example/x"],
+        "--repo: expected nothing beside --config, each of whose entries has its own",
+    );
+    refused("repos:\n- a\n", &[], &format!("{named}: "));
+    fs::remove_file(&file).unwrap();
+    let run = Syncer::new().flag("config", &file).finish();
+    run.assert_code(1);
+    assert!(
+        run.log.contains(&format!("cannot read {named}")),
+        "{}",
+        run.log
+    );
+    let run = Syncer::new()
+        .flag("config", &file)
+        .env("GITSYNC_CONFIG_INLINE", &entry)
+        .finish();
+    run.assert_code(1);
+    assert!(run.log.contains("expected one of them"), "{}", run.log);
+}
+
+#[test]
+fn a_remote_that_hangs_delays_no_other() {
+    let many = Many::new();
+    let site = &many.world.repo;
+    site.commit().write("a", "0").push();
+    many.repo("data.git").commit().write("a", "0").push();
+    let server = HttpServer::start(&many.path(""));
+    server.hang(true);
+    let mut entries = json!({ "site": many.entry("site", &site.url()) });
+    for name in ["hung", "hung-too", "hung-three"] {
+        entries[name] = many.entry(name, &server.url("data.git"));
+        entries[name]["sync-timeout"] = json!("1h");
+    }
+    let syncer = many.syncer(&entries).flag("max-git-processes", "4");
+    let running = many.start(syncer);
+    eventually("all of them hang", || {
+        (server.requests() >= 3).then_some(())
+    });
+    for n in 1..5 {
+        let commit = site.commit().write("a", n.to_string()).push();
+        many.eventually_published("site", &commit);
+    }
+    assert_eq!(status_of(&running, "hung")["phase"], "syncing");
+    let (status, page) = get(&running, "/readyz");
+    assert_eq!(status, 503);
+    assert!(
+        page.contains("repo hung is not ready: nothing was synced yet"),
+        "{page}"
+    );
+    assert!(!page.contains("repo site"), "{page}");
+    assert_eq!(running.terminate().code(), Some(0));
+}
+
+#[test]
+fn those_that_fail_and_then_hang_leave_permits_to_the_others() {
+    let many = Many::new();
+    let site = &many.world.repo;
+    site.commit().write("a", "0").push();
+    let mut server = HttpServer::start(&many.path(""));
+    server.hang(true);
+    server.stop();
+    let mut entries = json!({ "site": many.entry("site", &site.url()) });
+    let hung: Vec<String> = (0..6).map(|n| format!("hung-{n}")).collect();
+    for name in &hung {
+        entries[name] = many.entry(name, &server.url("data.git"));
+        entries[name]["sync-timeout"] = json!("1h");
+    }
+    let syncer = many.syncer(&entries).flag("max-git-processes", "2");
+    let running = many.start(syncer);
+    let all = |key: &str, check: fn(&Value) -> bool| {
+        let mut names = hung.iter();
+        names
+            .all(|name| check(&status_of(&running, name)[key]))
+            .then_some(())
+    };
+    eventually("each has failed", || all("failures", |count| *count != 0));
+    server.start_again();
+    eventually("all of them hang", || {
+        all("phase", |phase| phase == "syncing")
+    });
+    for n in 1..5 {
+        let commit = site.commit().write("a", n.to_string()).push();
+        many.eventually_published("site", &commit);
+    }
+}
+
+#[test]
+fn no_more_git_commands_run_at_once_than_allowed() {
+    let many = Many::new();
+    let site = &many.world.repo;
+    let commit = site.commit().write("a", "1").push();
+    let wrapper = many.path("git-one");
+    // A second command finds the directory of the first.
+    let script = format!(
+        "#!/bin/sh\nmkdir {lock} || echo \"$@\" >>{overlaps}\n/usr/bin/git \"$@\"\ncode=$?\nrmdir {lock}\nexit $code\n",
+        lock = many.path("lock").display(),
+        overlaps = many.path("overlaps").display(),
+    );
+    fs::write(&wrapper, script).unwrap();
+    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut entries = json!({});
+    for name in ["a", "b", "c", "d"] {
+        entries[name] = many.entry(name, &site.url());
+    }
+    let run = many
+        .syncer(&entries)
+        .flag("git", wrapper)
+        .flag("max-git-processes", "1")
+        .flag("one-time", "true")
+        .finish();
+    run.assert_code(0);
+    for name in ["a", "b", "c", "d"] {
+        assert_eq!(many.published(name).as_deref(), Some(&*commit), "{name}");
+    }
+    assert_eq!(fs::read_to_string(many.path("overlaps")).ok(), None);
+}
+
+#[test]
+fn a_directory_that_cannot_be_used_is_told_and_tried_again() {
+    let many = Many::new();
+    let site = &many.world.repo;
+    site.commit().write("a", "1").push();
+    // The one root is below a file, the other another syncer's.
+    fs::create_dir(many.path("roots")).unwrap();
+    fs::write(many.path("roots/bad"), "a file").unwrap();
+    let owner = Syncer::new()
+        .flag("repo", site.url())
+        .flag("root", many.path("roots/taken"))
+        .flag("link", "current")
+        .start(&many.path("owner-log"));
+    eventually("the owner has it", || many.published("taken"));
+    let mut entries = json!({});
+    for name in ["bad", "taken", "good"] {
+        entries[name] = many.entry(name, &site.url());
+    }
+    let running = many.start(many.syncer(&entries));
+    eventually("the good one is there", || many.published("good"));
+    let error_of = |name: &str| {
+        eventually(&format!("{name} has failed"), || {
+            Some(status_of(&running, name)["lastError"].as_str()?.to_owned())
+        })
+    };
+    assert!(error_of("bad").contains("roots/bad"));
+    assert!(error_of("taken").contains("is in use by another syncer"));
+    let commit = site.commit().write("a", "2").push();
+    many.eventually_published("good", &commit);
+    // Mended without a restart.
+    fs::remove_file(many.path("roots/bad")).unwrap();
+    many.eventually_published("bad", &commit);
+    owner.terminate();
+    eventually("the taken one is ours", || {
+        (status_of(&running, "taken")["published"]["commit"] == *commit).then_some(())
+    });
+    assert_eq!(get(&running, "/readyz").0, 200);
+}
+
+#[test]
+fn one_that_fails_too_often_is_given_up_alone() {
+    let many = Many::new();
+    let site = &many.world.repo;
+    site.commit().write("a", "1").push();
+    let mut entries = json!({
+        "site": many.entry("site", &site.url()),
+        "lost": many.entry("lost", &site.url()),
+    });
+    entries["lost"]["ref"] = json!("nowhere");
+    entries["lost"]["max-failures"] = json!(2);
+    let mut running = many.start(many.syncer(&entries));
+    eventually("lost is given up", || {
+        (status_of(&running, "lost")["phase"] == "gaveUp").then_some(())
+    });
+    let lost = status_of(&running, "lost");
+    assert_eq!(lost["failures"], 2);
+    assert_eq!(lost["nextPass"], Value::Null);
+    let error = lost["lastError"].as_str().unwrap();
+    assert!(error.contains("no such branch, tag or commit"), "{error}");
+    let commit = site.commit().write("a", "2").push();
+    many.eventually_published("site", &commit);
+    assert!(!running.has_ended());
+    assert_eq!(get(&running, "/readyz").0, 503);
+    assert_eq!(get(&running, "/").0, 503);
+}
+
+#[test]
+fn one_time_ends_when_all_are_done_and_tells_by_its_code_if_one_has_failed() {
+    let many = Many::new();
+    let site = &many.world.repo;
+    let commit = site.commit().write("a", "1").push();
+    let mut entries = json!({
+        "a": many.entry("a", &site.url()),
+        "b": many.entry("b", &site.url()),
+    });
+    let one_time = |entries: &Value| {
+        let syncer = many.syncer(entries).flag("one-time", "true");
+        syncer.finish()
+    };
+    one_time(&entries).assert_code(0);
+    assert_eq!(many.published("a").as_deref(), Some(&*commit));
+    assert_eq!(many.published("b").as_deref(), Some(&*commit));
+
+    fs::remove_dir_all(many.path("roots")).unwrap();
+    entries["a"]["ref"] = json!("nowhere");
+    entries["a"]["max-failures"] = json!(0);
+    let run = one_time(&entries);
+    run.assert_code(1);
+    assert_eq!(many.published("a"), None);
+    assert_eq!(many.published("b").as_deref(), Some(&*commit));
+    assert!(run.log.contains(r#""repo":"a""#), "{}", run.log);
+
+    // A bad directory counts like any failure.
+    entries["a"]["ref"] = json!("main");
+    entries["a"]["root"] = json!("/proc/nowhere");
+    one_time(&entries).assert_code(1);
+}
+
+#[test]
+fn log_metrics_and_status_name_the_repository() {
+    let many = Many::new();
+    let site = &many.world.repo;
+    let commit = site.commit().write("a", "1").push();
+    let mut entries = json!({
+        "site": many.entry("site", &site.url()),
+        "lost": many.entry("lost", "http://me:hunter22@127.0.0.1:1/x.git"),
+    });
+    entries["site"]["ref"] = json!("main");
+    entries["site"]["exechook-command"] = json!("/bin/true");
+    let running = many.start(many.syncer(&entries));
+    many.eventually_published("site", &commit);
+    eventually("lost has failed", || {
+        (status_of(&running, "lost")["failures"] != 0).then_some(())
+    });
+    eventually("the hook has run", || {
+        running.log().contains("exechook").then_some(())
+    });
+
+    for line in running.log().lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let is_ones = line["logger"] != ""
+            || line["msg"]
+                .as_str()
+                .is_some_and(|msg| msg.contains("syncing repo"));
+        if is_ones {
+            assert!(line["repo"] == "site" || line["repo"] == "lost", "{line}");
+        }
+        if line["msg"] == "starting up" {
+            assert_eq!(line.get("repo"), None);
+        }
+    }
+    let site = status_of(&running, "site");
+    assert_eq!(site["repo"], many.world.repo.url());
+    assert_eq!(site["ref"], "main");
+    assert_eq!(site["published"]["commit"], *commit);
+    assert!(site["published"]["since"].as_str().unwrap().ends_with('Z'));
+    assert!(site["lastSuccess"].is_string());
+    assert_eq!(site["lastError"], Value::Null);
+    assert_eq!(site["failures"], 0);
+    let lost = status_of(&running, "lost");
+    assert_eq!(lost["repo"], "http://127.0.0.1:1/x.git");
+    assert_eq!(lost["published"], Value::Null);
+    assert_eq!(lost["lastSuccess"], Value::Null);
+    assert!(
+        lost["lastError"]
+            .as_str()
+            .unwrap()
+            .contains("nothing answers")
+    );
+    let (_, page) = get(&running, "/status");
+    assert!(!page.contains("hunter22"), "{page}");
+
+    let (_, metrics) = get(&running, "/metrics");
+    let has = |name: &str, labels: &[&str]| {
+        let mut lines = metrics.lines().filter(|line| line.starts_with(name));
+        lines.any(|line| labels.iter().all(|label| line.contains(label)))
+    };
+    assert!(
+        has(
+            "git_sync_count_total{",
+            &[r#"repo="site""#, r#"status="success""#]
+        ),
+        "{metrics}"
+    );
+    assert!(
+        has(
+            "git_sync_count_total{",
+            &[r#"repo="lost""#, r#"status="error""#]
+        ),
+        "{metrics}"
+    );
+}
+
+#[test]
+fn the_probe_is_content_when_all_are_whole() {
+    let many = Many::new();
+    let site = &many.world.repo;
+    let commit = site.commit().write("a", "1").push();
+    let mut server = HttpServer::start(&many.path(""));
+    server.stop();
+    let mut entries = json!({
+        "near": many.entry("near", &site.url()),
+        "far": many.entry("far", &server.url("site.git")),
+    });
+    // One has its state elsewhere.
+    entries["far"]["state"] = json!(many.path("elsewhere"));
+    let probe = || {
+        let output = Command::new(PROGRAM)
+            .arg("probe")
+            .env_clear()
+            .env("GITSYNC_STATE", many.world.state())
+            .output()
+            .unwrap();
+        (
+            output.status.success(),
+            String::from_utf8(output.stdout).unwrap(),
+        )
+    };
+    let running = many.start(many.syncer(&entries));
+    eventually("the near one is there", || many.published("near"));
+    eventually("the probe tells of the far one alone", || {
+        let (is_content, text) = probe();
+        assert!(!is_content, "{text}");
+        (text.starts_with("far: nothing answers") && !text.contains("near:")).then_some(())
+    });
+    server.start_again();
+    eventually("the probe is content", || probe().0.then_some(()));
+    assert_eq!(many.published("far").as_deref(), Some(&*commit));
+    running.kill();
+    // The disk alone is judged.
+    assert!(probe().0);
+    fs::remove_file(many.path("roots/near/current")).unwrap();
+    assert_eq!(
+        probe(),
+        (false, "near: the first clone is still running\n".into())
+    );
+
+    // A process with one repository has its record in the directory itself again.
+    let one = many.world.syncer().flag("one-time", "true").finish();
+    one.assert_code(0);
+    assert_eq!(probe(), (true, String::new()));
+}
+
+#[test]
+fn a_signal_wakes_all_of_them() {
+    let many = Many::new();
+    let site = &many.world.repo;
+    site.commit().write("a", "1").push();
+    let mut entries = json!({
+        "a": many.entry("a", &site.url()),
+        "b": many.entry("b", &site.url()),
+    });
+    for name in ["a", "b"] {
+        entries[name]["period"] = json!("1h");
+    }
+    let running = many.start(many.syncer(&entries).flag("sync-on-signal", "SIGHUP"));
+    eventually("a is there", || many.published("a"));
+    eventually("b is there", || many.published("b"));
+    let commit = site.commit().write("a", "2").push();
+    running.signal(Signal::SIGHUP);
+    many.eventually_published("a", &commit);
+    many.eventually_published("b", &commit);
+}
+
+#[test]
+fn a_server_that_wants_to_be_left_alone_is_left_alone_by_all_who_ask_it_alike() {
+    let many = Many::new();
+    let commit = many.world.repo.commit().write("a", "1").push();
+    let busy = HttpServer::start(&many.path(""));
+    let idle = HttpServer::start(&many.path(""));
+    let mut entries = json!({});
+    for name in ["a", "b"] {
+        entries[name] = many.entry(name, &busy.url("site.git"));
+        entries[name]["period"] = json!("20ms");
+    }
+    entries["other"] = many.entry("other", &idle.url("site.git"));
+    entries["other"]["period"] = json!("20ms");
+    let running = many.start(many.syncer(&entries).flag("sync-on-signal", "HUP"));
+    for name in ["a", "b", "other"] {
+        many.eventually_published(name, &commit);
+    }
+    busy.trouble(Some(Trouble::RetryAfter(429, 1000)));
+    eventually("both have heard of it", || {
+        let log = running.log();
+        (log.contains("the server asks to be left alone")
+            && ["a", "b"].iter().all(|name| is_at_rest(&running, name)))
+        .then_some(())
+    });
+    let before = (busy.requests(), idle.requests());
+    // Back-off alone would have come again a dozen times meanwhile.
+    eventually("the other one goes on", || {
+        (idle.requests() > before.1 + 50).then_some(())
+    });
+    assert_eq!(busy.requests(), before.0);
+    // The last revision is served all the time, and a signal ends the wait.
+    assert_eq!(many.read("a", "a").as_deref(), Some("1"));
+    busy.trouble(None);
+    let commit = many.world.repo.commit().write("a", "2").push();
+    running.signal(Signal::SIGHUP);
+    many.eventually_published("a", &commit);
+    many.eventually_published("b", &commit);
+}
+
+/// The next pass is more than ten minutes away.
+fn is_at_rest(running: &Running, name: &str) -> bool {
+    let next = status_of(running, name)["nextPass"].clone();
+    let next: Option<Timestamp> = next.as_str().and_then(|next| next.parse().ok());
+    next.is_some_and(|next| next.duration_since(Timestamp::now()).as_mins() > 10)
+}
+
+#[test]
+fn two_entries_of_one_place_are_refused_before_anything_is_written() {
+    let many = Many::new();
+    let url = many.world.repo.url();
+    let mut entries = json!({
+        "a": many.entry("a", &url),
+        "b": many.entry("b", &url),
+    });
+    entries["b"]["root"] = json!(many.path("roots/a"));
+    let run = many.syncer(&entries).finish();
+    run.assert_code(1);
+    assert!(run.log.contains("repos.b.root"), "{}", run.log);
+    assert!(run.log.contains("repos.a.root"), "{}", run.log);
+    assert!(!Path::new(&many.path("roots")).exists());
+}
