@@ -36,6 +36,8 @@ pub(crate) struct Common {
     pub(crate) answers: Arc<Answers>,
     pub(crate) permits: Permits,
     pub(crate) throttle: Throttle,
+    /// git is the system's own, and the user lets us ask without it.
+    pub(crate) polls: bool,
     /// Changes at each `--sync-on-signal`. A signal that comes during a pass is kept, and ends the
     /// wait after it at once.
     pub(crate) wake: watch::Receiver<()>,
@@ -126,10 +128,10 @@ impl Follower {
             owned.push(Owned::take(state).await?);
         }
         let private = Private::open(&config).map_err(StartError::Private)?;
-        let git = common.git.clone();
+        let (git, polls) = (common.git.clone(), common.polls);
         let (permits, throttle) = (common.permits.clone(), common.throttle.clone());
         Ok(Self {
-            sync: Sync::new(config, private, git, permits, throttle, report)?,
+            sync: Sync::new(config, private, git, permits, throttle, polls, report)?,
             _owned: owned,
         })
     }
@@ -145,8 +147,17 @@ impl Follower {
         loop {
             report.health.is_now(Phase::Syncing);
             let secret = sync.secret_stamp();
-            let passed = sync.once().await;
-            let passed = passed.map_err(|error| redact::redact(&chain(&error)));
+            let passed = match sync.once().await {
+                Ok(Some(pass)) => Ok(pass),
+                Ok(None) => {
+                    tokio::select! {
+                        () = next_pass(sync, &mut limits, &report, Duration::ZERO, Some(secret)) => {}
+                        () = signalled(&mut wake) => {}
+                    }
+                    continue;
+                }
+                Err(error) => Err(redact::redact(&chain(&error))),
+            };
             if let Err(error) = sync.status.ended(passed.as_ref().err().cloned()) {
                 tracing::error!(
                     error = chain(&error),

@@ -25,23 +25,25 @@ pub(crate) enum GcError {
     Io(#[source] io::Error),
 }
 
-/// Removes every tree but the current one that was last touched longer ago than `timeout`, and lets
-/// git forget what only they needed.
-pub(crate) async fn remove_stale(
+/// The trees but the current one that were last touched longer ago than `timeout`.
+pub(crate) fn stale(
+    layout: &Layout,
+    current: &Tree,
+    timeout: Duration,
+) -> Result<Vec<PathBuf>, GcError> {
+    let others = layout.others(current).map_err(GcError::Io)?.into_iter();
+    Ok(others.filter(|dir| is_older_than(dir, timeout)).collect())
+}
+
+/// Removes trees, and lets git forget what only they needed.
+pub(crate) async fn remove(
     git: &Git,
     mirror: &Mirror,
     layout: &Arc<Layout>,
-    current: &Tree,
-    timeout: Duration,
+    stale: &[PathBuf],
     deadline: Instant,
 ) -> Result<(), GcError> {
-    let stale: Vec<PathBuf> = layout
-        .others(current)
-        .map_err(GcError::Io)?
-        .into_iter()
-        .filter(|dir| is_older_than(dir, timeout))
-        .collect();
-    for dir in &stale {
+    for dir in stale {
         tracing::info!(v = 1, tree = %dir.display(), "removing an old tree");
         if let Some(name) = layout.kept_ref(dir) {
             mirror.release(git, &name, deadline).await?;
@@ -51,10 +53,7 @@ pub(crate) async fn remove_stale(
             .await
             .map_err(GcError::Io)?;
     }
-    if !stale.is_empty() {
-        mirror.collect_garbage(git, deadline).await?;
-    }
-    Ok(())
+    Ok(mirror.collect_garbage(git, deadline).await?)
 }
 
 /// Judges by the directory's time of change, which is set when the tree ceases to be published and

@@ -7,6 +7,8 @@
 //!   `permits` how many at once; `signals` what ends it or hurries it.
 //! - `sync`: one pass: `Remote` (which commit is wanted) → `Mirror` (git's objects) → `Tree` (the
 //!   files) → `publish` (link or projected) → `gc` (what is no longer needed).
+//! - `engine`: asks the remote without git whether the ref has moved; `seal`: what shows that
+//!   nothing else has changed. Where both agree, a pass starts no process.
 //! - `git`: every git command is born in `git::command`; `git::failure` reads its complaints.
 //! - `auth`: what a mounted Secret means to ssh and to http; `auth::helper` answers git.
 //! - `passwd`: a line for a user without one (`--add-user`).
@@ -21,6 +23,7 @@ mod auth;
 mod checkout;
 mod cli;
 mod config;
+mod engine;
 mod error_file;
 mod files;
 mod follow;
@@ -47,6 +50,7 @@ mod redact;
 mod remote;
 mod report;
 mod run;
+mod seal;
 mod signals;
 mod status;
 mod submodules;

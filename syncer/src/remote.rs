@@ -32,6 +32,11 @@ impl Remote {
         }
     }
 
+    /// What the last fetch gave: the object that the ref names, and the commit behind it.
+    pub(crate) fn last(&self) -> Option<&(Hash, Hash)> {
+        self.last.as_ref()
+    }
+
     /// Tells whether the ref is the full hash of this commit, which therefore never moves.
     pub(crate) fn is_pinned_to(&self, commit: &Hash) -> bool {
         self.rev.as_str() == commit.as_str()

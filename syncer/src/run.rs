@@ -44,6 +44,9 @@ pub(crate) const FATAL: u8 = 1;
 
 const CANNOT_START: &str = "FATAL: cannot go on";
 
+/// The default of `--git`; another program may do more than git, or less.
+const DEFAULT_GIT: &str = "git";
+
 /// How long git may take to answer its first question (git-sync's limit for its setup).
 const SETUP_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -146,6 +149,7 @@ async fn run(config: Config) -> Result<ExitCode, StartError> {
         answers,
         permits: Permits::new(process.max_git_processes),
         throttle: Throttle::default(),
+        polls: process.git == DEFAULT_GIT && !process.no_poller,
         wake: signals.wake(),
     };
     let mut followers = JoinSet::new();

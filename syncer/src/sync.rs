@@ -8,11 +8,15 @@ use tokio::time::Instant;
 
 use crate::auth::Auth;
 use crate::auth::AuthError;
+use crate::auth::Grant;
 use crate::auth::Stamp;
 use crate::checkout::Checkout;
 use crate::config::RepoConfig;
+use crate::engine::Polled;
+use crate::engine::Poller;
 use crate::files;
 use crate::gc;
+use crate::gc::GcError;
 use crate::git::Git;
 use crate::git::GitError;
 use crate::git::Hash;
@@ -29,6 +33,7 @@ use crate::publish::Layout;
 use crate::publish::PublishError;
 use crate::remote::Remote;
 use crate::report::Report;
+use crate::seal::Seal;
 use crate::status::Status;
 use crate::throttle::Client;
 use crate::throttle::Throttle;
@@ -90,8 +95,8 @@ pub(crate) enum Outcome {
 pub(crate) struct Pass {
     pub(crate) outcome: Outcome,
     tree: Tree,
-    deadline: Instant,
-    permit: Permit,
+    /// The time that is left, and the right to use it; a pass without git has none of its own.
+    rest: Option<(Instant, Permit)>,
 }
 
 /// Everything that lives from one pass to the next.
@@ -103,8 +108,11 @@ pub(crate) struct Sync {
     throttle: Throttle,
     auth: Auth,
     remote: Remote,
+    poller: Poller,
     mirror: Mirror,
     layout: Arc<Layout>,
+    /// How everything stood when a pass with git had succeeded.
+    seal: Option<Seal>,
     pub(crate) status: Status,
     /// When the last pass began.
     began: Instant,
@@ -129,6 +137,7 @@ impl Sync {
         mut git: Git,
         permits: Permits,
         throttle: Throttle,
+        polls: bool,
         report: &Report,
     ) -> Result<Self, AuthError> {
         let metrics = report.metrics.clone();
@@ -136,6 +145,8 @@ impl Sync {
         Ok(Self {
             auth: Auth::new(&config, &private, &mut git, metrics.clone())?,
             remote: Remote::new(&config),
+            poller: Poller::new(&config, polls),
+            seal: None,
             mirror: Mirror::new(layout.git_dir()),
             status: Status::open(config.state.as_deref()),
             layout: Arc::new(layout),
@@ -160,22 +171,48 @@ impl Sync {
         Stamp::of(&self.config)
     }
 
-    /// Makes the published tree that of the wanted commit, and has the hooks told of it.
-    pub(crate) async fn once(&mut self) -> Result<Pass, SyncError> {
+    /// Makes the published tree that of the wanted commit, and has the hooks told of it. `None` where
+    /// a poll was told to come again later: git was not asked, and nobody knows more than before.
+    pub(crate) async fn once(&mut self) -> Result<Option<Pass>, SyncError> {
+        self.began = Instant::now();
+        let granted = match self.seal.take() {
+            None => None,
+            Some(seal) => {
+                let deadline = self.began + self.config.sync_timeout;
+                let grant = self.refresh(deadline).await?;
+                match self.poll(&seal, &grant).await {
+                    Polled::Same => {
+                        let tree = seal.tree.clone();
+                        self.seal = Some(seal);
+                        return Ok(Some(Pass {
+                            outcome: Outcome::Unchanged,
+                            tree,
+                            rest: None,
+                        }));
+                    }
+                    Polled::AskGit => Some(grant),
+                    Polled::Later(wait) => {
+                        if let Some(client) = self.client() {
+                            self.throttle.note(&client, wait);
+                        }
+                        return Ok(None);
+                    }
+                }
+            }
+        };
         let permit = self.permits.take(self.is_troubled).await;
         self.began = Instant::now();
         let deadline = self.began + self.config.sync_timeout;
-        let passed = self.pass(deadline).await;
+        let passed = self.pass(granted, deadline).await;
         self.is_troubled = passed.is_err();
         let error = match passed {
             Ok((outcome, tree)) => {
                 self.has_synced = true;
-                return Ok(Pass {
+                return Ok(Some(Pass {
                     outcome,
                     tree,
-                    deadline,
-                    permit,
-                });
+                    rest: Some((deadline, permit)),
+                }));
             }
             Err(error) => error,
         };
@@ -208,6 +245,28 @@ impl Sync {
         Client::of(&self.config.repo.url, grant)
     }
 
+    /// Looks, without git, whether the ref names the commit that is published, and nobody has
+    /// touched it.
+    async fn poll(&mut self, seal: &Seal, grant: &Grant) -> Polled {
+        let Some((object, commit)) = self.remote.last() else {
+            return Polled::AskGit;
+        };
+        if !seal.holds(commit) {
+            return Polled::AskGit;
+        }
+        let polled = self.poller.ask(grant, object).await;
+        if polled == Polled::Same {
+            tracing::info!(v = 2, "ref" = %self.config.rev, remote = %commit, "update not required");
+        }
+        polled
+    }
+
+    async fn refresh(&mut self, deadline: Instant) -> Result<Arc<Grant>, AuthError> {
+        self.auth
+            .refresh(&self.config, &self.private, &mut self.git, deadline)
+            .await
+    }
+
     /// How long ago the last pass began.
     pub(crate) fn took(&self) -> Duration {
         self.began.elapsed()
@@ -218,19 +277,29 @@ impl Sync {
         self.pinned.is_some()
     }
 
-    async fn pass(&mut self, deadline: Instant) -> Result<(Outcome, Tree), SyncError> {
+    async fn pass(
+        &mut self,
+        granted: Option<Arc<Grant>>,
+        deadline: Instant,
+    ) -> Result<(Outcome, Tree), SyncError> {
         if !self.is_prepared {
             self.prepare(deadline).await?;
         }
         let commit = match &self.pinned {
             Some(commit) => commit.clone(),
             None => {
-                self.auth
-                    .refresh(&self.config, &self.private, &mut self.git, deadline)
-                    .await?;
-                self.remote
+                let grant = match granted {
+                    Some(grant) => grant,
+                    None => self.refresh(deadline).await?,
+                };
+                let commit = self
+                    .remote
                     .resolve(&self.git, &self.mirror, deadline)
-                    .await?
+                    .await?;
+                self.poller
+                    .git_succeeded(&self.config, &grant, &self.git, &self.mirror)
+                    .await;
+                commit
             }
         };
         let checkout = Checkout::wanted(&self.config).map_err(PublishError::from)?;
@@ -358,22 +427,38 @@ impl Sync {
         self.status.published(proof).map_err(SyncError::Status)
     }
 
-    /// Removes old trees. The new one is published, so trouble here is told and no failure.
-    pub(crate) async fn clean_up(&self, pass: Pass) {
-        let timeout: Duration = self.config.stale_worktree_timeout;
-        let removed = gc::remove_stale(
-            &self.git,
-            &self.mirror,
-            &self.layout,
-            &pass.tree,
-            timeout,
-            pass.deadline,
-        )
-        .await;
-        if let Err(error) = removed {
+    /// Removes old trees, and seals what stands. The new tree is published, so trouble here is told
+    /// and no failure.
+    pub(crate) async fn clean_up(&mut self, pass: Pass) {
+        let Pass { tree, rest, .. } = pass;
+        if let Err(error) = self.remove_stale(&tree, rest).await {
             tracing::error!(error = chain(&error), "failed to clean up old trees");
         }
-        drop(pass.permit);
+        if self.seal.is_none() && self.poller.is_on() {
+            self.seal = Seal::of(&self.config, &self.layout, &self.mirror, tree);
+        }
+    }
+
+    async fn remove_stale(
+        &mut self,
+        tree: &Tree,
+        rest: Option<(Instant, Permit)>,
+    ) -> Result<(), GcError> {
+        let timeout = self.config.stale_worktree_timeout;
+        let stale = gc::stale(&self.layout, tree, timeout)?;
+        if stale.is_empty() {
+            return Ok(());
+        }
+        let (deadline, _permit) = match rest {
+            Some(rest) => rest,
+            None => {
+                let permit = self.permits.take(false).await;
+                (Instant::now() + self.config.sync_timeout, permit)
+            }
+        };
+        // git packs anew.
+        self.seal = None;
+        gc::remove(&self.git, &self.mirror, &self.layout, &stale, deadline).await
     }
 }
 

@@ -23,6 +23,7 @@ use reqwest::Url;
 use reqwest::redirect;
 use rustls::ClientConfig;
 use rustls::RootCertStore;
+use rustls::client::Resumption;
 use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -52,6 +53,7 @@ const SYSTEM_CA: [&str; 3] = [
 
 // The process has one set of connections, whichever repository calls.
 static CLIENTS: Mutex<Vec<(Key, Client)>> = Mutex::new(Vec::new());
+static CONFIGS: Mutex<Vec<(Trust, Vec<Option<Stamp>>, Arc<ClientConfig>)>> = Mutex::new(Vec::new());
 
 /// Why no call can be made.
 #[derive(Debug, thiserror::Error)]
@@ -98,6 +100,10 @@ impl Trust {
         let ca = ca.map(Path::to_owned).or_else(system_ca);
         Self(ca.into_iter().collect())
     }
+
+    fn stamps(&self) -> Vec<Option<Stamp>> {
+        self.0.iter().map(|path| Stamp::of(path)).collect()
+    }
 }
 
 /// The CA file that the user tells git to use; the environment counts more than the configuration.
@@ -117,10 +123,9 @@ pub(crate) fn system_ca() -> Option<PathBuf> {
 /// The client for a call to this address; the same one each time while what it trusts stays the
 /// same.
 pub(crate) fn client(trust: &Trust, manner: Manner, url: &Url) -> Result<Client, WebError> {
-    let stamps = trust.0.iter().map(|path| Stamp::of(path)).collect();
     let key = Key {
         trust: trust.clone(),
-        stamps,
+        stamps: trust.stamps(),
         manner,
         is_direct: manner != Manner::Poll && is_this_machine(url),
     };
@@ -179,12 +184,37 @@ impl Key {
     }
 }
 
-fn build(key: &Key) -> Result<Client, WebError> {
-    let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+/// TLS for connections of one's own; the same value each time while what is trusted stays the same.
+pub(crate) fn tls(trust: &Trust) -> Result<Arc<ClientConfig>, WebError> {
+    let stamps = trust.stamps();
+    let mut configs = CONFIGS.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = configs
+        .iter()
+        .find(|(known, at, _)| known == trust && *at == stamps);
+    if let Some((_, _, config)) = known {
+        return Ok(config.clone());
+    }
+    let mut config = config(trust)?;
+    // We speak no other version, and come back to few servers.
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.resumption = Resumption::in_memory_sessions(KEPT_CLIENTS);
+    let config = Arc::new(config);
+    configs.retain(|(known, _, _)| known != trust);
+    configs.push((trust.clone(), stamps, config.clone()));
+    Ok(config)
+}
+
+fn config(trust: &Trust) -> Result<ClientConfig, WebError> {
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(WebError::Tls)?
-        .with_root_certificates(roots(&key.trust)?)
+        .with_root_certificates(roots(trust)?)
         .with_no_client_auth();
+    Ok(config)
+}
+
+fn build(key: &Key) -> Result<Client, WebError> {
+    let tls = config(&key.trust)?;
     let redirects = match key.manner {
         Manner::Call => redirect::Policy::default(),
         Manner::Ask | Manner::Poll => redirect::Policy::none(),

@@ -302,6 +302,13 @@ fn base_config(config: &RepoConfig) -> ConfigFile {
     gitconfig
 }
 
+/// Tells whether a value of git's `credential.helper` is the line by which git asks us.
+pub(crate) fn is_our_helper(value: &str) -> bool {
+    let ourselves = std::env::current_exe().unwrap_or_default();
+    let ourselves = shell_quoted(&ourselves.display().to_string());
+    value.starts_with(&format!("!{ourselves} credential "))
+}
+
 /// The line by which git asks us for a password.
 fn helper_command(list: &Path) -> Result<String, AuthError> {
     let ourselves = std::env::current_exe().map_err(AuthError::Ourselves)?;

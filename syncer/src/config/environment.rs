@@ -1,9 +1,31 @@
 use std::env;
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 
+/// Variables besides git's own `GIT_…` that can change whom git asks, as whom, or what it trusts.
+const ALSO_GITS: [&str; 17] = [
+    "ALL_PROXY",
+    "CURL_CA_BUNDLE",
+    "HOSTALIASES",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "LD_LIBRARY_PATH",
+    "LD_PRELOAD",
+    "LOCALDOMAIN",
+    "NO_PROXY",
+    "RES_OPTIONS",
+    "SSH_AUTH_SOCK",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+    "all_proxy",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+];
+
 /// The one door to the process's environment, and what we take from it besides the flags.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Environment {
     pub(crate) home: Option<OsString>,
     pub(crate) path: Option<OsString>,
@@ -14,6 +36,15 @@ pub(crate) struct Environment {
     pub(crate) ssl_cert_file: Option<PathBuf>,
     /// Where libnss_wrapper.so is, should it be in none of the usual places.
     pub(crate) nss_wrapper: Option<PathBuf>,
+    /// Whatever git, or a program that git starts, may look at.
+    pub(crate) gits: Vec<(String, String)>,
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A proxy's address may hold a password.
+        f.write_str("Environment")
+    }
 }
 
 impl Environment {
@@ -26,6 +57,12 @@ impl Environment {
     pub(crate) fn of_process() -> Self {
         let mut environment = Self::default();
         for (name, value) in Self::variables().filter(|(_, value)| !value.is_empty()) {
+            if let Some(name) = name.to_str()
+                && (name.starts_with("GIT_") || ALSO_GITS.contains(&name))
+            {
+                let value = value.to_string_lossy().into_owned();
+                environment.gits.push((name.to_owned(), value));
+            }
             match name.to_str() {
                 Some("GITVOLUME_NSS_WRAPPER") => environment.nss_wrapper = Some(value.into()),
                 Some("GIT_SSH_COMMAND") => environment.ssh_command = value.into_string().ok(),

@@ -1,0 +1,196 @@
+use args::RepoKind;
+use hyper::Uri;
+use hyper_util::client::proxy::matcher::Matcher;
+
+use crate::config::Environment;
+use crate::engine::allowed::Setting;
+
+/// Variables that change neither whom git asks nor as whom, by their beginnings: how it talks to
+/// people, and settings of our own under their older names.
+const HARMLESS: [&str; 19] = [
+    "GIT_ADVICE",
+    "GIT_ASKPASS_URL",
+    "GIT_AUTHOR_",
+    "GIT_COMMITTER_",
+    "GIT_COOKIE_FILE",
+    "GIT_CURL_VERBOSE",
+    "GIT_EDITOR",
+    "GIT_HTTP_LOW_SPEED_",
+    "GIT_KNOWN_HOSTS",
+    "GIT_MERGE_AUTOEDIT",
+    "GIT_OPTIONAL_LOCKS",
+    "GIT_PAGER",
+    "GIT_SEQUENCE_EDITOR",
+    "GIT_SSH_KEY_FILE",
+    "GIT_SSH_KNOWN_HOSTS_FILE",
+    "GIT_SYNC_",
+    "GIT_TEMPLATE_DIR",
+    "GIT_TERMINAL_PROMPT",
+    "GIT_TRACE",
+];
+
+/// What is set, or removed, for the git commands that we run, whatever we were given; the last two
+/// are in the grant.
+const OURS: [&str; 20] = [
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_CONFIG",
+    "GIT_CONFIG_COUNT",
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_NOSYSTEM",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_INTERNAL_SUPER_PREFIX",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+    "GIT_SSH_COMMAND",
+    "GIT_SSL_CAINFO",
+];
+
+/// Judges the variables that could change what git does; the error is the first that is not on the
+/// list.
+pub(super) fn judge(environment: &Environment, kind: RepoKind) -> Result<(), Setting> {
+    let vars = environment.gits.iter();
+    for (name, value) in vars {
+        if !is_allowed(name, value, kind) {
+            return Err(Setting::of(name));
+        }
+    }
+    Ok(())
+}
+
+fn is_allowed(name: &str, value: &str, kind: RepoKind) -> bool {
+    match name {
+        "ALL_PROXY" | "HTTPS_PROXY" | "all_proxy" | "http_proxy" | "https_proxy" => {
+            kind == RepoKind::Ssh || is_plain_proxy(value)
+        }
+        // curl does not look at the first.
+        "HTTP_PROXY" | "NO_PROXY" | "no_proxy" => true,
+        "CURL_CA_BUNDLE" | "SSL_CERT_DIR" | "SSL_CERT_FILE" => kind == RepoKind::Ssh,
+        "GIT_SSH" | "GIT_SSH_VARIANT" | "SSH_AUTH_SOCK" => kind == RepoKind::Http,
+        _ => OURS.contains(&name) || HARMLESS.iter().any(|beginning| name.starts_with(beginning)),
+    }
+}
+
+/// Tells whether an engine can use a proxy: its port must be there, since curl's default is its own.
+fn is_plain_proxy(value: &str) -> bool {
+    let uri = value.parse::<Uri>();
+    uri.is_ok_and(|uri| {
+        matches!(uri.scheme_str(), None | Some("http"))
+            && uri
+                .authority()
+                .is_some_and(|authority| authority.port().is_some())
+    })
+}
+
+/// The proxies, and the hosts that are reached without one, as curl reads them.
+pub(in crate::engine) fn proxies(environment: &Environment) -> Matcher {
+    let value = |names: &[&str]| {
+        let find = |name: &&str| {
+            let mut vars = environment.gits.iter();
+            let found = vars.find(|(known, _)| known == name);
+            found.map(|(_, value)| value.clone())
+        };
+        names.iter().find_map(find).unwrap_or_default()
+    };
+    Matcher::builder()
+        .http(value(&["http_proxy"]))
+        .https(value(&["https_proxy", "HTTPS_PROXY"]))
+        .all(value(&["all_proxy", "ALL_PROXY"]))
+        .no(value(&["no_proxy", "NO_PROXY"]))
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(vars: &[(&str, &str)]) -> Environment {
+        let vars = vars.iter();
+        Environment {
+            gits: vars
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+            ..Environment::default()
+        }
+    }
+
+    #[test]
+    fn what_does_not_matter_passes() {
+        let harmless = environment(&[
+            ("GIT_TRACE", "1"),
+            ("GIT_TRACE_CURL", "1"),
+            ("GIT_SYNC_REPO", "x"),
+            ("GIT_KNOWN_HOSTS", "false"),
+            ("GIT_DIR", "/x"),
+            ("GIT_CONFIG_COUNT", "1"),
+            ("http_proxy", "http://me:pw@proxy.example:3128"),
+            ("https_proxy", "proxy.example:3128"),
+            ("HTTP_PROXY", "socks5://x"),
+            ("no_proxy", "*"),
+        ]);
+        assert_eq!(judge(&harmless, RepoKind::Http), Ok(()));
+        assert_eq!(judge(&harmless, RepoKind::Ssh), Ok(()));
+    }
+
+    #[test]
+    fn what_an_engine_does_not_do_is_named() {
+        for (name, value, kind) in [
+            ("GIT_SSL_NO_VERIFY", "1", RepoKind::Http),
+            ("GIT_SSL_CERT", "/x", RepoKind::Http),
+            ("GIT_ASKPASS", "/x", RepoKind::Http),
+            ("GIT_ALLOW_PROTOCOL", "https", RepoKind::Http),
+            ("GIT_PROXY_COMMAND", "x", RepoKind::Ssh),
+            ("GIT_PROTOCOL", "version=1", RepoKind::Http),
+            ("GIT_EXEC_PATH", "/x", RepoKind::Http),
+            ("GIT_CONFIG_KEY_0", "a.b", RepoKind::Http),
+            ("GIT_HTTP_USER_AGENT", "x", RepoKind::Http),
+            ("GIT_UNKNOWN", "x", RepoKind::Http),
+            ("GIT_SSH", "/x", RepoKind::Ssh),
+            ("SSH_AUTH_SOCK", "/x", RepoKind::Ssh),
+            ("SSL_CERT_FILE", "/x", RepoKind::Http),
+            ("SSL_CERT_DIR", "/x", RepoKind::Http),
+            ("https_proxy", "socks5://proxy.example:1080", RepoKind::Http),
+            ("https_proxy", "https://proxy.example:443", RepoKind::Http),
+            ("http_proxy", "http://proxy.example", RepoKind::Http),
+            ("all_proxy", "proxy.example", RepoKind::Http),
+            ("LD_PRELOAD", "/x.so", RepoKind::Http),
+        ] {
+            let judged = judge(&environment(&[(name, value)]), kind);
+            assert_eq!(judged, Err(Setting::of(name)), "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_is_found_as_curl_finds_it() {
+        let found = |vars: &[(&str, &str)], url: &str| {
+            let url = url.parse().unwrap();
+            let found = proxies(&environment(vars)).intercept(&url);
+            found.map(|proxy| proxy.uri().authority().unwrap().to_string())
+        };
+        let https = "https://git.example/x";
+        let both = [("https_proxy", "http://a:1"), ("HTTPS_PROXY", "http://b:1")];
+        assert_eq!(found(&both, https).as_deref(), Some("a:1"));
+        assert_eq!(found(&both, "http://git.example/x"), None);
+        assert_eq!(
+            found(&[("HTTP_PROXY", "http://a:1")], "http://git.example/x"),
+            None
+        );
+        assert_eq!(
+            found(&[("ALL_PROXY", "a:1")], https).as_deref(),
+            Some("a:1")
+        );
+        let none = [
+            ("https_proxy", "http://a:1"),
+            ("no_proxy", "x.example, .example"),
+        ];
+        assert_eq!(found(&none, https), None);
+    }
+}

@@ -1,0 +1,188 @@
+//! Whether an engine is asked, and what its answer means for a pass.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use args::RepoKind;
+use url::Url;
+
+use crate::auth::Grant;
+use crate::config::RepoConfig;
+use crate::engine::Answer;
+use crate::engine::Engine;
+use crate::engine::EngineError;
+use crate::engine::allowed;
+use crate::engine::allowed::Setting;
+use crate::engine::http::HttpEngine;
+use crate::engine::ssh::SshEngine;
+use crate::git::Git;
+use crate::git::Hash;
+use crate::mirror::Mirror;
+use crate::sync::chain;
+
+/// The longest time for one poll.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Connections are kept where the next poll comes this soon. Servers, and routers between, close
+/// one that is idle for longer.
+const KEEPING: Duration = Duration::from_secs(60);
+
+/// The most passes that an engine rests for when it fails again and again where git does not.
+const LONGEST_REST: u32 = 32;
+
+/// Polls one remote, wherever git itself need not be asked.
+#[derive(Debug)]
+pub(crate) struct Poller {
+    engine: Option<Box<dyn Engine>>,
+    patience: Duration,
+    /// The grant with which git has succeeded, and whether an engine does with it what git does.
+    judged: Option<(u64, Fitness)>,
+    /// The last poll failed.
+    has_failed: bool,
+    failures: u32,
+    /// Passes that the engine sits out.
+    rest: u32,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Fitness {
+    Fit,
+    /// What keeps the engine from being asked.
+    Unfit(Setting),
+}
+
+/// What a poll came to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Polled {
+    /// The ref names what git last fetched.
+    Same,
+    /// It does not, or nobody knows.
+    AskGit,
+    /// The server wants no request for a while, so git must not ask either.
+    Later(Duration),
+}
+
+impl Poller {
+    /// The poller of one repository; `is_wanted` is false where `--no-poller` or a git program of
+    /// the user's own rules it out.
+    pub(crate) fn new(config: &RepoConfig, is_wanted: bool) -> Self {
+        let engine = if is_wanted { engine(config) } else { None };
+        if engine.is_none() {
+            tracing::info!(v = 1, "git is asked at each pass, without a poll before");
+        }
+        Self::with(engine, config.sync_timeout)
+    }
+
+    fn with(engine: Option<Box<dyn Engine>>, sync_timeout: Duration) -> Self {
+        Self {
+            engine,
+            // What is left of the time is git's.
+            patience: PATIENCE.min(sync_timeout / 2),
+            judged: None,
+            has_failed: false,
+            failures: 0,
+            rest: 0,
+        }
+    }
+
+    /// Tells whether the next pass may ask an engine.
+    pub(crate) fn is_on(&self) -> bool {
+        matches!(self.judged, Some((_, Fitness::Fit)))
+    }
+
+    /// Asks whether the ref still names the object that git fetched with the same grant.
+    pub(crate) async fn ask(&mut self, grant: &Grant, known: &Hash) -> Polled {
+        let is_fit = self.judged == Some((grant.generation, Fitness::Fit));
+        let Some(engine) = self.engine.as_mut().filter(|_| is_fit) else {
+            return Polled::AskGit;
+        };
+        if self.rest > 0 {
+            self.rest -= 1;
+            return Polled::AskGit;
+        }
+        let asked = tokio::time::timeout(self.patience, engine.ask(grant, known)).await;
+        let error = match asked.unwrap_or(Err(EngineError::TimedOut)) {
+            Ok(answer) => {
+                self.has_failed = false;
+                self.failures = 0;
+                return match answer {
+                    Answer::Same => Polled::Same,
+                    Answer::Different => Polled::AskGit,
+                };
+            }
+            Err(error) => error,
+        };
+        tracing::info!(v = 1, reason = chain(&error), "the poll failed, asking git");
+        match error {
+            EngineError::Later { wait, .. } => Polled::Later(wait),
+            EngineError::Unfit(why) => {
+                let setting = Setting::of(why);
+                self.judged = Some((grant.generation, Fitness::Unfit(setting)));
+                Polled::AskGit
+            }
+            _ => {
+                self.has_failed = true;
+                Polled::AskGit
+            }
+        }
+    }
+
+    /// Notes that git has succeeded with this grant; judges, once for each grant, whether an engine
+    /// would do the same as git.
+    pub(crate) async fn git_succeeded(
+        &mut self,
+        config: &RepoConfig,
+        grant: &Grant,
+        git: &Git,
+        mirror: &Mirror,
+    ) {
+        if self.engine.is_none() || config.one_time {
+            return;
+        }
+        if std::mem::take(&mut self.has_failed) {
+            // Where git gets on and we do not, there is no use in asking twice each time.
+            self.failures = self.failures.saturating_add(1);
+            self.rest = (1 << self.failures.min(LONGEST_REST.ilog2())) - 2;
+        }
+        let before = match &self.judged {
+            Some((generation, _)) if *generation == grant.generation => return,
+            Some((_, fitness)) => Some(fitness.clone()),
+            None => None,
+        };
+        let fitness = match allowed::judge(config, grant, git, mirror).await {
+            Ok(()) => Fitness::Fit,
+            Err(setting) => Fitness::Unfit(setting),
+        };
+        if before.as_ref() != Some(&fitness)
+            && let Fitness::Unfit(setting) = &fitness
+        {
+            tracing::info!(v = 1, %setting, "git is asked at each pass, without a poll before");
+        }
+        self.failures = 0;
+        self.rest = 0;
+        self.judged = Some((grant.generation, fitness));
+    }
+}
+
+fn engine(config: &RepoConfig) -> Option<Box<dyn Engine>> {
+    let name = config.rev.as_str();
+    let is_keeping = config.period <= KEEPING;
+    let is_hash = name.parse::<Hash>().is_ok();
+    if is_hash {
+        return None;
+    }
+    match config.repo.kind {
+        RepoKind::Local => None,
+        RepoKind::Http => {
+            let url = Url::parse(&config.repo.url).ok()?;
+            let is_plain = url.query().is_none() && url.fragment().is_none();
+            let proxies = allowed::proxies(&config.environment);
+            let engine = HttpEngine::new(url, name, is_keeping, Arc::new(proxies));
+            is_plain.then(|| Box::new(engine) as Box<dyn Engine>)
+        }
+        RepoKind::Ssh => {
+            let engine = SshEngine::new(&config.repo.url, name, is_keeping)?;
+            Some(Box::new(engine))
+        }
+    }
+}

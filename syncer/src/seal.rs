@@ -1,0 +1,92 @@
+//! What shows, at the price of a few `stat` calls, that what was published stands as it was.
+//!
+//! A pass on which git has seen to everything is sealed. While the seal holds and the ref names the
+//! same object, there is nothing to do and nothing to read: not even our own marker.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+
+use crate::checkout::Checkout;
+use crate::config::LayoutConfig;
+use crate::config::RepoConfig;
+use crate::files;
+use crate::files::Stamp;
+use crate::git::Hash;
+use crate::mirror::Mirror;
+use crate::publish::Layout;
+use crate::tree::Tree;
+
+/// A published tree, and how its parts looked when it was known to be whole.
+pub(crate) struct Seal {
+    pub(crate) tree: Tree,
+    link: PathBuf,
+    target: PathBuf,
+    parts: Vec<(PathBuf, Option<Stamp>)>,
+}
+
+impl Seal {
+    /// Looks at everything that a pass would find changed: the link, the tree's marker and its ties
+    /// to the repository, the packs, and what the user wants to see of the commit. `None` if the
+    /// tree does not stand as published at this moment.
+    pub(crate) fn of(
+        config: &RepoConfig,
+        layout: &Layout,
+        mirror: &Mirror,
+        tree: Tree,
+    ) -> Option<Self> {
+        let proof = layout.proof(&tree);
+        let packs = mirror.git_dir().join("objects/pack");
+        let mut paths = vec![
+            tree.marker.clone(),
+            tree.git_dir.join("HEAD"),
+            tree.dir.join(".git"),
+            mirror.git_dir().join("shallow"),
+            packs.clone(),
+        ];
+        let names = files::names_in(&packs).ok()?;
+        let packs = names
+            .iter()
+            .filter(|name| is_pack(name))
+            .map(|name| packs.join(name));
+        paths.extend(packs);
+        paths.extend(config.sparse_checkout_file.clone());
+        if let LayoutConfig::Projected { .. } = config.layout {
+            // A link of an entry that is gone changes the directory.
+            paths.push(config.root.clone());
+        }
+        let parts = paths.into_iter().map(|path| {
+            let stamp = Stamp::of(&path);
+            (path, stamp)
+        });
+        let parts = parts.collect();
+        // Stamps first: what is changed after them breaks the seal, and what was before is seen here.
+        let wanted = Checkout::wanted(config).ok()?;
+        layout
+            .is_as_published(&tree, &wanted.selection)
+            .then_some(Self {
+                tree,
+                link: proof.link,
+                target: proof.target,
+                parts,
+            })
+    }
+
+    /// Tells whether the tree is that of the commit, and everything is as it was.
+    pub(crate) fn holds(&self, commit: &Hash) -> bool {
+        self.tree.commit == *commit
+            && fs::read_link(&self.link).is_ok_and(|target| target == self.target)
+            && self.tree.dir.is_dir()
+            && self
+                .parts
+                .iter()
+                .all(|(path, stamp)| Stamp::of(path) == *stamp)
+    }
+}
+
+/// Objects and where they are; what git derives from them it makes again.
+fn is_pack(name: &OsStr) -> bool {
+    let extension = Path::new(name).extension();
+    extension.is_some_and(|extension| extension == "pack" || extension == "idx")
+}
