@@ -28,6 +28,7 @@ pub use command_line::Asked;
 pub use command_line::Names;
 pub use command_line::Refusal;
 pub use command_line::Typed;
+pub use command_line::keys::keys_markdown;
 pub use command_line::page::flags_markdown;
 pub use command_line::read;
 pub use command_line::value::go_int;

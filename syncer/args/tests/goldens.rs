@@ -47,3 +47,14 @@ fn the_manual_is_the_one_that_was_reviewed_and_fits_a_terminal() {
 fn the_page_about_flags_says_what_the_tables_say() {
     hold_equal("../../docs/flags.md", &args::flags_markdown());
 }
+
+#[test]
+fn the_page_about_several_repositories_has_every_key() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/config.md");
+    let page = fs::read_to_string(file).unwrap();
+    let (before, rest) = page.split_once("<!-- keys: `make goldens` -->\n").unwrap();
+    let (_, after) = rest.split_once("<!-- end of keys -->").unwrap();
+    let keys = args::keys_markdown();
+    let page = format!("{before}<!-- keys: `make goldens` -->\n{keys}<!-- end of keys -->{after}");
+    hold_equal("../../docs/config.md", &page);
+}

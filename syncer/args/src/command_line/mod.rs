@@ -31,6 +31,7 @@ use crate::command_line::variables::Variables;
 use crate::paths;
 
 pub(crate) mod help;
+pub(crate) mod keys;
 mod lex;
 pub(crate) mod manual;
 pub(crate) mod old_names;

@@ -71,7 +71,7 @@ pub fn flags_markdown() -> String {
     page
 }
 
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     if text.is_empty() {
         String::new()
     } else {
