@@ -25,8 +25,9 @@ pub(crate) const TEMPORARY: &str = ".new-";
 pub(crate) struct Stamp {
     inode: u64,
     size: u64,
-    seconds: i64,
-    nanoseconds: i64,
+    written: (i64, i64),
+    /// A copied file may keep the time of its writing, not this one.
+    changed: (i64, i64),
 }
 
 impl Stamp {
@@ -36,8 +37,8 @@ impl Stamp {
         Some(Self {
             inode: found.ino(),
             size: found.size(),
-            seconds: found.mtime(),
-            nanoseconds: found.mtime_nsec(),
+            written: (found.mtime(), found.mtime_nsec()),
+            changed: (found.ctime(), found.ctime_nsec()),
         })
     }
 }

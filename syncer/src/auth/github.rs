@@ -106,12 +106,18 @@ struct Token {
 }
 
 impl Tokens {
-    /// Tells whether GitHub must be asked.
-    pub(super) fn is_due(&self, app: &App) -> bool {
-        match &self.last {
-            Some((known, token)) => known != app || token.ends < SystemTime::now() + MARGIN,
-            None => true,
-        }
+    /// Tells whether GitHub must be asked for this app's token.
+    pub(super) fn are_due(&self, app: &App) -> bool {
+        let is_same = |(known, _): &(App, Token)| known == app;
+        !self.last.as_ref().is_some_and(is_same) || self.end_soon()
+    }
+
+    /// Tells whether there is a token that must be renewed.
+    pub(super) fn end_soon(&self) -> bool {
+        let soon = SystemTime::now() + MARGIN;
+        self.last
+            .as_ref()
+            .is_some_and(|(_, token)| token.ends < soon)
     }
 
     /// Asks GitHub for a new token.
@@ -279,15 +285,15 @@ mod tests {
     #[test]
     fn a_token_is_renewed_before_it_ends_and_for_another_app() {
         let mut tokens = Tokens::default();
-        assert!(tokens.is_due(&app("a")));
+        assert!(tokens.are_due(&app("a")));
         for (seconds, is_due) in [(3600, false), (29, true)] {
             let token = Token {
                 text: "t".to_owned(),
                 ends: SystemTime::now() + Duration::from_secs(seconds),
             };
             tokens.last = Some((app("a"), token));
-            assert_eq!(tokens.is_due(&app("a")), is_due);
-            assert!(tokens.is_due(&app("b")));
+            assert_eq!(tokens.are_due(&app("a")), is_due);
+            assert!(tokens.are_due(&app("b")));
         }
     }
 }

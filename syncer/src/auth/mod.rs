@@ -76,12 +76,14 @@ pub(crate) enum AuthError {
 /// Keeps what git reads in step with the Secret.
 pub(crate) struct Auth {
     metrics: RepoMetrics,
-    /// The present content of git's configuration file, and of the helper's.
-    gitconfig: Written,
-    list: Written,
+    /// git's configuration file, and the credential helper's list.
+    gitconfig: PathBuf,
+    list: PathBuf,
     tokens: Tokens,
-    /// What the last pass was granted, and the files' stamp then.
+    /// What was granted last, and the number of grants.
     granted: Arc<Grant>,
+    generation: u64,
+    /// The stamp of the files that it came from; none after a failure.
     stamp: Option<Stamp>,
 }
 
@@ -93,15 +95,16 @@ impl Auth {
         git: &mut Git,
         metrics: RepoMetrics,
     ) -> Result<Self, AuthError> {
-        let mut auth = Self {
+        let auth = Self {
             metrics,
-            gitconfig: Written::at(private.path("gitconfig")),
-            list: Written::at(private.path("credentials")),
+            gitconfig: private.path("gitconfig"),
+            list: private.path("credentials"),
             tokens: Tokens::default(),
             granted: Arc::default(),
+            generation: 0,
             stamp: None,
         };
-        git.set("GIT_CONFIG_GLOBAL", &auth.gitconfig.path);
+        git.set("GIT_CONFIG_GLOBAL", &auth.gitconfig);
         if let Some(home) = &private.home {
             git.set("HOME", home);
         }
@@ -122,8 +125,8 @@ impl Auth {
         &self.granted
     }
 
-    /// Reads the Secret again, tells git what it says, and gives the same to whoever asks the remote
-    /// without git.
+    /// Reads the Secret again if it was changed, tells git what it says, and gives the same to whoever
+    /// asks the remote without git.
     pub(crate) async fn refresh(
         &mut self,
         config: &RepoConfig,
@@ -132,6 +135,27 @@ impl Auth {
         deadline: Instant,
     ) -> Result<Arc<Grant>, AuthError> {
         let stamp = Stamp::of(config);
+        let before = self.stamp.take();
+        let is_settled = askpass_url(config).is_none() && !self.tokens.end_soon();
+        if !is_settled || before.as_ref() != Some(&stamp) {
+            let mut grant = self.renew(config, private, git, deadline).await?;
+            if before.as_ref() != Some(&stamp) || !self.granted.is_like(&grant) {
+                self.generation += 1;
+                grant.generation = self.generation;
+                self.granted = Arc::new(grant);
+            }
+        }
+        self.stamp = Some(stamp);
+        Ok(self.granted.clone())
+    }
+
+    async fn renew(
+        &mut self,
+        config: &RepoConfig,
+        private: &Private,
+        git: &mut Git,
+        deadline: Instant,
+    ) -> Result<Grant, AuthError> {
         let secret = Secret::of(config)?;
         let mut gitconfig = base_config(config);
         let mut grant = Grant {
@@ -143,11 +167,11 @@ impl Auth {
             let bundle = private.path("ca.crt");
             write(&bundle, &with_other_ca(ca, grant.ca)?, files::PLAIN_MODE)?;
             gitconfig.set("http.sslCAInfo", &bundle.display().to_string());
-            if config.environment.git_ssl_ca_info.is_some() {
-                // It counts more than the file.
-                git.set("GIT_SSL_CAINFO", &bundle);
-            }
             grant.ca = Some(bundle);
+        }
+        if let (Some(ca), Some(_)) = (&grant.ca, &config.environment.git_ssl_ca_info) {
+            // The variable counts more than the configuration.
+            git.set("GIT_SSL_CAINFO", ca);
         }
         if let Some(cookies) = &secret.cookie_file {
             hide_cookies(cookies)?;
@@ -165,8 +189,8 @@ impl Auth {
         }
         if !entries.is_empty() {
             let json = serde_json::json!(entries).to_string();
-            self.list.write(json)?;
-            gitconfig.set("credential.helper", &helper_command(&self.list.path)?);
+            write(&self.list, json.as_bytes(), files::SECRET_MODE)?;
+            gitconfig.set("credential.helper", &helper_command(&self.list)?);
             if need_paths(&entries) {
                 gitconfig.set("credential.useHttpPath", "true");
             }
@@ -179,7 +203,7 @@ impl Auth {
         git.set("GIT_SSH_COMMAND", ssh.line);
         grant.ssh = (config.repo.kind == RepoKind::Ssh).then_some(ssh.grant);
         self.write(config, gitconfig)?;
-        Ok(self.grant(grant, stamp))
+        Ok(grant)
     }
 
     /// All users and passwords, in the order of precedence: for the repository itself what is asked
@@ -197,14 +221,14 @@ impl Auth {
             password,
         };
         let mut entries = Vec::new();
-        if let Some(url) = access.askpass_url.as_deref().filter(|url| !url.is_empty()) {
+        if let Some(url) = askpass_url(config) {
             let asked = askpass::ask(url, &Trust::of_calls(config)).await;
             self.metrics.count_askpass_call(asked.is_ok());
             let asked = asked?;
             entries.push(entry(&asked.username, Password::Text(asked.password)));
         }
         if let Some(app) = &secret.app {
-            if self.tokens.is_due(app) {
+            if self.tokens.are_due(app) {
                 tracing::info!(v = 3, "refreshing GitHub app token");
                 let trust = Trust::of_calls(config);
                 let renewed = self.tokens.renew(app, &trust, deadline).await;
@@ -213,6 +237,8 @@ impl Auth {
             }
             let token = self.tokens.token().to_owned();
             entries.push(entry(github::USERNAME, Password::Text(token)));
+        } else {
+            self.tokens = Tokens::default();
         }
         if let Some(username) = access.username.as_deref().filter(|user| !user.is_empty()) {
             let file = access.password_file.as_ref();
@@ -233,19 +259,8 @@ impl Auth {
         Ok(entries)
     }
 
-    /// Numbers a grant, so that a change is seen.
-    fn grant(&mut self, mut grant: Grant, stamp: Stamp) -> Arc<Grant> {
-        let is_same = self.granted.is_like(&grant) && self.stamp.as_ref() == Some(&stamp);
-        if !is_same {
-            grant.generation = self.granted.generation + 1;
-            self.granted = Arc::new(grant);
-            self.stamp = Some(stamp);
-        }
-        self.granted.clone()
-    }
-
     /// Writes what git reads, the user's own keys last.
-    fn write(&mut self, config: &RepoConfig, mut gitconfig: ConfigFile) -> Result<(), AuthError> {
+    fn write(&self, config: &RepoConfig, mut gitconfig: ConfigFile) -> Result<(), AuthError> {
         for (key, value) in &config.git_config {
             if key.eq_ignore_ascii_case("credential.helper") {
                 // git asks one after the other, and ours knows the flags' passwords.
@@ -255,31 +270,14 @@ impl Auth {
             }
         }
         // A header among the user's keys may be a password.
-        self.gitconfig.write(gitconfig.to_string())
+        let text = gitconfig.to_string();
+        write(&self.gitconfig, text.as_bytes(), files::SECRET_MODE)
     }
 }
 
-/// A file for our eyes and git's, written when its content changes.
-struct Written {
-    path: PathBuf,
-    content: String,
-}
-
-impl Written {
-    fn at(path: PathBuf) -> Self {
-        Self {
-            path,
-            content: String::new(),
-        }
-    }
-
-    fn write(&mut self, content: String) -> Result<(), AuthError> {
-        if content != self.content {
-            write(&self.path, content.as_bytes(), files::SECRET_MODE)?;
-            self.content = content;
-        }
-        Ok(())
-    }
+fn askpass_url(config: &RepoConfig) -> Option<&str> {
+    let url = config.access.askpass_url.as_deref();
+    url.filter(|url| !url.is_empty())
 }
 
 fn base_config(config: &RepoConfig) -> ConfigFile {
@@ -345,7 +343,11 @@ fn hide_cookies(path: &Path) -> Result<(), AuthError> {
     Ok(())
 }
 
+/// Writes a file for git or ssh, unless it is there and says the same.
 fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), AuthError> {
+    if fs::read(path).is_ok_and(|present| present == content) {
+        return Ok(());
+    }
     files::write_atomic(path, content, mode).map_err(|source| AuthError::Write {
         path: path.to_owned(),
         source,

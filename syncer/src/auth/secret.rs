@@ -14,6 +14,7 @@ use crate::auth::github::App;
 use crate::config::AccessConfig;
 use crate::config::RepoConfig;
 use crate::files;
+use crate::web;
 
 /// The user name that goes with a token where the Secret names none; servers ignore it.
 const TOKEN_USER: &str = "git";
@@ -102,6 +103,9 @@ impl Stamp {
         paths.extend(access.password_file.clone());
         paths.extend(access.github_app_private_key_file.clone());
         paths.extend(access.cookie_file.then(cookie_file));
+        // A bundle is made of them where the Secret has an authority.
+        paths.extend(web::git_ca(config));
+        paths.extend(config.secret_dir.as_ref().and_then(|_| web::system_ca()));
         for credential in &access.credential {
             if let args::Password::File(path) = &credential.password {
                 paths.push(path.clone());
