@@ -208,7 +208,12 @@ fn a_cookie_file_is_shown_to_the_server() {
     };
     let run = syncer("true");
     run.assert_code(1);
-    run.assert_last_error("cannot read /etc/git-secret/cookie_file");
+    assert!(
+        run.log
+            .contains("expected a file /etc/git-secret/cookie_file"),
+        "{}",
+        run.log
+    );
     fs::remove_dir_all(world.path("etc")).unwrap();
     let run = syncer(&format!("cp {} {place}", file.display()));
     run.assert_code(0);
@@ -257,11 +262,15 @@ fn a_password_is_in_no_log_command_line_or_environment_while_git_clones() {
             };
             let argv = String::from_utf8_lossy(&argv);
             let environment = String::from_utf8_lossy(&environment);
+            // Other tests have syncers of their own.
+            if !environment.contains(&ours_alone) {
+                continue;
+            }
             for secret in secrets {
                 assert!(!argv.contains(secret), "{argv}");
                 assert!(!environment.contains(secret), "{argv}: {environment}");
             }
-            seen += usize::from(environment.contains(&ours_alone));
+            seen += 1;
         }
         // A new commit each time, so that there is something to clone.
         world.repo.commit().write("a", seen.to_string()).push();

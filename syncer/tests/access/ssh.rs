@@ -107,6 +107,42 @@ fn host_keys_are_checked_unless_they_are_not_to_be() {
 }
 
 #[test]
+fn version_2s_secret_says_what_it_lacks_and_runs_with_either() {
+    let world = world();
+    let server = SshServer::start();
+    let key = key(&world, "ssh", &server.user_key());
+    let known = known_hosts(&world, &[&server]);
+    // A Secret's files are readable by all, which ssh minds where they are the user's own.
+    let place = |more: &str| {
+        format!(
+            "cp {} /etc/git-secret/ssh; chmod 444 /etc/git-secret/ssh{more}",
+            key.display()
+        )
+    };
+    let run = |prepare: &str, env: &[(&str, &str)]| {
+        // In place of what the last run made.
+        let _ = fs::remove_dir_all(world.path("etc"));
+        let syncer = with_own_etc(&world, prepare, None)
+            .env("GIT_SYNC_REPO", server.url(world.repo.path()))
+            .env("GIT_SYNC_ROOT", world.root())
+            .env("GIT_SYNC_DEST", "current")
+            .env("GIT_SYNC_BRANCH", "main")
+            .env("GIT_SYNC_SSH", "yes")
+            .env("GIT_SYNC_ONE_TIME", "true");
+        env.iter()
+            .fold(syncer, |syncer, (name, value)| syncer.env(name, value))
+            .finish()
+    };
+    let refused = run(&place(""), &[]);
+    refused.assert_code(1);
+    refused.assert_last_error("ssh-keyscan");
+    refused.assert_last_error("GIT_KNOWN_HOSTS=false");
+    run(&place(""), &[("GIT_KNOWN_HOSTS", "false")]).assert_code(0);
+    let with_known_hosts = format!("; cp {} /etc/git-secret/known_hosts", known.display());
+    run(&place(&with_known_hosts), &[]).assert_code(0);
+}
+
+#[test]
 fn a_secret_without_known_hosts_runs_where_they_are_not_to_be_checked() {
     let world = world();
     let server = SshServer::start();
