@@ -13,8 +13,8 @@ use std::time::SystemTime;
 /// Mode of files that hold a secret.
 pub(crate) const SECRET_MODE: u32 = 0o600;
 
-/// Mode of all other files.
-pub(crate) const PLAIN_MODE: u32 = 0o644;
+/// Mode of all other files; the process's umask takes the bits away that nobody should have.
+pub(crate) const PLAIN_MODE: u32 = 0o666;
 
 /// Prefix of a file that is about to be renamed; what a killed process leaves has it.
 pub(crate) const TEMPORARY: &str = ".new-";
@@ -43,15 +43,15 @@ impl Stamp {
     }
 }
 
-/// Writes a file so that a reader sees the old content or the new, never a part.
+/// Writes a file so that a reader sees the old content or the new, never a part; the umask holds
+/// for its mode.
 pub(crate) fn write_atomic(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let parent = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new()
         .prefix(TEMPORARY)
+        .permissions(fs::Permissions::from_mode(mode))
         .tempfile_in(parent)?;
     file.write_all(content)?;
-    file.as_file()
-        .set_permissions(fs::Permissions::from_mode(mode))?;
     file.persist(path)?;
     Ok(())
 }

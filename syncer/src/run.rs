@@ -77,9 +77,19 @@ pub(crate) enum StartError {
     Runtime(#[source] io::Error),
 }
 
+/// The umask without `--group-write`.
+const OWNER_WRITES: Mode = Mode::S_IWGRP.union(Mode::S_IWOTH);
+
+/// The umask with it.
+const OTHERS_READ: Mode = Mode::S_IWOTH;
+
 /// Syncs until told to end.
 pub(crate) fn sync(config: Config) -> Result<ExitCode, StartError> {
-    umask(Mode::from_bits_truncate(0o022));
+    umask(if config.process.group_write {
+        OTHERS_READ
+    } else {
+        OWNER_WRITES
+    });
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()
