@@ -103,6 +103,7 @@ impl<'a> Syncer<'a> {
             format!("--period={}ms", PERIOD.as_millis()),
             "--depth=1".to_owned(),
             format!("--http-bind=127.0.0.1:{metrics}"),
+            "--http-metrics".to_owned(),
         ];
         let stamp = match kind {
             Kind::Projected => {
@@ -111,13 +112,8 @@ impl<'a> Syncer<'a> {
                 args.push(format!("--state={}", state.display()));
                 root.join(STAMP)
             }
-            Kind::Link => {
+            Kind::Link | Kind::GitSync(_) => {
                 args.push("--link=site".to_owned());
-                root.join("site").join(STAMP)
-            }
-            Kind::GitSync(_) => {
-                args.push("--link=site".to_owned());
-                args.push("--http-metrics".to_owned());
                 root.join("site").join(STAMP)
             }
         };
