@@ -1,5 +1,6 @@
 //! What the program prints of itself, and the page about its flags, are files that are reviewed;
 //! `make goldens` writes them from the tables.
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 use std::ffi::OsString;
 use std::fs;

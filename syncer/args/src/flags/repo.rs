@@ -75,8 +75,8 @@ pub struct RepoArgs {
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
 
-    /// A directory whose files are credentials recognised by name: ssh, known_hosts, username,
-    /// password, token, ca.crt
+    /// A directory whose files are credentials recognised by name, such as ssh, known_hosts,
+    /// username, password, token or ca.crt
     #[arg(long, value_name = "DIR")]
     pub secret_dir: Option<PathBuf>,
 
