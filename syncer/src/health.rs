@@ -46,7 +46,7 @@ struct Standing {
     failures: u64,
     /// When the next pass begins, unless something wakes it before.
     next_pass: Option<Timestamp>,
-    /// Why the remote is asked by git alone, or that it is not.
+    /// Whether the remote is polled without git; none before git has succeeded.
     poller: Option<String>,
 }
 
@@ -150,6 +150,11 @@ impl RepoHealth {
                 since: Timestamp::now(),
             });
         }
+    }
+
+    /// Notes whether the remote is polled without git.
+    pub(crate) fn polls(&self, standing: Option<String>) {
+        self.standing().poller = standing;
     }
 
     /// Notes when the next pass is to come.

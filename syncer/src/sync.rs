@@ -204,6 +204,7 @@ impl Sync {
         self.began = Instant::now();
         let deadline = self.began + self.config.sync_timeout;
         let passed = self.pass(granted, deadline).await;
+        self.health.polls(self.poller.standing());
         self.is_troubled = passed.is_err();
         let error = match passed {
             Ok((outcome, tree)) => {

@@ -175,6 +175,9 @@ fn each_repository_has_a_root_a_period_a_layout_and_rights_of_its_own() {
     assert_eq!(many.read("data", "name").as_deref(), Some("data"));
     assert!(!docs_root.join(".git").exists());
 
+    assert_eq!(status_of(&running, "site")["poller"], "off");
+    assert_eq!(status_of(&running, "data")["poller"], "on");
+
     // Each goes its way.
     let second = data.commit().write("name", "more data").push();
     many.eventually_published("data", &second);
@@ -304,6 +307,13 @@ fn a_remote_that_hangs_delays_no_other() {
         entries[name] = many.entry(name, &server.url("data.git"));
         entries[name]["sync-timeout"] = json!("1h");
     }
+    // Nor does a hook that never ends.
+    let hook = many.path("slow-hook");
+    fs::write(&hook, "#!/bin/sh\nsleep 3600\n").unwrap();
+    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+    entries["slow"] = many.entry("slow", &site.url());
+    entries["slow"]["exechook-command"] = json!(hook);
+    entries["slow"]["exechook-timeout"] = json!("1h");
     let syncer = many.syncer(&entries).flag("max-git-processes", "4");
     let running = many.start(syncer);
     eventually("all of them hang", || {
@@ -312,6 +322,7 @@ fn a_remote_that_hangs_delays_no_other() {
     for n in 1..5 {
         let commit = site.commit().write("a", n.to_string()).push();
         many.eventually_published("site", &commit);
+        many.eventually_published("slow", &commit);
     }
     assert_eq!(status_of(&running, "hung")["phase"], "syncing");
     let (status, page) = get(&running, "/readyz");
@@ -527,6 +538,7 @@ fn log_metrics_and_status_name_the_repository() {
     assert!(site["lastSuccess"].is_string());
     assert_eq!(site["lastError"], Value::Null);
     assert_eq!(site["failures"], 0);
+    assert_eq!(site["poller"], "off");
     let lost = status_of(&running, "lost");
     assert_eq!(lost["repo"], "http://127.0.0.1:1/x.git");
     assert_eq!(lost["published"], Value::Null);
@@ -634,41 +646,64 @@ fn a_signal_wakes_all_of_them() {
 
 #[test]
 fn a_server_that_wants_to_be_left_alone_is_left_alone_by_all_who_ask_it_alike() {
+    // By a poll, and by git, which does not pass on what the server says.
+    for no_poller in ["false", "true"] {
+        let many = Many::new();
+        let commit = many.world.repo.commit().write("a", "1").push();
+        let busy = HttpServer::start(&many.path(""));
+        let idle = HttpServer::start(&many.path(""));
+        let mut entries = json!({});
+        for name in ["a", "b"] {
+            entries[name] = many.entry(name, &busy.url("site.git"));
+            entries[name]["period"] = json!("20ms");
+        }
+        entries["other"] = many.entry("other", &idle.url("site.git"));
+        entries["other"]["period"] = json!("20ms");
+        let syncer = many
+            .syncer(&entries)
+            .flag("sync-on-signal", "HUP")
+            .flag("no-poller", no_poller);
+        let running = many.start(syncer);
+        for name in ["a", "b", "other"] {
+            many.eventually_published(name, &commit);
+        }
+        busy.trouble(Some(Trouble::RetryAfter(429, 1000)));
+        eventually("both have heard of it", || {
+            let are_at_rest = ["a", "b"].iter().all(|name| is_at_rest(&running, name));
+            are_at_rest.then_some(())
+        });
+        let before = (busy.requests(), idle.requests());
+        // Back-off alone would have come again a dozen times meanwhile.
+        eventually("the other one goes on", || {
+            (idle.requests() > before.1 + 50).then_some(())
+        });
+        assert_eq!(busy.requests(), before.0, "--no-poller={no_poller}");
+        // The last revision is served all the time, and a signal ends the wait.
+        assert_eq!(many.read("a", "a").as_deref(), Some("1"));
+        busy.trouble(None);
+        let commit = many.world.repo.commit().write("a", "2").push();
+        running.signal(Signal::SIGHUP);
+        many.eventually_published("a", &commit);
+        many.eventually_published("b", &commit);
+    }
+}
+
+#[test]
+fn a_server_without_a_word_about_when_to_come_again_is_asked_like_any_that_fails() {
     let many = Many::new();
-    let commit = many.world.repo.commit().write("a", "1").push();
-    let busy = HttpServer::start(&many.path(""));
-    let idle = HttpServer::start(&many.path(""));
-    let mut entries = json!({});
-    for name in ["a", "b"] {
-        entries[name] = many.entry(name, &busy.url("site.git"));
-        entries[name]["period"] = json!("20ms");
-    }
-    entries["other"] = many.entry("other", &idle.url("site.git"));
-    entries["other"]["period"] = json!("20ms");
-    let running = many.start(many.syncer(&entries).flag("sync-on-signal", "HUP"));
-    for name in ["a", "b", "other"] {
-        many.eventually_published(name, &commit);
-    }
-    busy.trouble(Some(Trouble::RetryAfter(429, 1000)));
-    eventually("both have heard of it", || {
-        let log = running.log();
-        (log.contains("the server asks to be left alone")
-            && ["a", "b"].iter().all(|name| is_at_rest(&running, name)))
-        .then_some(())
+    many.world.repo.commit().write("a", "1").push();
+    let server = HttpServer::start(&many.path(""));
+    server.trouble(Some(Trouble::Status(503)));
+    let mut entries = json!({ "site": many.entry("site", &server.url("site.git")) });
+    entries["site"]["period"] = json!("20ms");
+    let running = many.start(many.syncer(&entries));
+    eventually("it has been asked again and again", || {
+        (status_of(&running, "site")["failures"].as_u64() >= Some(4)).then_some(())
     });
-    let before = (busy.requests(), idle.requests());
-    // Back-off alone would have come again a dozen times meanwhile.
-    eventually("the other one goes on", || {
-        (idle.requests() > before.1 + 50).then_some(())
-    });
-    assert_eq!(busy.requests(), before.0);
-    // The last revision is served all the time, and a signal ends the wait.
-    assert_eq!(many.read("a", "a").as_deref(), Some("1"));
-    busy.trouble(None);
-    let commit = many.world.repo.commit().write("a", "2").push();
-    running.signal(Signal::SIGHUP);
-    many.eventually_published("a", &commit);
-    many.eventually_published("b", &commit);
+    let error = status_of(&running, "site")["lastError"].clone();
+    assert!(error.as_str().unwrap().contains("(503)"), "{error}");
+    server.trouble(None);
+    eventually("it is there", || many.published("site"));
 }
 
 /// The next pass is more than ten minutes away.

@@ -90,6 +90,17 @@ impl Poller {
         matches!(self.judged, Some((_, Fitness::Fit)))
     }
 
+    /// How the remote is asked, for the status page: `on`, `off`, or `off` and what keeps it so.
+    /// Nobody knows before git has succeeded.
+    pub(crate) fn standing(&self) -> Option<String> {
+        match (&self.engine, &self.judged) {
+            (None, _) => Some("off".to_owned()),
+            (Some(_), None) => None,
+            (Some(_), Some((_, Fitness::Fit))) => Some("on".to_owned()),
+            (Some(_), Some((_, Fitness::Unfit(setting)))) => Some(format!("off: {setting}")),
+        }
+    }
+
     /// Asks whether the ref still names the object that git fetched with the same grant.
     pub(crate) async fn ask(&mut self, grant: &Grant, known: &Hash) -> Polled {
         let is_fit = self.judged == Some((grant.generation, Fitness::Fit));
