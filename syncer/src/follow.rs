@@ -146,10 +146,10 @@ impl Follower {
         let sync = &mut self.sync;
         loop {
             report.health.is_now(Phase::Syncing);
-            let secret = sync.secret_stamp();
             let passed = match sync.once().await {
                 Ok(Some(pass)) => Ok(pass),
                 Ok(None) => {
+                    let secret = sync.last_secret_stamp();
                     tokio::select! {
                         () = next_pass(sync, &mut limits, &report, Duration::ZERO, Some(secret)) => {}
                         () = signalled(&mut wake) => {}
@@ -177,7 +177,7 @@ impl Follower {
                     (limits.after_success(), None)
                 }
                 Err(error) => match limits.after_failure(&error, sync.took(), &report) {
-                    Some(wait) => (wait, Some(secret)),
+                    Some(wait) => (wait, Some(sync.last_secret_stamp())),
                     None => return Ended::GaveUp,
                 },
             };

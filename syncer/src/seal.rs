@@ -9,7 +9,6 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use crate::checkout::Checkout;
-use crate::config::LayoutConfig;
 use crate::config::RepoConfig;
 use crate::files;
 use crate::files::Stamp;
@@ -23,6 +22,8 @@ pub(crate) struct Seal {
     pub(crate) tree: Tree,
     link: PathBuf,
     target: PathBuf,
+    /// There are no older trees, which would have to go some time.
+    pub(crate) is_alone: bool,
     parts: Vec<(PathBuf, Option<Stamp>)>,
 }
 
@@ -52,15 +53,14 @@ impl Seal {
             .map(|name| packs.join(name));
         paths.extend(packs);
         paths.extend(config.sparse_checkout_file.clone());
-        if let LayoutConfig::Projected { .. } = config.layout {
-            // A link of an entry that is gone changes the directory.
-            paths.push(config.root.clone());
-        }
+        // It changes with every entry: another tree, or a link to a part of this one.
+        paths.push(layout.trees());
         let parts = paths.into_iter().map(|path| {
             let stamp = Stamp::of(&path);
             (path, stamp)
         });
         let parts = parts.collect();
+        let is_alone = layout.others(&tree).ok()?.is_empty();
         // Stamps first: what is changed after them breaks the seal, and what was before is seen here.
         let wanted = Checkout::wanted(config).ok()?;
         layout
@@ -69,6 +69,7 @@ impl Seal {
                 tree,
                 link: proof.link,
                 target: proof.target,
+                is_alone,
                 parts,
             })
     }

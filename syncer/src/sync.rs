@@ -145,7 +145,7 @@ impl Sync {
         Ok(Self {
             auth: Auth::new(&config, &private, &mut git, metrics.clone())?,
             remote: Remote::new(&config),
-            poller: Poller::new(&config, polls),
+            poller: Poller::new(&config, polls, metrics.clone()),
             seal: None,
             mirror: Mirror::new(layout.git_dir()),
             status: Status::open(config.state.as_deref()),
@@ -166,9 +166,15 @@ impl Sync {
         })
     }
 
-    /// What tells whether the Secret has changed.
+    /// What tells whether the Secret has changed since.
     pub(crate) fn secret_stamp(&self) -> Stamp {
         Stamp::of(&self.config)
+    }
+
+    /// The same as the last pass found it; it may have changed meanwhile.
+    pub(crate) fn last_secret_stamp(&self) -> Stamp {
+        let last = self.auth.stamp().cloned();
+        last.unwrap_or_else(|| self.secret_stamp())
     }
 
     /// Makes the published tree that of the wanted commit, and has the hooks told of it. `None` where
@@ -445,6 +451,9 @@ impl Sync {
         tree: &Tree,
         rest: Option<(Instant, Permit)>,
     ) -> Result<(), GcError> {
+        if self.seal.as_ref().is_some_and(|seal| seal.is_alone) {
+            return Ok(());
+        }
         let timeout = self.config.stale_worktree_timeout;
         let stale = gc::stale(&self.layout, tree, timeout)?;
         if stale.is_empty() {

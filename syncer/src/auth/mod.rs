@@ -125,6 +125,11 @@ impl Auth {
         &self.granted
     }
 
+    /// How the files looked that the last grant came from; none after a failure.
+    pub(crate) fn stamp(&self) -> Option<&Stamp> {
+        self.stamp.as_ref()
+    }
+
     /// Reads the Secret again if it was changed, tells git what it says, and gives the same to whoever
     /// asks the remote without git.
     pub(crate) async fn refresh(

@@ -86,7 +86,7 @@ impl Secret {
 }
 
 /// What tells one content of all these files from the next, without reading them.
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Stamp(Vec<Option<files::Stamp>>);
 
 impl Stamp {

@@ -31,10 +31,10 @@ use url::Url;
 
 use crate::auth::Grant;
 use crate::config::Credentials;
-use crate::engine::Answer;
 use crate::engine::Asking;
 use crate::engine::Engine;
 use crate::engine::EngineError;
+use crate::engine::Told;
 use crate::engine::connect;
 use crate::engine::connect::Server;
 use crate::engine::packets::Packets;
@@ -110,7 +110,7 @@ impl HttpEngine {
         }
     }
 
-    async fn compare(&mut self, grant: &Grant, known: &Hash) -> Result<Answer, EngineError> {
+    async fn compare(&mut self, grant: &Grant, known: &Hash) -> Result<Told, EngineError> {
         if self.learnt.generation != grant.generation {
             self.learnt = Learnt {
                 generation: grant.generation,
@@ -122,25 +122,26 @@ impl HttpEngine {
             Some(route) => route,
             None => match self.begin(grant, known).await? {
                 Beginning::Route(route) => route,
-                Beginning::Answer(answer) => return Ok(answer),
+                Beginning::Told(told) => return Ok(told),
             },
         };
         // A refusal forgets the route, so that the next poll begins anew.
-        let answer = self.list(&route, known).await?;
+        let told = self.list(&route, known).await?;
         self.learnt.route = Some(route);
-        Ok(answer)
+        Ok(told)
     }
 
     /// Sends the one request of a poll.
-    async fn list(&self, route: &Route, known: &Hash) -> Result<Answer, EngineError> {
+    async fn list(&self, route: &Route, known: &Hash) -> Result<Told, EngineError> {
         let (response, connection) = connect::send(&route.server, route.request.clone()).await?;
         judge(&response)?;
         let mut search = Search::new(&self.name, known);
-        let answer = read(response, |packets| refs::listed(packets, &mut search)).await?;
+        let (answer, received) =
+            read(response, |packets| refs::listed(packets, &mut search)).await?;
         if self.is_keeping {
             connect::keep(&route.server, connection);
         }
-        Ok(answer)
+        Ok(Told { answer, received })
     }
 
     /// Learns where and how the server is asked, as git begins each conversation.
@@ -177,12 +178,12 @@ impl HttpEngine {
                 ));
             }
             let mut greeted = Greeted::new(Search::new(&self.name, known));
-            let greeting = read(response, |packets| greeted.read(packets)).await?;
+            let (greeting, received) = read(response, |packets| greeted.read(packets)).await?;
             if self.is_keeping || matches!(greeting, Greeting::Capabilities { .. }) {
                 connect::keep(&server, connection);
             }
             return match greeting {
-                Greeting::Listed(answer) => Ok(Beginning::Answer(answer)),
+                Greeting::Listed(answer) => Ok(Beginning::Told(Told { answer, received })),
                 Greeting::Capabilities { object_format } => {
                     let body = refs::request(&self.name, object_format.as_deref());
                     let request = post(&at, self.password(&at, grant)?, body)?;
@@ -234,7 +235,7 @@ impl Engine for HttpEngine {
 enum Beginning {
     Route(Route),
     /// An older server has listed its refs at once.
-    Answer(Answer),
+    Told(Told),
 }
 
 /// Where a conversation about this repository begins.
@@ -330,11 +331,11 @@ fn judge(response: &Response<Incoming>) -> Result<(), EngineError> {
     }
 }
 
-/// Reads an answer to its end, so that the connection can be used again.
+/// Reads an answer to its end, so that the connection can be used again; gives its length, too.
 async fn read<T>(
     response: Response<Incoming>,
     mut parse: impl FnMut(&mut Packets) -> Result<Option<T>, ProtocolError>,
-) -> Result<T, EngineError> {
+) -> Result<(T, u64), EngineError> {
     let mut body = response.into_body();
     let mut packets = Packets::default();
     let mut parsed = None;
@@ -348,7 +349,7 @@ async fn read<T>(
     }
     // What follows an answer makes it none.
     let is_whole = packets.is_empty();
-    parsed
-        .filter(|_| is_whole)
-        .ok_or(EngineError::Protocol(ProtocolError::Short))
+    let parsed = parsed.filter(|_| is_whole);
+    let parsed = parsed.ok_or(EngineError::Protocol(ProtocolError::Short))?;
+    Ok((parsed, packets.total()))
 }

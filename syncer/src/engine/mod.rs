@@ -37,6 +37,14 @@ pub(crate) enum Answer {
     Different,
 }
 
+/// What an engine was told.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Told {
+    pub(crate) answer: Answer,
+    /// How many bytes the server needed to say so.
+    pub(crate) received: u64,
+}
+
 /// Asks one remote for one ref.
 pub(crate) trait Engine: fmt::Debug + Send + Sync {
     /// Compares the object that the ref names with the known one. What it has learnt of the remote
@@ -45,7 +53,7 @@ pub(crate) trait Engine: fmt::Debug + Send + Sync {
 }
 
 /// An answer to come.
-pub(crate) type Asking<'a> = Pin<Box<dyn Future<Output = Result<Answer, EngineError>> + Send + 'a>>;
+pub(crate) type Asking<'a> = Pin<Box<dyn Future<Output = Result<Told, EngineError>> + Send + 'a>>;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]

@@ -79,6 +79,11 @@ impl Packets {
         Ok(Some(packet))
     }
 
+    /// How many bytes came in.
+    pub(super) fn total(&self) -> u64 {
+        self.total as u64
+    }
+
     /// Tells whether everything that came in was read.
     pub(super) fn is_empty(&self) -> bool {
         self.read == self.buffer.len()

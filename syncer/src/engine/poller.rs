@@ -17,6 +17,7 @@ use crate::engine::http::HttpEngine;
 use crate::engine::ssh::SshEngine;
 use crate::git::Git;
 use crate::git::Hash;
+use crate::metrics::RepoMetrics;
 use crate::mirror::Mirror;
 use crate::sync::chain;
 
@@ -31,9 +32,9 @@ const KEEPING: Duration = Duration::from_secs(60);
 const LONGEST_REST: u32 = 32;
 
 /// Polls one remote, wherever git itself need not be asked.
-#[derive(Debug)]
 pub(crate) struct Poller {
     engine: Option<Box<dyn Engine>>,
+    metrics: RepoMetrics,
     patience: Duration,
     /// The grant with which git has succeeded, and whether an engine does with it what git does.
     judged: Option<(u64, Fitness)>,
@@ -65,17 +66,18 @@ pub(crate) enum Polled {
 impl Poller {
     /// The poller of one repository; `is_wanted` is false where `--no-poller` or a git program of
     /// the user's own rules it out.
-    pub(crate) fn new(config: &RepoConfig, is_wanted: bool) -> Self {
+    pub(crate) fn new(config: &RepoConfig, is_wanted: bool, metrics: RepoMetrics) -> Self {
         let engine = if is_wanted { engine(config) } else { None };
         if engine.is_none() {
             tracing::info!(v = 1, "git is asked at each pass, without a poll before");
         }
-        Self::with(engine, config.sync_timeout)
+        Self::with(engine, config.sync_timeout, metrics)
     }
 
-    fn with(engine: Option<Box<dyn Engine>>, sync_timeout: Duration) -> Self {
+    fn with(engine: Option<Box<dyn Engine>>, sync_timeout: Duration, metrics: RepoMetrics) -> Self {
         Self {
             engine,
+            metrics,
             // What is left of the time is git's.
             patience: PATIENCE.min(sync_timeout / 2),
             judged: None,
@@ -113,10 +115,11 @@ impl Poller {
         }
         let asked = tokio::time::timeout(self.patience, engine.ask(grant, known)).await;
         let error = match asked.unwrap_or(Err(EngineError::TimedOut)) {
-            Ok(answer) => {
+            Ok(told) => {
+                self.metrics.count_poll(told.received);
                 self.has_failed = false;
                 self.failures = 0;
-                return match answer {
+                return match told.answer {
                     Answer::Same => Polled::Same,
                     Answer::Different => Polled::AskGit,
                 };

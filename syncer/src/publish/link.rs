@@ -51,7 +51,7 @@ impl LinkLayout {
         self.root.join(".git")
     }
 
-    fn worktrees(&self) -> PathBuf {
+    pub(super) fn worktrees(&self) -> PathBuf {
         self.root.join(WORKTREES)
     }
 

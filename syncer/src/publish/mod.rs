@@ -153,6 +153,14 @@ impl Layout {
         }
     }
 
+    /// The directory that the trees are in.
+    pub(crate) fn trees(&self) -> PathBuf {
+        match self {
+            Self::Link(layout) => layout.worktrees(),
+            Self::Projected(layout) => layout.root(),
+        }
+    }
+
     /// The directories of trees other than the current one, foreign ones under our names included.
     pub(crate) fn others(&self, current: &Tree) -> io::Result<Vec<PathBuf>> {
         match self {

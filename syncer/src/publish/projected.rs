@@ -56,6 +56,10 @@ impl ProjectedLayout {
         self.git_dir.clone()
     }
 
+    pub(super) fn root(&self) -> PathBuf {
+        self.root.clone()
+    }
+
     fn data(&self) -> PathBuf {
         self.root.join(DATA)
     }

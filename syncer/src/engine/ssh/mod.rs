@@ -25,10 +25,10 @@ use russh::keys::PublicKeyOrCertificate;
 
 use crate::auth::Grant;
 use crate::auth::SshGrant;
-use crate::engine::Answer;
 use crate::engine::Asking;
 use crate::engine::Engine;
 use crate::engine::EngineError;
+use crate::engine::Told;
 use crate::engine::connect;
 use crate::engine::packets::Packets;
 use crate::engine::packets::ProtocolError;
@@ -95,7 +95,7 @@ impl SshEngine {
         })
     }
 
-    async fn compare(&mut self, grant: &Grant, known: &Hash) -> Result<Answer, EngineError> {
+    async fn compare(&mut self, grant: &Grant, known: &Hash) -> Result<Told, EngineError> {
         if self.generation != grant.generation {
             self.way = None;
             self.generation = grant.generation;
@@ -117,26 +117,26 @@ impl SshEngine {
                 Err(EngineError::Ssh(error)) => {
                     tracing::info!(v = 4, %error, "the kept ssh connection was closed");
                 }
-                answer => {
-                    let answer = answer?;
+                told => {
+                    let told = told?;
                     KEPT.keep(way, kept);
-                    return Ok(answer);
+                    return Ok(told);
                 }
             }
         }
         let session = Aged::new(way.open().await?);
-        let answer = self.list(&session.connection, known).await?;
+        let told = self.list(&session.connection, known).await?;
         if self.is_keeping {
             KEPT.keep(way, session);
         } else {
             let bye = Disconnect::ByApplication;
             session.connection.disconnect(bye, "", "").await?;
         }
-        Ok(answer)
+        Ok(told)
     }
 
     /// Has the server run its part of git once.
-    async fn list(&self, session: &Session, known: &Hash) -> Result<Answer, EngineError> {
+    async fn list(&self, session: &Session, known: &Hash) -> Result<Told, EngineError> {
         let mut channel = session.channel_open_session().await?;
         // A server may not take the variable, and speaks as of old then.
         channel.set_env(false, "GIT_PROTOCOL", "version=2").await?;
@@ -144,19 +144,20 @@ impl SshEngine {
         let mut packets = Packets::default();
         let mut search = Search::new(&self.name, known);
         let mut greeted = Some(Greeted::new(search.clone()));
-        while let Some(message) = channel.wait().await {
-            let ChannelMsg::Data { data } = message else {
-                continue;
+        let answer = loop {
+            let data = match channel.wait().await {
+                Some(ChannelMsg::Data { data }) => data,
+                Some(_) => continue,
+                None if session.is_closed() => {
+                    return Err(EngineError::Ssh(russh::Error::Disconnect));
+                }
+                None => return Err(EngineError::Protocol(ProtocolError::Short)),
             };
             packets.push(&data)?;
             if let Some(greeting) = &mut greeted {
                 match greeting.read(&mut packets)? {
                     None => continue,
-                    Some(Greeting::Listed(answer)) => {
-                        channel.data_bytes(&b"0000"[..]).await?;
-                        channel.close().await?;
-                        return Ok(answer);
-                    }
+                    Some(Greeting::Listed(answer)) => break answer,
                     Some(Greeting::Capabilities { object_format }) => {
                         let request = refs::request(&self.name, object_format.as_deref());
                         channel.data_bytes(request).await?;
@@ -165,15 +166,16 @@ impl SshEngine {
                 }
             }
             if let Some(answer) = refs::listed(&mut packets, &mut search)? {
-                channel.data_bytes(&b"0000"[..]).await?;
-                channel.close().await?;
-                return Ok(answer);
+                break answer;
             }
-        }
-        if session.is_closed() {
-            return Err(EngineError::Ssh(russh::Error::Disconnect));
-        }
-        Err(EngineError::Protocol(ProtocolError::Short))
+        };
+        // Nothing more is wanted: git on the other side ends well.
+        channel.data_bytes(&b"0000"[..]).await?;
+        channel.close().await?;
+        Ok(Told {
+            answer,
+            received: packets.total(),
+        })
     }
 }
 
