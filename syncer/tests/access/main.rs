@@ -100,8 +100,8 @@ fn add_submodule(world: &World, sub: &Repo, path: &str, url: &str) -> String {
         .push()
 }
 
-/// A syncer in a mount namespace whose /etc is a copy that the test changes with `prepare`, a part
-/// of a shell script, before the syncer starts as this user.
+/// A syncer in a mount namespace whose /etc has a passwd file and a git-secret directory of its own,
+/// which `prepare`, a part of a shell script, changes before the syncer starts as this user.
 fn with_own_etc(world: &World, prepare: &str, user: Option<u32>) -> Syncer {
     assert!(
         nix::unistd::Uid::current().is_root(),
@@ -111,10 +111,11 @@ fn with_own_etc(world: &World, prepare: &str, user: Option<u32>) -> Syncer {
     // The program may stand below a directory that only root enters.
     let program = world.path("gitvolume-syncer");
     fs::copy(PROGRAM, &program).unwrap();
-    let etc = world.path("etc");
-    let etc = etc.display();
+    let (etc, real) = (world.path("etc"), world.path("real-etc"));
+    let (etc, real) = (etc.display(), real.display());
     let script = format!(
-        "set -e; cp -a /etc {etc}; mount --bind {etc} /etc; mkdir -p /etc/git-secret; {prepare}; exec \"$@\""
+        "set -e; mkdir -p {etc}/git-secret {real}; mount --bind /etc {real}; ln -s {real}/* {etc}; \
+         rm {etc}/passwd; cp {real}/passwd {etc}; mount --bind {etc} /etc; {prepare}; exec \"$@\""
     );
     let syncer = Syncer::program("unshare")
         .arg("--mount")
