@@ -30,6 +30,7 @@ mod follow;
 mod gc;
 mod git;
 mod group;
+mod growth;
 mod health;
 mod hooks;
 mod http;

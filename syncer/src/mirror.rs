@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
+use std::time::Duration;
+use std::time::SystemTime;
 
 use tokio::time::Instant;
 
@@ -173,22 +175,30 @@ impl Mirror {
         })
     }
 
-    /// The commit that a name stands for, through annotated tags.
+    /// The commit that a name stands for, through annotated tags, and its committer's date, where
+    /// that can be read.
     pub(crate) async fn commit_of(
         &self,
         git: &Git,
         name: &str,
         deadline: Instant,
-    ) -> Result<Hash, GitError> {
+    ) -> Result<(Hash, Option<SystemTime>), GitError> {
         let answer = git
-            .command("rev-parse")
+            .command("rev-list")
             .git_dir(&self.git_dir)
-            .arg("--verify")
+            .arg("--no-walk")
+            .arg("--timestamp")
             .arg(format!("{name}^{{commit}}"))
             .run(deadline)
             .await?;
-        answer.trim().parse().map_err(|_| GitError::Unexpected {
-            command: "git rev-parse".to_owned(),
+        let parsed = || {
+            let (seconds, commit) = answer.trim().split_once(' ')?;
+            let since = seconds.parse().map(Duration::from_secs).ok();
+            let made = since.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since));
+            Some((commit.parse().ok()?, made))
+        };
+        parsed().ok_or_else(|| GitError::Unexpected {
+            command: "git rev-list".to_owned(),
             answer: answer.clone(),
         })
     }

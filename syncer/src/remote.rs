@@ -1,5 +1,7 @@
 //! Which commit is wanted: git's own `fetch` decides.
 
+use std::time::SystemTime;
+
 use args::Rev;
 use tokio::time::Instant;
 
@@ -18,6 +20,8 @@ pub(crate) struct Remote {
     /// What the last fetch gave: the object that the ref names, which may be an annotated tag, and
     /// the commit behind it. The same object is the same commit, so git is asked but once.
     last: Option<(Hash, Hash)>,
+    /// The committer's date of that commit.
+    committed: Option<SystemTime>,
 }
 
 impl Remote {
@@ -29,12 +33,19 @@ impl Remote {
             depth: config.depth,
             filter: config.filter.clone(),
             last: None,
+            committed: None,
         }
     }
 
     /// What the last fetch gave: the object that the ref names, and the commit behind it.
     pub(crate) fn last(&self) -> Option<&(Hash, Hash)> {
         self.last.as_ref()
+    }
+
+    /// The committer's date of a commit, if it is the one that was last fetched.
+    pub(crate) fn committed(&self, commit: &Hash) -> Option<SystemTime> {
+        let (_, last) = self.last.as_ref()?;
+        self.committed.filter(|_| last == commit)
     }
 
     /// Tells whether the ref is the full hash of this commit, which therefore never moves.
@@ -73,7 +84,8 @@ impl Remote {
         {
             return Ok(commit.clone());
         }
-        let commit = mirror.commit_of(git, "FETCH_HEAD", deadline).await?;
+        let (commit, committed) = mirror.commit_of(git, "FETCH_HEAD", deadline).await?;
+        self.committed = committed;
         self.last = Some((fetched, commit.clone()));
         Ok(commit)
     }

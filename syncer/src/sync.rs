@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use std::time::SystemTime;
 
 use tokio::time::Instant;
 
@@ -21,6 +22,7 @@ use crate::git::Git;
 use crate::git::GitError;
 use crate::git::Hash;
 use crate::git::failure::Why;
+use crate::growth::Growth;
 use crate::health::RepoHealth;
 use crate::hooks::Hooks;
 use crate::metrics::RepoMetrics;
@@ -110,6 +112,7 @@ pub(crate) struct Sync {
     remote: Remote,
     poller: Poller,
     mirror: Mirror,
+    growth: Growth,
     layout: Arc<Layout>,
     /// How everything stood when a pass with git had succeeded.
     seal: Option<Seal>,
@@ -148,6 +151,7 @@ impl Sync {
             poller: Poller::new(&config, polls, metrics.clone()),
             seal: None,
             mirror: Mirror::new(layout.git_dir()),
+            growth: Growth::of(&layout.git_dir()),
             status: Status::open(config.state.as_deref()),
             layout: Arc::new(layout),
             hooks: Hooks::start(&config, &metrics),
@@ -299,10 +303,7 @@ impl Sync {
                     Some(grant) => grant,
                     None => self.refresh(deadline).await?,
                 };
-                let commit = self
-                    .remote
-                    .resolve(&self.git, &self.mirror, deadline)
-                    .await?;
+                let commit = self.fetch(deadline).await?;
                 self.poller
                     .git_succeeded(&self.config, &grant, &self.git, &self.mirror)
                     .await;
@@ -321,7 +322,7 @@ impl Sync {
             Some(tree) => {
                 tracing::info!(v = 2, "ref" = %self.config.rev, remote = %commit, "update not required");
                 // A killed process may have switched the tree and linked no further.
-                self.show(&tree)?;
+                self.show(&tree, None)?;
                 (tree, Outcome::Unchanged)
             }
             None => (
@@ -338,12 +339,28 @@ impl Sync {
         Ok((outcome, tree))
     }
 
+    async fn fetch(&mut self, deadline: Instant) -> Result<Hash, SyncError> {
+        let last = self.remote.last().cloned();
+        let size = self.growth.before().await;
+        let commit = self
+            .remote
+            .resolve(&self.git, &self.mirror, deadline)
+            .await?;
+        if self.remote.last() == last.as_ref() {
+            self.growth.is_still(size);
+        } else {
+            self.metrics.count_objects(self.growth.since(size).await);
+        }
+        Ok(commit)
+    }
+
     /// Makes good what an earlier process, or a failed pass, may have left; asks no remote, so a
     /// tree that is published stays published while the remote is gone.
     async fn prepare(&mut self, deadline: Instant) -> Result<(), SyncError> {
         self.layout.clean().map_err(SyncError::Clean)?;
         if self.mirror.prepare(&self.git, deadline).await? {
             self.remote.forget();
+            self.growth.forget();
         }
         let url = &self.config.repo.url;
         self.mirror.name_origin(&self.git, url, deadline).await?;
@@ -370,7 +387,7 @@ impl Sync {
                 tree.mark(&checkout.selection).map_err(PublishError::from)?;
             }
         }
-        self.note(tree)
+        self.note(tree, None)
     }
 
     /// Makes the published tree again from the objects we have. Should some be missing, the fetch
@@ -413,7 +430,7 @@ impl Sync {
             }
         };
         self.hooks.about_to_publish(&self.git, &tree, current);
-        self.show(&tree)?;
+        self.show(&tree, self.remote.committed(commit))?;
         if let Some(old) = current.filter(|old| old.dir != tree.dir && old.dir.is_dir()) {
             // Its grace begins now.
             files::touch(&old.dir).map_err(SyncError::Clean)?;
@@ -422,13 +439,14 @@ impl Sync {
         Ok(tree)
     }
 
-    fn show(&mut self, tree: &Tree) -> Result<(), SyncError> {
+    fn show(&mut self, tree: &Tree, committed: Option<SystemTime>) -> Result<(), SyncError> {
         self.layout.publish(tree)?;
-        self.note(tree)
+        self.note(tree, committed)
     }
 
-    fn note(&mut self, tree: &Tree) -> Result<(), SyncError> {
-        self.metrics.published(&tree.commit, None);
+    /// Notes what readers see, and the commit's date if it is news to them.
+    fn note(&mut self, tree: &Tree, committed: Option<SystemTime>) -> Result<(), SyncError> {
+        self.metrics.published(&tree.commit, committed);
         self.health.shows(tree.commit.as_str());
         let proof = self.layout.proof(tree);
         self.status.published(proof).map_err(SyncError::Status)
@@ -468,6 +486,7 @@ impl Sync {
         };
         // git packs anew.
         self.seal = None;
+        self.growth.forget();
         gc::remove(&self.git, &self.mirror, &self.layout, &stale, deadline).await
     }
 }

@@ -286,6 +286,12 @@ fn the_metrics_tell_what_is_published_and_since_when() {
     let published = served
         .figure("gitvolume_published_timestamp_seconds")
         .unwrap();
+    // The repository's clock stands in 2023 and goes on by a second each commit.
+    let lag = served.figure("gitvolume_publish_lag_seconds").unwrap();
+    assert!(
+        (published - lag - 1_700_000_001.0).abs() < 1.0,
+        "{published} {lag}"
+    );
     let last = || served.figure("gitvolume_last_success_timestamp_seconds");
     let before = eventually("a pass is noted", last);
     assert!(before >= published - 1.0, "{before} {published}");
@@ -300,4 +306,46 @@ fn the_metrics_tell_what_is_published_and_since_when() {
             "{name}"
         );
     }
+}
+
+#[test]
+fn a_tree_that_was_found_published_has_no_lag() {
+    let world = World::new("link");
+    world.repo.commit().write("a", "1").push();
+    world
+        .syncer()
+        .flag("one-time", "true")
+        .finish()
+        .assert_code(0);
+    let served = Served::start(world, &["--http-metrics"]);
+    served.eventually_counted("git_sync_count_total{status=\"noop\"} 2");
+    assert_eq!(served.figure("gitvolume_publish_lag_seconds"), None);
+}
+
+#[test]
+fn what_is_received_is_counted_by_poll_and_by_fetch() {
+    let world = World::new("link");
+    let noise: String = (0..40_000_u32)
+        .map(|n| n.wrapping_mul(2_654_435_761).to_string())
+        .collect();
+    world.repo.commit().write("noise", noise).push();
+    let server = HttpServer::start(world.repo.path().parent().unwrap());
+    let repo = format!("--repo={}", server.url("site.git"));
+    let served = Served::start(world, &["--http-metrics", &repo]);
+    let figure = |name: &str| served.figure(name).unwrap();
+    eventually("it polls", || {
+        (figure("gitvolume_polls_total") >= 3.0).then_some(())
+    });
+    assert!(figure("gitvolume_poll_received_bytes_total") >= 50.0);
+    let first = figure("gitvolume_fetched_object_bytes_total");
+    // Digits are packed to half their length.
+    assert!((100_000.0..400_000.0).contains(&first), "{first}");
+    served.world.repo.commit().write("a", "small").push();
+    served.eventually_counted("git_fetch_count_total 2");
+    served.eventually_counted("git_sync_count_total{status=\"success\"} 2");
+    let second = figure("gitvolume_fetched_object_bytes_total");
+    assert!(
+        (10.0..10_000.0).contains(&(second - first)),
+        "{first} {second}"
+    );
 }

@@ -85,15 +85,16 @@ impl Metrics {
 }
 
 /// A handle to count with; a clone counts into the same figures.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct RepoMetrics(Arc<RepoFigures>);
 
+#[derive(Debug)]
 struct RepoFigures {
     name: Option<String>,
     figures: Mutex<Figures>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Figures {
     syncs: BTreeMap<Ending, Passes>,
     fetches: u64,
@@ -107,12 +108,13 @@ struct Figures {
     object_bytes: u64,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Passes {
     count: u64,
     took: Duration,
 }
 
+#[derive(Debug)]
 struct Published {
     commit: Hash,
     at: SystemTime,
