@@ -59,6 +59,7 @@ fn sync(mut typed: Typed) -> ExitCode {
     keep_v3_root(&mut typed);
     let Typed {
         sync,
+        flags,
         names,
         notices,
         is_root_the_images: _,
@@ -68,7 +69,7 @@ fn sync(mut typed: Typed) -> ExitCode {
     let root = sync.repo.root.clone().unwrap_or_default();
     let error_file = ErrorFile::new(&root, sync.repo.error_file.as_deref());
     match Config::new(sync, &names, Environment::of_process()) {
-        Ok(config) => run::sync(config).unwrap_or_else(|error| fatal(&error)),
+        Ok(config) => run::sync(config, &flags).unwrap_or_else(|error| fatal(&error)),
         Err(error) => refuse(&chain(&error), run::FATAL, &error_file),
     }
 }

@@ -159,7 +159,14 @@ impl Visit for Line {
         match field.name() {
             "message" => self.message = text,
             "error" => self.error = text,
-            _ => self.field(field, &quoted(&text)),
+            // A list of texts, as Rust shows it, is one in JSON too.
+            _ => match serde_json::from_str::<Vec<String>>(&text) {
+                Ok(list) => {
+                    let list: Vec<String> = list.iter().map(|text| quoted(text)).collect();
+                    self.field(field, &format!("[{}]", list.join(",")));
+                }
+                Err(_) => self.field(field, &quoted(&text)),
+            },
         }
     }
 

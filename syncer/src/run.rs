@@ -83,8 +83,8 @@ const OWNER_WRITES: Mode = Mode::S_IWGRP.union(Mode::S_IWOTH);
 /// The umask with it.
 const OTHERS_READ: Mode = Mode::S_IWOTH;
 
-/// Syncs until told to end.
-pub(crate) fn sync(config: Config) -> Result<ExitCode, StartError> {
+/// Syncs until told to end; the log begins with the flags.
+pub(crate) fn sync(config: Config, flags: &[String]) -> Result<ExitCode, StartError> {
     umask(if config.process.group_write {
         OTHERS_READ
     } else {
@@ -99,7 +99,7 @@ pub(crate) fn sync(config: Config) -> Result<ExitCode, StartError> {
         .iter()
         .map(|repo| ErrorFile::new(&repo.root, repo.error_file.as_deref()))
         .collect();
-    let code = runtime.block_on(run(config));
+    let code = runtime.block_on(run(config, flags));
     // A removal that is still running must not hold up the end; the next run goes on with it.
     runtime.shutdown_background();
     Ok(code.unwrap_or_else(|error| {
@@ -112,7 +112,7 @@ pub(crate) fn sync(config: Config) -> Result<ExitCode, StartError> {
     }))
 }
 
-async fn run(config: Config) -> Result<ExitCode, StartError> {
+async fn run(config: Config, flags: &[String]) -> Result<ExitCode, StartError> {
     let Config {
         process,
         repos,
@@ -126,6 +126,7 @@ async fn run(config: Config) -> Result<ExitCode, StartError> {
         uid = Uid::current().as_raw(),
         gid = Gid::current().as_raw(),
         home = %home.display(),
+        ?flags,
         "starting up"
     );
     if process.add_user {

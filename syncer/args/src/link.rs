@@ -1,6 +1,7 @@
 use std::fmt;
 use std::path::Component;
 use std::path::Path;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::text::serde_by_text;
@@ -16,6 +17,35 @@ pub struct Link(String);
 pub struct ParseLinkError;
 
 impl Link {
+    /// Reads the flag's text, of which git-sync takes any path: what `.`, `..` and a slash at the end
+    /// say is worked out, and only what climbs out of the root is left of them.
+    pub(crate) fn from_flag(text: &str) -> Result<Self, ParseLinkError> {
+        let mut clean = PathBuf::new();
+        let mut names = 0;
+        for component in Path::new(text).components() {
+            match component {
+                Component::ParentDir if names > 0 => {
+                    names -= 1;
+                    clean.pop();
+                }
+                // There is nothing above the first directory.
+                Component::ParentDir if clean.is_absolute() => {}
+                Component::Normal(_) => {
+                    names += 1;
+                    clean.push(component);
+                }
+                Component::CurDir => {}
+                _ => clean.push(component),
+            }
+        }
+        match clean.to_str() {
+            Some(clean) if names > 0 && !clean.contains(char::is_control) => {
+                Ok(Self(clean.to_owned()))
+            }
+            _ => Err(ParseLinkError),
+        }
+    }
+
     /// The path as typed.
     pub fn as_path(&self) -> &Path {
         Path::new(&self.0)
@@ -74,6 +104,28 @@ mod tests {
     fn paths_that_name_nothing_or_climb_are_refused() {
         for text in ["", ".", "/", "..", "a/../b", "a/", "a\n"] {
             assert_eq!(text.parse::<Link>(), Err(ParseLinkError), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_flag_takes_any_path_that_names_something() {
+        for (text, link) in [
+            ("html", "html"),
+            ("html/", "html"),
+            ("./a//b", "a/b"),
+            ("a/../b", "b"),
+            ("../x", "../x"),
+            ("../../x/y/..", "../../x"),
+            ("/../x", "/x"),
+            ("site.git", "site.git"),
+        ] {
+            assert_eq!(
+                Link::from_flag(text).map(|link| link.to_string()),
+                Ok(link.to_owned())
+            );
+        }
+        for text in ["", ".", "/", "..", "a/..", "../..", "a\n"] {
+            assert_eq!(Link::from_flag(text), Err(ParseLinkError), "{text:?}");
         }
     }
 }

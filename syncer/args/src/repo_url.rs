@@ -6,7 +6,7 @@ use url::Url;
 use crate::text::serde_by_text;
 
 /// The address of a remote repository, in any form that git itself takes: `https://`, `http://`,
-/// `ssh://`, `user@host:path`, `file://` or an absolute path.
+/// `ssh://`, `user@host:path`, `git://`, `file://` or an absolute path.
 ///
 /// `Display` and `Debug` never show a password; [`RepoUrl::reveal`] is for git only. Forms that run
 /// a program (`ext::`) and texts that git would read as an option are refused
@@ -17,6 +17,8 @@ pub struct RepoUrl(String);
 /// How a [`RepoUrl`] is reached.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum RepoKind {
+    /// `git://`: git's own protocol, which knows no user and no encryption.
+    Git,
     /// Smart or dumb HTTP, with or without TLS.
     Http,
     /// A path on this machine, or `file://`.
@@ -74,7 +76,9 @@ impl RepoUrl {
 }
 
 fn kind_of(text: &str) -> Option<RepoKind> {
-    if text.starts_with('-') || text.chars().any(|c| c.is_control() || c == ' ') {
+    let is_path = text.starts_with('/') || text.starts_with("file:///");
+    let has_space = text.contains(' ') && !is_path;
+    if text.starts_with('-') || text.contains(char::is_control) || has_space {
         return None;
     }
     if text.starts_with('/') {
@@ -84,6 +88,7 @@ fn kind_of(text: &str) -> Option<RepoKind> {
         let kind = match scheme {
             "http" | "https" => RepoKind::Http,
             "ssh" => RepoKind::Ssh,
+            "git" => RepoKind::Git,
             "file" => return rest.starts_with('/').then_some(RepoKind::Local),
             _ => return None,
         };
@@ -158,6 +163,10 @@ mod tests {
             ("git.example:site.git", RepoKind::Ssh),
             ("file:///srv/site.git", RepoKind::Local),
             ("/srv/site.git", RepoKind::Local),
+            ("/srv/my site.git", RepoKind::Local),
+            ("file:///srv/my site.git", RepoKind::Local),
+            ("git://git.example/site.git", RepoKind::Git),
+            ("git://git.example:9418/site.git", RepoKind::Git),
         ] {
             assert_eq!(kind(text), Some(expected), "{text}");
         }
@@ -180,6 +189,9 @@ mod tests {
             "git@-host:x",
             "git@host:-x",
             "https://git.example/a b",
+            "git://-host/x",
+            "git:///x",
+            "git@host:a b",
             "https://git.example/\n",
             "file://host/x",
         ] {

@@ -166,7 +166,7 @@ impl RepoConfig {
         let init_period = init_period.filter(|init| *init > GitDuration::default());
         Ok(Self {
             name: None,
-            layout: LayoutConfig::new(layout, link, &repo, state.as_deref())?,
+            layout: LayoutConfig::new(layout, link, &repo, &root, state.as_deref())?,
             repo: Repo::new(&repo),
             rev,
             root,
@@ -201,11 +201,12 @@ impl LayoutConfig {
         layout: Layout,
         link: Option<Link>,
         repo: &RepoUrl,
+        root: &Path,
         state: Option<&Path>,
     ) -> Result<Self, ConfigError> {
         match (layout, link, state) {
             (Layout::Link, Some(link), _) => Ok(Self::Link {
-                link: link.as_path().to_owned(),
+                link: climbed(root, link.as_path()),
             }),
             (Layout::Link, None, _) => Ok(Self::Link {
                 link: PathBuf::from(repo.last_component()),
@@ -253,6 +254,22 @@ fn git_config_pairs(
     Ok(pairs)
 }
 
+/// Follows the steps up at the beginning of a link out of the root, in the text alone, as git-sync
+/// does; without them it stays as it is.
+fn climbed(root: &Path, link: &Path) -> PathBuf {
+    let mut base = root;
+    let mut rest = link;
+    while let Ok(below) = rest.strip_prefix("..") {
+        base = base.parent().unwrap_or(base);
+        rest = below;
+    }
+    if rest == link {
+        link.to_owned()
+    } else {
+        base.join(rest)
+    }
+}
+
 fn absolute(flag: &str, path: &Path) -> Result<PathBuf, ConfigError> {
     path::absolute(path).map_err(|error| {
         ConfigError::new(flag, format!("cannot tell the working directory: {error}"))
@@ -287,6 +304,16 @@ mod tests {
             panic!("the default layout is link");
         };
         assert_eq!(link, Path::new("site.git"));
+    }
+
+    #[test]
+    fn a_link_may_climb_out_of_the_root() {
+        for (link, expected) in [("a/b", "a/b"), ("../x", "/srv/x"), ("../../../x/y", "/x/y")] {
+            assert_eq!(
+                climbed(Path::new("/srv/git"), Path::new(link)),
+                Path::new(expected)
+            );
+        }
     }
 
     #[test]

@@ -186,7 +186,7 @@ fn engine(config: &RepoConfig) -> Option<Box<dyn Engine>> {
         return None;
     }
     match config.repo.kind {
-        RepoKind::Local => None,
+        RepoKind::Git | RepoKind::Local => None,
         RepoKind::Http => {
             let url = Url::parse(&config.repo.url).ok()?;
             let is_plain = url.query().is_none() && url.fragment().is_none();

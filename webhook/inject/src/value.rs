@@ -37,11 +37,12 @@ pub(crate) fn repo(text: &str) -> Result<RepoUrl, Wrong> {
         ));
     }
     let repo: RepoUrl = text.parse().map_err(|_| Wrong::Grammar)?;
-    // A path would be one in the syncer's own container: nothing of the author's is there.
-    if repo.kind() == RepoKind::Local {
-        return Err(Wrong::Grammar);
+    match repo.kind() {
+        RepoKind::Http | RepoKind::Ssh => Ok(repo),
+        // A path would be one in the syncer's own container: nothing of the author's is there. And
+        // git's own protocol lets everyone on the way change the files.
+        RepoKind::Git | RepoKind::Local => Err(Wrong::Grammar),
     }
-    Ok(repo)
 }
 
 /// Judged on the text, since what is no URL (a password with a slash in it) may still hold one.

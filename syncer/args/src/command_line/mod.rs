@@ -61,6 +61,8 @@ pub enum Asked {
 pub struct Typed {
     /// The values.
     pub sync: SyncArgs,
+    /// What was set, as flags, without secrets; for the log.
+    pub flags: Vec<String>,
     /// Under which name each was set.
     pub names: Names,
     /// What whoever wrote it should know, one sentence each.
@@ -226,11 +228,13 @@ fn sync(
         )));
     }
     let argv = settings.to_argv();
+    let flags = settings.shown();
     let names = Names(settings.into_names());
     let program = std::iter::once(help::NAME.to_owned());
     let cli = Cli::try_parse_from(program.chain(argv)).map_err(|error| refusal(&error, &names))?;
     Ok(Asked::Sync(Box::new(Typed {
         sync: cli.sync,
+        flags,
         names,
         notices: std::mem::take(notices),
         is_root_the_images,

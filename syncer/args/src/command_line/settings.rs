@@ -3,9 +3,11 @@ use std::collections::BTreeMap;
 use clap::CommandFactory;
 
 use crate::Cli;
+use crate::RepoUrl;
 use crate::command_line::Refusal;
 use crate::command_line::lex::Given;
 use crate::command_line::lex::Known;
+use crate::command_line::lex::is_secret;
 use crate::command_line::old_names::OLD_FLAGS;
 use crate::command_line::table::FLAGS;
 use crate::command_line::table::Flag;
@@ -108,6 +110,20 @@ impl Settings {
             }
         }
         argv
+    }
+
+    /// Writes them for a log: no value that may be secret, but the address of a repository.
+    pub(crate) fn shown(&self) -> Vec<String> {
+        let shown = |flag: &str, value: &String| match value.parse::<RepoUrl>() {
+            Ok(url) if flag == "repo" => url.to_string(),
+            _ if is_secret(flag) => "REDACTED".to_owned(),
+            _ => value.clone(),
+        };
+        let each = self.0.iter().flat_map(|(flag, setting)| {
+            let values = setting.values.iter();
+            values.map(move |value| format!("--{flag}={}", shown(flag, value)))
+        });
+        each.collect()
     }
 
     /// Under which name each flag was set.

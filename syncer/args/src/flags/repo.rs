@@ -64,7 +64,7 @@ pub struct RepoArgs {
 
     /// The symlink that names the current tree, absolute or relative to the root; the default is
     /// the last part of the repository's address
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_parser = Link::from_flag, value_name = "PATH")]
     pub link: Option<Link>,
 
     /// How a tree appears under the root

@@ -78,6 +78,7 @@ pub(super) async fn judge(
     match kind {
         RepoKind::Http => judge_netrc(&homes(config)),
         RepoKind::Ssh => judge_ssh(config, grant),
+        RepoKind::Git => Err(Setting::of("a git:// address")),
         RepoKind::Local => Err(Setting::of("a path on this machine")),
     }
 }

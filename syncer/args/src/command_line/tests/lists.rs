@@ -75,3 +75,29 @@ fn secrets_come_by_the_environment_and_for_tests_by_a_hidden_flag() {
     let key = repo(&["--__env__GITSYNC_GITHUB_APP_PRIVATE_KEY=pem"], &[]);
     assert_eq!(key.github_app_private_key.unwrap().reveal(), "pem");
 }
+
+#[test]
+fn the_log_shows_what_was_set_without_secrets() {
+    let typed = typed(
+        &[
+            "--repo=https://me:hunter2@git.example/x",
+            "--git-config-add=a.b:c",
+            "--git-config-add=d.e:f",
+            r#"--credential={"url":"https://a","username":"me","password":"hunter2"}"#,
+        ],
+        &[("GITSYNC_PASSWORD", "hunter2"), ("GIT_SYNC_DEPTH", "0x2")],
+    )
+    .unwrap();
+    assert_eq!(
+        typed.flags,
+        [
+            "--credential=REDACTED",
+            "--depth=2",
+            "--git-config-add=a.b:c",
+            "--git-config-add=d.e:f",
+            "--password=REDACTED",
+            "--repo=https://me:REDACTED@git.example/x",
+            "--root=/x",
+        ]
+    );
+}
