@@ -59,6 +59,11 @@ pub(crate) enum AuthError {
     HalfAnApp,
     #[error("the Secret's key github-app-installation-id: expected a number")]
     InstallationId,
+    #[error(
+        "--credential (or GITSYNC_CREDENTIAL): {0:?}: expected an address such as \
+         https://git.example"
+    )]
+    CredentialUrl(String),
     #[error(transparent)]
     Askpass(#[from] AskpassError),
     #[error(transparent)]
@@ -113,10 +118,15 @@ impl Auth {
         }
         for (key, value) in &config.git_config {
             if key.to_ascii_lowercase().ends_with(".extraheader") {
-                redact::hide(value);
+                let value = value
+                    .split_once(':')
+                    .map_or(value.as_str(), |(_, value)| value);
+                redact::hide(value.trim());
             }
         }
-        auth.write(config, base_config(config))?;
+        let mut gitconfig = base_config(config);
+        add_users(&mut gitconfig, config);
+        write_config(&auth.gitconfig, &gitconfig)?;
         Ok(auth)
     }
 
@@ -171,7 +181,6 @@ impl Auth {
         if let Some(ca) = &secret.ca {
             let bundle = private.path("ca.crt");
             write(&bundle, &with_other_ca(ca, grant.ca)?, files::PLAIN_MODE)?;
-            gitconfig.set("http.sslCAInfo", &bundle.display().to_string());
             grant.ca = Some(bundle);
         }
         if let (Some(ca), Some(_)) = (&grant.ca, &config.environment.git_ssl_ca_info) {
@@ -207,7 +216,12 @@ impl Auth {
         }
         git.set("GIT_SSH_COMMAND", ssh.line);
         grant.ssh = (config.repo.kind == RepoKind::Ssh).then_some(ssh.grant);
-        self.write(config, gitconfig)?;
+        add_users(&mut gitconfig, config);
+        if let (Some(ca), Some(_)) = (&grant.ca, &secret.ca) {
+            // It holds the user's own, too.
+            gitconfig.set("http.sslCAInfo", &ca.display().to_string());
+        }
+        write_config(&self.gitconfig, &gitconfig)?;
         Ok(grant)
     }
 
@@ -260,24 +274,32 @@ impl Auth {
             entries.push(entry(&given.username, password));
         }
         entries.extend(secret.entry.clone());
-        entries.extend(access.credential.iter().map(Entry::from));
+        for credential in &access.credential {
+            // git would take it for nothing that it knows, and say nothing.
+            if !credential.url.contains("://") || Question::about(&credential.url).is_none() {
+                return Err(AuthError::CredentialUrl(redact::redact(&credential.url)));
+            }
+            entries.push(Entry::from(credential));
+        }
         Ok(entries)
     }
+}
 
-    /// Writes what git reads, the user's own keys last.
-    fn write(&self, config: &RepoConfig, mut gitconfig: ConfigFile) -> Result<(), AuthError> {
-        for (key, value) in &config.git_config {
-            if key.eq_ignore_ascii_case("credential.helper") {
-                // git asks one after the other, and ours knows the flags' passwords.
-                gitconfig.add(key, value);
-            } else {
-                gitconfig.set(key, value);
-            }
+/// Adds the user's own keys, each in place of ours.
+fn add_users(gitconfig: &mut ConfigFile, config: &RepoConfig) {
+    for (key, value) in &config.git_config {
+        if key.eq_ignore_ascii_case("credential.helper") {
+            // git asks one after the other, and ours knows the flags' passwords.
+            gitconfig.add(key, value);
+        } else {
+            gitconfig.set(key, value);
         }
-        // A header among the user's keys may be a password.
-        let text = gitconfig.to_string();
-        write(&self.gitconfig, text.as_bytes(), files::SECRET_MODE)
     }
+}
+
+fn write_config(path: &Path, gitconfig: &ConfigFile) -> Result<(), AuthError> {
+    // A header among the user's keys may be a password.
+    write(path, gitconfig.to_string().as_bytes(), files::SECRET_MODE)
 }
 
 fn askpass_url(config: &RepoConfig) -> Option<&str> {

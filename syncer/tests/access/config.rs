@@ -144,15 +144,19 @@ fn an_authority_of_the_users_is_trusted() {
         .finish()
         .assert_code(0);
     syncer().env("GIT_SSL_CAINFO", &ca).finish().assert_code(0);
-    // The Secret's authority is added to the one of the environment, too.
+    // The Secret's authority is added to the user's, too.
     write(&world.path("secret/ca.crt"), &server.ca_pem());
-    for other in [None, Some("/etc/ssl/certs/ca-certificates.crt")] {
-        let mut syncer = syncer().flag("secret-dir", world.path("secret"));
-        if let Some(other) = other {
-            syncer = syncer.env("GIT_SSL_CAINFO", other);
-        }
-        syncer.finish().assert_code(0);
-    }
+    let other = "/etc/ssl/certs/ca-certificates.crt";
+    let with_secret = || syncer().flag("secret-dir", world.path("secret"));
+    with_secret().finish().assert_code(0);
+    with_secret()
+        .env("GIT_SSL_CAINFO", other)
+        .finish()
+        .assert_code(0);
+    with_secret()
+        .flag("git-config", format!("http.sslCAInfo:{other}"))
+        .finish()
+        .assert_code(0);
 }
 
 #[test]

@@ -160,6 +160,20 @@ fn a_submodule_on_another_host_has_a_credential_of_its_own() {
 }
 
 #[test]
+fn a_credential_for_no_address_is_told_in_words() {
+    let world = world();
+    let run = once(world.syncer())
+        .flag(
+            "credential",
+            r#"{"url":"git.example","username":"me","password":"secret-word"}"#,
+        )
+        .finish();
+    run.assert_code(1);
+    run.assert_last_error("expected an address such as https://git.example");
+    assert!(!run.log.contains("secret-word"), "{}", run.log);
+}
+
+#[test]
 fn two_repositories_of_one_host_may_have_different_credentials() {
     let world = world();
     let server = HttpServer::start(world.repo.path().parent().unwrap());
