@@ -711,12 +711,11 @@ fn the_runs_of_hooks_are_counted() {
     let world = World::new("link");
     world.repo.commit().write("a", "1").push();
     let receiver = Receiver::start();
-    let port = world::free_port();
     let failing = world.script("hook", "exit 1");
-    let _running = webhook(&world, &receiver)
+    let running = webhook(&world, &receiver)
         .flag("exechook-command", failing)
         .flag("pre-publish-exechook-command", "true")
-        .flag("http-bind", format!("127.0.0.1:{port}"))
+        .flag("http-bind", "127.0.0.1:0")
         .flag("http-metrics", "true")
         .start(&world.path("log"));
     for line in [
@@ -725,7 +724,7 @@ fn the_runs_of_hooks_are_counted() {
         r#"git_sync_hook_run_count_total{name="webhook",status="success"} 1"#,
     ] {
         eventually(line, || {
-            let metrics = world::ask(port, "GET", "/metrics")?;
+            let metrics = world::ask(running.port(), "GET", "/metrics")?;
             metrics.lines().any(|found| found == line).then_some(())
         });
     }

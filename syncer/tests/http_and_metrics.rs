@@ -12,28 +12,25 @@ use world::Running;
 use world::World;
 use world::ask;
 use world::eventually;
-use world::free_port;
 
 /// A syncer that answers on a port.
 struct Served {
-    world: World,
     port: u16,
     running: Running,
+    world: World,
 }
 
 impl Served {
     fn start(world: World, flags: &[&str]) -> Self {
-        let port = free_port();
         let running = world
             .syncer()
-            .flag("http-bind", format!("127.0.0.1:{port}"))
+            .flag("http-bind", "127.0.0.1:0")
             .args(flags.iter().copied())
             .start(&world.path("log"));
-        eventually("somebody answers", || ask(port, "GET", "/"));
         Self {
-            world,
-            port,
+            port: running.port(),
             running,
+            world,
         }
     }
 
@@ -104,12 +101,12 @@ fn a_restart_is_unready_until_its_own_first_success() {
     let run = world.syncer_of(&url).flag("one-time", "true").finish();
     run.assert_code(0);
     server.stop();
-    let port = free_port();
-    let _running = world
+    let running = world
         .syncer_of(&url)
-        .flag("http-bind", format!("127.0.0.1:{port}"))
+        .flag("http-bind", "127.0.0.1:0")
         .start(&world.path("log"));
-    let answer = eventually("somebody answers", || ask(port, "GET", "/"));
+    let port = running.port();
+    let answer = ask(port, "GET", "/").unwrap();
     assert_eq!(status(&answer), 503);
     server.start_again();
     eventually("it is ready", || {
@@ -334,7 +331,7 @@ fn what_is_received_is_counted_by_poll_and_by_fetch() {
     let served = Served::start(world, &["--http-metrics", &repo]);
     let figure = |name: &str| served.figure(name).unwrap();
     eventually("it polls", || {
-        (figure("gitvolume_polls_total") >= 3.0).then_some(())
+        (served.figure("gitvolume_polls_total")? >= 3.0).then_some(())
     });
     assert!(figure("gitvolume_poll_received_bytes_total") >= 50.0);
     let first = figure("gitvolume_fetched_object_bytes_total");

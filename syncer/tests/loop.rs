@@ -10,7 +10,6 @@ use nix::sys::signal::Signal;
 use world::LAYOUTS;
 use world::World;
 use world::eventually;
-use world::free_port;
 
 /// Longer than any test waits.
 const NEVER: &str = "1h";
@@ -337,11 +336,9 @@ fn the_touch_file_tells_of_changes_alone() {
         let world = World::new(layout);
         let first = world.repo.commit().write("a", "1").push();
         let file = world.path("deep/in/touched");
-        let port = free_port();
         let running = world
             .syncer()
             .flag("touch-file", &file)
-            .flag("http-bind", format!("127.0.0.1:{port}"))
             .flag("verbose", "2")
             .start(&world.path("log"));
         world.eventually_published(&first);

@@ -10,7 +10,6 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::Read;
 use std::io::Write;
-use std::net::TcpListener;
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -55,12 +54,6 @@ pub fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
         assert!(started.elapsed() < PATIENCE, "waited in vain until {what}");
         thread::sleep(Duration::from_millis(20));
     }
-}
-
-/// A port that is free now; the program under test has no way to say which one it took.
-pub fn free_port() -> u16 {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    free.local_addr().unwrap().port()
 }
 
 /// Asks a server on this machine; the whole answer as it came, none while nobody listens.
@@ -360,6 +353,15 @@ impl Running {
 
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// The port of the HTTP server, for `--http-bind=127.0.0.1:0`.
+    pub fn port(&self) -> u16 {
+        eventually("it serves HTTP", || {
+            let log = self.log();
+            let rest = log.split("\"endpoint\":\"127.0.0.1:").nth(1)?;
+            rest.split('"').next()?.parse().ok()
+        })
     }
 
     pub fn signal(&self, signal: Signal) {
