@@ -15,9 +15,13 @@ use crate::git::Git;
 use crate::git::GitError;
 use crate::git::Hash;
 use crate::git::command::GitCommand;
+use crate::git::failure::Why;
 use crate::submodules;
 use crate::tree::Tree;
 use crate::tree::TreeError;
+
+/// So few free bytes that a file failed for want of them.
+const HARDLY_ANY: u64 = 1 << 16;
 
 /// Which of a commit's files are wanted; a tree's marker remembers it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -163,7 +167,8 @@ impl Checkout {
             .arg("-u")
             .arg(commit.as_str())
             .run(deadline)
-            .await?;
+            .await
+            .map_err(|error| blaming_the_disk(error, place.dir))?;
         if self.has_submodules(git, commit, place, deadline).await? {
             submodules::update(git, place, self, deadline).await?;
         }
@@ -232,4 +237,26 @@ impl Checkout {
         files::remove_any(&scratch).map_err(|source| tree.io(source))?;
         Ok(is_done)
     }
+}
+
+/// git does not say why it could not write a file.
+fn blaming_the_disk(error: GitError, dir: &Path) -> GitError {
+    match error {
+        GitError::Failed {
+            command,
+            why: None,
+            detail,
+        } if is_full(dir) => GitError::Failed {
+            command,
+            why: Some(Why::DiskFull),
+            detail,
+        },
+        other => other,
+    }
+}
+
+/// Tells whether a file system has no room for a file; what could be written of one is still there.
+fn is_full(dir: &Path) -> bool {
+    let space = rustix::fs::statvfs(dir);
+    space.is_ok_and(|space| space.f_bavail * space.f_frsize < HARDLY_ANY || space.f_favail == 0)
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use args::GarbageCollection;
 use tokio::time::Instant;
 
 use crate::files;
@@ -41,6 +42,7 @@ pub(crate) async fn remove(
     mirror: &Mirror,
     layout: &Arc<Layout>,
     stale: &[PathBuf],
+    how: GarbageCollection,
     deadline: Instant,
 ) -> Result<(), GcError> {
     for dir in stale {
@@ -53,12 +55,20 @@ pub(crate) async fn remove(
             .await
             .map_err(GcError::Io)?;
     }
-    Ok(mirror.collect_garbage(git, deadline).await?)
+    Ok(mirror.collect_garbage(git, how, deadline).await?)
 }
 
 /// Judges by the directory's time of change, which is set when the tree ceases to be published and
-/// so survives a restart. A time in the future is a clock that was set back: the tree stays.
+/// so survives a restart. A time in the future is a clock that was set back: the tree's time begins
+/// again, or it might stay for years.
 fn is_older_than(dir: &Path, timeout: Duration) -> bool {
     let changed = fs::symlink_metadata(dir).and_then(|found| found.modified());
-    changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age >= timeout))
+    let Ok(changed) = changed else {
+        return false;
+    };
+    match changed.elapsed() {
+        Ok(age) => age >= timeout,
+        // A file, or what is not ours to write to, is as old as it can be.
+        Err(_) => files::touch(dir).is_err() || timeout.is_zero(),
+    }
 }

@@ -35,6 +35,7 @@ mod health;
 mod hooks;
 mod http;
 mod init;
+mod leftovers;
 mod limits;
 mod logging;
 mod metrics;

@@ -7,12 +7,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 use std::time::SystemTime;
 
+use args::GarbageCollection;
 use tokio::time::Instant;
 
 use crate::files;
 use crate::git::Git;
 use crate::git::GitError;
 use crate::git::Hash;
+use crate::leftovers;
 
 /// The branch that `HEAD` names, as in git-sync, so that each adopts the other's root.
 const BRANCH: &str = "git-sync";
@@ -32,12 +34,25 @@ pub(crate) enum MirrorError {
 /// The repository that a remote is fetched into.
 pub(crate) struct Mirror {
     git_dir: PathBuf,
+    /// A command failed as if an object were damaged.
+    is_doubted: bool,
+}
+
+/// What is wrong with a repository.
+enum Trouble {
+    /// It is someone's own, and may be their work.
+    Foreign(&'static str),
+    /// It is a syncer's, and all of it can be had again.
+    Broken(String),
 }
 
 impl Mirror {
     /// Names the repository; `prepare` makes it.
     pub(crate) fn new(git_dir: PathBuf) -> Self {
-        Self { git_dir }
+        Self {
+            git_dir,
+            is_doubted: false,
+        }
     }
 
     /// Where git's files are.
@@ -50,27 +65,54 @@ impl Mirror {
         self.git_dir.join("shallow").exists()
     }
 
-    /// Makes the repository, or checks the one that is there. What is not healthy, or not ours, is
-    /// set aside under a name of ours and never deleted: it may be someone's work. Tells whether
-    /// the repository is new.
-    pub(crate) async fn prepare(&self, git: &Git, deadline: Instant) -> Result<bool, MirrorError> {
+    /// Tells by a `stat` that nobody took the repository away.
+    pub(crate) fn is_there(&self) -> bool {
+        self.git_dir.join("HEAD").is_file()
+    }
+
+    /// Has the content of every object read at the next preparation, not only their connections:
+    /// git could not make files of them.
+    pub(crate) fn doubt(&mut self) {
+        self.is_doubted = true;
+    }
+
+    /// Makes the repository, or checks the one that is there: what is ours and broken is made anew,
+    /// what is not ours is set aside under a name of ours. `is_syncers` says that it is a syncer's,
+    /// whatever it looks like. Tells whether the repository is new.
+    pub(crate) async fn prepare(
+        &mut self,
+        git: &Git,
+        is_syncers: bool,
+        deadline: Instant,
+    ) -> Result<bool, MirrorError> {
         files::remove_any(&self.parent().join(SCRATCH)).map_err(|source| self.io(source))?;
         if fs::symlink_metadata(&self.git_dir).is_ok() {
-            self.clear_leftovers().map_err(|source| self.io(source))?;
-            match self.trouble(git, deadline).await? {
+            match self.trouble(git, is_syncers, deadline).await? {
                 None => return Ok(false),
-                Some(trouble) => {
+                Some(Trouble::Foreign(reason)) => {
                     let aside = self.set_aside().map_err(|source| self.io(source))?;
                     tracing::info!(
                         repository = %self.git_dir.display(),
                         aside = %aside.display(),
-                        reason = %trouble,
-                        "setting the local repository aside and making a new one"
+                        reason,
+                        "setting the repository aside that is in the way"
                     );
+                }
+                Some(Trouble::Broken(reason)) => {
+                    tracing::info!(
+                        repository = %self.git_dir.display(),
+                        reason,
+                        "the local repository is broken, making a new one"
+                    );
+                    let git_dir = self.git_dir.clone();
+                    files::blocking(move || files::remove_any(&git_dir))
+                        .await
+                        .map_err(|source| self.io(source))?;
                 }
             }
         }
         self.make(git, deadline).await?;
+        self.is_doubted = false;
         Ok(true)
     }
 
@@ -86,6 +128,8 @@ impl Mirror {
             // from within it would be bare.
             .current_dir(&scratch)
             .arg("--quiet")
+            // Without the samples of hooks, which nobody wants in a volume.
+            .arg("--template=")
             .arg(format!("--initial-branch={BRANCH}"))
             .run(deadline)
             .await?;
@@ -94,62 +138,73 @@ impl Mirror {
             .map_err(|source| self.io(source))
     }
 
-    /// Says what is wrong with the repository that is there. A check that runs out of time is an
-    /// error and no verdict.
-    async fn trouble(&self, git: &Git, deadline: Instant) -> Result<Option<String>, MirrorError> {
+    /// Says what is wrong with the repository that is there.
+    async fn trouble(
+        &mut self,
+        git: &Git,
+        is_syncers: bool,
+        deadline: Instant,
+    ) -> Result<Option<Trouble>, MirrorError> {
+        if !self.git_dir.is_dir() {
+            return Ok(Some(Trouble::Foreign("it is not a directory")));
+        }
         let head = files::absent_is_none(fs::read_to_string(self.git_dir.join("HEAD")));
-        match head {
-            Ok(Some(head)) if head.trim() == format!("ref: refs/heads/{BRANCH}") => {}
-            Ok(_) => return Ok(Some("it was not made by a syncer".to_owned())),
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-                return Ok(Some("it is a file".to_owned()));
+        let head = head.map_err(|source| self.io(source))?.unwrap_or_default();
+        let own_branch = format!("refs/heads/{BRANCH}");
+        let has_own_head = head.trim() == format!("ref: {own_branch}");
+        // After a power failure the file may be empty, but the branch is still there.
+        if !has_own_head && !is_syncers && !self.git_dir.join(&own_branch).is_file() {
+            return Ok(Some(Trouble::Foreign("it was not made by a syncer")));
+        }
+        leftovers::clear(&self.git_dir).map_err(|source| self.io(source))?;
+        if !has_own_head {
+            // git-sync v3 stands on the branch that it follows.
+            let moved = git
+                .command("symbolic-ref")
+                .git_dir(&self.git_dir)
+                .arg("HEAD")
+                .arg(own_branch)
+                .run(deadline)
+                .await;
+            if let Some(trouble) = broken(moved)? {
+                return Ok(Some(trouble));
             }
-            Err(source) => return Err(self.io(source)),
         }
-        let checked = git
-            .command("fsck")
-            .git_dir(&self.git_dir)
-            .arg("--no-progress")
-            .arg("--connectivity-only")
-            .run(deadline)
-            .await;
-        match checked {
-            Ok(_) => Ok(None),
-            Err(error @ GitError::Failed { .. }) => Ok(Some(error.to_string())),
-            Err(error) => Err(error.into()),
-        }
+        self.check_objects(git, deadline).await
     }
 
-    /// Removes what killed git commands left: locks, which would stop the next one, and half
-    /// received packs, which would fill the volume clone by clone. Only we write here, and no
-    /// command of ours is running.
-    fn clear_leftovers(&self) -> io::Result<()> {
-        let refs = self.git_dir.join("refs");
-        let objects = self.git_dir.join("objects");
-        let admin = self.git_dir.join("worktrees");
-        let mut dirs = vec![self.git_dir.clone(), refs.clone(), objects.clone()];
-        for name in files::names_in(&admin)? {
-            dirs.push(admin.join(name));
+    /// Looks for missing objects, or for damaged ones too where there is doubt. A check that runs
+    /// out of time is no verdict: what is published must not be the worse for it.
+    async fn check_objects(
+        &mut self,
+        git: &Git,
+        deadline: Instant,
+    ) -> Result<Option<Trouble>, MirrorError> {
+        let mut fsck = git
+            .command("fsck")
+            .git_dir(&self.git_dir)
+            // Nothing of ours writes these two, and each is a further process to check.
+            .config("core.commitGraph", "false")
+            .config("core.multiPackIndex", "false")
+            .arg("--no-progress")
+            .arg("--no-dangling");
+        if !self.is_doubted {
+            fsck = fsck.arg("--connectivity-only");
         }
-        while let Some(dir) = dirs.pop() {
-            let in_objects = dir.starts_with(&objects);
-            for name in files::names_in(&dir)? {
-                let path = dir.join(&name);
-                let name = name.as_encoded_bytes();
-                let is_part = [&b"tmp_"[..], b"incoming-"]
-                    .iter()
-                    .any(|prefix| in_objects && name.starts_with(prefix));
-                let is_ours =
-                    dir.starts_with(&admin) && name.starts_with(files::TEMPORARY.as_bytes());
-                if is_part || is_ours || name.ends_with(b".lock") {
-                    tracing::info!(path = %path.display(), "removing what a killed git command left");
-                    files::remove_any(&path)?;
-                } else if (in_objects || dir.starts_with(&refs)) && path.is_dir() {
-                    dirs.push(path);
-                }
+        // The other half is for the sync itself.
+        let now = Instant::now();
+        let half = now + deadline.saturating_duration_since(now) / 2;
+        match fsck.run(half).await {
+            Err(GitError::TimedOut { .. }) => {
+                tracing::info!("the check of the local repository took too long, going on without");
+                Ok(None)
+            }
+            checked => {
+                let trouble = broken(checked)?;
+                self.is_doubted = false;
+                Ok(trouble)
             }
         }
-        Ok(())
     }
 
     fn set_aside(&self) -> io::Result<PathBuf> {
@@ -213,6 +268,8 @@ impl Mirror {
     ) -> Result<(), GitError> {
         git.command("update-ref")
             .git_dir(&self.git_dir)
+            // A log of where we were would keep all that from gc.
+            .config("core.logAllRefUpdates", "false")
             .arg(name)
             .arg(commit.as_str())
             .run(deadline)
@@ -278,25 +335,73 @@ impl Mirror {
             .map(drop)
     }
 
-    /// Throws away what no kept commit needs.
+    /// Lists the refs below a name.
+    pub(crate) async fn refs_below(
+        &self,
+        git: &Git,
+        name: &str,
+        deadline: Instant,
+    ) -> Result<Vec<String>, GitError> {
+        let listed = git
+            .command("for-each-ref")
+            .git_dir(&self.git_dir)
+            .arg("--format=%(refname)")
+            .arg(name)
+            .run(deadline)
+            .await?;
+        Ok(listed.lines().map(str::to_owned).collect())
+    }
+
+    /// Throws away what no kept commit needs, in the user's way.
     pub(crate) async fn collect_garbage(
         &self,
         git: &Git,
+        how: GarbageCollection,
         deadline: Instant,
     ) -> Result<(), GitError> {
-        git.command("reflog")
-            .git_dir(&self.git_dir)
-            .arg("expire")
-            .arg("--expire-unreachable=all")
-            .arg("--all")
-            .run(deadline)
-            .await?;
-        git.command("gc")
-            .git_dir(&self.git_dir)
-            .arg("--quiet")
-            .run(deadline)
-            .await
-            .map(drop)
+        let command = |name| git.command(name).git_dir(&self.git_dir);
+        let has_logs = how != GarbageCollection::Off && self.git_dir.join("logs").is_dir();
+        if has_logs {
+            // git-sync's, or of a user who wants them.
+            let expire = command("reflog").arg("expire");
+            let expire = expire.arg("--expire-unreachable=all").arg("--all");
+            expire.run(deadline).await?;
+        }
+        match how {
+            GarbageCollection::Off => {}
+            GarbageCollection::Auto => {
+                command("gc")
+                    .arg("--quiet")
+                    .arg("--auto")
+                    .run(deadline)
+                    .await?;
+            }
+            GarbageCollection::Aggressive => {
+                let gc = command("gc").arg("--quiet").arg("--aggressive");
+                gc.run(deadline).await?;
+            }
+            // What `git gc` does for the disk, without the six processes that do the rest of it.
+            GarbageCollection::Always => {
+                let repack = command("repack").arg("-a").arg("-d").arg("-l").arg("-q");
+                repack.run(deadline).await?;
+                if self.has_loose_objects().unwrap_or(true) {
+                    command("prune").arg("--expire=now").run(deadline).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells whether objects are left outside of packs: after a repack only those are that nobody
+    /// needs.
+    fn has_loose_objects(&self) -> io::Result<bool> {
+        let objects = self.git_dir.join("objects");
+        for name in files::names_in(&objects)? {
+            if name.len() == 2 && !files::names_in(&objects.join(name))?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn parent(&self) -> &Path {
@@ -308,5 +413,16 @@ impl Mirror {
             path: self.git_dir.clone(),
             source,
         }
+    }
+}
+
+/// Takes git's refusal for a verdict on the repository, and anything else for an error.
+fn broken(ended: Result<String, GitError>) -> Result<Option<Trouble>, MirrorError> {
+    match ended {
+        Ok(_) => Ok(None),
+        Err(error @ GitError::Failed { why: None, .. }) => {
+            Ok(Some(Trouble::Broken(error.to_string())))
+        }
+        Err(error) => Err(error.into()),
     }
 }

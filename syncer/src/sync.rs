@@ -40,6 +40,7 @@ use crate::status::Status;
 use crate::throttle::Client;
 use crate::throttle::Throttle;
 use crate::tree::Tree;
+use crate::tree::TreeError;
 use crate::tree::Verdict;
 
 /// Why a pass failed.
@@ -60,29 +61,43 @@ pub(crate) enum SyncError {
 }
 
 impl SyncError {
+    /// git's part in it, if any.
+    fn of_git(&self) -> Option<&GitError> {
+        match self {
+            Self::Git(git)
+            | Self::Mirror(MirrorError::Git(git))
+            | Self::Publish(PublishError::Git(git) | PublishError::Tree(TreeError::Git(git))) => {
+                Some(git)
+            }
+            _ => None,
+        }
+    }
+
     /// Tells whether the server may have said when to come again, which git does not pass on.
     fn may_ask_for_rest(&self) -> bool {
-        let git = match self {
-            Self::Git(git) | Self::Mirror(MirrorError::Git(git)) => git,
-            _ => return false,
-        };
-        matches!(
-            git,
-            GitError::Failed {
-                why: Some(Why::TooOften | Why::Unavailable),
-                ..
-            }
-        )
+        let asks = |why: &Option<Why>| matches!(why, Some(Why::TooOften | Why::Unavailable));
+        matches!(self.of_git(), Some(GitError::Failed { why, .. }) if asks(why))
     }
 
     /// Tells whether the cause may lie on our disk, so that the next pass looks there first. A
     /// remote's refusal is none, and its outage must not cost a check of all objects at each retry.
     fn may_be_ours(&self) -> bool {
-        match self {
-            Self::Auth(_) => false,
-            Self::Git(GitError::Failed { why, .. }) => !why.is_some_and(Why::is_remotes),
+        match (self, self.of_git()) {
+            (Self::Auth(_), _) => false,
+            (_, Some(GitError::Failed { why, .. })) => !why.is_some_and(Why::is_remotes),
             _ => true,
         }
+    }
+
+    /// Tells whether git could not make files of the objects that it has.
+    fn may_be_an_object(&self) -> bool {
+        matches!(
+            self,
+            Self::Publish(PublishError::Tree(TreeError::Git(GitError::Failed {
+                why: None,
+                ..
+            })))
+        )
     }
 }
 
@@ -126,6 +141,8 @@ pub(crate) struct Sync {
     health: RepoHealth,
     /// The mirror was checked, and leftovers were removed, since the start or the last failure.
     is_prepared: bool,
+    /// A pass failed since the last preparation, and what it brought may be of no use.
+    has_failed: bool,
     /// A pass of this process has succeeded.
     has_synced: bool,
     /// The ref is a full hash and its tree is published: there is nothing more to ask the remote.
@@ -165,6 +182,7 @@ impl Sync {
             began: Instant::now(),
             is_troubled: false,
             is_prepared: false,
+            has_failed: false,
             has_synced: false,
             pinned: None,
         })
@@ -213,7 +231,16 @@ impl Sync {
         let permit = self.permits.take(self.is_troubled).await;
         self.began = Instant::now();
         let deadline = self.began + self.config.sync_timeout;
-        let passed = self.pass(granted, deadline).await;
+        let was_prepared = self.is_prepared;
+        let mut passed = self.pass(granted.clone(), deadline).await;
+        if passed.as_ref().is_err_and(SyncError::may_be_ours) {
+            self.is_prepared = false;
+            if was_prepared && Instant::now() < deadline {
+                // Something on our disk was changed since it was looked at: mended now, it is none
+                // of the user's trouble.
+                passed = self.pass(granted, deadline).await;
+            }
+        }
         self.health.polls(self.poller.standing());
         self.is_troubled = passed.is_err();
         let error = match passed {
@@ -230,6 +257,10 @@ impl Sync {
         drop(permit);
         if error.may_be_ours() {
             self.is_prepared = false;
+            self.has_failed = true;
+        }
+        if error.may_be_an_object() {
+            self.mirror.doubt();
         }
         if error.may_ask_for_rest()
             && let Some(client) = self.client()
@@ -293,7 +324,7 @@ impl Sync {
         granted: Option<Arc<Grant>>,
         deadline: Instant,
     ) -> Result<(Outcome, Tree), SyncError> {
-        if !self.is_prepared {
+        if !self.is_prepared || !self.mirror.is_there() {
             self.prepare(deadline).await?;
         }
         let commit = match &self.pinned {
@@ -357,10 +388,17 @@ impl Sync {
     /// Makes good what an earlier process, or a failed pass, may have left; asks no remote, so a
     /// tree that is published stays published while the remote is gone.
     async fn prepare(&mut self, deadline: Instant) -> Result<(), SyncError> {
-        self.layout.clean().map_err(SyncError::Clean)?;
-        if self.mirror.prepare(&self.git, deadline).await? {
+        let layout = self.layout.clone();
+        files::blocking(move || layout.clean())
+            .await
+            .map_err(SyncError::Clean)?;
+        let is_syncers = self.layout.is_surely_a_syncers();
+        let is_new = self.mirror.prepare(&self.git, is_syncers, deadline).await?;
+        if is_new {
             self.remote.forget();
             self.growth.forget();
+        } else {
+            self.sweep(deadline).await?;
         }
         let url = &self.config.repo.url;
         self.mirror.name_origin(&self.git, url, deadline).await?;
@@ -368,6 +406,30 @@ impl Sync {
             self.trust(&tree, deadline).await?;
         }
         self.is_prepared = true;
+        Ok(())
+    }
+
+    /// Lets git forget what no tree needs: the refs of trees that were never finished, and, after
+    /// a failure, what was fetched in vain, which may be what fills the volume.
+    async fn sweep(&mut self, deadline: Instant) -> Result<(), SyncError> {
+        if let Some(below) = self.layout.refs() {
+            let refs = self.mirror.refs_below(&self.git, below, deadline).await?;
+            for name in refs.iter().filter(|name| !self.layout.has_tree(name)) {
+                self.mirror.release(&self.git, name, deadline).await?;
+            }
+        }
+        if std::mem::take(&mut self.has_failed) {
+            let swept = self
+                .mirror
+                .collect_garbage(&self.git, self.config.gc, deadline)
+                .await;
+            if let Err(error) = swept {
+                tracing::info!(
+                    reason = chain(&error),
+                    "cannot clean the local repository up"
+                );
+            }
+        }
         Ok(())
     }
 
@@ -487,7 +549,15 @@ impl Sync {
         // git packs anew.
         self.seal = None;
         self.growth.forget();
-        gc::remove(&self.git, &self.mirror, &self.layout, &stale, deadline).await
+        gc::remove(
+            &self.git,
+            &self.mirror,
+            &self.layout,
+            &stale,
+            self.config.gc,
+            deadline,
+        )
+        .await
     }
 }
 

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::ExitStatus;
@@ -60,6 +61,8 @@ pub(crate) enum GitError {
         why: Option<Why>,
         detail: String,
     },
+    #[error("{command}: was ended by signal {signal}")]
+    Killed { command: String, signal: i32 },
     #[error("{command}: did not end in the time that --sync-timeout allows, and was killed")]
     TimedOut { command: String },
     #[error("{command}: answered {answer:?}, which we do not understand")]
@@ -238,6 +241,13 @@ impl GitCommand {
     fn judged(&self, status: ExitStatus, stdout: String, stderr: &str) -> Result<String, GitError> {
         if status.success() {
             return Ok(stdout);
+        }
+        if let Some(signal) = status.signal() {
+            // Out of memory, most likely: no word of git's on anything.
+            return Err(GitError::Killed {
+                command: self.name(),
+                signal,
+            });
         }
         let detail = match failure::detail(stderr) {
             detail if detail.is_empty() => status.to_string(),

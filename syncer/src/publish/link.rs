@@ -1,6 +1,7 @@
 //! git-sync's layout: `root/.git`, `root/.worktrees/<commit>`, and a link to the latter whose last
 //! component is the commit. Each tree has a `.git` that works for whoever mounts the root.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::Component;
@@ -29,6 +30,12 @@ const WORKTREES: &str = ".worktrees";
 
 /// Prefix of a tree that is being made.
 const SCRATCH: &str = ".new-";
+
+/// The marker of a tree, in its admin directory.
+const MARKER: &str = "gitvolume-whole";
+
+/// A link that git-sync was about to rename.
+const GIT_SYNCS_LINK: &[u8] = b"tmp-link";
 
 /// Prefix of a link that is about to be renamed.
 const TEMPORARY_LINK: &str = ".gitvolume-link-";
@@ -65,7 +72,7 @@ impl LinkLayout {
             commit: commit.clone(),
             dir: self.worktrees().join(commit.as_str()),
             index: git_dir.join("index"),
-            marker: git_dir.join("gitvolume-whole"),
+            marker: git_dir.join(MARKER),
             git_dir,
         }
     }
@@ -76,22 +83,50 @@ impl LinkLayout {
                 files::remove_any(&self.worktrees().join(name))?;
             }
         }
+        let target = |path: &Path| fs::read_link(path).map(|target| self.resolved(&target));
         for name in files::names_in(self.link_dir())? {
-            let path = self.link_dir().join(&name);
+            let bytes = name.as_encoded_bytes();
+            if !bytes.starts_with(TEMPORARY_LINK.as_bytes()) && bytes != GIT_SYNCS_LINK {
+                continue;
+            }
             // Another syncer may publish into the same directory: only a link into our root is ours.
-            let is_ours = || -> io::Result<bool> {
-                let target = files::read_link(&path)?.unwrap_or_default();
-                Ok(self.resolved(&target).starts_with(self.worktrees()))
-            };
-            if name
-                .as_encoded_bytes()
-                .starts_with(TEMPORARY_LINK.as_bytes())
-                && is_ours()?
-            {
+            let path = self.link_dir().join(&name);
+            if target(&path).is_ok_and(|target| target.starts_with(&self.root)) {
                 files::remove_any(&path)?;
             }
         }
+        // What git knows of trees that are not there would keep their commits for ever.
+        let published = target(&self.link).unwrap_or_default();
+        let admin = self.git_dir().join("worktrees");
+        if !admin.is_dir() {
+            return Ok(());
+        }
+        for name in files::names_in(&admin)? {
+            let dir = self.worktrees().join(&name);
+            let is_ours = name
+                .to_str()
+                .is_some_and(|name| name.parse::<Hash>().is_ok());
+            if is_ours && dir != published && !dir.exists() {
+                files::remove_any(&admin.join(&name))?;
+            }
+        }
         Ok(())
+    }
+
+    /// Tells whether the link leads to a tree of git-sync v3.
+    pub(super) fn has_predecessor(&self) -> bool {
+        let target = fs::read_link(&self.link).map(|target| self.resolved(&target));
+        target.is_ok_and(|target| self.is_predecessors(&target))
+    }
+
+    /// Tells whether a directory is a tree of git-sync v3: a worktree of our repository in the root
+    /// itself, called by its commit, which until v3.2 had a prefix.
+    fn is_predecessors(&self, dir: &Path) -> bool {
+        dir.parent() == Some(&self.root)
+            && dir.file_name().and_then(commit_in).is_some()
+            && fs::read_to_string(dir.join(".git")).is_ok_and(|gitlink| {
+                gitlink.starts_with("gitdir: ") && gitlink.contains("/.git/worktrees/")
+            })
     }
 
     pub(super) fn current(&self) -> Result<Option<Tree>, PublishError> {
@@ -209,21 +244,29 @@ impl LinkLayout {
     }
 
     pub(super) fn others(&self, current: &Tree) -> io::Result<Vec<PathBuf>> {
-        let names = files::names_in(&self.worktrees())?;
-        let paths = names.into_iter().map(|name| self.worktrees().join(name));
-        Ok(paths.filter(|path| *path != current.dir).collect())
+        let paths_in = |dir: &Path| -> io::Result<Vec<PathBuf>> {
+            let names = files::names_in(dir)?.into_iter();
+            Ok(names.map(|name| dir.join(name)).collect())
+        };
+        let mut others = paths_in(&self.worktrees())?;
+        others.retain(|path| *path != current.dir);
+        let predecessors = paths_in(&self.root)?.into_iter();
+        others.extend(predecessors.filter(|path| self.is_predecessors(path)));
+        Ok(others)
     }
 
     pub(super) fn remove(&self, dir: &Path) -> io::Result<()> {
-        let commit = dir
-            .file_name()
-            .and_then(|name| name.to_str()?.parse::<Hash>().ok());
-        let tree = commit.map(|commit| self.tree(&commit));
-        if let Some(tree) = &tree {
-            files::remove_any(&tree.marker)?;
+        let Some(name) = dir.file_name().filter(|name| commit_in(name).is_some()) else {
+            return files::remove_any(dir);
+        };
+        let admin = self.git_dir().join("worktrees").join(name);
+        if dir.parent() == Some(&self.root) && self.worktrees().join(name).exists() {
+            // git-sync v3's tree of a commit that we have a tree of, too: they share it.
+            return files::remove_any(dir);
         }
+        files::remove_any(&admin.join(MARKER))?;
         files::remove_any(dir)?;
-        tree.map_or(Ok(()), |tree| files::remove_any(&tree.git_dir))
+        files::remove_any(&admin)
     }
 
     fn resolved(&self, target: &Path) -> PathBuf {
@@ -270,6 +313,13 @@ fn put_in_place(
             fs::rename(scratch, &tree.dir)
         }
     }
+}
+
+/// The commit that a tree, or its admin directory, is named by; until v3.2 git-sync put a prefix to
+/// it.
+fn commit_in(name: &OsStr) -> Option<Hash> {
+    let name = name.to_str()?;
+    name.strip_prefix("rev-").unwrap_or(name).parse().ok()
 }
 
 /// The way from one directory to a path, both absolute.

@@ -169,6 +169,31 @@ impl Layout {
         }
     }
 
+    /// Tells whether the repository is a syncer's, whatever it looks like.
+    pub(crate) fn is_surely_a_syncers(&self) -> bool {
+        match self {
+            Self::Link(layout) => layout.has_predecessor(),
+            // It is in our own directory.
+            Self::Projected(_) => true,
+        }
+    }
+
+    /// Below which name the refs are that keep trees' commits, where the layout has such.
+    pub(crate) fn refs(&self) -> Option<&'static str> {
+        match self {
+            Self::Link(_) => None,
+            Self::Projected(_) => Some(projected::KEPT_REFS),
+        }
+    }
+
+    /// Tells whether the tree is there that a ref keeps the commit of.
+    pub(crate) fn has_tree(&self, name: &str) -> bool {
+        match self {
+            Self::Link(_) => true,
+            Self::Projected(layout) => layout.has_tree(name),
+        }
+    }
+
     /// The ref that keeps a tree's commit from gc, where the layout has one.
     pub(crate) fn kept_ref(&self, dir: &Path) -> Option<String> {
         match self {

@@ -33,7 +33,7 @@ const DATA: &str = "..data";
 const TEMPORARY_LINK: &str = "..data_tmp";
 
 /// Where refs keep the commits of kept trees from gc.
-const KEPT_REFS: &str = "refs/gitvolume/trees";
+pub(super) const KEPT_REFS: &str = "refs/gitvolume/trees";
 
 /// The projected layout below one root.
 pub(crate) struct ProjectedLayout {
@@ -84,10 +84,25 @@ impl ProjectedLayout {
                 files::remove_any(&self.root.join(name))?;
             }
         }
-        // The lock of an index, or a marker that was not renamed yet.
+        let published = files::read_link(&self.data())?.unwrap_or_default();
+        for name in files::names_in(&self.root)? {
+            let Some(tree) = TreeName::of_dir(&name).map(|name| self.tree(&name)) else {
+                continue;
+            };
+            // Half of a tree; what is published is judged by more than its marker.
+            if name != *published.as_os_str() && !tree.marker.exists() {
+                files::remove_any(&tree.dir)?;
+            }
+        }
+        // The lock of an index, a marker that was not renamed yet, and what is left of a tree.
         for name in files::names_in(&self.trees)? {
+            let stem = Path::new(&name).file_stem().unwrap_or_default();
+            let dir = self.root.join(format!("..{}", stem.display()));
             let bytes = name.as_encoded_bytes();
-            if bytes.ends_with(b".lock") || bytes.starts_with(files::TEMPORARY.as_bytes()) {
+            if bytes.ends_with(b".lock")
+                || bytes.starts_with(files::TEMPORARY.as_bytes())
+                || !dir.is_dir()
+            {
                 files::remove_any(&self.trees.join(name))?;
             }
         }
@@ -244,6 +259,13 @@ impl ProjectedLayout {
         files::remove_any(&tree.marker)?;
         files::remove_any(&tree.dir)?;
         files::remove_any(&tree.index)
+    }
+
+    /// Tells whether the tree is there that a ref keeps the commit of.
+    pub(super) fn has_tree(&self, name: &str) -> bool {
+        let name = name.strip_prefix(KEPT_REFS).unwrap_or_default();
+        let dir = format!("..{}", name.trim_start_matches('/'));
+        self.root.join(dir).is_dir()
     }
 
     /// The ref that keeps a tree's commit.

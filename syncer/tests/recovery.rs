@@ -1,0 +1,549 @@
+//! What accidents leave, and others' hands: it is mended in the pass that meets it, what is
+//! published stays until then, and what is not ours is not touched.
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
+mod world;
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+use std::time::SystemTime;
+
+use world::LAYOUTS;
+use world::Running;
+use world::World;
+use world::eventually;
+
+fn git_dir(world: &World) -> PathBuf {
+    match world.layout {
+        "link" => world.root().join(".git"),
+        _ => world.state().join("repo"),
+    }
+}
+
+/// Starts a syncer that ends at its first failure.
+fn start_strict(world: &World) -> Running {
+    let strict = world.syncer().flag("max-failures", "0");
+    strict.start(&world.path("log"))
+}
+
+/// By one step, as git may be at work in it.
+fn take_the_repository(world: &World) {
+    fs::rename(git_dir(world), world.path("taken")).unwrap();
+}
+
+fn find(dir: &Path, name: &str) -> Vec<PathBuf> {
+    let find = Command::new("find").arg(dir).args(["-name", name]).output();
+    let paths = String::from_utf8(find.unwrap().stdout).unwrap();
+    paths.lines().map(PathBuf::from).collect()
+}
+
+#[test]
+fn what_is_taken_away_while_we_run_is_back_without_a_failure() {
+    type Act = fn(&World);
+    let link: [(&str, Act); 6] = [
+        ("the tree", |world| {
+            fs::remove_dir_all(world.tree().canonicalize().unwrap()).unwrap();
+        }),
+        ("all trees", |world| {
+            fs::remove_dir_all(world.root().join(".worktrees")).unwrap();
+        }),
+        ("the link", |world| fs::remove_file(world.tree()).unwrap()),
+        ("the repository", take_the_repository),
+        ("the tree's git file", |world| {
+            fs::remove_file(world.tree().join(".git")).unwrap();
+        }),
+        ("the tree's commit", |world| {
+            world.git(&["reset", "--quiet", "--hard", "HEAD^"]);
+        }),
+    ];
+    let projected: [(&str, Act); 4] = [
+        ("the tree", |world| {
+            fs::remove_dir_all(world.tree().canonicalize().unwrap()).unwrap();
+        }),
+        ("..data", |world| fs::remove_file(world.tree()).unwrap()),
+        ("an entry", |world| {
+            fs::remove_file(world.root().join("a")).unwrap();
+        }),
+        ("the repository", take_the_repository),
+    ];
+    for (layout, acts) in [("link", &link[..]), ("projected", &projected[..])] {
+        let world = World::new(layout);
+        world.repo.commit().write("a", "0").push();
+        let mut n = 1;
+        world.repo.commit().write("a", "1").push();
+        let mut running = world
+            .syncer()
+            .flag("max-failures", "0")
+            .flag("depth", "2")
+            .start(&world.path("log"));
+        eventually("something is published", || world.read("a"));
+        for (what, act) in acts {
+            act(&world);
+            let text = n.to_string();
+            eventually(&format!("{layout}: {what} is back"), || {
+                (world.read("a").as_deref() == Some(&text)).then_some(())
+            });
+            if layout == "link" {
+                eventually(&format!("git works again after {what}"), || {
+                    let output = remotes::git()
+                        .arg("-C")
+                        .arg(world.tree())
+                        .args(["status", "--porcelain"])
+                        .output()
+                        .unwrap();
+                    (output.status.success() && output.stdout.is_empty()).then_some(())
+                });
+            }
+            n += 1;
+            let next = world.repo.commit().write("a", n.to_string()).push();
+            world.eventually_published(&next);
+            assert!(!running.has_ended(), "{layout}: {what}");
+        }
+    }
+}
+
+#[test]
+fn locks_that_a_killed_git_command_leaves_while_we_run_are_removed_without_a_failure() {
+    for layout in LAYOUTS {
+        let world = World::new(layout);
+        let first = world.repo.commit().write("a", "1").push();
+        let mut running = start_strict(&world);
+        world.eventually_published(&first);
+        for (n, lock) in ["shallow.lock", "HEAD.lock", "refs/heads/git-sync.lock"]
+            .into_iter()
+            .enumerate()
+        {
+            fs::write(git_dir(&world).join(lock), "").unwrap();
+            let next = world.repo.commit().write("a", format!("new {n}")).push();
+            world.eventually_published(&next);
+            assert!(!running.has_ended(), "{layout}: {lock}");
+        }
+    }
+}
+
+#[test]
+fn leftovers_of_an_earlier_run_are_removed() {
+    let world = World::new("link");
+    let first = world.repo.commit().write("a", "1").push();
+    world.sync_once(&[]);
+    let elsewhere = world.path("elsewhere");
+    symlink(".worktrees/x", world.root().join("tmp-link")).unwrap();
+    symlink(".worktrees/x", world.root().join(".gitvolume-link-x")).unwrap();
+    symlink(&elsewhere, world.root().join(".gitvolume-link-y")).unwrap();
+    fs::create_dir_all(world.root().join(".worktrees/.new-x/half")).unwrap();
+    let gone = "0123456789012345678901234567890123456789";
+    fs::create_dir_all(git_dir(&world).join("worktrees").join(gone)).unwrap();
+    fs::write(git_dir(&world).join("gc.pid"), "1 localhost").unwrap();
+    let packs = git_dir(&world).join("objects/pack");
+    fs::create_dir_all(&packs).unwrap();
+    for name in ["pack-x.keep", ".tmp-12-pack-x.pack", "tmp_idx_x"] {
+        fs::write(packs.join(name), "x").unwrap();
+    }
+    world.sync_once(&[]);
+    assert_eq!(world.published(), Some(first));
+    let mut left: Vec<String> = fs::read_dir(world.root())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    left.sort();
+    let expected = [".git", ".gitvolume-link-y", ".worktrees", "current"];
+    assert_eq!(left, expected, "a link to elsewhere is another's");
+    for name in [".new-x", gone, "gc.pid", "*x.keep", ".tmp-12*", "tmp_idx*"] {
+        assert!(find(&world.root(), name).is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn half_a_tree_is_not_taken_for_one() {
+    for layout in LAYOUTS {
+        let world = World::new(layout);
+        let first = world.repo.commit().write("a", "1").push();
+        let half = match layout {
+            "link" => world.root().join(".worktrees").join(&first),
+            _ => world.root().join(format!("..{first}")),
+        };
+        for make in [
+            |path: &Path| fs::create_dir_all(path.join("half")),
+            |path: &Path| {
+                fs::create_dir_all(path.parent().unwrap())?;
+                fs::write(path, "not even a directory")
+            },
+        ] {
+            make(&half).unwrap();
+            world.sync_once(&[]);
+            assert_eq!(world.published(), Some(first.clone()));
+            assert_eq!(world.files(), ["a"], "{layout}");
+            fs::remove_dir_all(world.root()).unwrap();
+            fs::remove_dir_all(world.state()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn foreign_entries_among_the_trees_are_gone_after_the_pass() {
+    let world = World::new("link");
+    let first = world.repo.commit().write("a", "1").push();
+    let mut running = start_strict(&world);
+    world.eventually_published(&first);
+    let trees = world.root().join(".worktrees");
+    fs::write(trees.join("a file"), "x").unwrap();
+    fs::create_dir_all(trees.join("a directory/deep")).unwrap();
+    symlink("/nowhere", trees.join("a link")).unwrap();
+    eventually("only the tree is left", || {
+        (fs::read_dir(&trees).unwrap().count() == 1).then_some(())
+    });
+    assert!(trees.join(&first).is_dir());
+    assert!(!running.has_ended());
+}
+
+/// Overwrites the blob of a file of the published commit, wherever git has it.
+fn damage_blobs(world: &World) {
+    let git_dir = git_dir(world);
+    let mut damaged = 0;
+    let packs = find(&git_dir.join("objects/pack"), "*.pack");
+    for pack in packs {
+        fs::set_permissions(&pack, fs::Permissions::from_mode(0o644)).unwrap();
+        let mut bytes = fs::read(&pack).unwrap();
+        // The last object before the checksum is a blob.
+        let at = bytes.len() - 24;
+        bytes[at] ^= 0xff;
+        bytes[at - 1] ^= 0xff;
+        fs::write(&pack, bytes).unwrap();
+        damaged += 1;
+    }
+    let hash = world.repo.run(&[
+        "rev-parse",
+        &format!("{}:b", world.repo.run(&["rev-parse", "main"])),
+    ]);
+    let loose = git_dir.join("objects").join(&hash[..2]).join(&hash[2..]);
+    if loose.exists() {
+        fs::set_permissions(&loose, fs::Permissions::from_mode(0o644)).unwrap();
+        fs::write(&loose, "no object").unwrap();
+        damaged += 1;
+    }
+    assert_ne!(damaged, 0);
+}
+
+#[test]
+fn a_damaged_object_is_fetched_again() {
+    for layout in LAYOUTS {
+        let world = World::new(layout);
+        let commit = world
+            .repo
+            .commit()
+            .write("a", "1")
+            .write("b", "something longer, that is surely worth a blob")
+            .push();
+        world.sync_once(&[]);
+        damage_blobs(&world);
+        fs::remove_dir_all(world.tree().canonicalize().unwrap()).unwrap();
+        // The damage shows itself when files are made of it.
+        let _running = world.syncer().start(&world.path("log"));
+        eventually("the tree is whole again", || world.read("b"));
+        assert_eq!(world.published(), Some(commit));
+        assert_eq!(world.files(), ["a", "b"], "{layout}");
+    }
+}
+
+#[test]
+fn missing_objects_are_fetched_again_while_the_tree_stays_published() {
+    for layout in LAYOUTS {
+        let world = World::new(layout);
+        let commit = world.repo.commit().write("a", "1").push();
+        world.sync_once(&[]);
+        let objects = git_dir(&world).join("objects");
+        fs::remove_dir_all(&objects).unwrap();
+        fs::create_dir_all(objects.join("pack")).unwrap();
+        let away = world.path("away.git");
+        fs::rename(world.repo.path(), &away).unwrap();
+        let running = world.syncer().start(&world.path("log"));
+        eventually("the trouble is told", || {
+            running.log().contains("error syncing").then_some(())
+        });
+        assert_eq!(world.read("a").as_deref(), Some("1"), "{layout}");
+        fs::rename(&away, world.repo.path()).unwrap();
+        let next = world.repo.commit().write("a", "2").push();
+        world.eventually_published(&next);
+        assert_ne!(commit, next);
+        assert!(find(&world.root(), ".gitvolume-aside*").is_empty());
+    }
+}
+
+#[test]
+fn a_repository_in_the_root_that_is_not_ours_is_set_aside_whole() {
+    let world = World::new("link");
+    world.repo.commit().write("a", "1").push();
+    fs::create_dir_all(world.root()).unwrap();
+    let git = world.root().join(".git");
+    let kept = || {
+        let aside = find(&world.root(), ".gitvolume-aside-*");
+        let git: Vec<PathBuf> = aside.iter().map(|dir| dir.join(".git")).collect();
+        for dir in aside {
+            fs::rename(&dir, world.path(dir.file_name().unwrap().to_str().unwrap())).unwrap();
+        }
+        assert_eq!(git.len(), 1);
+        let name = git[0].parent().unwrap().file_name().unwrap();
+        world.path(name.to_str().unwrap()).join(".git")
+    };
+
+    fs::create_dir_all(git.join("objects")).unwrap();
+    fs::write(git.join("HEAD"), "ref: refs/heads/mine\n").unwrap();
+    fs::write(git.join("index.lock"), "precious").unwrap();
+    world.sync_once(&[]);
+    let aside = kept();
+    let lock = fs::read_to_string(aside.join("index.lock")).unwrap();
+    assert_eq!(lock, "precious");
+
+    fs::remove_dir_all(&git).unwrap();
+    fs::write(&git, "gitdir: /nowhere\n").unwrap();
+    world.sync_once(&[]);
+    let text = fs::read_to_string(kept()).unwrap();
+    assert_eq!(text, "gitdir: /nowhere\n");
+
+    fs::remove_dir_all(&git).unwrap();
+    symlink("/nowhere", &git).unwrap();
+    world.sync_once(&[]);
+    assert_eq!(fs::read_link(kept()).unwrap(), Path::new("/nowhere"));
+    assert_eq!(world.read("a").as_deref(), Some("1"));
+}
+
+#[test]
+fn the_root_may_be_anywhere() {
+    for layout in LAYOUTS {
+        let world = World::new(layout);
+        let commit = world.repo.commit().write("a", "1").push();
+        // Inside a repository of somebody else's, by a path with dots, with directories to make.
+        let outer = world.path("outer");
+        let init = remotes::git().args(["init", "-q"]).arg(&outer).status();
+        assert!(init.unwrap().success());
+        fs::create_dir_all(outer.join("x/y")).unwrap();
+        let root = outer.join("x/y/../../x/./new/root");
+        world.sync_once(&[("root", root.to_str().unwrap())]);
+        let tree = match layout {
+            "link" => outer.join("x/new/root/current"),
+            _ => outer.join("x/new/root/..data"),
+        };
+        assert_eq!(fs::read_to_string(tree.join("a")).unwrap(), "1");
+        if layout == "link" {
+            let head = remotes::git()
+                .arg("-C")
+                .arg(&tree)
+                .args(["rev-parse", "HEAD"])
+                .output()
+                .unwrap();
+            assert_eq!(String::from_utf8(head.stdout).unwrap().trim(), commit);
+        }
+        let status = remotes::git()
+            .arg("-C")
+            .arg(&outer)
+            .args(["rev-parse", "--verify", "-q", "HEAD"])
+            .output();
+        assert!(!status.unwrap().status.success(), "the outer one was used");
+    }
+}
+
+#[test]
+fn a_file_where_the_link_must_go_is_named_and_stays() {
+    let world = World::new("link");
+    world.repo.commit().write("a", "1").push();
+    fs::create_dir_all(world.root()).unwrap();
+    fs::write(world.seen(), "precious").unwrap();
+    let run = world.syncer().flag("max-failures", "0").finish();
+    run.assert_code(1);
+    run.assert_last_error("current is in the way: it is not a symlink");
+    assert_eq!(fs::read_to_string(world.seen()).unwrap(), "precious");
+}
+
+#[test]
+fn a_link_to_elsewhere_is_replaced_and_what_it_led_to_stays() {
+    let world = World::new("link");
+    let commit = world.repo.commit().write("a", "1").push();
+    fs::create_dir_all(world.root().join("mine")).unwrap();
+    fs::write(world.root().join("mine/file"), "precious").unwrap();
+    symlink("mine", world.seen()).unwrap();
+    world.sync_once(&[]);
+    assert_eq!(world.published(), Some(commit));
+    let kept = fs::read_to_string(world.root().join("mine/file")).unwrap();
+    assert_eq!(kept, "precious");
+}
+
+#[test]
+fn old_trees_go_in_their_time_across_restarts_and_a_clock_that_was_set_back() {
+    for layout in LAYOUTS {
+        let world = World::new(layout);
+        world.repo.commit().write("a", "1").push();
+        let kept = [("stale-worktree-timeout", "1h")];
+        world.sync_once(&kept);
+        let old = world.tree().canonicalize().unwrap();
+        world.repo.commit().write("a", "2").push();
+        world.sync_once(&kept);
+        world.sync_once(&kept);
+        assert!(old.is_dir(), "{layout}: gone before its time");
+        let set = |time: SystemTime| fs::File::open(&old).unwrap().set_modified(time).unwrap();
+        // It ceased to be published in a future that is no longer to come so soon.
+        set(SystemTime::now() + Duration::from_secs(1_000_000_000));
+        world.sync_once(&kept);
+        assert!(old.is_dir(), "{layout}: gone before its time");
+        let time = fs::metadata(&old).unwrap().modified().unwrap();
+        assert!(
+            time <= SystemTime::now(),
+            "{layout}: would stay for decades"
+        );
+        set(SystemTime::now() - Duration::from_secs(3601));
+        world.sync_once(&kept);
+        assert!(!old.exists(), "{layout}: stays for ever");
+    }
+}
+
+#[test]
+fn group_write_lets_the_group_write_and_no_one_else() {
+    for layout in LAYOUTS {
+        for (flag, dirs, files) in [("true", 0o775, 0o664), ("false", 0o755, 0o644)] {
+            let world = World::new(layout);
+            world
+                .repo
+                .commit()
+                .write("d/a", "1")
+                .write_executable("run", "#!/bin/sh")
+                .push();
+            world.sync_once(&[("group-write", flag)]);
+            let mode = |path: &Path| fs::symlink_metadata(path).unwrap().mode() & 0o7777;
+            assert_eq!(mode(&world.tree().join("run")), dirs, "{layout}");
+            let all = find(&world.root(), "*").into_iter();
+            for path in all.chain(find(&git_dir(&world), "*")) {
+                let found = fs::symlink_metadata(&path).unwrap();
+                let is_object = path.to_string_lossy().contains("/objects/");
+                let expected = match found.is_dir() {
+                    true => dirs,
+                    false if found.is_symlink() || is_object || path.ends_with("run") => continue,
+                    false => files,
+                };
+                assert_eq!(mode(&path), expected, "{layout}: {}", path.display());
+            }
+        }
+    }
+}
+
+/// A file system of two megabytes, or one that cannot be written to; gone with the test.
+struct Mount(PathBuf);
+
+impl Mount {
+    fn small(path: &Path) -> Self {
+        fs::create_dir_all(path).unwrap();
+        mount(&["-t", "tmpfs", "-o", "size=2m", "tmpfs"], path);
+        Self(path.to_owned())
+    }
+
+    fn read_only(path: &Path) -> Self {
+        mount(&["--bind", path.to_str().unwrap()], path);
+        let mounted = Self(path.to_owned());
+        mount(&["-o", "remount,bind,ro"], path);
+        mounted
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let umount = Command::new("umount").arg("--lazy").arg(&self.0).status();
+        assert!(umount.unwrap().success());
+    }
+}
+
+#[track_caller]
+fn mount(args: &[&str], path: &Path) {
+    let mount = Command::new("mount").args(args).arg(path).status().unwrap();
+    assert!(mount.success(), "mount: the tests must run as root");
+}
+
+/// Bytes that no compression makes fewer of them.
+fn noise(len: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed | 1;
+    let mut byte = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        u8::try_from(state >> 56).unwrap()
+    };
+    (0..len).map(|_| byte()).collect()
+}
+
+#[test]
+fn a_full_volume_keeps_the_last_revision_and_goes_on_when_there_is_space() {
+    for layout in LAYOUTS {
+        let world = World::new(layout);
+        let _small = Mount::small(&world.root());
+        // git's own files are on the volume, too, in either layout.
+        let state = world.root().join("..state");
+        let first = world.repo.commit().write("a", noise(100_000, 1)).push();
+        let running = match layout {
+            "link" => world.syncer(),
+            _ => world.syncer().flag("state", world.path("state")),
+        }
+        .start(&world.path("log"));
+        world.eventually_published(&first);
+        assert!(!state.exists());
+        // The pack may find room, but never the files beside it.
+        world.repo.commit().write("big", noise(2_500_000, 2)).push();
+        eventually("the trouble is told", || {
+            running.log().contains("the volume is full").then_some(())
+        });
+        assert_eq!(world.published(), Some(first.clone()), "{layout}");
+        assert_eq!(fs::read(world.tree().join("a")).unwrap(), noise(100_000, 1));
+        // A smaller revision fits as soon as what was fetched in vain is gone.
+        let third = world.repo.commit().remove("big").write("b", "3").push();
+        world.eventually_published(&third);
+        assert_eq!(world.files(), ["a", "b"], "{layout}");
+        // Somebody else fills the volume, and makes room again.
+        let filler = world.root().join(if layout == "link" {
+            "filler"
+        } else {
+            "..filler"
+        });
+        let told = running.log().matches("the volume is full").count();
+        assert!(fs::write(&filler, noise(2_500_000, 3)).is_err());
+        let fourth = world.repo.commit().write("c", noise(50_000, 4)).push();
+        eventually("the trouble is told again", || {
+            (running.log().matches("the volume is full").count() > told).then_some(())
+        });
+        assert_eq!(world.published(), Some(third), "{layout}");
+        fs::remove_file(&filler).unwrap();
+        world.eventually_published(&fourth);
+        assert_eq!(world.files(), ["a", "b", "c"], "{layout}");
+    }
+}
+
+#[test]
+fn a_root_that_cannot_be_written_to_is_told_and_its_revision_stays() {
+    for layout in LAYOUTS {
+        let world = World::new(layout);
+        fs::create_dir_all(world.root()).unwrap();
+        let first = world.repo.commit().write("a", "1").push();
+        {
+            let _read_only = Mount::read_only(&world.root());
+            let run = world.syncer().flag("max-failures", "0").finish();
+            run.assert_code(1);
+            run.assert_last_error("Read-only file system");
+        }
+        world.sync_once(&[]);
+        let second = world.repo.commit().write("a", "2").push();
+        let _running = {
+            let _read_only = Mount::read_only(&world.root());
+            let running = world.syncer().start(&world.path("log"));
+            eventually("the trouble is told", || {
+                running
+                    .log()
+                    .contains("Read-only file system")
+                    .then_some(())
+            });
+            assert_eq!(world.published(), Some(first), "{layout}");
+            running
+        };
+        world.eventually_published(&second);
+    }
+}
