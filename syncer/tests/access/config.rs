@@ -110,6 +110,33 @@ fn the_configuration_reaches_submodules_and_lets_in() {
 }
 
 #[test]
+fn a_hook_sees_the_same_configuration_and_gets_the_same_passwords() {
+    let world = world();
+    let server = HttpServer::start(world.repo.path().parent().unwrap());
+    server.require(Some(BasicAuth::Password("me".into(), PASSWORD.into())));
+    let seen = world.path("seen");
+    let hook = script(
+        &world,
+        "hook",
+        &format!(
+            "{{ git config --get some.key; git ls-remote {} HEAD; }} >{}",
+            server.url("site.git"),
+            seen.display()
+        ),
+    );
+    once(world.syncer_of(&server.url("site.git")))
+        .flag("username", "me")
+        .env("GITSYNC_PASSWORD", PASSWORD)
+        .flag("git-config", "some.key:some value")
+        .flag("exechook-command", hook)
+        .finish()
+        .assert_code(0);
+    let seen = fs::read_to_string(seen).unwrap();
+    let commit = world.repo.run(&["rev-parse", "HEAD"]);
+    assert_eq!(seen, format!("some value\n{commit}\tHEAD\n"));
+}
+
+#[test]
 fn a_helper_of_the_users_is_asked_after_ours() {
     let world = world();
     let server = HttpServer::start(world.repo.path().parent().unwrap());
