@@ -2,16 +2,19 @@
 //! `cargo bench -p tests --bench figures -- [handler] [webhook] [syncer]`. How to read the tables is
 //! told in docs/benchmarks.md.
 
+mod fleet;
 mod handler;
 mod load;
 mod peers;
 mod proc;
 mod proxy;
+mod remote;
 mod review;
 mod samples;
 mod syncer;
 mod syncers;
 mod table;
+mod targets;
 mod vault;
 mod webhook;
 

@@ -63,16 +63,66 @@ pub(crate) fn rss(pid: u32) -> Result<f64> {
     Ok(kib * 1024.0 / 1e6)
 }
 
-/// Whether a process has children now.
-pub(crate) fn has_children(pid: u32) -> Result<bool> {
-    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
-        let children = thread?.path().join("children");
-        // A thread may end between the two looks.
-        if fs::read_to_string(children).is_ok_and(|children| !children.trim().is_empty()) {
-            return Ok(true);
-        }
+/// A process and all that it and its children have started.
+pub(crate) struct Tree {
+    root: u32,
+}
+
+impl Tree {
+    /// The processes below this one.
+    pub(crate) fn of(root: u32) -> Self {
+        Self { root }
     }
-    Ok(false)
+
+    /// Those that are there now, the first one first.
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        let mut pids = vec![self.root];
+        let mut next = 0;
+        while let Some(&pid) = pids.get(next) {
+            pids.extend(children(pid));
+            next += 1;
+        }
+        pids
+    }
+
+    /// The CPU time of all of them and of those that have ended.
+    pub(crate) fn cpu(&self) -> Result<Cpu> {
+        let mut all = Cpu::default();
+        for pid in self.pids() {
+            let one = cpu(pid)?;
+            all.own += one.own;
+            all.children += one.children;
+        }
+        Ok(all)
+    }
+
+    /// Their memory in MB, pages that several processes share divided among these.
+    pub(crate) fn pss(&self) -> f64 {
+        // One that has just ended has no more memory.
+        self.pids().into_iter().filter_map(pss).sum()
+    }
+}
+
+/// The children of a process now.
+pub(crate) fn children(pid: u32) -> Vec<u32> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task"));
+    let threads = threads.into_iter().flatten().flatten();
+    // A thread may end between the two looks.
+    let lists =
+        threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    lists
+        .flat_map(|list| {
+            let pids = list.split_whitespace().map(str::parse);
+            pids.flatten().collect::<Vec<u32>>()
+        })
+        .collect()
+}
+
+fn pss(pid: u32) -> Option<f64> {
+    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    let kib: f64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kib * 1024.0 / 1e6)
 }
 
 fn read(pid: u32, name: &str) -> Result<String> {

@@ -9,6 +9,7 @@ use std::net::TcpListener;
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
@@ -29,7 +30,14 @@ struct State {
     connections: AtomicU64,
     sent: AtomicU64,
     received: AtomicU64,
-    last: Mutex<Instant>,
+    times: Mutex<Times>,
+}
+
+struct Times {
+    /// When something last went through.
+    last: Instant,
+    /// When something first went through since the mark.
+    first: Option<Instant>,
 }
 
 /// What went through so far: the TCP payload, without the headers of IP and TCP.
@@ -54,7 +62,10 @@ impl Proxy {
             connections: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
-            last: Mutex::new(Instant::now()),
+            times: Mutex::new(Times {
+                last: Instant::now(),
+                first: None,
+            }),
         });
         let shared = state.clone();
         thread::spawn(move || {
@@ -86,8 +97,17 @@ impl Proxy {
 
     /// How long nothing has gone through.
     pub(crate) fn quiet(&self) -> Duration {
-        let last = self.state.last.lock();
-        last.unwrap_or_else(PoisonError::into_inner).elapsed()
+        self.state.times().last.elapsed()
+    }
+
+    /// Forgets what went through before.
+    pub(crate) fn mark(&self) {
+        self.state.times().first = None;
+    }
+
+    /// When something first went through since the mark.
+    pub(crate) fn first_since_mark(&self) -> Option<Instant> {
+        self.state.times().first
     }
 }
 
@@ -99,7 +119,18 @@ impl Drop for Proxy {
     }
 }
 
+impl Times {
+    fn pass(&mut self, now: Instant) {
+        self.last = now;
+        self.first.get_or_insert(now);
+    }
+}
+
 impl State {
+    fn times(&self) -> MutexGuard<'_, Times> {
+        self.times.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn pass_on(self: &Arc<Self>, client: TcpStream) -> IoResult<()> {
         self.connections.fetch_add(1, Ordering::Relaxed);
         let remote = TcpStream::connect(self.remote)?;
@@ -118,7 +149,7 @@ impl State {
             match from.read(&mut buffer) {
                 Ok(size) if size > 0 => {
                     count.fetch_add(size as u64, Ordering::Relaxed);
-                    *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+                    self.times().pass(Instant::now());
                     if to.write_all(&buffer[..size]).is_err() {
                         break;
                     }

@@ -1,41 +1,79 @@
-//! `gitvolume-syncer` in both layouts, beside git-sync: its first sync, a look that finds nothing
-//! new, and a new commit.
+//! `gitvolume-syncer` beside git-sync: its first sync, a look that finds nothing new, a new commit,
+//! and its memory; over https with little and with much history, and over ssh.
 
-use std::cell::Cell;
 use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::ensure;
-use remotes::HttpServer;
-use remotes::Repo;
 use tempfile::TempDir;
 
+use crate::fleet;
 use crate::peers::Peers;
+use crate::remote::FILES;
+use crate::remote::HISTORY;
+use crate::remote::Remote;
+use crate::remote::Road;
 use crate::samples::Samples;
 use crate::syncers::Kind;
+use crate::syncers::Memory;
 use crate::syncers::PERIOD;
 use crate::syncers::Reading;
-use crate::syncers::STAMP;
 use crate::syncers::Syncer;
+use crate::syncers::millis;
 use crate::table::Table;
+use crate::targets::Targets;
+use crate::targets::Wanted;
 
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 /// How long idle polls are watched in one round.
-const IDLE: Duration = Duration::from_secs(8);
+const IDLE: Duration = Duration::from_secs(5);
+/// How long memory is watched in one round.
+const WATCH: Duration = Duration::from_secs(2);
 /// How many commits are made in one round.
-const COMMITS: usize = 6;
-const REPO: &str = "site.git";
-const FILES: usize = 200;
-const HISTORY: usize = 300;
+const COMMITS: usize = 4;
+
+/// One way to follow the repository.
+struct Scene {
+    title: &'static str,
+    road: Road,
+    depth: u32,
+    layouts: &'static [Kind],
+    /// How many times less than the peer an idle poll has to cost.
+    idle_ratio: f64,
+}
+
+const SCENES: [Scene; 3] = [
+    Scene {
+        title: "https, depth 1",
+        road: Road::Https,
+        depth: 1,
+        layouts: &[Kind::Link, Kind::Projected],
+        idle_ratio: 100.0,
+    },
+    Scene {
+        title: "https, full history",
+        road: Road::Https,
+        depth: 0,
+        layouts: &[Kind::Link],
+        idle_ratio: 300.0,
+    },
+    Scene {
+        title: "ssh, depth 1",
+        road: Road::Ssh,
+        depth: 1,
+        layouts: &[Kind::Link],
+        idle_ratio: 50.0,
+    },
+];
 
 /// What passes cost, each.
 #[derive(Clone, Copy)]
 struct Cost {
     /// CPU time of the program and all it starts, in ms.
     cpu: f64,
-    /// That of the program alone.
+    /// That of the processes that stay.
     own: f64,
     requests: f64,
     connections: f64,
@@ -45,7 +83,6 @@ struct Cost {
 
 impl Cost {
     fn between(before: &Reading, after: &Reading) -> Self {
-        let millis = |time: Duration| time.as_secs_f64() * 1e3;
         let count = |figure: fn(&Reading) -> u64| (figure(after) - figure(before)) as f64;
         Self {
             cpu: millis(after.cpu.total()) - millis(before.cpu.total()),
@@ -77,164 +114,199 @@ impl Cost {
 /// One program's round.
 struct Round {
     polls: f64,
-    rss: f64,
-    first: Cost,
     idle: Cost,
     commit: Cost,
+    first: Cost,
+    /// From the program's start to the first published tree, in ms.
+    first_took: f64,
+    /// From the first word to the remote to the published commit, in ms.
+    commit_took: f64,
+    polling: Memory,
+    committing: Memory,
 }
 
-/// The repository that all of them follow.
-struct Remote {
-    repo: Repo,
-    server: HttpServer,
-    commits: Cell<usize>,
-}
-
-impl Remote {
-    fn start(dir: &TempDir) -> Self {
-        let remote = Self {
-            repo: Repo::in_dir(dir.path(), REPO),
-            server: HttpServer::start(dir.path()),
-            commits: Cell::new(0),
-        };
-        let all = (0..FILES).fold(remote.repo.commit(), |commit, file| {
-            commit.write(&path(file), text(file, 0))
-        });
-        all.write(STAMP, "0").push();
-        for _ in 0..HISTORY {
-            remote.commit();
-        }
-        remote.repo.run(&["gc", "--quiet"]);
-        remote
-    }
-
-    /// Changes three files and the stamp, and answers the stamp.
-    fn commit(&self) -> String {
-        let number = self.commits.get() + 1;
-        self.commits.set(number);
-        let files = (0..3).map(|nth| (number * 3 + nth) % FILES);
-        files
-            .fold(self.repo.commit(), |commit, file| {
-                commit.write(&path(file), text(file, number))
-            })
-            .write(STAMP, self.stamp())
-            .push();
-        self.stamp()
-    }
-
-    fn stamp(&self) -> String {
-        self.commits.get().to_string()
-    }
-}
-
-fn path(file: usize) -> String {
-    format!("part{}/page{file}.html", file % 12)
-}
-
-/// Some 2 kB that compress as text does.
-fn text(file: usize, revision: usize) -> String {
-    let line = |line: usize| {
-        let number = (file * 7919 + revision * 104_729 + line * 1_299_709) % 999_983;
-        format!("<p>page {file}, line {line}: {number:06} of {revision}</p>\n")
-    };
-    (0..45).map(line).collect()
-}
+/// The rounds of one program.
+type Rounds = Vec<Round>;
 
 /// Measures and prints.
 pub(crate) fn print(peers: &Peers) -> Result<()> {
-    let dir = TempDir::with_prefix("figures-remote-")?;
-    eprintln!("syncer: making a repository");
-    let remote = Remote::start(&dir);
-    let mut kinds = vec![Kind::Link, Kind::Projected];
-    kinds.extend(peers.git_sync.clone().map(Kind::GitSync));
-    let mut rounds: Vec<Vec<Round>> = kinds.iter().map(|_| Vec::new()).collect();
-    for round in 0..ROUNDS {
-        for turn in 0..kinds.len() {
-            // Who goes first changes from round to round.
-            let index = (round + turn) % kinds.len();
-            let kind = &kinds[index];
-            eprintln!("syncer, round {} of {ROUNDS}: {}", round + 1, kind.name());
-            let measured = measure(kind, &remote).with_context(|| kind.name())?;
-            rounds[index].push(measured);
-        }
+    eprintln!("syncer: making a repository of {HISTORY} commits");
+    let remote = Remote::start()?;
+    let peer = peers.git_sync.clone().map(Kind::GitSync);
+    let mut targets = Targets::new("syncer", "git-sync");
+    for scene in &SCENES {
+        let mut kinds = scene.layouts.to_vec();
+        kinds.extend(peer.clone());
+        let rounds = scene.rounds(&kinds, &remote)?;
+        scene.print(&kinds, &rounds, peer.is_some());
+        scene.judge(&mut targets, &rounds, peer.is_some());
     }
-
-    let names: Vec<&str> = kinds.iter().map(Kind::name).collect();
-    let title = format!("syncer over http, {FILES} files, depth 1");
-    let mut table = Table::new(&title, &names, peers.git_sync.is_some());
-    let mut row = |label: &str, figure: &dyn Fn(&Round) -> f64| {
-        let values: Vec<Samples> = rounds
-            .iter()
-            .map(|rounds| {
-                let mut samples = Samples::default();
-                rounds.iter().for_each(|round| samples.push(figure(round)));
-                samples
-            })
-            .collect();
-        table.row(label, &values);
-    };
-    row("RSS idle of the program, MB", &|round| round.rss);
-    row("polls watched per round", &|round| round.polls);
-    let mut rows = |what: &str, cost: fn(&Round) -> &Cost| {
-        let mut row = |label: &str, figure: fn(&Cost) -> f64| {
-            row(&format!("{what}: {label}"), &|round| figure(cost(round)));
-        };
-        row("CPU, ms", |cost| cost.cpu);
-        row("CPU of the program alone, ms", |cost| cost.own);
-        row("requests", |cost| cost.requests);
-        row("connections", |cost| cost.connections);
-        row("bytes sent", |cost| cost.sent);
-        row("bytes received", |cost| cost.received);
-    };
-    rows("idle poll", |round| &round.idle);
-    rows("new commit", |round| &round.commit);
-    rows("first sync", |round| &round.first);
-    table.print();
+    fleet::measure(&mut targets)?;
+    targets.print();
     Ok(())
 }
 
-/// A fresh program with nothing on its disk: its first sync, its rest, and some commits.
-fn measure(kind: &Kind, remote: &Remote) -> Result<Round> {
-    let dir = TempDir::with_prefix("figures-syncer-")?;
-    let syncer = Syncer::start(kind, dir.path(), &remote.server, REPO)?;
-    syncer.await_stamp(&remote.stamp())?;
-    // Past whatever follows the first sync.
-    sleep(2 * PERIOD);
-
-    let start = syncer.read()?;
-    sleep(IDLE);
-    let rested = syncer.read()?;
-    let polls = (rested.idle - start.idle) as f64;
-    ensure!(
-        polls > 0.0 && rested.published == start.published,
-        "{polls} idle polls"
-    );
-    let rss = syncer.rss()?;
-    let idle = Cost::between(&start, &rested).less(0.0, None, polls);
-
-    // What came before, and what follows, has idle polls in it that are known now.
-    let without_polls = |before: &Reading, after: &Reading, expected: usize| {
-        let published = after.published - before.published;
-        ensure!(published == expected as u64, "{published} were published");
-        let polls = (after.idle - before.idle) as f64;
-        Ok(Cost::between(before, after).less(polls, Some(idle), published as f64))
-    };
-    let first = without_polls(&Reading::default(), &start, 1)?;
-
-    let before = syncer.read()?;
-    for _ in 0..COMMITS {
-        syncer.await_quiet()?;
-        syncer.await_stamp(&remote.commit())?;
+impl Scene {
+    fn rounds(&self, kinds: &[Kind], remote: &Remote) -> Result<Vec<Rounds>> {
+        let mut rounds: Vec<Rounds> = kinds.iter().map(|_| Vec::new()).collect();
+        for round in 0..ROUNDS {
+            for turn in 0..kinds.len() {
+                // Who goes first changes from round to round.
+                let index = (round + turn) % kinds.len();
+                let kind = &kinds[index];
+                eprintln!(
+                    "{}, round {} of {ROUNDS}: {}",
+                    self.title,
+                    round + 1,
+                    kind.name()
+                );
+                let measured = self.measure(kind, remote).with_context(|| kind.name())?;
+                rounds[index].push(measured);
+            }
+        }
+        Ok(rounds)
     }
-    // A pass goes on after it has published: old trees are removed.
-    sleep(2 * PERIOD);
-    let after = syncer.read()?;
-    let commit = without_polls(&before, &after, COMMITS)?;
-    Ok(Round {
-        polls,
-        rss,
-        first,
-        idle,
-        commit,
-    })
+
+    /// A fresh program with nothing on its disk: its first sync, its rest, and some commits.
+    fn measure(&self, kind: &Kind, remote: &Remote) -> Result<Round> {
+        let dir = TempDir::with_prefix("figures-syncer-")?;
+        let syncer = Syncer::start(kind, self.road, self.depth, dir.path(), remote)?;
+        let first_took = syncer.await_first()?;
+        // Past whatever follows the first sync.
+        sleep(2 * PERIOD);
+
+        let start = syncer.read()?;
+        sleep(IDLE);
+        let rested = syncer.read()?;
+        let polls = (rested.idle - start.idle) as f64;
+        ensure!(
+            polls > 0.0 && rested.published == start.published,
+            "{polls} idle polls"
+        );
+        let idle = Cost::between(&start, &rested).less(0.0, None, polls);
+
+        // What came before, and what follows, has idle polls in it that are known now.
+        let without_polls = |before: &Reading, after: &Reading, expected: usize| {
+            let published = after.published - before.published;
+            ensure!(published == expected as u64, "{published} were published");
+            let polls = (after.idle - before.idle) as f64;
+            Ok(Cost::between(before, after).less(polls, Some(idle), published as f64))
+        };
+        let first = without_polls(&Reading::default(), &start, 1)?;
+
+        let before = syncer.read()?;
+        let mut took = Samples::default();
+        for _ in 0..COMMITS {
+            took.push(syncer.follow_commit()?);
+        }
+        // A pass goes on after it has published: old trees are removed.
+        sleep(2 * PERIOD);
+        let after = syncer.read()?;
+        let commit = without_polls(&before, &after, COMMITS)?;
+
+        // Last, since looking at memory costs the program time.
+        let polling = syncer.program.memory_while(|| {
+            sleep(WATCH);
+            Ok(())
+        })?;
+        let committing = syncer.program.memory_while(|| {
+            syncer.follow_commit()?;
+            sleep(PERIOD);
+            Ok(())
+        })?;
+        Ok(Round {
+            polls,
+            idle,
+            commit,
+            first,
+            first_took,
+            commit_took: took.median(),
+            polling,
+            committing,
+        })
+    }
+
+    fn print(&self, kinds: &[Kind], rounds: &[Rounds], has_peer: bool) {
+        let names: Vec<&str> = kinds.iter().map(Kind::name).collect();
+        let title = format!("syncer over {}, {FILES} files", self.title);
+        let mut table = Table::new(&title, &names, has_peer);
+        let mut row = |label: &str, figure: &dyn Fn(&Round) -> f64| {
+            let values: Vec<Samples> = rounds
+                .iter()
+                .map(|rounds| samples(rounds, figure))
+                .collect();
+            table.row(label, &values);
+        };
+        row("memory at rest, MB", &|round| round.polling.rest);
+        row("memory at its peak while polling, MB", &|round| {
+            round.polling.peak
+        });
+        row("memory at its peak in a commit, MB", &|round| {
+            round.committing.peak
+        });
+        row("polls watched per round", &|round| round.polls);
+        row("new commit: time, ms", &|round| round.commit_took);
+        row("first sync: time, ms", &|round| round.first_took);
+        let mut rows = |what: &str, cost: fn(&Round) -> &Cost| {
+            let mut row = |label: &str, figure: fn(&Cost) -> f64| {
+                row(&format!("{what}: {label}"), &|round| figure(cost(round)));
+            };
+            row("CPU, ms", |cost| cost.cpu);
+            row("CPU without git's, ms", |cost| cost.own);
+            if self.road == Road::Https {
+                row("requests", |cost| cost.requests);
+            }
+            row("connections", |cost| cost.connections);
+            row("bytes sent", |cost| cost.sent);
+            row("bytes received", |cost| cost.received);
+        };
+        rows("idle poll", |round| &round.idle);
+        rows("new commit", |round| &round.commit);
+        rows("first sync", |round| &round.first);
+        table.print();
+    }
+
+    /// What the link layout, which is the peer's, has to reach here.
+    fn judge(&self, targets: &mut Targets, rounds: &[Rounds], has_peer: bool) {
+        let mut line = |what: &str, wanted: Wanted, figure: fn(&Round) -> f64| {
+            let ours = samples(&rounds[0], &figure);
+            let peer = rounds.last().filter(|_| has_peer);
+            let peer = peer.map(|rounds| samples(rounds, &figure));
+            targets.line(&format!("{}: {what}", self.title), wanted, &ours, peer);
+        };
+        line(
+            "idle poll, CPU ms",
+            Wanted::Ratio(self.idle_ratio),
+            |round| round.idle.cpu,
+        );
+        if self.road == Road::Https {
+            line("idle poll, CPU ms", Wanted::AtMost(0.5), |round| {
+                round.idle.cpu
+            });
+            line("idle poll, requests", Wanted::AtMost(1.0), |round| {
+                round.idle.requests
+            });
+        }
+        line("memory at rest, MB", Wanted::AtMost(8.0), |round| {
+            round.polling.rest
+        });
+        line("first sync, CPU ms", Wanted::Ratio(1.0), |round| {
+            round.first.cpu
+        });
+        line("first sync, time ms", Wanted::Ratio(1.0), |round| {
+            round.first_took
+        });
+        line("new commit, CPU ms", Wanted::Ratio(1.0), |round| {
+            round.commit.cpu
+        });
+        line("new commit, time ms", Wanted::Ratio(1.0), |round| {
+            round.commit_took
+        });
+    }
+}
+
+fn samples(rounds: &Rounds, figure: &dyn Fn(&Round) -> f64) -> Samples {
+    let mut samples = Samples::default();
+    rounds.iter().for_each(|round| samples.push(figure(round)));
+    samples
 }

@@ -1,9 +1,13 @@
-//! One syncer at work: ours in a layout, or git-sync, all told the same.
+//! One syncer at work: ours in a layout, or git-sync, all told the same. Each is process 1 of a PID
+//! namespace of its own, as in a container, since both then have a second process.
 
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::thread;
 use std::thread::sleep;
 use std::time::Duration;
 use std::time::Instant;
@@ -12,15 +16,22 @@ use anyhow::Context;
 use anyhow::Result;
 use anyhow::anyhow;
 use anyhow::bail;
-use remotes::HttpServer;
+use nix::sys::signal::Signal;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 use tests::http;
 use tests::process::Process;
 use tests::settings;
 
 use crate::proc;
 use crate::proc::Cpu;
+use crate::proc::Tree;
 use crate::proxy::Proxy;
 use crate::proxy::Traffic;
+use crate::remote::Remote;
+use crate::remote::Road;
+use crate::remote::STAMP;
+use crate::samples::Samples;
 
 /// From the end of a pass to the beginning of the next.
 pub(crate) const PERIOD: Duration = Duration::from_millis(250);
@@ -28,10 +39,11 @@ pub(crate) const PERIOD: Duration = Duration::from_millis(250);
 const QUIET: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(170));
 /// How long anything may take that is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The file whose content tells which revision is published.
-pub(crate) const STAMP: &str = "stamp";
+/// Process 1 and the program itself; more than that, and git is at work.
+const AT_REST: usize = 2;
 
 /// Which program, and how it publishes.
+#[derive(Clone)]
 pub(crate) enum Kind {
     /// Ours with one symlink to the tree.
     Link,
@@ -50,13 +62,117 @@ impl Kind {
             Kind::GitSync(_) => "git-sync",
         }
     }
+
+    /// The flags that say where to publish, and the published stamp.
+    fn publishes(&self, dir: &Path) -> Result<(Vec<String>, PathBuf)> {
+        let root = dir.join("root");
+        let mut flags = vec![format!("--root={}", root.display())];
+        let stamp = if let Kind::Projected = self {
+            fs::create_dir_all(&root)?;
+            flags.push("--layout=projected".to_owned());
+            flags.push(format!("--state={}", dir.join("state").display()));
+            root.join(STAMP)
+        } else {
+            flags.push("--link=site".to_owned());
+            root.join("site").join(STAMP)
+        };
+        Ok((flags, stamp))
+    }
+}
+
+/// A running program in a PID namespace of its own; all of it is killed when dropped.
+pub(crate) struct Contained {
+    process: Process,
+    /// The namespace's process 1 and all below it.
+    pub(crate) tree: Tree,
+    init: Pid,
+}
+
+impl Contained {
+    /// Starts a command line there; `dir` takes its log and is its home.
+    pub(crate) fn start(name: &str, dir: &Path, command: &[String]) -> Result<Self> {
+        let mut args: Vec<String> = ["--pid", "--fork", "--kill-child", "--mount-proc", "env"]
+            .map(str::to_owned)
+            .to_vec();
+        // What a program leaves in either goes with the folder.
+        args.push(format!("HOME={}", dir.display()));
+        args.push(format!("TMPDIR={}", dir.display()));
+        args.extend_from_slice(command);
+        let process = Process::start(name, Path::new("unshare"), &args, dir)?;
+        let started = Instant::now();
+        let init = loop {
+            process.check().context("PID namespaces need root")?;
+            match proc::children(process.pid())[..] {
+                [init] => break init,
+                _ if started.elapsed() > PATIENCE => bail!("unshare started nothing"),
+                _ => sleep(Duration::from_millis(1)),
+            }
+        };
+        Ok(Self {
+            process,
+            tree: Tree::of(init),
+            init: Pid::from_raw(init.cast_signed()),
+        })
+    }
+
+    /// Tells whether it still runs.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.process.check()
+    }
+
+    /// The last lines of its log.
+    pub(crate) fn log(&self) -> String {
+        self.process.log_tail(20)
+    }
+
+    /// Watches its memory while something is done.
+    pub(crate) fn memory_while(&self, act: impl FnOnce() -> Result<()>) -> Result<Memory> {
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let watch = scope.spawn(|| {
+                let (mut rest, mut peak) = (Samples::default(), 0.0_f64);
+                while !is_over.load(Ordering::Relaxed) {
+                    let is_at_rest = self.tree.pids().len() <= AT_REST;
+                    let now = self.tree.pss();
+                    peak = peak.max(now);
+                    if is_at_rest {
+                        rest.push(now);
+                    }
+                    sleep(Duration::from_millis(2));
+                }
+                let rest = rest.median();
+                Memory { rest, peak }
+            });
+            let acted = act();
+            is_over.store(true, Ordering::Relaxed);
+            let memory = watch.join().map_err(|_| anyhow!("the watcher panicked"))?;
+            acted.map(|()| memory)
+        })
+    }
+}
+
+impl Drop for Contained {
+    fn drop(&mut self) {
+        // With its process 1 the kernel ends a namespace. It may have ended by itself.
+        let _ = kill(self.init, Signal::SIGKILL);
+    }
+}
+
+/// Memory of all processes together, in MB.
+#[derive(Clone, Copy)]
+pub(crate) struct Memory {
+    /// While no git runs.
+    pub(crate) rest: f64,
+    /// The most that was seen.
+    pub(crate) peak: f64,
 }
 
 /// A running syncer behind a proxy of its own.
 pub(crate) struct Syncer<'a> {
-    process: Process,
+    pub(crate) program: Contained,
+    started: Instant,
     proxy: Proxy,
-    remote: &'a HttpServer,
+    remote: &'a Remote,
     requests_before: usize,
     metrics: u16,
     stamp: PathBuf,
@@ -78,49 +194,37 @@ pub(crate) struct Reading {
 }
 
 impl<'a> Syncer<'a> {
-    /// Starts it in an empty folder, on the repository of that name.
+    /// Starts it in an empty folder.
     pub(crate) fn start(
         kind: &Kind,
+        road: Road,
+        depth: u32,
         dir: &Path,
-        remote: &'a HttpServer,
-        name: &str,
+        remote: &'a Remote,
     ) -> Result<Self> {
-        let proxy = Proxy::start(remote.address())?;
+        let proxy = Proxy::start(remote.address(road))?;
         let metrics = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let (root, state) = (dir.join("root"), dir.join("state"));
         let ours = settings::syncer_binary();
         let program = match kind {
             Kind::Link | Kind::Projected => &ours,
             Kind::GitSync(program) => program,
         };
-        let mut args = vec![
-            // What git-sync leaves in either goes with the folder.
-            format!("HOME={}", dir.display()),
-            format!("TMPDIR={}", dir.display()),
+        let (publishes, stamp) = kind.publishes(dir)?;
+        let mut command = vec![
             program.display().to_string(),
-            format!("--repo=http://{}/{name}", proxy.address()),
-            format!("--root={}", root.display()),
+            format!("--depth={depth}"),
             format!("--period={}ms", PERIOD.as_millis()),
-            "--depth=1".to_owned(),
             format!("--http-bind=127.0.0.1:{metrics}"),
             "--http-metrics".to_owned(),
         ];
-        let stamp = match kind {
-            Kind::Projected => {
-                fs::create_dir_all(&root)?;
-                args.push("--layout=projected".to_owned());
-                args.push(format!("--state={}", state.display()));
-                root.join(STAMP)
-            }
-            Kind::Link | Kind::GitSync(_) => {
-                args.push("--link=site".to_owned());
-                root.join("site").join(STAMP)
-            }
-        };
+        command.extend(remote.flags(road, proxy.address(), dir)?);
+        command.extend(publishes);
         let requests_before = remote.requests();
-        let process = Process::start(kind.name(), Path::new("env"), &args, dir)?;
+        let started = Instant::now();
+        let program = Contained::start(kind.name(), dir, &command)?;
         Ok(Self {
-            process,
+            program,
+            started,
             proxy,
             remote,
             requests_before,
@@ -129,17 +233,34 @@ impl<'a> Syncer<'a> {
         })
     }
 
-    /// Waits until this is the published stamp.
-    pub(crate) fn await_stamp(&self, content: &str) -> Result<()> {
+    /// Waits until this is the published stamp; answers when it was.
+    pub(crate) fn await_stamp(&self, content: &str) -> Result<Instant> {
         let start = Instant::now();
         while !fs::read_to_string(&self.stamp).is_ok_and(|now| now == content) {
-            self.process.check()?;
+            self.program.check()?;
             if start.elapsed() > PATIENCE {
-                bail!("not published: {content}\n{}", self.process.log_tail(20));
+                bail!("not published: {content}\n{}", self.program.log());
             }
-            sleep(Duration::from_millis(5));
+            sleep(Duration::from_millis(1));
         }
-        Ok(())
+        Ok(Instant::now())
+    }
+
+    /// Waits for the first revision; answers how long it took from the start, in ms.
+    pub(crate) fn await_first(&self) -> Result<f64> {
+        let published = self.await_stamp(&self.remote.stamp())?;
+        Ok(millis(published - self.started))
+    }
+
+    /// Makes a commit between two passes; answers how long its publication took, in ms, from the
+    /// first that the program said to the remote.
+    pub(crate) fn follow_commit(&self) -> Result<f64> {
+        self.await_quiet()?;
+        let stamp = self.remote.commit()?;
+        self.proxy.mark();
+        let published = self.await_stamp(&stamp)?;
+        let began = self.proxy.first_since_mark();
+        Ok(millis(published - began.unwrap_or(published)))
     }
 
     /// Waits for the middle between two passes. Asking the program for it would cost the program
@@ -148,13 +269,13 @@ impl<'a> Syncer<'a> {
         let start = Instant::now();
         let (least, most) = QUIET;
         loop {
-            self.process.check()?;
+            self.program.check()?;
             let quiet = self.proxy.quiet();
-            if quiet >= least && quiet <= most && !proc::has_children(self.process.pid())? {
+            if quiet >= least && quiet <= most && self.program.tree.pids().len() <= AT_REST {
                 return Ok(());
             }
             if start.elapsed() > PATIENCE {
-                bail!("it never rests\n{}", self.process.log_tail(20));
+                bail!("it never rests\n{}", self.program.log());
             }
             sleep(Duration::from_millis(5));
         }
@@ -163,9 +284,9 @@ impl<'a> Syncer<'a> {
     /// Reads everything between two passes.
     pub(crate) fn read(&self) -> Result<Reading> {
         self.await_quiet()?;
-        let cpu = proc::cpu(self.process.pid())?;
+        let cpu = self.program.tree.cpu()?;
         let metrics = http::get("127.0.0.1", self.metrics, "/metrics")
-            .map_err(|error| anyhow!("{error}\n{}", self.process.log_tail(20)))?;
+            .map_err(|error| anyhow!("{error}\n{}", self.program.log()))?;
         Ok(Reading {
             cpu,
             traffic: self.proxy.traffic(),
@@ -174,12 +295,10 @@ impl<'a> Syncer<'a> {
             published: count(&metrics, "success")?,
         })
     }
+}
 
-    /// The resident memory of the program itself between two passes, in MB.
-    pub(crate) fn rss(&self) -> Result<f64> {
-        self.await_quiet()?;
-        proc::rss(self.process.pid())
-    }
+pub(crate) fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
 }
 
 /// How many passes ended so; both programs count by the same name.

@@ -50,34 +50,39 @@ impl Table {
 
     /// Prints it.
     pub(crate) fn print(&self) {
-        let width = |column: usize| {
-            let cells = self.rows.iter().map(|row| row[column].chars().count());
-            cells.max().unwrap_or_default()
-        };
-        let widths: Vec<usize> = (0..self.rows[0].len()).map(width).collect();
-        println!();
-        for (index, row) in self.rows.iter().enumerate() {
-            let cells: Vec<String> = row
+        print_rows(&self.rows);
+    }
+}
+
+/// Prints a table of Markdown whose first row is the head.
+pub(crate) fn print_rows(rows: &[Vec<String>]) {
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.max().unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
+    println!();
+    for (index, row) in rows.iter().enumerate() {
+        let cells: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .enumerate()
+            .map(|(column, (cell, &width))| match column {
+                0 => format!("{cell:<width$}"),
+                _ => format!("{cell:>width$}"),
+            })
+            .collect();
+        println!("| {} |", cells.join(" | "));
+        if index == 0 {
+            let lines: Vec<String> = widths
                 .iter()
-                .zip(&widths)
                 .enumerate()
-                .map(|(column, (cell, &width))| match column {
-                    0 => format!("{cell:<width$}"),
-                    _ => format!("{cell:>width$}"),
+                .map(|(column, &width)| match column {
+                    0 => "-".repeat(width + 2),
+                    _ => format!("{}:", "-".repeat(width + 1)),
                 })
                 .collect();
-            println!("| {} |", cells.join(" | "));
-            if index == 0 {
-                let lines: Vec<String> = widths
-                    .iter()
-                    .enumerate()
-                    .map(|(column, &width)| match column {
-                        0 => "-".repeat(width + 2),
-                        _ => format!("{}:", "-".repeat(width + 1)),
-                    })
-                    .collect();
-                println!("|{}|", lines.join("|"));
-            }
+            println!("|{}|", lines.join("|"));
         }
     }
 }
@@ -95,7 +100,7 @@ fn cell(samples: &Samples) -> String {
 }
 
 /// Three digits are more than the machine is good for.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),
         size if size >= 10.0 => format!("{value:.1}"),

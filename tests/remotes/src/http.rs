@@ -14,6 +14,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use anyhow::Context;
 use base64::Engine;
@@ -66,6 +67,8 @@ pub struct Seen {
     pub line: String,
     /// The request brought a password.
     pub has_password: bool,
+    /// When it came.
+    pub at: Instant,
 }
 
 /// Smart HTTP for all repositories below a directory, on 127.0.0.1, in a thread of its own.
@@ -299,6 +302,7 @@ impl Site {
         lock(&self.seen).push(Seen {
             line: format!("{} {}", request.method(), request.uri()),
             has_password: request.headers().contains_key(AUTHORIZATION),
+            at: Instant::now(),
         });
         if let Some(trouble) = *lock(&self.trouble) {
             return trouble.response();

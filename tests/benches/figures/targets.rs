@@ -1,0 +1,67 @@
+//! What was promised, and whether it holds.
+
+use crate::samples::Samples;
+use crate::table::number;
+use crate::table::print_rows;
+
+/// What is wanted of a figure.
+#[derive(Clone, Copy)]
+pub(crate) enum Wanted {
+    /// Ours is no more than this.
+    AtMost(f64),
+    /// The peer's is at least so many times ours.
+    Ratio(f64),
+}
+
+/// A table with a line for each promise.
+pub(crate) struct Targets {
+    rows: Vec<Vec<String>>,
+}
+
+impl Targets {
+    /// Begins one.
+    pub(crate) fn new(title: &str, peer: &str) -> Self {
+        let head = [title, "ours", peer, "ratio", "wanted", "holds"];
+        Self {
+            rows: vec![head.map(str::to_owned).to_vec()],
+        }
+    }
+
+    /// Adds a promise with what was measured.
+    pub(crate) fn line(
+        &mut self,
+        what: &str,
+        wanted: Wanted,
+        ours: &Samples,
+        peer: Option<Samples>,
+    ) {
+        let mine = ours.median();
+        let peer = peer.map(|peer| peer.median());
+        let ratio = peer.map(|peer| peer / mine);
+        let (text, holds) = match wanted {
+            Wanted::AtMost(most) => (format!("≤ {}", number(most)), Some(mine <= most)),
+            Wanted::Ratio(least) => (
+                format!("≥ {}×", number(least)),
+                ratio.map(|ratio| ratio >= least),
+            ),
+        };
+        let none = || "–".to_owned();
+        self.rows.push(vec![
+            what.to_owned(),
+            number(mine),
+            peer.map_or_else(none, number),
+            ratio.map_or_else(none, |ratio| format!("{}×", number(ratio))),
+            text,
+            match holds {
+                None => none(),
+                Some(true) => "yes".to_owned(),
+                Some(false) => "NO".to_owned(),
+            },
+        ]);
+    }
+
+    /// Prints it.
+    pub(crate) fn print(&self) {
+        print_rows(&self.rows);
+    }
+}
