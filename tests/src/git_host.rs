@@ -90,12 +90,17 @@ impl GitHost {
 
     /// Makes an empty repository whose default branch is `main`.
     pub fn repository(&self, name: &str) -> Result<Repository<'_>> {
+        self.repository_on(name, "main")
+    }
+
+    /// Makes an empty repository, `site` or `org/site`, with this default branch.
+    pub fn repository_on(&self, name: &str, branch: &str) -> Result<Repository<'_>> {
         let repository = Repository {
             host: self,
             name: name.to_owned(),
         };
         repository.sh(&format!(
-            "git init -q --bare -b main /srv/git/{name}.git && \
+            "git init -q --bare -b {branch} /srv/git/{name}.git && \
              git clone -q /srv/git/{name}.git /work/{name} 2>/dev/null && \
              cd /work/{name} && git config user.name t && git config user.email t@t"
         ))?;
@@ -156,6 +161,11 @@ impl Repository<'_> {
         format!("root@{}:/srv/git/{}.git", self.host.address, self.name)
     }
 
+    /// The address over ssh as git hosts have it: the user `git`, and a path of two parts.
+    pub fn ssh_as_git(&self) -> String {
+        format!("git@{}:{}.git", self.host.address, self.name)
+    }
+
     /// Writes files, commits and pushes; answers the commit's hash.
     pub fn commit(&self, files: &[(&str, &str)]) -> Result<String> {
         let mut script = String::new();
@@ -209,7 +219,7 @@ fn service() -> Value {
 
 const SSHD_CONFIG: &str = "Port 2222
 HostKey /keys/host
-AuthorizedKeysFile /keys/authorized_keys
+AuthorizedKeysFile /authorized/keys
 # The keys are a Secret's files, which are links.
 StrictModes no
 UsePAM no
@@ -244,6 +254,7 @@ fn pod() -> Value {
     let mounts = json!([
         {"name": "repositories", "mountPath": "/srv/git"},
         {"name": "keys", "mountPath": "/keys"},
+        {"name": "authorized", "mountPath": "/authorized"},
         {"name": "work", "mountPath": "/work"},
         {"name": "tmp", "mountPath": "/tmp"},
     ]);
@@ -268,6 +279,10 @@ fn pod() -> Value {
                 {"name": "work", "emptyDir": {}},
                 {"name": "tmp", "emptyDir": {}},
                 {"name": "keys", "secret": {"secretName": NAME, "defaultMode": 256}},
+                // sshd reads this one as the user who logs in.
+                {"name": "authorized", "secret": {"secretName": NAME, "items": [
+                    {"key": "authorized_keys", "path": "keys", "mode": 292},
+                ]}},
             ],
             "containers": [
                 container("http", git, json!(["git-http", "--root=/srv/git",

@@ -117,6 +117,8 @@ pub fn git_server() -> Result<Image> {
              sshd:x:100:65534::/run/sshd:/usr/sbin/nologin\n\
              git:x:1000:1000:git:/srv/git:/bin/sh\n",
         )
+        // Root makes the repositories, and the user git serves them.
+        .text("/etc/gitconfig", "[safe]\n\tdirectory = *\n")
         // A locked password ("!") would make sshd refuse keys too.
         .file(
             "/etc/shadow",

@@ -9,6 +9,7 @@ use tests::world::Suite;
 mod app;
 mod atomic;
 mod certificates;
+mod field;
 mod jobs;
 mod main_job;
 mod node_itself;
@@ -29,6 +30,10 @@ fn main() -> ExitCode {
         secrets::ssh_works_with_the_right_keys_and_says_which_one_is_wrong,
         secrets::http_takes_the_secrets_password_and_shows_it_nowhere,
         jobs::a_job_with_the_sidecar_completes_and_mode_once_leaves_none,
+        field::a_v2_manifest_without_known_hosts_is_told_what_to_add_and_runs_with_either,
+        field::a_v3_manifest_with_one_dash_flags_serves_pages_through_nginx,
+        field::a_v3_manifests_neighbour_asks_git_what_changed_at_each_webhook_call,
+        field::a_v4_manifest_with_each_setting_under_both_names_runs,
         scope::a_namespace_under_the_restricted_level_admits_and_runs_it,
         node_itself::nginx_serves_a_page_under_its_pods_address,
         node_itself::a_native_sidecar_holds_the_app_back_until_its_probe_succeeds,
