@@ -102,11 +102,9 @@ impl LinkLayout {
             return Ok(());
         }
         for name in files::names_in(&admin)? {
-            let dir = self.worktrees().join(&name);
-            let is_ours = name
-                .to_str()
-                .is_some_and(|name| name.parse::<Hash>().is_ok());
-            if is_ours && dir != published && !dir.exists() {
+            let dirs = [&self.worktrees(), &self.root].map(|dir| dir.join(&name));
+            let is_wanted = |dir: &PathBuf| *dir == published || dir.exists();
+            if commit_in(&name).is_some() && !dirs.iter().any(is_wanted) {
                 files::remove_any(&admin.join(&name))?;
             }
         }
