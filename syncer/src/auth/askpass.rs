@@ -17,10 +17,6 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 /// Why there are no credentials from the address.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AskpassError {
-    #[error(
-        "--askpass-url (or GITSYNC_ASKPASS_URL): expected an address such as http://localhost:8080/"
-    )]
-    Url(#[source] url::ParseError),
     #[error("cannot ask {place} for the user name and password")]
     Web { place: String, source: WebError },
     #[error("cannot ask {place} for the user name and password")]
@@ -38,18 +34,17 @@ pub(crate) enum AskpassError {
 }
 
 /// Asks for the credentials of the repository.
-pub(super) async fn ask(url: &str, trust: &Trust) -> Result<Credentials, AskpassError> {
-    let url: Url = url.parse().map_err(AskpassError::Url)?;
-    let place = web::place(&url);
+pub(super) async fn ask(url: &Url, trust: &Trust) -> Result<Credentials, AskpassError> {
+    let place = web::place(url);
     let failed = |source: reqwest::Error| AskpassError::Call {
         place: place.clone(),
         source: source.without_url(),
     };
-    let client = web::client(trust, Manner::Ask, &url).map_err(|source| AskpassError::Web {
+    let client = web::client(trust, Manner::Ask, url).map_err(|source| AskpassError::Web {
         place: place.clone(),
         source,
     })?;
-    let response = client.get(url).timeout(TIMEOUT).send().await;
+    let response = client.get(url.clone()).timeout(TIMEOUT).send().await;
     let response = response.map_err(failed)?;
     if response.status() != StatusCode::OK {
         let status = response.status();

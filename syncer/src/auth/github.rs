@@ -52,10 +52,6 @@ pub(crate) enum GithubError {
     Key,
     #[error("cannot sign with the GitHub App's private key")]
     Sign,
-    #[error(
-        "--github-base-url (or GITSYNC_GITHUB_BASE_URL): expected an address such as https://api.github.com/"
-    )]
-    Url,
     #[error("cannot ask {place} for the GitHub App's token")]
     Web { place: String, source: WebError },
     #[error("cannot ask {place} for the GitHub App's token")]
@@ -84,7 +80,7 @@ pub(super) struct App {
     /// Its private key, PEM.
     pub(super) key: String,
     /// Where GitHub's API is.
-    pub(super) base_url: String,
+    pub(super) base_url: Url,
 }
 
 impl fmt::Debug for App {
@@ -155,7 +151,7 @@ struct Refusal {
 }
 
 async fn ask(app: &App, trust: &Trust, deadline: Instant) -> Result<Token, GithubError> {
-    let url = token_url(&app.base_url, app.installation)?;
+    let url = token_url(&app.base_url, app.installation);
     let place = web::place(&url);
     let failed = |source: reqwest::Error| GithubError::Call {
         place: place.clone(),
@@ -198,18 +194,18 @@ fn token(text: &str) -> Option<Token> {
     })
 }
 
-fn token_url(base: &str, installation: u64) -> Result<Url, GithubError> {
-    let mut url: Url = base.parse().map_err(|_| GithubError::Url)?;
-    url.path_segments_mut()
-        .map_err(|()| GithubError::Url)?
-        .pop_if_empty()
-        .extend([
+fn token_url(base: &Url, installation: u64) -> Url {
+    let mut url = base.clone();
+    // An http(s) address always has segments.
+    if let Ok(mut segments) = url.path_segments_mut() {
+        segments.pop_if_empty().extend([
             "app",
             "installations",
             &installation.to_string(),
             "access_tokens",
         ]);
-    Ok(url)
+    }
+    url
 }
 
 /// Signs that we are the app (RFC 7519, RS256).
@@ -250,20 +246,19 @@ mod tests {
             issuer: "Iv1.0".to_owned(),
             installation: 7,
             key: key.to_owned(),
-            base_url: "https://api.github.com/".to_owned(),
+            base_url: "https://api.github.com/".parse().unwrap(),
         }
     }
 
     #[test]
     fn the_address_of_the_token_stands_below_the_base() {
         for base in ["https://ghe.example/api/v3", "https://ghe.example/api/v3/"] {
-            let url = token_url(base, 7).unwrap();
+            let url = token_url(&base.parse().unwrap(), 7);
             assert_eq!(
                 url.as_str(),
                 "https://ghe.example/api/v3/app/installations/7/access_tokens"
             );
         }
-        assert!(token_url("api.github.com", 7).is_err());
     }
 
     #[test]

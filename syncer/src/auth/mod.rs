@@ -151,7 +151,7 @@ impl Auth {
     ) -> Result<Arc<Grant>, AuthError> {
         let stamp = Stamp::of(config);
         let before = self.stamp.take();
-        let is_settled = askpass_url(config).is_none() && !self.tokens.end_soon();
+        let is_settled = config.access.askpass_url.is_none() && !self.tokens.end_soon();
         if !is_settled || before.as_ref() != Some(&stamp) {
             let mut grant = self.renew(config, private, git, deadline).await?;
             if before.as_ref() != Some(&stamp) || !self.granted.is_like(&grant) {
@@ -240,7 +240,7 @@ impl Auth {
             password,
         };
         let mut entries = Vec::new();
-        if let Some(url) = askpass_url(config) {
+        if let Some(url) = &access.askpass_url {
             let asked = askpass::ask(url, &Trust::of_calls(config)).await;
             self.metrics.count_askpass_call(asked.is_ok());
             let asked = asked?;
@@ -300,11 +300,6 @@ fn add_users(gitconfig: &mut ConfigFile, config: &RepoConfig) {
 fn write_config(path: &Path, gitconfig: &ConfigFile) -> Result<(), AuthError> {
     // A header among the user's keys may be a password.
     write(path, gitconfig.to_string().as_bytes(), files::SECRET_MODE)
-}
-
-fn askpass_url(config: &RepoConfig) -> Option<&str> {
-    let url = config.access.askpass_url.as_deref();
-    url.filter(|url| !url.is_empty())
 }
 
 fn base_config(config: &RepoConfig) -> ConfigFile {

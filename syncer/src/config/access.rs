@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use args::Credential;
 use args::RepoArgs;
 use args::Secret;
+use url::Url;
 
 use crate::config::ConfigError;
+use crate::config::error::http_url;
 
 /// Where the cookies are; git-sync's own place, which no flag changes.
 pub(crate) const COOKIE_FILE: &str = "/etc/git-secret/cookie_file";
@@ -21,8 +23,8 @@ pub(crate) struct AccessConfig {
     /// None: the host's key is not checked.
     pub(crate) known_hosts: Option<PathBuf>,
     pub(crate) cookie_file: bool,
-    pub(crate) askpass_url: Option<String>,
-    pub(crate) github_base_url: String,
+    pub(crate) askpass_url: Option<Url>,
+    pub(crate) github_base_url: Url,
     pub(crate) github_app_client_id: Option<String>,
     pub(crate) github_app_application_id: Option<u64>,
     pub(crate) github_app_installation_id: Option<u64>,
@@ -33,6 +35,7 @@ pub(crate) struct AccessConfig {
 impl AccessConfig {
     /// Takes what the flags say, where they do not contradict each other.
     pub(crate) fn new(args: &RepoArgs) -> Result<Self, ConfigError> {
+        let askpass_url = args.askpass_url.as_deref().filter(|url| !url.is_empty());
         let access = Self {
             username: args.username.clone(),
             password: args
@@ -46,8 +49,14 @@ impl AccessConfig {
                 .ssh_known_hosts
                 .then(|| args.ssh_known_hosts_file.clone()),
             cookie_file: args.cookie_file,
-            askpass_url: args.askpass_url.clone(),
-            github_base_url: args.github_base_url.clone(),
+            askpass_url: askpass_url
+                .map(|url| http_url("askpass-url", url, "http://localhost:8080/"))
+                .transpose()?,
+            github_base_url: http_url(
+                "github-base-url",
+                &args.github_base_url,
+                "https://api.github.com/",
+            )?,
             github_app_client_id: args.github_app_client_id.clone(),
             // Zero is none, as in git-sync.
             github_app_application_id: args.github_app_application_id.filter(|id| *id != 0),
@@ -185,6 +194,26 @@ mod tests {
             args.password_file = Some("/p".into());
         });
         assert!(allowed.is_ok());
+    }
+
+    #[test]
+    fn addresses_are_read_and_not_repeated() {
+        for (change, sentence) in [
+            (
+                Box::new(|args: &mut RepoArgs| args.askpass_url = Some("a:hunter2@b".to_owned()))
+                    as Change,
+                "--askpass-url (or GITSYNC_ASKPASS_URL): expected an address such as \
+                 http://localhost:8080/",
+            ),
+            (
+                Box::new(|args| args.github_base_url = "api.github.com".to_owned()),
+                "--github-base-url (or GITSYNC_GITHUB_BASE_URL): expected an address such as \
+                 https://api.github.com/",
+            ),
+        ] {
+            assert_eq!(access(change).unwrap_err(), sentence);
+        }
+        assert!(access(|args| args.askpass_url = Some(String::new())).is_ok());
     }
 
     #[test]

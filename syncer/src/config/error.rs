@@ -1,6 +1,7 @@
 use std::fmt;
 
 use args::Names;
+use url::Url;
 
 use crate::config::file::FileError;
 
@@ -51,4 +52,11 @@ impl ConfigError {
         }
         self
     }
+}
+
+/// Reads an http(s) address. It may hold a password, and so is not repeated where it is none.
+pub(super) fn http_url(flag: &str, text: &str, example: &str) -> Result<Url, ConfigError> {
+    let is_http = |url: &Url| matches!(url.scheme(), "http" | "https");
+    let url = text.parse().ok().filter(is_http);
+    url.ok_or_else(|| ConfigError::new(flag, format!("expected an address such as {example}")))
 }

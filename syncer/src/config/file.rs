@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
-use std::io;
 use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -53,10 +52,6 @@ const SECRET: [&str; 4] = ["repo", "password", "credential", "github-app-private
 /// Says what cannot be meant in a file of several repositories.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FileError {
-    #[error("--config (or GITSYNC_CONFIG): cannot read {}", .path.display())]
-    Read { path: PathBuf, source: io::Error },
-    #[error("--config and {INLINE} are both given: expected one of them")]
-    Both,
     /// `why` is a sentence without values that may be secret.
     #[error("{file}: {why}")]
     Syntax { file: String, why: String },
@@ -83,12 +78,15 @@ pub(super) fn repos(
 ) -> Result<Option<Vec<RepoConfig>>, ConfigError> {
     let (file, text) = match (&process.config, &process.config_inline) {
         (None, None) => return Ok(None),
-        (Some(_), Some(_)) => return Err(FileError::Both.into()),
+        (Some(_), Some(_)) => {
+            let problem = format!("expected no ${INLINE} beside it");
+            return Err(ConfigError::new("config", problem));
+        }
         (None, Some(text)) => (INLINE.to_owned(), text.reveal().to_owned()),
         (Some(path), None) => {
-            let text = fs::read_to_string(path).map_err(|source| FileError::Read {
-                path: path.clone(),
-                source,
+            let text = fs::read_to_string(path).map_err(|error| {
+                let problem = format!("cannot read {}: {error}", path.display());
+                ConfigError::new("config", problem)
             })?;
             (path.display().to_string(), text)
         }

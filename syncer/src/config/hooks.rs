@@ -7,6 +7,7 @@ use reqwest::Method;
 use url::Url;
 
 use crate::config::ConfigError;
+use crate::config::error::http_url;
 
 /// What is told of each new tree.
 #[derive(Clone, Debug, Default)]
@@ -71,16 +72,8 @@ impl HooksConfig {
 
 impl Webhook {
     fn new(url: &str, args: &RepoArgs) -> Result<Self, ConfigError> {
-        let is_http = |url: &Url| matches!(url.scheme(), "http" | "https");
-        // The address may hold a password, and so is not repeated.
-        let url = url.parse().ok().filter(is_http).ok_or_else(|| {
-            ConfigError::new(
-                "webhook-url",
-                "expected an address such as http://localhost:9300/",
-            )
-        })?;
         Ok(Self {
-            url,
+            url: http_url("webhook-url", url, "http://localhost:9300/")?,
             method: method(&args.webhook_method)?,
             success_status: success_status(args.webhook_success_status)?,
             timeout: at_least_a_second("webhook-timeout", args.webhook_timeout)?,

@@ -176,7 +176,7 @@ fn an_address_that_is_none_is_refused_in_words() {
     let run = once(asking(&world, &world.repo.url(), "nonsense")).finish();
     run.assert_code(1);
     assert!(
-        run.log.contains("--askpass-url (or GITSYNC_ASKPASS_URL): "),
+        run.log.contains("--askpass-url: expected an address"),
         "{}",
         run.log
     );

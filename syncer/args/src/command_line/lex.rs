@@ -82,8 +82,18 @@ impl Known {
 
 /// Tells whether a value of this flag may hold a password, and is not to be shown.
 pub(crate) fn is_secret(name: &str) -> bool {
-    matches!(name, "credential" | "password" | "repo")
-        || find(name).is_some_and(|flag| flag.kind == Kind::Secret)
+    // Addresses and git's headers may have one in them.
+    let names = [
+        "askpass-url",
+        "credential",
+        "git-config",
+        "git-config-add",
+        "github-base-url",
+        "password",
+        "repo",
+        "webhook-url",
+    ];
+    names.contains(&name) || find(name).is_some_and(|flag| flag.kind == Kind::Secret)
 }
 
 /// Takes a command line apart, without the program's name. Every value is well formed then.

@@ -10,6 +10,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::Parser;
+use clap::Subcommand;
 use clap::error::ContextKind;
 use clap::error::ContextValue;
 
@@ -151,11 +152,9 @@ pub fn read(
 
 /// Reads the flags of a subcommand, which clap does by itself; `None` if there is none.
 fn subcommand(argv: &[String], variables: &Variables) -> Option<Result<Asked, Refusal>> {
-    let first = argv.first()?;
-    let command = help::command();
-    command
-        .get_subcommands()
-        .find(|sub| sub.get_name() == first)?;
+    let first = argv
+        .first()
+        .filter(|first| Command::has_subcommand(first))?;
     let mut argv: Vec<OsString> = argv.iter().map(OsString::from).collect();
     // A probe has the container's environment, and not the sync's argv.
     let state = variables

@@ -112,10 +112,10 @@ impl Settings {
         argv
     }
 
-    /// Writes them for a log: no value that may be secret, but the address of a repository.
+    /// Writes them for a log: no value that may be secret, and of the repository the address alone.
     pub(crate) fn shown(&self) -> Vec<String> {
         let shown = |flag: &str, value: &String| match value.parse::<RepoUrl>() {
-            Ok(url) if flag == "repo" => url.to_string(),
+            Ok(url) if flag == "repo" => url.split_credentials().0,
             _ if is_secret(flag) => "REDACTED".to_owned(),
             _ => value.clone(),
         };

@@ -93,10 +93,10 @@ fn the_log_shows_what_was_set_without_secrets() {
         [
             "--credential=REDACTED",
             "--depth=2",
-            "--git-config-add=a.b:c",
-            "--git-config-add=d.e:f",
+            "--git-config-add=REDACTED",
+            "--git-config-add=REDACTED",
             "--password=REDACTED",
-            "--repo=https://me:REDACTED@git.example/x",
+            "--repo=https://git.example/x",
             "--root=/x",
         ]
     );
