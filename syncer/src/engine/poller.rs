@@ -129,11 +129,6 @@ impl Poller {
         tracing::info!(v = 1, reason = chain(&error), "the poll failed, asking git");
         match error {
             EngineError::Later { wait, .. } => Polled::Later(wait),
-            EngineError::Unfit(why) => {
-                let setting = Setting::of(why);
-                self.judged = Some((grant.generation, Fitness::Unfit(setting)));
-                Polled::AskGit
-            }
             _ => {
                 self.has_failed = true;
                 Polled::AskGit

@@ -30,6 +30,7 @@ use hyper::header::AUTHORIZATION;
 use hyper::header::CONTENT_ENCODING;
 use hyper::header::CONTENT_TYPE;
 use hyper::header::HeaderName;
+use hyper::header::USER_AGENT;
 use hyper::header::WWW_AUTHENTICATE;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -84,7 +85,7 @@ struct Site {
     auth: Mutex<Option<BasicAuth>>,
     redirect: Mutex<Option<String>>,
     tls: Mutex<Option<Tls>>,
-    trouble: Mutex<Option<Trouble>>,
+    trouble: Mutex<Option<(Trouble, &'static str)>>,
     dialect: Mutex<Dialect>,
     seen: Mutex<Vec<Seen>>,
     connections: AtomicUsize,
@@ -165,7 +166,12 @@ impl HttpServer {
 
     /// Answers this instead of asking git, or asks git again.
     pub fn trouble(&self, trouble: Option<Trouble>) {
-        *lock(&self.site.trouble) = trouble;
+        *lock(&self.site.trouble) = trouble.map(|trouble| (trouble, ""));
+    }
+
+    /// Answers this to clients of one name alone, or asks git again.
+    pub fn trouble_for(&self, agent: &'static str, trouble: Trouble) {
+        *lock(&self.site.trouble) = Some((trouble, agent));
     }
 
     /// Speaks like this from now on.
@@ -304,7 +310,13 @@ impl Site {
             has_password: request.headers().contains_key(AUTHORIZATION),
             at: Instant::now(),
         });
-        if let Some(trouble) = *lock(&self.trouble) {
+        let agent = request.headers().get(USER_AGENT);
+        let agent = agent
+            .and_then(|agent| agent.to_str().ok())
+            .unwrap_or_default();
+        if let Some((trouble, name)) = *lock(&self.trouble)
+            && agent.contains(name)
+        {
             return trouble.response();
         }
         if let Some(base) = lock(&self.redirect).as_deref() {

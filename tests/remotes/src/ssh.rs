@@ -1,5 +1,6 @@
 use std::fs;
 use std::fs::File;
+use std::io::Write;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
@@ -27,6 +28,10 @@ pub struct SshServer {
     dir: TempDir,
     address: SocketAddr,
     user: String,
+    /// The kinds of keys by which it proves itself.
+    host_keys: Vec<&'static str>,
+    /// Clients may ask for git's newer protocols.
+    takes_protocol: bool,
     child: Option<Child>,
 }
 
@@ -52,11 +57,12 @@ impl SshServer {
             user: user_name(),
             dir,
             address,
+            host_keys: vec!["ed25519"],
+            takes_protocol: true,
             child: None,
         };
-        for name in ["host", "user"] {
-            server.make_key(name);
-        }
+        server.make_key("host-ed25519", "ed25519", "");
+        server.make_key("user", "ed25519", "");
         let public = server.read("user.pub");
         fs::write(server.path("authorized_keys"), public).expect("a file");
         server.run();
@@ -80,22 +86,67 @@ impl SshServer {
 
     /// The line of `known_hosts` for this server.
     pub fn known_hosts(&self) -> String {
-        self.known_hosts_with(&self.read("host.pub"))
+        let keys = self.host_keys.iter();
+        keys.map(|kind| self.known_hosts_of(kind)).collect()
+    }
+
+    /// The line for the host key of one kind: `ed25519`, `ecdsa` or `rsa`.
+    pub fn known_hosts_of(&self, kind: &str) -> String {
+        self.known_hosts_with(&self.read(&format!("host-{kind}.pub")))
+    }
+
+    /// Starts again with new host keys of these kinds.
+    pub fn change_host_keys(&mut self, kinds: &[&'static str]) {
+        for kind in kinds {
+            let name = format!("host-{kind}");
+            // There may be none of this kind yet.
+            let _ = fs::remove_file(self.path(&name));
+            self.make_key(&name, kind, "");
+        }
+        self.host_keys = kinds.to_vec();
+        self.start_again();
+    }
+
+    /// Makes a key of this kind that is let in besides the first one; returns the private half.
+    pub fn another_key(&self, kind: &str, passphrase: &str) -> String {
+        let name = format!("another-{kind}-{}", passphrase.len());
+        self.make_key(&name, kind, passphrase);
+        let mut file = File::options()
+            .append(true)
+            .open(self.path("authorized_keys"))
+            .expect("a file");
+        file.write_all(self.read(&format!("{name}.pub")).as_bytes())
+            .expect("a line");
+        self.read(&name)
+    }
+
+    /// Starts again, and takes `GIT_PROTOCOL` from clients or, as Debian's sshd does, not.
+    pub fn take_protocol(&mut self, take: bool) {
+        self.takes_protocol = take;
+        self.start_again();
+    }
+
+    /// How many clients were let in since the last start.
+    pub fn logins(&self) -> usize {
+        self.read("log").matches("Accepted publickey").count()
+    }
+
+    /// How many commands clients had run since the last start.
+    pub fn commands(&self) -> usize {
+        self.read("log")
+            .matches("Starting session: command")
+            .count()
     }
 
     /// A line of `known_hosts` that gives this server another one's key.
     pub fn wrong_known_hosts(&self) -> String {
-        if !self.path("other").exists() {
-            self.make_key("other");
-        }
+        self.make_other_key();
         self.known_hosts_with(&self.read("other.pub"))
     }
 
     /// A private key that nobody lets in.
     pub fn unknown_key(&self) -> String {
-        if !self.path("other").exists() {
-            self.make_key("other");
-        }
+        self.make_other_key();
         self.read("other")
     }
 
@@ -113,6 +164,11 @@ impl SshServer {
         }
     }
 
+    /// Its log since the last start.
+    pub fn log(&self) -> String {
+        self.read("log")
+    }
+
     /// Vanishes; connections that are open go on.
     pub fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
@@ -122,23 +178,41 @@ impl SshServer {
         }
     }
 
-    /// Comes back on the same port with the same keys.
+    /// Ends every connection that is open.
+    pub fn cut(&self) {
+        if let Some(child) = &self.child {
+            // Nobody may be connected.
+            let _ = Command::new("pkill")
+                .args(["-KILL", "-P"])
+                .arg(child.id().to_string())
+                .status();
+        }
+    }
+
+    /// Ends every connection, and comes back on the same port with the same keys.
     pub fn start_again(&mut self) {
+        self.cut();
         self.stop();
         self.run();
     }
 
     fn run(&mut self) {
-        let config = format!(
-            "ListenAddress {}\nPort {}\nHostKey {}\nAuthorizedKeysFile {}\nAcceptEnv GIT_PROTOCOL\n\
+        let mut config = format!(
+            "ListenAddress {}\nPort {}\nAuthorizedKeysFile {}\n\
              KbdInteractiveAuthentication no\nLogLevel VERBOSE\nPasswordAuthentication no\n\
              PermitRootLogin prohibit-password\nPidFile none\nStrictModes no\nUsePAM no\n\
              MaxStartups 200\n",
             self.address.ip(),
             self.address.port(),
-            self.path("host").display(),
             self.path("authorized_keys").display(),
         );
+        for kind in &self.host_keys {
+            let key = self.path(&format!("host-{kind}"));
+            config.push_str(&format!("HostKey {}\n", key.display()));
+        }
+        if self.takes_protocol {
+            config.push_str("AcceptEnv GIT_PROTOCOL\n");
+        }
         let path = self.path("sshd_config");
         fs::write(&path, config).expect("a file");
         let log = File::create(self.path("log")).expect("a file");
@@ -165,9 +239,15 @@ impl SshServer {
         format!("[{}]:{} {key}\n", self.address.ip(), self.address.port())
     }
 
-    fn make_key(&self, name: &str) {
+    fn make_other_key(&self) {
+        if !self.path("other").exists() {
+            self.make_key("other", "ed25519", "");
+        }
+    }
+
+    fn make_key(&self, name: &str, kind: &str, passphrase: &str) {
         let made = Command::new("ssh-keygen")
-            .args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"])
+            .args(["-q", "-t", kind, "-N", passphrase, "-C", name, "-f"])
             .arg(self.path(name))
             .status()
             .expect("ssh-keygen: apt-get install openssh-client");
