@@ -291,7 +291,8 @@ fn mistakes_of_the_file_are_one_sentence_and_git_syncs_code() {
         .env("GITSYNC_CONFIG_INLINE", &entry)
         .finish();
     run.assert_code(1);
-    assert!(run.log.contains("expected one of them"), "{}", run.log);
+    let sentence = "--config: expected no $GITSYNC_CONFIG_INLINE beside it";
+    assert!(run.log.contains(sentence), "{}", run.log);
 }
 
 #[test]
