@@ -126,6 +126,11 @@ fn is_allowed(key: &str, value: &str, kind: RepoKind) -> bool {
             // The grant has it: only we and the user's own keys set it.
             "http.sslcainfo" => true,
             "http.sslverify" => matches!(value, "true" | "yes" | "on" | "1"),
+            "protocol.http.allow" | "protocol.https.allow" | "protocol.ssh.allow" => {
+                value == "always"
+            }
+            // Such a remote is never polled; submodules may come by it.
+            "protocol.file.allow" => true,
             "protocol.version" => matches!(value, "0" | "1" | "2"),
             "ssh.variant" => value == "ssh",
             // git names the remote by its address; one called `origin` is for consumers.
@@ -164,6 +169,8 @@ mod tests {
             ("remote.origin.url", "https://git.example/x"),
             ("remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*"),
             ("protocol.version", "2"),
+            ("protocol.file.allow", "always"),
+            ("protocol.https.allow", "always"),
             ("http.followredirects", "initial"),
         ]);
         assert_eq!(judge(&ours, RepoKind::Http), Ok(()));
