@@ -340,13 +340,16 @@ fn a_path_is_taken_from_the_tree_and_a_name_from_path_alone() {
         .push();
     let once = |command: &str| {
         let syncer = world.syncer().flag("one-time", "true");
-        // The empty and the relative part of PATH would be in the tree.
-        let path = format!(":.:bin:{}:{}", world.path("").display(), world::PATH);
+        // The relative parts of PATH would be in the tree, or wherever we are.
+        let path = format!("sub:.:bin:{}:{}", world.path("").display(), world::PATH);
         syncer
+            .in_dir(&world.path("here"))
             .env("PATH", path)
             .flag("exechook-command", command)
             .finish()
     };
+    fs::create_dir_all(world.path("here/sub")).unwrap();
+    world.script("here/sub/named", &note(&world, "from here"));
     once("./bin/hook").assert_code(0);
     once("bin/hook").assert_code(0);
     assert_eq!(world.lines("told"), ["from the tree"; 2]);

@@ -307,6 +307,12 @@ impl Syncer {
         self
     }
 
+    /// Starts in this directory.
+    pub fn in_dir(mut self, dir: &Path) -> Self {
+        self.command.current_dir(dir);
+        self
+    }
+
     /// Runs to the end.
     pub fn finish(mut self) -> Finished {
         let output = self.command.stdout(Stdio::piped()).output().unwrap();
