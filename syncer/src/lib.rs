@@ -47,6 +47,7 @@ mod permits;
 mod pprof;
 mod private;
 mod probe;
+mod program;
 mod publish;
 mod redact;
 mod remote;

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::io;
+use std::path::Path;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -33,6 +34,7 @@ use crate::owner::OwnerError;
 use crate::passwd;
 use crate::passwd::PasswdError;
 use crate::permits::Permits;
+use crate::program;
 use crate::redact;
 use crate::signals::Signals;
 use crate::status;
@@ -61,7 +63,7 @@ pub(crate) enum StartError {
     Owner(#[from] OwnerError),
     #[error(transparent)]
     Passwd(#[from] PasswdError),
-    #[error("the program {0} is not in PATH")]
+    #[error("the program {0:?} (--git) is not in PATH, or cannot be run")]
     NoGit(String),
     #[error("cannot make {}", .path.display())]
     Make { path: PathBuf, source: io::Error },
@@ -195,9 +197,10 @@ async fn all(followers: &mut JoinSet<Ended>) -> Result<ExitCode, StartError> {
 
 fn find_git(config: &ProcessConfig) -> Result<Git, StartError> {
     let path = config.environment.path.clone().unwrap_or_default();
-    let program = env::split_paths(&path)
-        .map(|dir| dir.join(&config.git))
-        .find(|program| program.is_file())
-        .ok_or_else(|| StartError::NoGit(config.git.clone()))?;
-    Ok(Git::new(program))
+    let here = env::current_dir().unwrap_or_default();
+    let program = program::find(Path::new(&config.git), &here, &path);
+    let program = program.filter(|program| program::is_executable(program));
+    program
+        .map(Git::new)
+        .ok_or_else(|| StartError::NoGit(config.git.clone()))
 }

@@ -1,9 +1,7 @@
 //! A hook that is a program: no shell, no arguments, started in the tree.
 
-use std::env;
 use std::ffi::OsString;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::pin::pin;
@@ -11,8 +9,6 @@ use std::process::ExitStatus;
 use std::process::Stdio;
 use std::time::Duration;
 
-use nix::unistd::AccessFlags;
-use nix::unistd::access;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
@@ -22,6 +18,7 @@ use crate::config::ExecHook;
 use crate::git::Hash;
 use crate::group::Group;
 use crate::hooks::Revision;
+use crate::program;
 
 /// How much of the end of each output is kept for the log.
 const KEPT_OUTPUT: usize = 16 * 1024;
@@ -170,17 +167,8 @@ impl Exec {
         Ok(())
     }
 
-    /// Finds the program as git-sync does: a path is taken as it is, a relative one from the tree; a
-    /// mere name is looked up in `PATH`, of which a relative part would be in the tree and is not
-    /// used.
     fn program(&self, tree: &Path) -> Result<PathBuf, ExecError> {
-        if self.command.as_os_str().as_bytes().contains(&b'/') {
-            return Ok(tree.join(&self.command));
-        }
-        env::split_paths(&self.path)
-            .filter(|dir| dir.is_absolute())
-            .map(|dir| dir.join(&self.command))
-            .find(|file| file.is_file() && access(file, AccessFlags::X_OK).is_ok())
+        program::find(&self.command, tree, &self.path)
             .ok_or_else(|| ExecError::NotFound(self.command.clone()))
     }
 }
