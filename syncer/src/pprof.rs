@@ -11,8 +11,11 @@ use tokio::runtime::Handle;
 use crate::http::Page;
 use crate::redact::redact;
 
+/// How a page is made.
+type Make = fn() -> io::Result<String>;
+
 /// The pages: name, what it is, and how it is made.
-const PAGES: [(&str, &str, fn() -> io::Result<String>); 4] = [
+const PAGES: [(&str, &str, Make); 4] = [
     (
         "cmdline",
         "the command line, arguments separated by NUL bytes, secrets masked",

@@ -4,6 +4,7 @@
 //! Written by hand in the text format 0.0.4, as git-sync's are: the library of the webhook knows no
 //! summary, and puts `_total` behind names that have none here.
 
+mod families;
 mod process;
 mod text;
 
@@ -16,10 +17,9 @@ use std::time::Duration;
 use std::time::SystemTime;
 
 use crate::git::Hash;
+use crate::metrics::families::FAMILIES;
 pub(crate) use crate::metrics::text::CONTENT_TYPE;
-use crate::metrics::text::Kind;
 use crate::metrics::text::Text;
-use crate::metrics::text::unix;
 
 /// How a pass ended.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -195,136 +195,6 @@ fn ending(is_ok: bool) -> Ending {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What a family hands over for one repository: a suffix of the name, labels, and the value.
-type Sink<'a> = &'a mut dyn FnMut(&str, &[(&'static str, &str)], f64);
-
-/// One name, and where its samples come from.
-struct Family {
-    name: &'static str,
-    kind: Kind,
-    help: &'static str,
-    samples: fn(&Figures, Sink<'_>),
-}
-
-const FAMILIES: &[Family] = &[
-    Family {
-        name: "git_fetch_count_total",
-        kind: Kind::Counter,
-        help: "How many git fetches were run",
-        samples: |figures, sink| sink("", &[], figures.fetches as f64),
-    },
-    Family {
-        name: "git_sync_askpass_calls",
-        kind: Kind::Counter,
-        help: "How many git askpass calls completed, partitioned by state (success, error)",
-        samples: |figures, sink| by_status(&figures.askpass_calls, sink),
-    },
-    Family {
-        name: "git_sync_count_total",
-        kind: Kind::Counter,
-        help: "How many git syncs completed, partitioned by state (success, error, noop)",
-        samples: |figures, sink| {
-            for (ending, passes) in &figures.syncs {
-                sink("", &[("status", ending.as_str())], passes.count as f64);
-            }
-        },
-    },
-    Family {
-        name: "git_sync_duration_seconds",
-        kind: Kind::Summary,
-        help: "Summary of git_sync durations",
-        samples: |figures, sink| {
-            for (ending, passes) in &figures.syncs {
-                let labels = [("status", ending.as_str())];
-                sink("_sum", &labels, passes.took.as_secs_f64());
-                sink("_count", &labels, passes.count as f64);
-            }
-        },
-    },
-    Family {
-        name: "git_sync_hook_run_count_total",
-        kind: Kind::Counter,
-        help: "How many hook runs completed, partitioned by name and state (success, error)",
-        samples: |figures, sink| {
-            for ((name, ending), count) in &figures.hook_runs {
-                let labels = [("name", *name), ("status", ending.as_str())];
-                sink("", &labels, *count as f64);
-            }
-        },
-    },
-    Family {
-        name: "git_sync_refresh_github_app_token_count",
-        kind: Kind::Counter,
-        help: "How many times the GitHub app token was refreshed, partitioned by state (success, error)",
-        samples: |figures, sink| by_status(&figures.github_tokens, sink),
-    },
-    Family {
-        name: "gitvolume_last_success_timestamp_seconds",
-        kind: Kind::Gauge,
-        help: "When a pass last succeeded, changed or not, in seconds since 1970",
-        samples: |figures, sink| {
-            if let Some(at) = figures.last_success {
-                sink("", &[], unix(at));
-            }
-        },
-    },
-    Family {
-        name: "gitvolume_published_commit_info",
-        kind: Kind::Gauge,
-        help: "The commit that readers see, as a label; the value is 1",
-        samples: |figures, sink| {
-            if let Some(published) = &figures.published {
-                sink("", &[("commit", published.commit.as_str())], 1.0);
-            }
-        },
-    },
-    Family {
-        name: "gitvolume_published_timestamp_seconds",
-        kind: Kind::Gauge,
-        help: "When this process published that commit, or found it published, in seconds since 1970",
-        samples: |figures, sink| {
-            if let Some(published) = &figures.published {
-                sink("", &[], unix(published.at));
-            }
-        },
-    },
-    Family {
-        name: "gitvolume_publish_lag_seconds",
-        kind: Kind::Gauge,
-        help: "How long after its committer's date that commit was published by this process",
-        samples: |figures, sink| {
-            let lag = |published: &Published| Some(unix(published.at) - unix(published.committed?));
-            if let Some(lag) = figures.published.as_ref().and_then(lag) {
-                sink("", &[], lag);
-            }
-        },
-    },
-    Family {
-        name: "gitvolume_polls_total",
-        kind: Kind::Counter,
-        help: "How often the remote was asked without starting git",
-        samples: |figures, sink| sink("", &[], figures.polls as f64),
-    },
-    Family {
-        name: "gitvolume_poll_received_bytes_total",
-        kind: Kind::Counter,
-        help: "Bytes of the answers to those polls, without the transport's own",
-        samples: |figures, sink| sink("", &[], figures.poll_bytes as f64),
-    },
-    Family {
-        name: "gitvolume_fetched_object_bytes_total",
-        kind: Kind::Counter,
-        help: "Bytes on disk by which git's fetches made its object store grow",
-        samples: |figures, sink| sink("", &[], figures.object_bytes as f64),
-    },
-];
-
-fn by_status(counts: &BTreeMap<Ending, u64>, sink: Sink<'_>) {
-    for (ending, count) in counts {
-        sink("", &[("status", ending.as_str())], *count as f64);
-    }
 }
 
 #[cfg(test)]
