@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 
 use remotes::Answer;
+use remotes::Proxy;
 use remotes::Stub;
 
 use crate::PASSWORD;
@@ -143,6 +144,25 @@ fn an_address_that_is_not_there_yet_is_waited_for() {
     });
     let _stub = Stub::start_at(address, |_| lines(PASSWORD));
     eventually("it is published", || world.published());
+}
+
+#[test]
+fn a_neighbour_is_asked_without_the_proxy_and_others_by_it() {
+    let world = world();
+    let stub = Stub::start(|_| lines(PASSWORD));
+    let proxy = Proxy::leading_to(stub.address());
+    let run = |askpass: &str| {
+        once(asking(&world, &world.repo.url(), askpass))
+            .env("http_proxy", proxy.url())
+            .finish()
+            .assert_code(0);
+    };
+    for host in ["localhost", "127.0.0.1"] {
+        run(&format!("http://{host}:{}/", stub.address().port()));
+    }
+    assert_eq!(proxy.asked(), [""; 0]);
+    run("http://passwords.example/");
+    assert_eq!(proxy.asked(), ["GET http://passwords.example/ HTTP/1.1"]);
 }
 
 #[test]
