@@ -52,11 +52,7 @@ impl AccessConfig {
             askpass_url: askpass_url
                 .map(|url| http_url("askpass-url", url, "http://localhost:8080/"))
                 .transpose()?,
-            github_base_url: http_url(
-                "github-base-url",
-                &args.github_base_url,
-                "https://api.github.com/",
-            )?,
+            github_base_url: github_base_url(args)?,
             github_app_client_id: args.github_app_client_id.clone(),
             // Zero is none, as in git-sync.
             github_app_application_id: args.github_app_application_id.filter(|id| *id != 0),
@@ -134,6 +130,21 @@ impl AccessConfig {
     }
 }
 
+/// Reads the address of GitHub's API. Where no app can come from, any text will do, as for git-sync:
+/// charts set it to nothing.
+fn github_base_url(args: &RepoArgs) -> Result<Url, ConfigError> {
+    let example = RepoArgs::default().github_base_url;
+    let is_asked = args.github_app_client_id.is_some()
+        || args.github_app_application_id.is_some()
+        || args.secret_dir.is_some();
+    let text = if is_asked && !args.github_base_url.is_empty() {
+        &args.github_base_url
+    } else {
+        &example
+    };
+    http_url("github-base-url", text, &example)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,7 +217,10 @@ mod tests {
                  http://localhost:8080/",
             ),
             (
-                Box::new(|args| args.github_base_url = "api.github.com".to_owned()),
+                Box::new(|args| {
+                    args.secret_dir = Some("/secret".into());
+                    args.github_base_url = "api.github.com".to_owned();
+                }),
                 "--github-base-url (or GITSYNC_GITHUB_BASE_URL): expected an address such as \
                  https://api.github.com/",
             ),
@@ -214,6 +228,8 @@ mod tests {
             assert_eq!(access(change).unwrap_err(), sentence);
         }
         assert!(access(|args| args.askpass_url = Some(String::new())).is_ok());
+        // Nobody asks there.
+        assert!(access(|args| args.github_base_url = "x".to_owned()).is_ok());
     }
 
     #[test]
