@@ -22,6 +22,7 @@ use hyper::StatusCode;
 use hyper::body::Incoming;
 use hyper::header::CONTENT_TYPE;
 use hyper::header::HeaderValue;
+use hyper::header::LOCATION;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -33,6 +34,8 @@ use crate::health::Health;
 use crate::metrics;
 use crate::metrics::Metrics;
 use crate::pprof;
+
+const PROFILES: &str = "/debug/pprof/";
 
 /// A connection that sends no request, or no other, is closed after this.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -126,12 +129,17 @@ async fn accept(listener: TcpListener, answers: Arc<Answers>) {
 
 impl Answers {
     fn to(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-        let Page { status, kind, body } = self.page(request.uri().path());
+        let path = request.uri().path();
+        let Page { status, kind, body } = self.page(path);
         let mut response = Response::new(Full::from(body));
         *response.status_mut() = status;
         if let Some(kind) = kind {
             let kind = HeaderValue::from_static(kind);
             response.headers_mut().insert(CONTENT_TYPE, kind);
+        }
+        if status == StatusCode::TEMPORARY_REDIRECT {
+            let location = HeaderValue::from_static(PROFILES);
+            response.headers_mut().insert(LOCATION, location);
         }
         response
     }
@@ -153,20 +161,17 @@ impl Answers {
                 reasons if reasons.is_empty() => Page::text(StatusCode::OK, "ok\n"),
                 reasons => Page::text(StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n"),
             },
-            _ => {
-                let profile = path.strip_prefix("/debug/pprof/");
-                if let Some(name) = profile.filter(|_| self.serve_pprof) {
-                    return pprof::page(name);
-                }
-                if self.health.has_begun() {
-                    return Page {
-                        status: StatusCode::OK,
-                        kind: None,
-                        body: String::new(),
-                    };
-                }
-                Page::text(StatusCode::SERVICE_UNAVAILABLE, "repo is not ready\n")
+            // The page's links are relative to it.
+            "/debug/pprof" if self.serve_pprof => Page::text(StatusCode::TEMPORARY_REDIRECT, ""),
+            path if self.serve_pprof && path.starts_with(PROFILES) => {
+                pprof::page(&path[PROFILES.len()..])
             }
+            _ if self.health.has_begun() => Page {
+                status: StatusCode::OK,
+                kind: None,
+                body: String::new(),
+            },
+            _ => Page::text(StatusCode::SERVICE_UNAVAILABLE, "repo is not ready\n"),
         }
     }
 }

@@ -137,6 +137,9 @@ fn metrics_and_profiles_are_served_where_asked_for() {
         assert!(index.contains(&format!("href=\"{name}\"")), "{index}");
         assert_eq!(served.status(&format!("/debug/pprof/{name}")), 200);
     }
+    let bare = served.get("/debug/pprof");
+    assert_eq!(status(&bare), 307);
+    assert!(bare.contains("\r\nlocation: /debug/pprof/\r\n"), "{bare}");
     let command_line = served.get("/debug/pprof/cmdline");
     assert!(command_line.contains("\0--http-pprof"), "{command_line}");
     assert_eq!(served.status("/debug/pprof/heap"), 404);
