@@ -147,7 +147,7 @@ impl Checkout {
     ) -> Result<(), TreeError> {
         let write = || match &self.selection.sparse {
             Some(patterns) => {
-                fs::create_dir_all(place.git_dir.join("info"))?;
+                files::make_dir(&place.git_dir.join("info"))?;
                 files::write_atomic(&place.patterns(), patterns.as_bytes(), files::PLAIN_MODE)
             }
             None => files::remove_any(&place.patterns()),

@@ -10,6 +10,8 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use crate::crash;
+
 /// Mode of files that hold a secret.
 pub(crate) const SECRET_MODE: u32 = 0o600;
 
@@ -47,11 +49,13 @@ impl Stamp {
 /// for its mode.
 pub(crate) fn write_atomic(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let parent = path.parent().unwrap_or(Path::new("."));
+    crash::step();
     let mut file = tempfile::Builder::new()
         .prefix(TEMPORARY)
         .permissions(fs::Permissions::from_mode(mode))
         .tempfile_in(parent)?;
     file.write_all(content)?;
+    crash::step();
     file.persist(path)?;
     Ok(())
 }
@@ -60,9 +64,11 @@ pub(crate) fn write_atomic(path: &Path, content: &[u8], mode: u32) -> io::Result
 /// temporary name as ours, so that a leftover of a killed process is known.
 pub(crate) fn replace_link(prefix: &str, target: &Path, link: &Path) -> io::Result<()> {
     let parent = link.parent().unwrap_or(Path::new("."));
+    crash::step();
     let temporary = tempfile::Builder::new()
         .prefix(prefix)
         .make_in(parent, |path| symlink(target, path))?;
+    crash::step();
     temporary.persist(link).map_err(|error| error.error)?;
     Ok(())
 }
@@ -72,9 +78,31 @@ pub(crate) fn read_link(path: &Path) -> io::Result<Option<PathBuf>> {
     absent_is_none(fs::read_link(path))
 }
 
+/// Makes a symlink where nothing is.
+pub(crate) fn new_link(target: &Path, link: &Path) -> io::Result<()> {
+    crash::step();
+    symlink(target, link)
+}
+
+/// Gives a file or a directory another name.
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    crash::step();
+    fs::rename(from, to)
+}
+
+/// Makes a directory with those that lead to it, unless it is there.
+pub(crate) fn make_dir(path: &Path) -> io::Result<()> {
+    crash::step();
+    fs::create_dir_all(path)
+}
+
 /// Removes a file, or a directory with all it holds; nothing there is well.
 pub(crate) fn remove_any(path: &Path) -> io::Result<()> {
-    let removed = match absent_is_none(fs::symlink_metadata(path))? {
+    let found = absent_is_none(fs::symlink_metadata(path))?;
+    if found.is_some() {
+        crash::step();
+    }
+    let removed = match found {
         None => return Ok(()),
         Some(found) if found.is_dir() => fs::remove_dir_all(path),
         Some(_) => fs::remove_file(path),
@@ -92,6 +120,7 @@ pub(crate) fn names_in(dir: &Path) -> io::Result<Vec<std::ffi::OsString>> {
 
 /// Sets a directory's time of change to now; the clock of a stale tree starts with it.
 pub(crate) fn touch(dir: &Path) -> io::Result<()> {
+    crash::step();
     fs::File::open(dir)?.set_modified(SystemTime::now())
 }
 

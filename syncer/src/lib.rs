@@ -23,6 +23,7 @@ mod auth;
 mod checkout;
 mod cli;
 mod config;
+mod crash;
 mod engine;
 mod error_file;
 mod files;

@@ -121,7 +121,7 @@ impl Mirror {
     async fn make(&self, git: &Git, deadline: Instant) -> Result<(), MirrorError> {
         let scratch = self.parent().join(SCRATCH);
         let made = scratch.join(self.git_dir.file_name().unwrap_or_default());
-        fs::create_dir_all(&made).map_err(|source| self.io(source))?;
+        files::make_dir(&made).map_err(|source| self.io(source))?;
         git.command("init")
             .git_dir(&made)
             // Beside a directory called `.git` it is the repository of that place, as git-sync's;
@@ -133,7 +133,7 @@ impl Mirror {
             .arg(format!("--initial-branch={BRANCH}"))
             .run(deadline)
             .await?;
-        fs::rename(&made, &self.git_dir)
+        files::rename(&made, &self.git_dir)
             .and_then(|()| files::remove_any(&scratch))
             .map_err(|source| self.io(source))
     }
@@ -215,7 +215,7 @@ impl Mirror {
             .tempdir_in(parent)?
             .keep();
         let aside = aside.join(self.git_dir.file_name().unwrap_or_default());
-        fs::rename(&self.git_dir, &aside)?;
+        files::rename(&self.git_dir, &aside)?;
         Ok(aside)
     }
 

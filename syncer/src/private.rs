@@ -1,6 +1,5 @@
 //! The directory of the syncer's own files: `--state`, or a temporary one.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
@@ -39,8 +38,8 @@ impl Private {
                     files::remove_any(&state.join(name))?;
                 }
             }
-            fs::create_dir_all(&home)?;
-            fs::create_dir_all(&tmp)?;
+            files::make_dir(&home)?;
+            files::make_dir(&tmp)?;
             return Ok(Self {
                 dir: state.clone(),
                 home: Some(home),

@@ -19,6 +19,8 @@ use tokio::time::Instant;
 use crate::auth::AuthError;
 use crate::config::Config;
 use crate::config::ProcessConfig;
+#[cfg(debug_assertions)]
+use crate::crash;
 use crate::error_file::ErrorFile;
 use crate::follow::Common;
 use crate::follow::Ended;
@@ -120,6 +122,8 @@ async fn run(config: Config, flags: &[String]) -> Result<ExitCode, StartError> {
         repos,
         state,
     } = config;
+    #[cfg(debug_assertions)]
+    crash::arm(process.environment.crash_at);
     let mut signals = Signals::listen(process.sync_on_signal).map_err(StartError::Signals)?;
     let home = process.environment.home.clone().unwrap_or_default();
     tracing::info!(

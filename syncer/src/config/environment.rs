@@ -36,6 +36,9 @@ pub(crate) struct Environment {
     pub(crate) ssl_cert_file: Option<PathBuf>,
     /// Where libnss_wrapper.so is, should it be in none of the usual places.
     pub(crate) nss_wrapper: Option<PathBuf>,
+    /// Before which step the crash tests end the program.
+    #[cfg(debug_assertions)]
+    pub(crate) crash_at: Option<i64>,
     /// Whatever git, or a program that git starts, may look at.
     pub(crate) gits: Vec<(String, String)>,
 }
@@ -65,6 +68,10 @@ impl Environment {
             }
             match name.to_str() {
                 Some("GITVOLUME_NSS_WRAPPER") => environment.nss_wrapper = Some(value.into()),
+                #[cfg(debug_assertions)]
+                Some("GITVOLUME_CRASH_AT") => {
+                    environment.crash_at = value.to_str().and_then(|step| step.parse().ok());
+                }
                 Some("GIT_SSH_COMMAND") => environment.ssh_command = value.into_string().ok(),
                 Some("GIT_SSL_CAINFO") => environment.git_ssl_ca_info = Some(value.into()),
                 Some("SSL_CERT_FILE") => environment.ssl_cert_file = Some(value.into()),

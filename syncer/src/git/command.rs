@@ -22,6 +22,7 @@ use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 use tokio::time::Instant;
 
+use crate::crash;
 use crate::git::failure;
 use crate::git::failure::Why;
 use crate::group::Group;
@@ -208,6 +209,7 @@ impl GitCommand {
     pub(crate) async fn run(mut self, deadline: Instant) -> Result<String, GitError> {
         let shown = redact(&self.shown.join(" "));
         tracing::info!(v = 5, cmd = %shown, "running command");
+        crash::step();
         let mut child = self.command.spawn().map_err(|source| GitError::Spawn {
             program: self.command.as_std().get_program().display().to_string(),
             source,

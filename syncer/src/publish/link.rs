@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::checkout::Checkout;
 use crate::checkout::Place;
 use crate::checkout::Selection;
+use crate::crash;
 use crate::files;
 use crate::git::Git;
 use crate::git::Hash;
@@ -185,7 +186,7 @@ impl LinkLayout {
     /// Makes what git calls an admin directory (gitrepository-layout, `worktrees/`) by hand: `git
     /// worktree add` chooses its name itself, and would show the tree before it is whole.
     fn begin(&self, tree: &Tree, is_sparse: bool) -> io::Result<PathBuf> {
-        fs::create_dir_all(&tree.git_dir)?;
+        files::make_dir(&tree.git_dir)?;
         for (name, content) in [
             ("HEAD", format!("{}\n", tree.commit)),
             ("commondir", "../..\n".to_owned()),
@@ -207,7 +208,7 @@ impl LinkLayout {
         }
         let scratch = self.worktrees().join(format!("{SCRATCH}{}", tree.commit));
         files::remove_any(&scratch)?;
-        fs::create_dir_all(&scratch)?;
+        files::make_dir(&scratch)?;
         Ok(scratch)
     }
 
@@ -217,7 +218,7 @@ impl LinkLayout {
             if files::read_link(&link)?.as_ref() == Some(&target) {
                 return Ok(());
             }
-            fs::create_dir_all(self.link_dir())?;
+            files::make_dir(self.link_dir())?;
             files::replace_link(TEMPORARY_LINK, &target, &link)
         };
         publish().map_err(|source| self.io(source))
@@ -292,23 +293,25 @@ fn put_in_place(
     index: &Path,
     selection: &Selection,
 ) -> io::Result<()> {
+    crash::step();
     fs::write(scratch.join(".git"), gitlink(tree))?;
     files::remove_any(&tree.marker)?;
-    fs::rename(index, &tree.index)?;
+    files::rename(index, &tree.index)?;
     let modules = submodules::modules_of(&tree.git_dir);
     if selection.submodules == Submodules::Off {
         files::remove_any(&modules)?;
     }
     submodules::follow_move(&tree.git_dir, scratch, &tree.dir)?;
     if fs::symlink_metadata(&tree.dir).is_err() {
-        return fs::rename(scratch, &tree.dir);
+        return files::rename(scratch, &tree.dir);
     }
+    crash::step();
     match renameat_with(CWD, scratch, CWD, &tree.dir, RenameFlags::EXCHANGE) {
         Ok(()) => files::remove_any(scratch),
         // Some file systems cannot exchange: then there is a moment without the tree.
         Err(_) => {
             files::remove_any(&tree.dir)?;
-            fs::rename(scratch, &tree.dir)
+            files::rename(scratch, &tree.dir)
         }
     }
 }

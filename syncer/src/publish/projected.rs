@@ -10,7 +10,6 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::io;
-use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -156,10 +155,10 @@ impl ProjectedLayout {
             if !keeps_modules {
                 files::remove_any(&submodules::modules_of(&begun.git_dir))?;
             }
-            fs::create_dir_all(trees)?;
+            files::make_dir(&trees)?;
             files::remove_any(&begun.dir)?;
             files::remove_any(&begun.index)?;
-            fs::create_dir(&begun.dir)
+            files::make_dir(&begun.dir)
         })
         .await
         .map_err(|source| self.io(source))?;
@@ -200,7 +199,7 @@ impl ProjectedLayout {
             let entries: BTreeSet<OsString> = files::names_in(&tree.dir)?.into_iter().collect();
             for name in &entries {
                 if !self.is_ours(name) {
-                    symlink(Path::new(DATA).join(name), self.root.join(name))?;
+                    files::new_link(&Path::new(DATA).join(name), &self.root.join(name))?;
                 }
             }
             let (link, target) = self.link_to(tree);
