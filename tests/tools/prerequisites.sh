@@ -28,6 +28,7 @@ END
 /usr/sbin/ip|/sbin/ip|/usr/bin/ip|/bin/ip   iproute2
 /usr/bin/unshare                            util-linux
 /usr/bin/curl                               curl
+/usr/bin/openssl                            openssl
 /usr/bin/socat                              socat
 END
 }

@@ -29,7 +29,10 @@ use crate::group::Group;
 use crate::redact::redact;
 
 /// Our variables that may hold a password.
-const SECRET_VARIABLES: [&str; 9] = [
+const SECRET_VARIABLES: [&str; 12] = [
+    "GITSYNC_ASKPASS_URL",
+    "GIT_SYNC_ASKPASS_URL",
+    "GIT_ASKPASS_URL",
     "GITSYNC_CONFIG_INLINE",
     "GITSYNC_REPO",
     "GIT_SYNC_REPO",
