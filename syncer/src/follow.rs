@@ -59,7 +59,7 @@ pub(crate) enum Ended {
 /// What keeps the only repository of a process from starting ends the process at once, as in
 /// git-sync. One of several is tried again like after any failure: the others go on meanwhile, and
 /// the directory may be mended, or given free, without a restart.
-pub(crate) async fn follow(config: RepoConfig, common: Common) -> Ended {
+pub(crate) async fn follow(config: Box<RepoConfig>, common: Common) -> Ended {
     let report = Report::new(&config, &common.answers);
     let health = report.health.clone();
     let ended = keep_following(config, common, report).await;
@@ -70,13 +70,17 @@ pub(crate) async fn follow(config: RepoConfig, common: Common) -> Ended {
     ended
 }
 
-async fn keep_following(config: RepoConfig, common: Common, report: Report) -> Ended {
+async fn keep_following(config: Box<RepoConfig>, common: Common, report: Report) -> Ended {
     let mut limits = Limits::new(&config);
     let mut wake = common.wake.clone();
     loop {
         let began = Instant::now();
-        let error = match Follower::new(config.clone(), &common, &report).await {
-            Ok(mut follower) => return follower.follow(limits, report, wake).await,
+        let starting = Follower::new(config.clone(), &common, &report);
+        let error = match Box::pin(starting).await {
+            Ok(mut follower) => {
+                drop(config);
+                return follower.follow(limits, report, wake).await;
+            }
             Err(error) if config.name.is_none() => return Ended::NotStarted(error),
             Err(error) => redact::redact(&chain(&error)),
         };
@@ -101,10 +105,10 @@ struct Follower {
 impl Follower {
     /// Takes the directories; nothing is asked of the remote yet.
     async fn new(
-        mut config: RepoConfig,
+        mut config: Box<RepoConfig>,
         common: &Common,
         report: &Report,
-    ) -> Result<Self, StartError> {
+    ) -> Result<Box<Self>, StartError> {
         if let Some(credentials) = &config.repo.credentials {
             redact::hide(&credentials.password);
         }
@@ -130,10 +134,10 @@ impl Follower {
         let private = Private::open(&config).map_err(StartError::Private)?;
         let (git, polls) = (common.git.clone(), common.polls);
         let (permits, throttle) = (common.permits.clone(), common.throttle.clone());
-        Ok(Self {
-            sync: Sync::new(config, private, git, permits, throttle, polls, report)?,
+        Ok(Box::new(Self {
+            sync: Sync::new(*config, private, git, permits, throttle, polls, report)?,
             _owned: owned,
-        })
+        }))
     }
 
     /// Passes, and waits between them, until a limit is reached.
@@ -146,7 +150,8 @@ impl Follower {
         let sync = &mut self.sync;
         loop {
             report.health.is_now(Phase::Syncing);
-            let passed = match sync.once().await {
+            // In a box, which is there while the pass runs: see the test below.
+            let passed = match Box::pin(sync.once()).await {
                 Ok(Some(pass)) => Ok(pass),
                 Ok(None) => {
                     let secret = sync.last_secret_stamp();
@@ -167,7 +172,7 @@ impl Follower {
             let (wait, secret) = match passed {
                 Ok(pass) => {
                     report.succeeded(pass.outcome, sync.took());
-                    sync.clean_up(pass).await;
+                    Box::pin(sync.clean_up(pass)).await;
                     if limits.is_one_time() {
                         return end(sync).await;
                     }
@@ -251,4 +256,20 @@ fn real_dir(path: &Path) -> Result<PathBuf, StartError> {
         path: path.to_owned(),
         source,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What runs for a moment is in a box of its own, so that the task of a repository that waits,
+    /// as each of hundreds does most of the time, is small.
+    #[test]
+    fn the_task_of_a_waiting_repository_is_small() {
+        fn size_of_future<F>(_: impl FnOnce(Box<RepoConfig>, Common) -> F) -> usize {
+            size_of::<F>()
+        }
+        let size = size_of_future(follow);
+        assert!(size < 4096, "{size}");
+    }
 }

@@ -172,7 +172,9 @@ async fn run(config: Config, flags: &[String]) -> Result<ExitCode, StartError> {
     let mut followers = JoinSet::new();
     for repo in repos {
         let name = repo.name.clone();
-        let following = follow(repo, common.clone());
+        // In a box: the tasks of many repositories are most of the memory, and each wrapper would
+        // hold its own room for what it wraps.
+        let following = Box::pin(follow(Box::new(repo), common.clone()));
         followers.spawn(async move { logging::about(name.as_deref(), following).await });
     }
     tokio::select! {

@@ -16,6 +16,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::process::Stdio;
+use std::sync::Arc;
 
 use tokio::io::AsyncRead;
 use tokio::io::AsyncReadExt;
@@ -85,7 +86,8 @@ fn failed_sentence(why: Option<&Why>, command: &str, detail: &str) -> String {
 pub(crate) struct Git {
     program: PathBuf,
     set: BTreeMap<OsString, OsString>,
-    removed: Vec<OsString>,
+    /// The same for each repository of the process.
+    removed: Arc<Vec<OsString>>,
 }
 
 impl Git {
@@ -95,7 +97,7 @@ impl Git {
             program,
             set: BTreeMap::new(),
             // They may hold a password, which is for our credential helper alone.
-            removed: SECRET_VARIABLES.map(OsString::from).to_vec(),
+            removed: Arc::new(SECRET_VARIABLES.map(OsString::from).to_vec()),
         };
         git.set("GIT_CONFIG_NOSYSTEM", "true");
         git.set("GIT_TERMINAL_PROMPT", "0");
@@ -127,15 +129,14 @@ impl Git {
             .arg("--local-env-vars")
             .run(deadline)
             .await?;
-        self.removed
-            .extend(listed.lines().map(|name| name.trim().into()));
+        Arc::make_mut(&mut self.removed).extend(listed.lines().map(|name| name.trim().into()));
         Ok(())
     }
 
     /// Begins a command.
     pub(crate) fn command(&self, subcommand: &str) -> GitCommand {
         let mut command = Command::new(&self.program);
-        for name in &self.removed {
+        for name in self.removed.iter() {
             command.env_remove(name);
         }
         command
