@@ -15,7 +15,8 @@
 //! - `hooks` are told of each new tree; `report` tells everyone else: `metrics` and `health`, which
 //!   `http` serves, the `error_file` and the touch file; `status` is written for `probe` alone.
 //! - `web`: HTTP(S) as a client, for hooks, askpass, GitHub and the poller.
-//! - `init`: what process 1 does; `owner`: one syncer per root; `logging` and `redact`: the log.
+//! - `init`: what process 1 does; `owner`: one syncer per root; `logging`, `redact` and
+//!   `zone`: the log.
 //!
 //! Nothing here knows Kubernetes.
 
@@ -62,5 +63,6 @@ mod sync;
 mod throttle;
 mod tree;
 mod web;
+mod zone;
 
 pub use cli::main;

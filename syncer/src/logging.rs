@@ -25,7 +25,9 @@ use tracing::field::Field;
 use tracing::field::Visit;
 use tracing::span;
 
+use crate::config::Environment;
 use crate::redact::redact;
+use crate::zone;
 
 // The process has one log.
 static VERBOSITY: AtomicU8 = AtomicU8::new(0);
@@ -41,7 +43,7 @@ pub(crate) fn init(verbose: u8) {
     // A second call, which only a test makes, keeps the first subscriber.
     let _ = tracing::subscriber::set_global_default(JsonLines {
         verbose,
-        zone: TimeZone::system(),
+        zone: zone::local(Environment::time_zone().as_deref()),
     });
 }
 

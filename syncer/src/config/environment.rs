@@ -56,6 +56,12 @@ impl Environment {
         env::vars_os()
     }
 
+    /// `TZ`, which the log's clock needs before anything else is known; empty is not unset.
+    pub(crate) fn time_zone() -> Option<OsString> {
+        let mut variables = Self::variables();
+        variables.find_map(|(name, value)| (name == "TZ").then_some(value))
+    }
+
     /// Reads the process's environment.
     pub(crate) fn of_process() -> Self {
         let mut environment = Self::default();
