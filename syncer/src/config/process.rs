@@ -23,7 +23,6 @@ pub(crate) struct ProcessConfig {
     pub(crate) http_bind: Option<SocketAddr>,
     pub(crate) http_metrics: bool,
     pub(crate) http_pprof: bool,
-    pub(crate) verbose: u8,
     pub(crate) environment: Arc<Environment>,
 }
 
@@ -46,7 +45,8 @@ impl ProcessConfig {
             http_bind,
             http_metrics,
             http_pprof,
-            verbose,
+            // The log's, which begins before there is a configuration.
+            verbose: _,
         } = args;
         if http_bind.is_none() && (http_metrics || http_pprof) {
             let flag = if http_metrics {
@@ -72,7 +72,6 @@ impl ProcessConfig {
             http_bind: http_bind.as_deref().map(bind_address).transpose()?,
             http_metrics,
             http_pprof,
-            verbose,
             environment,
         })
     }
