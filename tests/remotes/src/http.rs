@@ -45,6 +45,7 @@ use tokio::sync::oneshot;
 
 use crate::git;
 use crate::tls::Tls;
+use crate::trouble::Answer;
 use crate::trouble::Dialect;
 use crate::trouble::Trouble;
 
@@ -277,7 +278,12 @@ async fn accept(listener: TcpListener, site: Arc<Site>) {
 }
 
 async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, site: &Site) {
-    let service = service_fn(|request| async { Ok::<_, Infallible>(site.answer(request).await) });
+    let service = service_fn(|request| async {
+        let (head, body) = site.answer(request).await.into_parts();
+        let Ok(body) = body.collect().await;
+        let body = site.spoilt(body.to_bytes());
+        Ok::<_, Infallible>(Response::from_parts(head, body))
+    });
     // A client that goes away early is its own business.
     let _ = http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)
@@ -300,6 +306,13 @@ impl Site {
         }
     }
 
+    fn spoilt(&self, body: Bytes) -> Answer {
+        match *lock(&self.trouble) {
+            Some((trouble, _)) => trouble.spoilt(body),
+            None => Answer::whole(body),
+        }
+    }
+
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         self.requests.fetch_add(1, Ordering::Relaxed);
         if self.is_hanging.load(Ordering::Relaxed) {
@@ -316,8 +329,9 @@ impl Site {
             .unwrap_or_default();
         if let Some((trouble, name)) = *lock(&self.trouble)
             && agent.contains(name)
+            && let Some(response) = trouble.response()
         {
-            return trouble.response();
+            return response;
         }
         if let Some(base) = lock(&self.redirect).as_deref() {
             let location = format!("{base}{}", request.uri());

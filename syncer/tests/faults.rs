@@ -1,0 +1,174 @@
+//! Remotes that fail in every way: the last revision stays published, and the syncer goes on by
+//! itself as soon as they can be had. (A full and a read-only volume: `recovery`; a rotated
+//! password: `letting_in`.)
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
+mod world;
+
+use std::fs;
+
+use remotes::HttpServer;
+use remotes::Trouble;
+use world::LAYOUTS;
+use world::Running;
+use world::Syncer;
+use world::World;
+use world::eventually;
+
+/// Large enough that half of it is a part of the pack.
+fn large(seed: u64) -> Vec<u8> {
+    let mut state = seed | 1;
+    let mut byte = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        u8::try_from(state >> 56).unwrap()
+    };
+    (0..100_000).map(|_| byte()).collect()
+}
+
+/// A remote over HTTP whose first revision is published.
+struct Fault {
+    world: World,
+    server: HttpServer,
+    running: Running,
+    first: String,
+}
+
+impl Fault {
+    fn new(layout: &'static str, flags: impl Fn(Syncer) -> Syncer) -> Self {
+        let world = World::new(layout);
+        let server = HttpServer::start(world.repo.path().parent().unwrap());
+        let first = world.repo.commit().write("a", "1").push();
+        let syncer = flags(world.syncer_of(&server.url("site.git")));
+        let running = syncer.start(&world.path("log"));
+        world.eventually_published(&first);
+        Self {
+            world,
+            server,
+            running,
+            first,
+        }
+    }
+
+    /// Waits until the trouble was told as often as this, in these words.
+    fn eventually_told(&self, words: &str, times: usize) {
+        eventually(&format!("{words:?} is told"), || {
+            (self.running.log().matches(words).count() >= times).then_some(())
+        });
+    }
+
+    #[track_caller]
+    fn assert_served(&self) {
+        let layout = self.world.layout;
+        assert_eq!(
+            self.world.published().as_ref(),
+            Some(&self.first),
+            "{layout}"
+        );
+        assert_eq!(self.world.read("a").as_deref(), Some("1"), "{layout}");
+        assert!(self.world.probe().0, "{layout}");
+    }
+}
+
+#[test]
+fn whatever_a_server_answers_the_last_revision_is_served_until_it_is_well_again() {
+    for layout in LAYOUTS {
+        for (trouble, words) in [
+            (Trouble::Status(500), "trouble of its own (5xx)"),
+            (Trouble::Status(404), "no repository at this address"),
+            (Trouble::Status(403), "refuses access"),
+            (Trouble::Status(429), "asked less often (429)"),
+            (Trouble::RetryAfter(429, 1), "asked less often (429)"),
+            (Trouble::RetryAfter(503, 1), "503"),
+            (Trouble::Garbage, "git fetch: "),
+            (Trouble::TruncatedPack, "git fetch: "),
+        ] {
+            let fault = Fault::new(layout, |syncer| syncer);
+            fault.server.trouble(Some(trouble));
+            let second = fault.world.repo.commit().write("a", large(2)).push();
+            fault.eventually_told(words, 2);
+            fault.assert_served();
+            fault.server.trouble(None);
+            fault.world.eventually_published(&second);
+        }
+    }
+}
+
+#[test]
+fn a_pack_that_never_ends_is_given_up_with_all_its_processes() {
+    for layout in LAYOUTS {
+        let fault = Fault::new(layout, |syncer| syncer.flag("sync-timeout", "1s"));
+        fault.server.trouble(Some(Trouble::HangingPack));
+        let second = fault.world.repo.commit().write("a", large(2)).push();
+        fault.eventually_told("did not end in the time", 2);
+        fault.assert_served();
+        fault.server.trouble(None);
+        fault.world.eventually_published(&second);
+        assert_eq!(fault.world.files(), ["a"]);
+        let parts = [fault.world.find("tmp_*"), fault.world.find("*.lock")].concat();
+        assert!(parts.is_empty(), "{layout}: {parts:?}");
+        let left = processes_of(&fault);
+        assert!(left.len() <= 1, "{layout}: {left:?}");
+    }
+}
+
+/// The command lines that name the test's world.
+fn processes_of(fault: &Fault) -> Vec<String> {
+    let address = fault.server.url("site.git");
+    let processes = fs::read_dir("/proc").unwrap();
+    let lines = processes.filter_map(|entry| {
+        let line = fs::read(entry.ok()?.path().join("cmdline")).ok()?;
+        Some(String::from_utf8_lossy(&line).replace('\0', " "))
+    });
+    let git = |line: &String| line.contains(&address) && !line.contains("gitvolume-syncer");
+    lines.filter(git).collect()
+}
+
+#[test]
+fn a_certificate_that_changes_is_trusted_once_its_authority_is() {
+    for layout in LAYOUTS {
+        let world = World::new(layout);
+        let server = HttpServer::start_tls(world.repo.path().parent().unwrap());
+        let first = world.repo.commit().write("a", "1").push();
+        let secret = world.path("secret");
+        fs::create_dir(&secret).unwrap();
+        fs::write(secret.join("ca.crt"), server.ca_pem()).unwrap();
+        let running = world
+            .syncer_of(&server.url("site.git"))
+            .flag("secret-dir", &secret)
+            .start(&world.path("log"));
+        world.eventually_published(&first);
+        server.change_certificate();
+        let second = world.repo.commit().write("a", "2").push();
+        // A connection that is open goes on as it is.
+        eventually("the certificate is refused, or not seen", || {
+            let refused = running.log().contains("certificate is not trusted");
+            (refused || world.published().as_ref() == Some(&second)).then_some(())
+        });
+        let third = world.repo.commit().write("a", "3").push();
+        eventually("the certificate is refused", || {
+            let refused = running.log().contains("certificate is not trusted");
+            refused.then_some(())
+        });
+        assert_ne!(world.published(), Some(third.clone()), "{layout}");
+        assert!(world.probe().0, "{layout}");
+        fs::write(secret.join("ca.crt"), server.ca_pem()).unwrap();
+        world.eventually_published(&third);
+    }
+}
+
+#[test]
+fn a_server_that_comes_and_goes_is_followed() {
+    for layout in LAYOUTS {
+        let mut fault = Fault::new(layout, |syncer| syncer.flag("sync-timeout", "2s"));
+        for n in 2..5 {
+            fault.server.stop();
+            let next = fault.world.repo.commit().write("a", n.to_string()).push();
+            fault.eventually_told("error syncing", n - 1);
+            assert_ne!(fault.world.published().as_ref(), Some(&next));
+            fault.server.start_again();
+            fault.world.eventually_published(&next);
+        }
+    }
+}
