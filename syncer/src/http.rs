@@ -38,10 +38,10 @@ use crate::pprof;
 const PROFILES: &str = "/debug/pprof/";
 
 /// A connection that sends no request, or no other, is closed after this.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Connections at a time; others wait until one is closed.
-const MOST_CONNECTIONS: usize = 64;
+const MOST_CONNECTIONS: usize = 256;
 
 /// The longest head of a request, in bytes.
 const LONGEST_HEAD: usize = 16 * 1024;

@@ -266,6 +266,24 @@ fn process_1_hands_on_signals_and_the_childs_code() {
 }
 
 #[test]
+fn process_1_hands_on_the_signal_that_asks_for_a_sync() {
+    let world = World::new("link");
+    let first = world.repo.commit().write("a", "1").push();
+    let running = world
+        .syncer_under(&AS_PROCESS_ONE)
+        .flag("period", "1h")
+        .flag("sync-on-signal", "HUP")
+        .start(&world.path("log"));
+    world.eventually_published(&first);
+    let second = world.repo.commit().write("a", "2").push();
+    let children = format!("/proc/{0}/task/{0}/children", running.id());
+    let init = fs::read_to_string(children).unwrap();
+    let sent = Command::new("kill").args(["-HUP", init.trim()]).status();
+    assert!(sent.unwrap().success());
+    world.eventually_published(&second);
+}
+
+#[test]
 fn process_1_reaps_orphans() {
     let world = World::new("projected");
     let commit = world.repo.commit().write("a", "1").push();
