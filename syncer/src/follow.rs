@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::auth::Stamp;
+use crate::clone::Cloner;
 use crate::config::LayoutConfig;
 use crate::config::RepoConfig;
 use crate::git::Git;
@@ -19,6 +20,7 @@ use crate::limits::Limits;
 use crate::owner::Owned;
 use crate::permits::Permits;
 use crate::private::Private;
+use crate::publish::Layout;
 use crate::redact;
 use crate::report::Report;
 use crate::run::StartError;
@@ -98,8 +100,14 @@ async fn keep_following(config: Box<RepoConfig>, common: Common, report: Report)
 
 /// One repository and everything that is its own.
 struct Follower {
-    sync: Sync,
+    work: Work,
     _owned: Vec<Owned>,
+}
+
+/// What is done for a repository.
+enum Work {
+    Follow(Box<Sync>),
+    Clone(Box<Cloner>),
 }
 
 impl Follower {
@@ -126,16 +134,24 @@ impl Follower {
                 *link = real_dir(dir)?.join(name);
             }
         }
+        if let LayoutConfig::Clone { dir } = &config.layout {
+            config.root = real_dir(&config.root.join(dir))?;
+        }
         let mut owned = vec![Owned::take(&config.root).await?];
         if let Some(state) = &config.state {
             real_dir(state)?;
             owned.push(Owned::take(state).await?);
         }
         let private = Private::open(&config).map_err(StartError::Private)?;
-        let (git, polls) = (common.git.clone(), common.polls);
-        let (permits, throttle) = (common.permits.clone(), common.throttle.clone());
+        let work = match Layout::of(&config) {
+            None => Work::Clone(Box::new(Cloner::new(config, private, common, report)?)),
+            Some(layout) => {
+                let sync = Sync::new(*config, layout, private, common, report)?;
+                Work::Follow(Box::new(sync))
+            }
+        };
         Ok(Box::new(Self {
-            sync: Sync::new(*config, private, git, permits, throttle, polls, report)?,
+            work,
             _owned: owned,
         }))
     }
@@ -147,7 +163,10 @@ impl Follower {
         mut report: Report,
         mut wake: watch::Receiver<()>,
     ) -> Ended {
-        let sync = &mut self.sync;
+        let sync = match &mut self.work {
+            Work::Follow(sync) => sync,
+            Work::Clone(cloner) => return Box::pin(cloner.follow(limits, report)).await,
+        };
         loop {
             report.health.is_now(Phase::Syncing);
             // In a box, which is there while the pass runs: see the test below.
@@ -226,13 +245,18 @@ async fn next_pass(
 
 /// Waits; after a failure a Secret that is changed meanwhile may be what was missing, and ends it.
 async fn sleep_unless_mended(sync: &Sync, secret: Option<&Stamp>, wait: Duration) -> bool {
-    let end = Instant::now() + wait;
     let Some(secret) = secret else {
-        tokio::time::sleep_until(end).await;
+        tokio::time::sleep(wait).await;
         return false;
     };
+    sleep_unless(|| sync.secret_stamp() != *secret, wait).await
+}
+
+/// Waits, unless the credentials are mended meanwhile; tells whether they were.
+pub(crate) async fn sleep_unless(is_mended: impl Fn() -> bool, wait: Duration) -> bool {
+    let end = Instant::now() + wait;
     while Instant::now() < end {
-        if sync.secret_stamp() != *secret {
+        if is_mended() {
             return true;
         }
         tokio::time::sleep_until(end.min(Instant::now() + SECRET_CHECK)).await;

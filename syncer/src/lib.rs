@@ -23,6 +23,7 @@
 mod auth;
 mod checkout;
 mod cli;
+mod clone;
 mod config;
 mod crash;
 mod engine;

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use args::Rev;
+use args::Revision;
 use tokio::time::Instant;
 
 use crate::config::RepoConfig;
@@ -14,7 +14,7 @@ use crate::mirror::Mirror;
 /// The repository and the ref that are followed.
 pub(crate) struct Remote {
     url: String,
-    rev: Rev,
+    rev: Revision,
     depth: u32,
     filter: Option<String>,
     /// What the last fetch gave: the object that the ref names, which may be an annotated tag, and

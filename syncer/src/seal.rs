@@ -67,7 +67,7 @@ impl Seal {
             .is_as_published(&tree, &wanted.selection)
             .then_some(Self {
                 tree,
-                link: proof.link,
+                link: proof.link?,
                 target: proof.target,
                 is_alone,
                 parts,

@@ -53,7 +53,8 @@ pub(crate) struct Record {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) struct Published {
     pub(crate) commit: String,
-    pub(crate) link: PathBuf,
+    /// None of a clone, which is not published anew.
+    pub(crate) link: Option<PathBuf>,
     pub(crate) target: PathBuf,
     pub(crate) tree: PathBuf,
     pub(crate) marker: PathBuf,
@@ -62,8 +63,13 @@ pub(crate) struct Published {
 impl Published {
     /// Tells whether readers see this tree now, and all of it.
     pub(crate) fn is_whole(&self) -> bool {
-        let linked = fs::read_link(&self.link).is_ok_and(|target| target == self.target);
-        linked && tree::is_whole(&self.tree, &self.marker)
+        match &self.link {
+            Some(link) => {
+                fs::read_link(link).is_ok_and(|target| target == self.target)
+                    && tree::is_whole(&self.tree, &self.marker)
+            }
+            None => self.marker.is_file(),
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use crate::config::RepoConfig;
 use crate::engine::Polled;
 use crate::engine::Poller;
 use crate::files;
+use crate::follow::Common;
 use crate::gc;
 use crate::gc::GcError;
 use crate::git::Git;
@@ -153,19 +154,17 @@ impl Sync {
     /// Puts the parts together; nothing is asked of the remote yet.
     pub(crate) fn new(
         config: RepoConfig,
+        layout: Layout,
         private: Private,
-        mut git: Git,
-        permits: Permits,
-        throttle: Throttle,
-        polls: bool,
+        common: &Common,
         report: &Report,
     ) -> Result<Self, AuthError> {
+        let mut git = common.git.clone();
         let metrics = report.metrics.clone();
-        let layout = Layout::new(&config);
         Ok(Self {
             auth: Auth::new(&config, &private, &mut git, metrics.clone())?,
             remote: Remote::new(&config),
-            poller: Poller::new(&config, polls, metrics.clone()),
+            poller: Poller::new(&config, common.polls, metrics.clone()),
             seal: None,
             mirror: Mirror::new(layout.git_dir()),
             growth: Growth::of(&layout.git_dir()),
@@ -177,8 +176,8 @@ impl Sync {
             config,
             private,
             git,
-            permits,
-            throttle,
+            permits: common.permits.clone(),
+            throttle: common.throttle.clone(),
             began: Instant::now(),
             is_troubled: false,
             is_prepared: false,

@@ -57,4 +57,5 @@ pub use repo_url::RepoKind;
 pub use repo_url::RepoUrl;
 pub use rev::ParseRevError;
 pub use rev::Rev;
+pub use rev::Revision;
 pub use secret_text::Secret;

@@ -22,6 +22,57 @@ impl Rev {
     }
 }
 
+/// The commit that a clone checks out: a [`Rev`], or an expression that names a commit once the whole
+/// history is there, such as a short hash, `origin/main` or `main~3` (gitrevisions(7)).
+///
+/// Never an option.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Revision(String);
+
+impl Revision {
+    /// The text as git takes it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The same as what can be followed on a remote, if it can.
+    pub fn to_rev(&self) -> Result<Rev, ParseRevError> {
+        self.0.parse()
+    }
+}
+
+impl Default for Revision {
+    /// The remote's `HEAD`, as for [`Rev`].
+    fn default() -> Self {
+        Rev::default().into()
+    }
+}
+
+impl From<Rev> for Revision {
+    fn from(rev: Rev) -> Self {
+        Self(rev.0)
+    }
+}
+
+impl FromStr for Revision {
+    type Err = ParseRevError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.is_empty() || text.starts_with(['-', '+']) || text.contains(char::is_control) {
+            return Err(ParseRevError);
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+serde_by_text!(shown Revision, |value| value.to_string());
+
 impl Default for Rev {
     /// The remote's `HEAD`: its default branch, whatever its name.
     fn default() -> Self {
@@ -78,6 +129,25 @@ mod tests {
                 text.parse::<Rev>().map(|rev| rev.to_string()),
                 Ok(text.to_owned())
             );
+        }
+    }
+
+    #[test]
+    fn a_revision_is_any_expression_but_no_option() {
+        for text in [
+            "main",
+            "1f0e",
+            "origin/main",
+            "main~3",
+            "HEAD@{1 day ago}",
+            ":/fix",
+        ] {
+            let revision: Revision = text.parse().unwrap();
+            assert_eq!(revision.to_string(), text);
+            assert_eq!(revision.to_rev().is_ok(), text.parse::<Rev>().is_ok());
+        }
+        for text in ["", "-b", "--detach", "+main", "a\nb"] {
+            assert_eq!(text.parse::<Revision>(), Err(ParseRevError), "{text:?}");
         }
     }
 

@@ -323,7 +323,7 @@ fn apart(file: &str, configs: &[RepoConfig]) -> Result<(), FileError> {
         let below_root = |path: &PathBuf| config.root.join(path);
         let link = match &config.layout {
             LayoutConfig::Link { link } => Some(below_root(link)),
-            LayoutConfig::Projected { .. } => None,
+            LayoutConfig::Projected { .. } | LayoutConfig::Clone { .. } => None,
         };
         let places = [
             ("root", Some(config.root.clone())),

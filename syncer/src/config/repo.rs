@@ -1,4 +1,5 @@
 use std::path;
+use std::path::Component;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use args::Link;
 use args::RepoArgs;
 use args::RepoKind;
 use args::RepoUrl;
-use args::Rev;
+use args::Revision;
 use args::Submodules;
 use percent_encoding::percent_decode_str;
 
@@ -32,7 +33,8 @@ pub(crate) struct RepoConfig {
     /// The name in a configuration of several; the flags' one has none.
     pub(crate) name: Option<String>,
     pub(crate) repo: Repo,
-    pub(crate) rev: Rev,
+    /// A name that can be followed, except in a clone.
+    pub(crate) rev: Revision,
     pub(crate) root: PathBuf,
     pub(crate) layout: LayoutConfig,
     pub(crate) state: Option<PathBuf>,
@@ -90,6 +92,8 @@ pub(crate) enum LayoutConfig {
     Link { link: PathBuf },
     /// A ConfigMap volume's: where git's own files are.
     Projected { state: PathBuf },
+    /// A gitRepo volume's: where the clone is, relative to the root.
+    Clone { dir: PathBuf },
 }
 
 impl RepoConfig {
@@ -160,6 +164,10 @@ impl RepoConfig {
             let expected = "a directory outside --root";
             return Err(ConfigError::value("state", &state.display(), expected));
         }
+        if layout != Layout::Clone {
+            rev.to_rev()
+                .map_err(|error| ConfigError::new("ref", format!("\"{rev}\": {error}")))?;
+        }
         let secret_dir = secret_dir.map(|dir| absolute("secret-dir", &dir));
         let period = at_least_shortest("period", period)?;
         // Zero is the absence of a period of its own, as in git-sync.
@@ -211,6 +219,19 @@ impl LayoutConfig {
             (Layout::Link, None, _) => Ok(Self::Link {
                 link: PathBuf::from(repo.last_component()),
             }),
+            (Layout::Clone, None, _) => Ok(Self::Clone {
+                dir: PathBuf::new(),
+            }),
+            (Layout::Clone, Some(link), _) => {
+                let is_name = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+                if !link.as_path().components().all(is_name) {
+                    let expected = "a directory below --root with --layout=clone";
+                    return Err(ConfigError::value("link", &link, expected));
+                }
+                Ok(Self::Clone {
+                    dir: link.as_path().to_owned(),
+                })
+            }
             (Layout::Projected, None, Some(state)) => Ok(Self::Projected {
                 state: state.to_owned(),
             }),

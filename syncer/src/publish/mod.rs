@@ -49,15 +49,15 @@ pub(crate) enum Layout {
 }
 
 impl Layout {
-    /// The layout that the configuration asks for.
-    pub(crate) fn new(config: &RepoConfig) -> Self {
+    /// The layout that the configuration asks for; none of a clone, which is not published.
+    pub(crate) fn of(config: &RepoConfig) -> Option<Self> {
+        let root = config.root.clone();
         match &config.layout {
-            LayoutConfig::Link { link } => {
-                Self::Link(LinkLayout::new(config.root.clone(), link.clone()))
-            }
+            LayoutConfig::Link { link } => Some(Self::Link(LinkLayout::new(root, link.clone()))),
             LayoutConfig::Projected { state } => {
-                Self::Projected(ProjectedLayout::new(config.root.clone(), state))
+                Some(Self::Projected(ProjectedLayout::new(root, state)))
             }
+            LayoutConfig::Clone { .. } => None,
         }
     }
 
@@ -146,7 +146,7 @@ impl Layout {
         };
         Published {
             commit: tree.commit.to_string(),
-            link,
+            link: Some(link),
             target,
             tree: tree.dir.clone(),
             marker: tree.marker.clone(),

@@ -117,7 +117,7 @@ fn env() -> Value {
 /// The syncer's argv for a request, as a container's `args`.
 pub(crate) fn args_for(request: &Request, settings: &Settings) -> Vec<String> {
     let mut args = SyncArgs::new(request.repo.clone(), paths::CONTENT);
-    args.repo.rev = request.rev.clone();
+    args.repo.rev = request.rev.clone().into();
     args.repo.link = request.link.clone();
     args.repo.layout = match request.link {
         Some(_) => Layout::Link,

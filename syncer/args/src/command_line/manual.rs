@@ -171,7 +171,9 @@ fn more(flag: &str) -> &'static [&'static str] {
         "layout" => &[
             "link is git-sync's: --link points to the tree of the revision, which has a working \
              .git. projected is a ConfigMap volume's: the entries appear at the root itself, \
-             without .git, and git's own files are in --state.",
+             without .git, and git's own files are in --state. clone is a gitRepo volume's: a real \
+             clone with all its history and no submodules, made once in the root, or in --link \
+             below it, and never touched again; --ref may then be whatever git can check out.",
         ],
         "link" => &[
             "Its target changes in one step, and the last part of the target's path is the full \

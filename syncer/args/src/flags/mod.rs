@@ -75,6 +75,8 @@ pub enum Layout {
     Link,
     /// A ConfigMap volume's: the entries appear at the root itself, switched by `..data`
     Projected,
+    /// A gitRepo volume's: a real clone with all its history, made once and never touched again
+    Clone,
 }
 
 /// Flags of the sync, with git-sync's names, environment names and defaults: what is the process's,

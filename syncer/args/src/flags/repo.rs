@@ -11,7 +11,7 @@ use crate::GitDuration;
 use crate::Layout;
 use crate::Link;
 use crate::RepoUrl;
-use crate::Rev;
+use crate::Revision;
 use crate::Secret;
 
 /// Which submodules are checked out.
@@ -56,7 +56,7 @@ pub struct RepoArgs {
     /// The branch, tag or full commit hash to follow
     #[arg(long = "ref", default_value = "HEAD", value_name = "REF")]
     #[serde(rename = "ref")]
-    pub rev: Rev,
+    pub rev: Revision,
 
     /// The directory to publish in (required)
     #[arg(long, value_name = "DIR")]
@@ -273,7 +273,7 @@ impl Default for RepoArgs {
     fn default() -> Self {
         Self {
             repo: None,
-            rev: Rev::default(),
+            rev: Revision::default(),
             root: None,
             link: None,
             layout: Layout::default(),

@@ -148,7 +148,7 @@ fn every_mistake_is_named_with_its_file_its_entry_and_its_key() {
         ),
         (
             r#""layout": "flat""#,
-            "layout: unknown variant `flat`, expected `link` or `projected`",
+            "layout: unknown variant `flat`, expected one of `link`, `projected`, `clone`",
         ),
         (
             r#""layout": "projected""#,

@@ -176,7 +176,7 @@ fn every_injected_argv_is_one_that_the_syncer_takes() {
                 .map(through_the_kubelet);
             let args = Cli::try_parse_from(argv).unwrap().sync.repo;
             assert_eq!(args.repo.as_ref(), Some(&request.repo));
-            assert_eq!(args.rev, request.rev);
+            assert_eq!(args.rev, request.rev.clone().into());
             assert_eq!(args.link, request.link);
             assert_eq!(args.max_failures, -1);
         }
