@@ -51,6 +51,10 @@ const CANNOT_START: &str = "FATAL: cannot go on";
 /// The default of `--git`; another program may do more than git, or less.
 const DEFAULT_GIT: &str = "git";
 
+/// Threads for what cannot be awaited: removing trees, looking up names. A few hundred repositories
+/// whose resolver hangs must not be as many threads.
+const BLOCKING_THREADS: usize = 16;
+
 /// How long git may take to answer its first question (git-sync's limit for its setup).
 const SETUP_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -96,6 +100,7 @@ pub(crate) fn sync(config: Config, flags: &[String]) -> Result<ExitCode, StartEr
     });
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
         .build()
         .map_err(StartError::Runtime)?;
     let error_files: Vec<ErrorFile> = config
