@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -15,7 +14,6 @@ use crate::config::LayoutConfig;
 use crate::config::RepoConfig;
 use crate::git::Git;
 use crate::health::Phase;
-use crate::http::Answers;
 use crate::limits::Limits;
 use crate::owner::Owned;
 use crate::permits::Permits;
@@ -35,7 +33,6 @@ const SECRET_CHECK: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub(crate) struct Common {
     pub(crate) git: Git,
-    pub(crate) answers: Arc<Answers>,
     pub(crate) permits: Permits,
     pub(crate) throttle: Throttle,
     /// git is the system's own, and the user lets us ask without it.
@@ -61,8 +58,7 @@ pub(crate) enum Ended {
 /// What keeps the only repository of a process from starting ends the process at once, as in
 /// git-sync. One of several is tried again like after any failure: the others go on meanwhile, and
 /// the directory may be mended, or given free, without a restart.
-pub(crate) async fn follow(config: Box<RepoConfig>, common: Common) -> Ended {
-    let report = Report::new(&config, &common.answers);
+pub(crate) async fn follow(config: Box<RepoConfig>, report: Report, common: Common) -> Ended {
     let health = report.health.clone();
     let ended = keep_following(config, common, report).await;
     health.is_now(match ended {
@@ -290,7 +286,7 @@ mod tests {
     /// as each of hundreds does most of the time, is small.
     #[test]
     fn the_task_of_a_waiting_repository_is_small() {
-        fn size_of_future<F>(_: impl FnOnce(Box<RepoConfig>, Common) -> F) -> usize {
+        fn size_of_future<F>(_: impl FnOnce(Box<RepoConfig>, Report, Common) -> F) -> usize {
             size_of::<F>()
         }
         let size = size_of_future(follow);

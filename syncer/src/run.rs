@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use crate::auth::AuthError;
 use crate::config::Config;
 use crate::config::ProcessConfig;
+use crate::config::RepoConfig;
 #[cfg(debug_assertions)]
 use crate::crash;
 use crate::error_file::ErrorFile;
@@ -38,6 +39,7 @@ use crate::passwd::PasswdError;
 use crate::permits::Permits;
 use crate::program;
 use crate::redact;
+use crate::report::Report;
 use crate::signals::Signals;
 use crate::status;
 use crate::sync::chain;
@@ -159,6 +161,9 @@ async fn run(config: Config, flags: &[String]) -> Result<ExitCode, StartError> {
         serve_metrics: process.http_metrics,
         serve_pprof: process.http_pprof,
     });
+    // All of them, before anyone can ask whether all are ready.
+    let told = |repo: RepoConfig| (Report::new(&repo, &answers), Box::new(repo));
+    let repos: Vec<_> = repos.into_iter().map(told).collect();
     if let Some(address) = process.http_bind {
         http::serve(address, answers.clone())
             .await
@@ -168,18 +173,17 @@ async fn run(config: Config, flags: &[String]) -> Result<ExitCode, StartError> {
         .await?;
     let common = Common {
         git,
-        answers,
         permits: Permits::new(process.max_git_processes),
         throttle: Throttle::default(),
         polls: process.git == DEFAULT_GIT && !process.no_poller,
         wake: signals.wake(),
     };
     let mut followers = JoinSet::new();
-    for repo in repos {
+    for (report, repo) in repos {
         let name = repo.name.clone();
         // In a box: the tasks of many repositories are most of the memory, and each wrapper would
         // hold its own room for what it wraps.
-        let following = Box::pin(follow(Box::new(repo), common.clone()));
+        let following = Box::pin(follow(repo, report, common.clone()));
         followers.spawn(async move { logging::about(name.as_deref(), following).await });
     }
     tokio::select! {

@@ -436,7 +436,9 @@ fn a_directory_that_cannot_be_used_is_told_and_tried_again() {
     eventually("the taken one is ours", || {
         (status_of(&running, "taken")["published"]["commit"] == *commit).then_some(())
     });
-    assert_eq!(get(&running, "/readyz").0, 200);
+    eventually("all are ready", || {
+        (get(&running, "/readyz").0 == 200).then_some(())
+    });
 }
 
 #[test]

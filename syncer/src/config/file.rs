@@ -13,7 +13,6 @@ use std::sync::Arc;
 
 use args::ProcessArgs;
 use args::RepoArgs;
-use args::nearest;
 use serde::Deserialize;
 use serde::Deserializer;
 use serde::de::Error as _;
@@ -212,7 +211,7 @@ impl Entry<'_> {
         }
         for (key, value) in &self.given.0 {
             if !all.contains_key(key) {
-                return Err(self.unknown(key, usual.keys()));
+                return Err(self.at(key, args::about_unknown_key(key)));
             }
             all.insert(key.clone(), value.clone());
             // One by one, so that the key at fault is known.
@@ -231,14 +230,6 @@ impl Entry<'_> {
 
     fn gives(&self, key: &str) -> bool {
         self.given.0.iter().any(|(given, _)| given == key)
-    }
-
-    fn unknown<'k>(&self, key: &str, known: impl Iterator<Item = &'k String>) -> FileError {
-        let why = match nearest(key, known.map(String::as_str)) {
-            Some(meant) => format!("there is no such key: did you mean {meant}?"),
-            None => "there is no such key: expected the name of a flag of one repository".into(),
-        };
-        self.at(key, why)
     }
 
     /// Says where in the file a value stands that cannot be meant; one that stands beside it keeps

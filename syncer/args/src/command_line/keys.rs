@@ -1,19 +1,43 @@
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use crate::RepoArgs;
 use crate::command_line::help::describe;
+use crate::command_line::old_names::OLD_FLAGS;
 use crate::command_line::page::code;
 use crate::command_line::table;
 use crate::command_line::value::Kind;
+use crate::nearest::nearest;
+
+/// Says of a name that is no key of an entry in a file of several repositories what may be meant.
+pub fn about_unknown_key(name: &str) -> String {
+    let keys = keys();
+    let old = OLD_FLAGS.iter().find(|old| old.name == name);
+    let present = old.map_or(Some(name), |old| old.instead);
+    match present {
+        Some(present) if keys.contains(present) => format!("an old name: expected {present}"),
+        Some(present) if table::find(present).is_some() => {
+            "is for the whole process: expected beside the file, as a flag".to_owned()
+        }
+        _ => match nearest(name, keys.iter().map(String::as_str)) {
+            Some(meant) => format!("there is no such key: did you mean {meant}?"),
+            None => {
+                "there is no such key: expected the name of a flag of one repository".to_owned()
+            }
+        },
+    }
+}
+
+fn keys() -> BTreeSet<String> {
+    let usual = serde_json::to_value(RepoArgs::default()).unwrap_or_default();
+    let usual = usual.as_object().cloned().unwrap_or_default();
+    usual.into_iter().map(|(key, _)| key).collect()
+}
 
 /// The keys of an entry in a file of several repositories, as the rows of a table.
 pub fn keys_markdown() -> String {
     let mut rows = "| Key | Value | Default | Meaning |\n|---|---|---|---|\n".to_owned();
-    let usual = serde_json::to_value(RepoArgs::default()).unwrap_or_default();
-    let keys = usual.as_object().into_iter().flat_map(|usual| usual.keys());
-    let mut flags: Vec<_> = keys.filter_map(|key| table::find(key)).collect();
-    flags.sort_by_key(|flag| flag.name);
-    for flag in flags {
+    for flag in keys().iter().filter_map(|key| table::find(key)) {
         let about = describe(flag.name);
         let value = match flag.kind {
             Kind::Bool => "`true` or `false`".to_owned(),

@@ -126,6 +126,15 @@ fn every_mistake_is_named_with_its_file_its_entry_and_its_key() {
             r#""perriod": "5s""#,
             "perriod: there is no such key: did you mean period?",
         ),
+        (r#""wait": 30"#, "wait: an old name: expected period"),
+        (
+            r#""group-write": true"#,
+            "group-write: is for the whole process: expected beside the file, as a flag",
+        ),
+        (
+            r#""change-permissions": 7"#,
+            "change-permissions: is for the whole process: expected beside the file, as a flag",
+        ),
         (
             r#""frobnicate": 1"#,
             "frobnicate: there is no such key: expected the name of a flag of one repository",
