@@ -128,8 +128,6 @@ impl Mirror {
             // from within it would be bare.
             .current_dir(&scratch)
             .arg("--quiet")
-            // Without the samples of hooks, which nobody wants in a volume.
-            .arg("--template=")
             .arg(format!("--initial-branch={BRANCH}"))
             .run(deadline)
             .await?;
