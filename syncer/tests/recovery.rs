@@ -547,3 +547,76 @@ fn a_root_that_cannot_be_written_to_is_told_and_its_revision_stays() {
         world.eventually_published(&second);
     }
 }
+
+/// The bytes of all files below a directory.
+fn size(dir: &Path) -> u64 {
+    let sizes = find(dir, "*").into_iter();
+    sizes
+        .filter_map(|path| fs::symlink_metadata(path).ok())
+        .filter(fs::Metadata::is_file)
+        .map(|found| found.len())
+        .sum()
+}
+
+#[test]
+fn many_moves_of_the_ref_do_not_fill_the_volume() {
+    const FILE: usize = 200_000;
+    for (layout, depth, gc) in [
+        ("link", "1", "always"),
+        ("link", "0", "always"),
+        ("link", "1", "aggressive"),
+        ("projected", "1", "always"),
+        ("projected", "0", "aggressive"),
+    ] {
+        let world = World::new(layout);
+        let base = world.repo.commit().write("base", "x").push();
+        let _running = world
+            .syncer()
+            .flag("depth", depth)
+            .flag("git-gc", gc)
+            .start(&world.path("log"));
+        let mut last = String::new();
+        for n in 1..=20 {
+            // Each is pushed with force in the place of the one before.
+            let commit = world.repo.commit().on("next").from(&base);
+            last = commit.write("a", noise(FILE, n)).push();
+            world.repo.branch("main", &last);
+            world.eventually_published(&last);
+        }
+        let (root, state) = (world.root(), world.state());
+        eventually(&format!("{layout}, {gc}: what is left is small"), || {
+            let left = size(&root) + size(&state);
+            (left < 4 * FILE as u64).then_some(())
+        });
+        assert_eq!(world.published(), Some(last));
+        assert_eq!(world.files(), ["a", "base"]);
+    }
+}
+
+#[test]
+fn gc_is_done_in_the_users_way() {
+    for (mode, commands) in [
+        ("always", &["repack"][..]),
+        ("aggressive", &["gc --quiet --aggressive"]),
+        ("auto", &["gc --quiet --auto"]),
+        ("off", &[]),
+    ] {
+        let world = World::new("link");
+        let first = world.repo.commit().write("a", "1").push();
+        let running = world
+            .syncer()
+            .flag("git-gc", mode)
+            .flag("verbose", "5")
+            .start(&world.path("log"));
+        world.eventually_published(&first);
+        let second = world.repo.commit().write("a", "2").push();
+        world.eventually_published(&second);
+        let third = world.repo.commit().write("a", "3").push();
+        world.eventually_published(&third);
+        let log = running.log();
+        for command in ["repack", "gc --quiet --aggressive", "gc --quiet --auto"] {
+            let is_run = log.contains(&format!("\"git {command}"));
+            assert_eq!(is_run, commands.contains(&command), "{mode}: {command}");
+        }
+    }
+}
