@@ -78,14 +78,20 @@ impl Mirror {
 
     /// Makes the repository, or checks the one that is there: what is ours and broken is made anew,
     /// what is not ours is set aside under a name of ours. `is_syncers` says that it is a syncer's,
-    /// whatever it looks like. Tells whether the repository is new.
+    /// whatever it looks like; `is_checked` that only what a killed command leaves is to be removed.
+    /// Tells whether the repository is new.
     pub(crate) async fn prepare(
         &mut self,
         git: &Git,
         is_syncers: bool,
+        is_checked: bool,
         deadline: Instant,
     ) -> Result<bool, MirrorError> {
         files::remove_any(&self.parent().join(SCRATCH)).map_err(|source| self.io(source))?;
+        if is_checked {
+            leftovers::clear(&self.git_dir).map_err(|source| self.io(source))?;
+            return Ok(false);
+        }
         if fs::symlink_metadata(&self.git_dir).is_ok() {
             match self.trouble(git, is_syncers, deadline).await? {
                 None => return Ok(false),

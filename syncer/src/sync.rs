@@ -1,6 +1,8 @@
 //! One pass: which commit is wanted, its objects, its files, and the switch.
 
-use std::io;
+mod error;
+mod prepare;
+
 use std::sync::Arc;
 use std::time::Duration;
 use std::time::SystemTime;
@@ -20,15 +22,12 @@ use crate::follow::Common;
 use crate::gc;
 use crate::gc::GcError;
 use crate::git::Git;
-use crate::git::GitError;
 use crate::git::Hash;
-use crate::git::failure::Why;
 use crate::growth::Growth;
 use crate::health::RepoHealth;
 use crate::hooks::Hooks;
 use crate::metrics::RepoMetrics;
 use crate::mirror::Mirror;
-use crate::mirror::MirrorError;
 use crate::permits::Permit;
 use crate::permits::Permits;
 use crate::private::Private;
@@ -38,69 +37,12 @@ use crate::remote::Remote;
 use crate::report::Report;
 use crate::seal::Seal;
 use crate::status::Status;
+use crate::sync::error::Condition;
+pub(crate) use crate::sync::error::SyncError;
 use crate::throttle::Client;
 use crate::throttle::Throttle;
 use crate::tree::Tree;
-use crate::tree::TreeError;
 use crate::tree::Verdict;
-
-/// Why a pass failed.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SyncError {
-    #[error(transparent)]
-    Auth(#[from] AuthError),
-    #[error(transparent)]
-    Git(#[from] GitError),
-    #[error(transparent)]
-    Mirror(#[from] MirrorError),
-    #[error(transparent)]
-    Publish(#[from] PublishError),
-    #[error("cannot clean up after an earlier run")]
-    Clean(#[source] io::Error),
-    #[error("cannot write the state for the probe")]
-    Status(#[source] io::Error),
-}
-
-impl SyncError {
-    /// git's part in it, if any.
-    fn of_git(&self) -> Option<&GitError> {
-        match self {
-            Self::Git(git)
-            | Self::Mirror(MirrorError::Git(git))
-            | Self::Publish(PublishError::Git(git) | PublishError::Tree(TreeError::Git(git))) => {
-                Some(git)
-            }
-            _ => None,
-        }
-    }
-
-    /// Tells whether the server may have said when to come again, which git does not pass on.
-    fn may_ask_for_rest(&self) -> bool {
-        let asks = |why: &Option<Why>| matches!(why, Some(Why::TooOften | Why::Unavailable));
-        matches!(self.of_git(), Some(GitError::Failed { why, .. }) if asks(why))
-    }
-
-    /// Tells whether the cause may lie on our disk, so that the next pass looks there first. A
-    /// remote's refusal is none, and its outage must not cost a check of all objects at each retry.
-    fn may_be_ours(&self) -> bool {
-        match (self, self.of_git()) {
-            (Self::Auth(_), _) => false,
-            (_, Some(GitError::Failed { why, .. })) => !why.is_some_and(Why::is_remotes),
-            _ => true,
-        }
-    }
-
-    /// Tells whether git could not make files of the objects that it has.
-    fn may_be_an_object(&self) -> bool {
-        matches!(
-            self,
-            Self::Publish(PublishError::Tree(TreeError::Git(GitError::Failed {
-                why: None,
-                ..
-            })))
-        )
-    }
-}
 
 /// What a successful pass did.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -140,8 +82,7 @@ pub(crate) struct Sync {
     pub(crate) hooks: Hooks,
     metrics: RepoMetrics,
     health: RepoHealth,
-    /// The mirror was checked, and leftovers were removed, since the start or the last failure.
-    is_prepared: bool,
+    condition: Condition,
     /// A pass failed since the last preparation, and what it brought may be of no use.
     has_failed: bool,
     /// A pass of this process has succeeded.
@@ -180,7 +121,7 @@ impl Sync {
             throttle: common.throttle.clone(),
             began: Instant::now(),
             is_troubled: false,
-            is_prepared: false,
+            condition: Condition::Unknown,
             has_failed: false,
             has_synced: false,
             pinned: None,
@@ -230,15 +171,14 @@ impl Sync {
         let permit = self.permits.take(self.is_troubled).await;
         self.began = Instant::now();
         let deadline = self.began + self.config.sync_timeout;
-        let was_prepared = self.is_prepared;
+        let was_good = self.condition == Condition::Good;
         let mut passed = self.pass(granted.clone(), deadline).await;
-        if passed.as_ref().is_err_and(SyncError::may_be_ours) {
-            self.is_prepared = false;
-            if was_prepared && Instant::now() < deadline {
-                // Something on our disk was changed since it was looked at: mended now, it is none
-                // of the user's trouble.
-                passed = self.pass(granted, deadline).await;
-            }
+        self.learn_from(&passed);
+        if was_good && self.condition == Condition::Unknown && Instant::now() < deadline {
+            // Something on our disk was changed since it was looked at: mended now, it is none of
+            // the user's trouble.
+            passed = self.pass(granted, deadline).await;
+            self.learn_from(&passed);
         }
         self.health.polls(self.poller.standing());
         self.is_troubled = passed.is_err();
@@ -254,13 +194,6 @@ impl Sync {
             Err(error) => error,
         };
         drop(permit);
-        if error.may_be_ours() {
-            self.is_prepared = false;
-            self.has_failed = true;
-        }
-        if error.may_be_an_object() {
-            self.mirror.doubt();
-        }
         if error.may_ask_for_rest()
             && let Some(client) = self.client()
         {
@@ -270,6 +203,18 @@ impl Sync {
                 .await;
         }
         Err(error)
+    }
+
+    /// Notes what a failure says of our disk, for the next preparation.
+    fn learn_from(&mut self, passed: &Result<(Outcome, Tree), SyncError>) {
+        let Err(error) = passed else {
+            return;
+        };
+        self.condition = self.condition.min(error.leaves());
+        self.has_failed |= self.condition == Condition::Unknown;
+        if error.may_be_an_object() {
+            self.mirror.doubt();
+        }
     }
 
     /// How long the server asked to be left alone by us from now on, if it did.
@@ -323,7 +268,10 @@ impl Sync {
         granted: Option<Arc<Grant>>,
         deadline: Instant,
     ) -> Result<(Outcome, Tree), SyncError> {
-        if !self.is_prepared || !self.mirror.is_there() {
+        if !self.mirror.is_there() {
+            self.condition = Condition::Unknown;
+        }
+        if self.condition != Condition::Good {
             self.prepare(deadline).await?;
         }
         let commit = match &self.pinned {
@@ -382,87 +330,6 @@ impl Sync {
             self.metrics.count_objects(self.growth.since(size).await);
         }
         Ok(commit)
-    }
-
-    /// Makes good what an earlier process, or a failed pass, may have left; asks no remote, so a
-    /// tree that is published stays published while the remote is gone.
-    async fn prepare(&mut self, deadline: Instant) -> Result<(), SyncError> {
-        let layout = self.layout.clone();
-        files::blocking(move || layout.clean())
-            .await
-            .map_err(SyncError::Clean)?;
-        let is_syncers = self.layout.is_surely_a_syncers();
-        let is_new = self.mirror.prepare(&self.git, is_syncers, deadline).await?;
-        if is_new {
-            self.remote.forget();
-            self.growth.forget();
-        } else {
-            self.sweep(deadline).await?;
-        }
-        let url = &self.config.repo.url;
-        self.mirror.name_origin(&self.git, url, deadline).await?;
-        if let Some(tree) = self.layout.current()? {
-            self.trust(&tree, deadline).await?;
-        }
-        self.is_prepared = true;
-        Ok(())
-    }
-
-    /// Lets git forget what no tree needs: the refs of trees that were never finished, and, after
-    /// a failure, what was fetched in vain, which may be what fills the volume.
-    async fn sweep(&mut self, deadline: Instant) -> Result<(), SyncError> {
-        if let Some(below) = self.layout.refs() {
-            let refs = self.mirror.refs_below(&self.git, below, deadline).await?;
-            for name in refs.iter().filter(|name| !self.layout.has_tree(name)) {
-                self.mirror.release(&self.git, name, deadline).await?;
-            }
-        }
-        if std::mem::take(&mut self.has_failed) {
-            let swept = self
-                .mirror
-                .collect_garbage(&self.git, self.config.gc, deadline)
-                .await;
-            if let Err(error) = swept {
-                tracing::info!(
-                    reason = chain(&error),
-                    "cannot clean the local repository up"
-                );
-            }
-        }
-        Ok(())
-    }
-
-    /// Declares the published tree whole if it is, whoever made it.
-    async fn trust(&mut self, tree: &Tree, deadline: Instant) -> Result<(), SyncError> {
-        let checkout = Checkout::wanted(&self.config).map_err(PublishError::from)?;
-        match tree.verdict(&checkout.selection) {
-            Verdict::Whole => {}
-            // It will be made anew once the commit is known that is wanted now.
-            Verdict::Other => {}
-            Verdict::Unknown => {
-                let is_done = checkout.is_done(&self.git, tree, deadline).await;
-                if !is_done.map_err(PublishError::from)? {
-                    self.repair(tree, &checkout, deadline).await;
-                    return Ok(());
-                }
-                tree.mark(&checkout.selection).map_err(PublishError::from)?;
-            }
-        }
-        self.note(tree, None)
-    }
-
-    /// Makes the published tree again from the objects we have. Should some be missing, the fetch
-    /// that follows brings them.
-    async fn repair(&mut self, tree: &Tree, checkout: &Checkout, deadline: Instant) {
-        let repaired = self
-            .update(Some(tree), &tree.commit, checkout, deadline)
-            .await;
-        if let Err(error) = repaired {
-            tracing::info!(
-                reason = chain(&error),
-                "cannot repair the tree from what we have"
-            );
-        }
     }
 
     async fn update(

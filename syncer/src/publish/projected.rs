@@ -144,6 +144,9 @@ impl ProjectedLayout {
         }
         let tree = self.tree(&name);
         tree.unmark()?;
+        // As in the other layout: what was last wanted need not be fetched again, should its tree
+        // fail.
+        mirror.keep(git, "HEAD", commit, deadline).await?;
         mirror
             .keep(git, &format!("{KEPT_REFS}/{name}"), commit, deadline)
             .await?;
