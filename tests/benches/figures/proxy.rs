@@ -36,8 +36,8 @@ struct State {
 struct Times {
     /// When something last went through.
     last: Instant,
-    /// When something first went through since the mark.
-    first: Option<Instant>,
+    /// Whether that was after the mark.
+    has_passed: bool,
 }
 
 /// What went through so far: the TCP payload, without the headers of IP and TCP.
@@ -64,7 +64,7 @@ impl Proxy {
             received: AtomicU64::new(0),
             times: Mutex::new(Times {
                 last: Instant::now(),
-                first: None,
+                has_passed: false,
             }),
         });
         let shared = state.clone();
@@ -102,12 +102,12 @@ impl Proxy {
 
     /// Forgets what went through before.
     pub(crate) fn mark(&self) {
-        self.state.times().first = None;
+        self.state.times().has_passed = false;
     }
 
-    /// When something first went through since the mark.
-    pub(crate) fn first_since_mark(&self) -> Option<Instant> {
-        self.state.times().first
+    /// Whether anything went through since the mark.
+    pub(crate) fn has_passed_since_mark(&self) -> bool {
+        self.state.times().has_passed
     }
 }
 
@@ -116,13 +116,6 @@ impl Drop for Proxy {
         self.state.is_over.store(true, Ordering::Relaxed);
         // Wakes the thread that listens.
         let _ = TcpStream::connect(self.address);
-    }
-}
-
-impl Times {
-    fn pass(&mut self, now: Instant) {
-        self.last = now;
-        self.first.get_or_insert(now);
     }
 }
 
@@ -149,7 +142,10 @@ impl State {
             match from.read(&mut buffer) {
                 Ok(size) if size > 0 => {
                     count.fetch_add(size as u64, Ordering::Relaxed);
-                    self.times().pass(Instant::now());
+                    *self.times() = Times {
+                        last: Instant::now(),
+                        has_passed: true,
+                    };
                     if to.write_all(&buffer[..size]).is_err() {
                         break;
                     }

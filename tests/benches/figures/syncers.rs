@@ -91,9 +91,11 @@ pub(crate) struct Contained {
 impl Contained {
     /// Starts a command line there; `dir` takes its log and is its home.
     pub(crate) fn start(name: &str, dir: &Path, command: &[String]) -> Result<Self> {
-        let mut args: Vec<String> = ["--pid", "--fork", "--kill-child", "--mount-proc", "env"]
+        let mut args: Vec<String> = ["--pid", "--fork", "--kill-child", "--mount-proc"]
             .map(str::to_owned)
             .to_vec();
+        // As in a container nothing comes from outside, such as a user's GIT_SSL_CAINFO.
+        args.extend(["env", "-i", "PATH=/usr/bin:/bin:/usr/sbin:/sbin"].map(str::to_owned));
         // What a program leaves in either goes with the folder.
         args.push(format!("HOME={}", dir.display()));
         args.push(format!("TMPDIR={}", dir.display()));
@@ -233,14 +235,15 @@ impl<'a> Syncer<'a> {
         })
     }
 
-    /// Waits until this is the published stamp; answers when it was.
-    pub(crate) fn await_stamp(&self, content: &str) -> Result<Instant> {
+    /// Waits until this is the published stamp, looking around meanwhile; answers when it was.
+    fn await_stamp_while(&self, content: &str, mut look: impl FnMut()) -> Result<Instant> {
         let start = Instant::now();
         while !fs::read_to_string(&self.stamp).is_ok_and(|now| now == content) {
             self.program.check()?;
             if start.elapsed() > PATIENCE {
                 bail!("not published: {content}\n{}", self.program.log());
             }
+            look();
             sleep(Duration::from_millis(1));
         }
         Ok(Instant::now())
@@ -248,18 +251,23 @@ impl<'a> Syncer<'a> {
 
     /// Waits for the first revision; answers how long it took from the start, in ms.
     pub(crate) fn await_first(&self) -> Result<f64> {
-        let published = self.await_stamp(&self.remote.stamp())?;
+        let published = self.await_stamp_while(&self.remote.stamp(), || ())?;
         Ok(millis(published - self.started))
     }
 
     /// Makes a commit between two passes; answers how long its publication took, in ms, from the
-    /// first that the program said to the remote.
+    /// first sign of the pass that found it: a word to the remote, or a process of git's.
     pub(crate) fn follow_commit(&self) -> Result<f64> {
         self.await_quiet()?;
         let stamp = self.remote.commit()?;
         self.proxy.mark();
-        let published = self.await_stamp(&stamp)?;
-        let began = self.proxy.first_since_mark();
+        let mut began = None;
+        let published = self.await_stamp_while(&stamp, || {
+            let has_git = || self.program.tree.pids().len() > AT_REST;
+            if began.is_none() && (self.proxy.has_passed_since_mark() || has_git()) {
+                began = Some(Instant::now());
+            }
+        })?;
         Ok(millis(published - began.unwrap_or(published)))
     }
 
