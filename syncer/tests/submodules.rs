@@ -321,3 +321,31 @@ fn undamaged_submodules_are_trusted_again_after_a_reboot() {
         assert_eq!(after.ino(), inode.ino(), "{layout}: made again");
     }
 }
+
+#[test]
+fn submodules_at_file_addresses_need_the_users_word() {
+    for layout in LAYOUTS {
+        let world = World::new(layout);
+        let child = Repo::in_dir(&world.path(""), "child.git");
+        let commit = child.commit().write("file", "1").push();
+        let first = world.repo.commit().write("top", "1").push();
+        world.sync_once(&[]);
+        world
+            .repo
+            .commit()
+            .write(".gitmodules", list("sub", &child.url()))
+            .submodule("sub", &commit)
+            .push();
+        let run = world
+            .syncer()
+            .flag("one-time", "true")
+            .flag("max-failures", "0")
+            .finish();
+        run.assert_code(1);
+        run.assert_last_error("transport 'file' not allowed");
+        assert_eq!(world.published(), Some(first), "{layout}");
+        world.sync_once(&[("git-config", "protocol.file.allow:always")]);
+        assert_eq!(world.read("sub/file").as_deref(), Some("1"), "{layout}");
+        assert_gits_view(&world, 1);
+    }
+}

@@ -8,6 +8,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::path::PathBuf;
 
+use remotes::BasicAuth;
+use remotes::HttpServer;
 use world::LAYOUTS;
 use world::World;
 use world::eventually;
@@ -203,6 +205,32 @@ fn a_filter_leaves_out_what_nobody_reads() {
                 .filter(|name| is_promised(name));
             assert_ne!(promised.count(), 0, "no pack is a promisor's");
         }
+    }
+}
+
+#[test]
+fn what_a_filter_left_out_is_fetched_with_our_credentials() {
+    for layout in LAYOUTS {
+        let world = World::new(layout);
+        allow_filters(&world);
+        six_files(&world);
+        let server = HttpServer::start(world.repo.path().parent().unwrap());
+        let me = BasicAuth::Password("me".into(), "correct-horse".into());
+        server.require(Some(me));
+        let secret = world.path("secret");
+        fs::create_dir(&secret).unwrap();
+        fs::write(secret.join("username"), "me").unwrap();
+        fs::write(secret.join("password"), "correct-horse").unwrap();
+        let _running = world
+            .syncer_of(&server.url("site.git"))
+            .flag("secret-dir", &secret)
+            .flag("filter", "blob:none")
+            .start(&world.path("log"));
+        eventually("the first commit is published", || world.read("d/a"));
+        assert_eq!(world.files().len(), 6, "{layout}");
+        let second = world.repo.commit().write("a", "2").push();
+        world.eventually_published(&second);
+        assert_eq!(world.read("a").as_deref(), Some("2"), "{layout}");
     }
 }
 
