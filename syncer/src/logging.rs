@@ -91,12 +91,15 @@ impl Subscriber for JsonLines {
     fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        let mut line = Line::default();
-        event.record(&mut line);
         let is_error = *event.metadata().level() == Level::ERROR;
-        if !is_error && line.verbosity > u64::from(self.verbose) {
+        // Most lines are above the verbosity: nothing is made of their values.
+        let mut verbosity = Verbosity(0);
+        event.record(&mut verbosity);
+        if !is_error && verbosity.0 > u64::from(self.verbose) {
             return;
         }
+        let mut line = Line::default();
+        event.record(&mut line);
         let now = Zoned::new(Timestamp::now(), self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S%.6f");
         let text = line.render(event.metadata(), is_error, &now.to_string());
         // There is nowhere to report a log that cannot be written.
@@ -106,6 +109,19 @@ impl Subscriber for JsonLines {
     fn enter(&self, _: &span::Id) {}
 
     fn exit(&self, _: &span::Id) {}
+}
+
+/// git-sync's level of a line, which is its field `v`.
+struct Verbosity(u64);
+
+impl Visit for Verbosity {
+    fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        if field.name() == "v" {
+            self.0 = value.unsigned_abs();
+        }
+    }
 }
 
 /// The parts of one line, as the event hands them over.

@@ -130,7 +130,7 @@ impl Sync {
 
     /// What tells whether the Secret has changed since.
     pub(crate) fn secret_stamp(&self) -> Stamp {
-        Stamp::of(&self.config)
+        self.auth.stamp_now()
     }
 
     /// The same as the last pass found it; it may have changed meanwhile.
@@ -219,6 +219,9 @@ impl Sync {
 
     /// How long the server asked to be left alone by us from now on, if it did.
     pub(crate) fn rest(&self) -> Option<Duration> {
+        if self.throttle.is_empty() {
+            return None;
+        }
         self.throttle.remaining(&self.client()?)
     }
 

@@ -79,6 +79,11 @@ impl Throttle {
         );
     }
 
+    /// Tells whether no server was ever noted: most never are.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
     /// How long a server must still be left alone.
     pub(crate) fn remaining(&self, client: &Client) -> Option<Duration> {
         let until = *self.lock().get(client)?;

@@ -32,6 +32,7 @@ pub(crate) use crate::auth::github::GithubError;
 use crate::auth::github::Tokens;
 pub(crate) use crate::auth::grant::Grant;
 pub(crate) use crate::auth::grant::SshGrant;
+use crate::auth::secret::Files;
 use crate::auth::secret::Secret;
 pub(crate) use crate::auth::secret::Stamp;
 use crate::config::RepoConfig;
@@ -90,6 +91,7 @@ pub(crate) struct Auth {
     generation: u64,
     /// The stamp of the files that it came from; none after a failure.
     stamp: Option<Stamp>,
+    files: Files,
 }
 
 impl Auth {
@@ -108,6 +110,7 @@ impl Auth {
             granted: Arc::default(),
             generation: 0,
             stamp: None,
+            files: Files::of(config),
         };
         git.set("GIT_CONFIG_GLOBAL", &auth.gitconfig);
         if let Some(home) = &private.home {
@@ -135,6 +138,11 @@ impl Auth {
         &self.granted
     }
 
+    /// How the files look at this moment.
+    pub(crate) fn stamp_now(&self) -> Stamp {
+        self.files.stamp()
+    }
+
     /// How the files looked that the last grant came from; none after a failure.
     pub(crate) fn stamp(&self) -> Option<&Stamp> {
         self.stamp.as_ref()
@@ -149,7 +157,7 @@ impl Auth {
         git: &mut Git,
         deadline: Instant,
     ) -> Result<Arc<Grant>, AuthError> {
-        let stamp = Stamp::of(config);
+        let stamp = self.stamp_now();
         let before = self.stamp.take();
         let is_settled = config.access.askpass_url.is_none() && !self.tokens.end_soon();
         if !is_settled || before.as_ref() != Some(&stamp) {

@@ -89,9 +89,12 @@ impl Secret {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Stamp(Vec<Option<files::Stamp>>);
 
-impl Stamp {
-    /// Looks at the files of the flags and of `--secret-dir`.
-    pub(crate) fn of(config: &RepoConfig) -> Self {
+/// The files of the flags and of `--secret-dir`, there or not.
+pub(super) struct Files(Vec<PathBuf>);
+
+impl Files {
+    /// Names the files; which they are is known from the start.
+    pub(super) fn of(config: &RepoConfig) -> Self {
         let access = &config.access;
         let keys = secret::ALL.iter();
         let dir = config.secret_dir.iter();
@@ -111,7 +114,13 @@ impl Stamp {
                 paths.push(path.clone());
             }
         }
-        Self(paths.iter().map(|path| files::Stamp::of(path)).collect())
+        Self(paths)
+    }
+
+    /// Looks at them: a `stat` call each.
+    pub(super) fn stamp(&self) -> Stamp {
+        let stamps = self.0.iter().map(|path| files::Stamp::of(path));
+        Stamp(stamps.collect())
     }
 }
 

@@ -101,9 +101,24 @@ impl Connection for Sender {
 /// a server may do at any time.
 pub(super) async fn send(
     server: &Server,
-    request: Request<Full<Bytes>>,
+    request: &Request<Full<Bytes>>,
 ) -> Result<(Response<Incoming>, Aged<Sender>), EngineError> {
-    let mut request = request;
+    if let Some(mut kept) = KEPT.take(server) {
+        match kept.connection.send_request(request.clone()).await {
+            Ok(response) => return Ok((response, kept)),
+            Err(error) => tracing::info!(v = 4, %error, "the kept connection was closed"),
+        }
+    }
+    let mut opened = Aged::new(open(server).await?);
+    let response = opened.connection.send_request(request.clone()).await?;
+    Ok((response, opened))
+}
+
+/// Makes a request one to the server's proxy, where that speaks for the server.
+pub(super) fn address(
+    server: &Server,
+    mut request: Request<Full<Bytes>>,
+) -> Result<Request<Full<Bytes>>, EngineError> {
     if let Some(proxy) = server.plain_proxy() {
         let authority = format!("{}:{}", server.host, server.port);
         let path = request
@@ -120,15 +135,7 @@ pub(super) async fn send(
             headers.insert(PROXY_AUTHORIZATION, password.clone());
         }
     }
-    if let Some(mut kept) = KEPT.take(server) {
-        match kept.connection.send_request(request.clone()).await {
-            Ok(response) => return Ok((response, kept)),
-            Err(error) => tracing::info!(v = 4, %error, "the kept connection was closed"),
-        }
-    }
-    let mut opened = Aged::new(open(server).await?);
-    let response = opened.connection.send_request(request).await?;
-    Ok((response, opened))
+    Ok(request)
 }
 
 /// Keeps a connection whose last answer was read to its end.

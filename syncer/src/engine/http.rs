@@ -121,7 +121,7 @@ impl HttpEngine {
         let route = match route.filter(|route| route.since.elapsed() < LONGEST_LIFE) {
             Some(route) => route,
             None => match self.begin(grant, known).await? {
-                Beginning::Route(route) => route,
+                Beginning::Route(route) => *route,
                 Beginning::Told(told) => return Ok(told),
             },
         };
@@ -133,7 +133,7 @@ impl HttpEngine {
 
     /// Sends the one request of a poll.
     async fn list(&self, route: &Route, known: &Hash) -> Result<Told, EngineError> {
-        let (response, connection) = connect::send(&route.server, route.request.clone()).await?;
+        let (response, connection) = connect::send(&route.server, &route.request).await?;
         judge(&response)?;
         let mut search = Search::new(&self.name, known);
         let (answer, received) =
@@ -152,8 +152,8 @@ impl HttpEngine {
             let server = self.server(&at, grant)?;
             let password = self.password(&at, grant)?;
             let is_shown = password.is_some();
-            let request = get(&at, password)?;
-            let (response, connection) = connect::send(&server, request).await?;
+            let request = connect::address(&server, get(&at, password)?)?;
+            let (response, connection) = connect::send(&server, &request).await?;
             if response.status().is_redirection() {
                 redirects += 1;
                 at = redirected(&at, &response)
@@ -187,11 +187,13 @@ impl HttpEngine {
                 Greeting::Capabilities { object_format } => {
                     let body = refs::request(&self.name, object_format.as_deref());
                     let request = post(&at, self.password(&at, grant)?, body)?;
-                    Ok(Beginning::Route(Route {
+                    let request = connect::address(&server, request)?;
+                    let route = Route {
                         server,
                         request,
                         since: Instant::now(),
-                    }))
+                    };
+                    Ok(Beginning::Route(Box::new(route)))
                 }
             };
         }
@@ -233,7 +235,7 @@ impl Engine for HttpEngine {
 }
 
 enum Beginning {
-    Route(Route),
+    Route(Box<Route>),
     /// An older server has listed its refs at once.
     Told(Told),
 }
