@@ -147,7 +147,9 @@ impl Sync {
             None => None,
             Some(seal) => {
                 let deadline = self.began + self.config.sync_timeout;
-                let grant = self.refresh(deadline).await?;
+                let grant = self.refresh(deadline).await;
+                self.is_troubled = grant.is_err();
+                let grant = grant?;
                 match self.poll(&seal, &grant).await {
                     Polled::Same => {
                         let tree = seal.tree.clone();

@@ -20,6 +20,7 @@ use hyper::header::HOST;
 use hyper::header::HeaderName;
 use hyper::header::HeaderValue;
 use hyper::header::LOCATION;
+use hyper::header::PRAGMA;
 use hyper::header::RETRY_AFTER;
 use hyper::header::USER_AGENT;
 use hyper::header::WWW_AUTHENTICATE;
@@ -171,8 +172,7 @@ impl HttpEngine {
                 }
             }
             judge(&response)?;
-            let kind = response.headers().get(CONTENT_TYPE);
-            if kind.is_none_or(|kind| kind != "application/x-git-upload-pack-advertisement") {
+            if !is_gits(&response) {
                 return Err(EngineError::Unfit(
                     "the server gives files and does not speak git's protocol",
                 ));
@@ -258,12 +258,12 @@ fn redirected(at: &Url, response: &Response<Incoming>) -> Option<Url> {
 }
 
 fn get(at: &Url, password: Option<HeaderValue>) -> Result<Request<Full<Bytes>>, EngineError> {
-    request(
-        Method::GET,
-        at,
-        at[Position::BeforePath..Position::AfterQuery].to_owned(),
-        password,
-    )
+    let path = at[Position::BeforePath..Position::AfterQuery].to_owned();
+    let mut request = request(Method::GET, at, path, password)?;
+    // As git has it: a cache between must not answer.
+    let headers = request.headers_mut();
+    headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+    Ok(request)
 }
 
 fn post(
@@ -318,6 +318,13 @@ fn wants_basic(response: &Response<Incoming>) -> bool {
         let scheme = challenge.as_bytes().get(..5);
         scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"basic"))
     })
+}
+
+/// Tells whether git answers, and no web server that gives a file.
+fn is_gits(response: &Response<Incoming>) -> bool {
+    let kind = response.headers().get(CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok()?.split(';').next());
+    kind.is_some_and(|kind| kind.trim() == "application/x-git-upload-pack-advertisement")
 }
 
 fn judge(response: &Response<Incoming>) -> Result<(), EngineError> {
