@@ -89,6 +89,13 @@ impl Secret {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Stamp(Vec<Option<files::Stamp>>);
 
+impl Stamp {
+    /// Looks at the files of the flags and of `--secret-dir`, for whoever does so but now and then.
+    pub(crate) fn of(config: &RepoConfig) -> Self {
+        Files::of(config).stamp()
+    }
+}
+
 /// The files of the flags and of `--secret-dir`, there or not.
 pub(super) struct Files(Vec<PathBuf>);
 
