@@ -1,4 +1,4 @@
-# What people and CI run: demo, test, bench. Everything they need beyond Rust, Go, git, make and a
+# What people and CI run: demo, test, bench, soak. Everything they need beyond Rust, Go, git, make and a
 # C compiler is installed from Debian's packages (as root) or built, and cached under target/.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -60,6 +60,14 @@ test-cluster: tools dist dist-tests ## Tests on a real API server and a real nod
 .PHONY: bench
 bench: prerequisites dist tools ## Print what both programs cost, beside their peers in PEERS=DIR; PART=syncer for one table
 	$(if $(PEERS),PEERS="$(abspath $(PEERS))" )cargo bench --package tests --bench figures --locked -- $(PART)
+
+MINUTES ?= 10
+CRASHES ?= 2000
+
+.PHONY: soak
+soak: prerequisites dist ## A commit a second for MINUTES=10, then CRASHES=2000 kills: nothing grows, no reader sees half a tree
+	cargo test --package tests --locked --test soak -- $(MINUTES)
+	GITVOLUME_CRASHES=$(CRASHES) cargo test --package syncer --locked --test crashes -- --nocapture
 
 .PHONY: dist
 dist: ## Build both programs, static and optimised, into target/dist

@@ -12,12 +12,14 @@
 //! - [`namespace`], [`kubectl`]: what tests do all day
 //! - [`product`]: gitvolume itself, installed by its chart; [`git_host`]: a git server in the cluster
 //! - [`images`], [`image`]: container images from local files, without registry or Docker
+//! - [`contained`], [`proc`], [`samples`]: a program as a container runs it, and what it costs
 //! - [`eventually`], [`http`], [`process`], [`tools`], [`settings`]: small things
 //!
 //! How long things take on two cores: the programs' first build 10–14 minutes, an API server
 //! 5 s, the node 10 s, a Pod 1–3 s.
 
 pub mod cluster;
+pub mod contained;
 pub mod control_plane;
 mod enclosure;
 pub mod eventually;
@@ -30,8 +32,10 @@ mod libraries;
 pub mod namespace;
 pub mod node;
 mod node_files;
+pub mod proc;
 pub mod process;
 pub mod product;
+pub mod samples;
 pub mod serving;
 pub mod settings;
 pub mod tools;

@@ -15,10 +15,10 @@ use remotes::Repo;
 use serde_json::Map;
 use serde_json::json;
 use tempfile::TempDir;
+use tests::contained::Contained;
+use tests::samples::Samples;
 use tests::settings;
 
-use crate::samples::Samples;
-use crate::syncers::Contained;
 use crate::targets::Targets;
 use crate::targets::Wanted;
 

@@ -6,11 +6,11 @@ use anyhow::Result;
 use inject::Review;
 use inject::Settings;
 use inject::answer;
+use tests::proc::thread_cpu;
+use tests::samples::Samples;
 
 use crate::peers::Peers;
-use crate::proc::thread_cpu;
 use crate::review;
-use crate::samples::Samples;
 use crate::table::Table;
 
 const BATCHES: usize = 30;

@@ -8,6 +8,8 @@ use anyhow::Context;
 use anyhow::Result;
 use anyhow::ensure;
 use tempfile::TempDir;
+use tests::contained::Memory;
+use tests::samples::Samples;
 
 use crate::fleet;
 use crate::peers::Peers;
@@ -15,9 +17,7 @@ use crate::remote::FILES;
 use crate::remote::HISTORY;
 use crate::remote::Remote;
 use crate::remote::Road;
-use crate::samples::Samples;
 use crate::syncers::Kind;
-use crate::syncers::Memory;
 use crate::syncers::PERIOD;
 use crate::syncers::Reading;
 use crate::syncers::Syncer;

@@ -5,9 +5,6 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
-use std::thread;
 use std::thread::sleep;
 use std::time::Duration;
 use std::time::Instant;
@@ -16,22 +13,17 @@ use anyhow::Context;
 use anyhow::Result;
 use anyhow::anyhow;
 use anyhow::bail;
-use nix::sys::signal::Signal;
-use nix::sys::signal::kill;
-use nix::unistd::Pid;
+use tests::contained::AT_REST;
+use tests::contained::Contained;
 use tests::http;
-use tests::process::Process;
+use tests::proc::Cpu;
 use tests::settings;
 
-use crate::proc;
-use crate::proc::Cpu;
-use crate::proc::Tree;
 use crate::proxy::Proxy;
 use crate::proxy::Traffic;
 use crate::remote::Remote;
 use crate::remote::Road;
 use crate::remote::STAMP;
-use crate::samples::Samples;
 
 /// From the end of a pass to the beginning of the next.
 pub(crate) const PERIOD: Duration = Duration::from_millis(250);
@@ -39,8 +31,6 @@ pub(crate) const PERIOD: Duration = Duration::from_millis(250);
 const QUIET: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(170));
 /// How long anything may take that is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Process 1 and the program itself; more than that, and git is at work.
-const AT_REST: usize = 2;
 
 /// Which program, and how it publishes.
 #[derive(Clone)]
@@ -78,95 +68,6 @@ impl Kind {
         };
         Ok((flags, stamp))
     }
-}
-
-/// A running program in a PID namespace of its own; all of it is killed when dropped.
-pub(crate) struct Contained {
-    process: Process,
-    /// The namespace's process 1 and all below it.
-    pub(crate) tree: Tree,
-    init: Pid,
-}
-
-impl Contained {
-    /// Starts a command line there; `dir` takes its log and is its home.
-    pub(crate) fn start(name: &str, dir: &Path, command: &[String]) -> Result<Self> {
-        let mut args: Vec<String> = ["--pid", "--fork", "--kill-child", "--mount-proc"]
-            .map(str::to_owned)
-            .to_vec();
-        // As in a container nothing comes from outside, such as a user's GIT_SSL_CAINFO.
-        args.extend(["env", "-i", "PATH=/usr/bin:/bin:/usr/sbin:/sbin"].map(str::to_owned));
-        // What a program leaves in either goes with the folder.
-        args.push(format!("HOME={}", dir.display()));
-        args.push(format!("TMPDIR={}", dir.display()));
-        args.extend_from_slice(command);
-        let process = Process::start(name, Path::new("unshare"), &args, dir)?;
-        let started = Instant::now();
-        let init = loop {
-            process.check().context("PID namespaces need root")?;
-            match proc::children(process.pid())[..] {
-                [init] => break init,
-                _ if started.elapsed() > PATIENCE => bail!("unshare started nothing"),
-                _ => sleep(Duration::from_millis(1)),
-            }
-        };
-        Ok(Self {
-            process,
-            tree: Tree::of(init),
-            init: Pid::from_raw(init.cast_signed()),
-        })
-    }
-
-    /// Tells whether it still runs.
-    pub(crate) fn check(&self) -> Result<()> {
-        self.process.check()
-    }
-
-    /// The last lines of its log.
-    pub(crate) fn log(&self) -> String {
-        self.process.log_tail(20)
-    }
-
-    /// Watches its memory while something is done.
-    pub(crate) fn memory_while(&self, act: impl FnOnce() -> Result<()>) -> Result<Memory> {
-        let is_over = AtomicBool::new(false);
-        thread::scope(|scope| {
-            let watch = scope.spawn(|| {
-                let (mut rest, mut peak) = (Samples::default(), 0.0_f64);
-                while !is_over.load(Ordering::Relaxed) {
-                    let is_at_rest = self.tree.pids().len() <= AT_REST;
-                    let now = self.tree.pss();
-                    peak = peak.max(now);
-                    if is_at_rest {
-                        rest.push(now);
-                    }
-                    sleep(Duration::from_millis(2));
-                }
-                let rest = rest.median();
-                Memory { rest, peak }
-            });
-            let acted = act();
-            is_over.store(true, Ordering::Relaxed);
-            let memory = watch.join().map_err(|_| anyhow!("the watcher panicked"))?;
-            acted.map(|()| memory)
-        })
-    }
-}
-
-impl Drop for Contained {
-    fn drop(&mut self) {
-        // With its process 1 the kernel ends a namespace. It may have ended by itself.
-        let _ = kill(self.init, Signal::SIGKILL);
-    }
-}
-
-/// Memory of all processes together, in MB.
-#[derive(Clone, Copy)]
-pub(crate) struct Memory {
-    /// While no git runs.
-    pub(crate) rest: f64,
-    /// The most that was seen.
-    pub(crate) peak: f64,
 }
 
 /// A running syncer behind a proxy of its own.

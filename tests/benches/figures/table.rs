@@ -1,6 +1,6 @@
 //! Prints figures side by side.
 
-use crate::samples::Samples;
+use tests::samples::Samples;
 
 /// A table of Markdown: a column for each program, then one for each peer's ratio to one of ours.
 pub(crate) struct Table {

@@ -1,6 +1,7 @@
 //! What was promised, and whether it holds.
 
-use crate::samples::Samples;
+use tests::samples::Samples;
+
 use crate::table::number;
 use crate::table::print_rows;
 

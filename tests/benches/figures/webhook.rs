@@ -6,15 +6,15 @@ use std::time::Duration;
 use anyhow::Context;
 use anyhow::Result;
 use tempfile::TempDir;
+use tests::proc;
+use tests::samples::Samples;
 use tests::serving::Serving;
 
 use crate::load::Client;
 use crate::load::Target;
 use crate::load::quantile;
 use crate::peers::Peers;
-use crate::proc;
 use crate::review;
-use crate::samples::Samples;
 use crate::table::Table;
 use crate::vault::Vault;
 

@@ -2,16 +2,16 @@
 
 /// One value for each round.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Samples(Vec<f64>);
+pub struct Samples(Vec<f64>);
 
 impl Samples {
     /// Adds the next round's value.
-    pub(crate) fn push(&mut self, value: f64) {
+    pub fn push(&mut self, value: f64) {
         self.0.push(value);
     }
 
     /// The middle one, or between the two in the middle.
-    pub(crate) fn median(&self) -> f64 {
+    pub fn median(&self) -> f64 {
         let sorted = self.sorted();
         let middle = sorted.len() / 2;
         match sorted.len() {
@@ -22,7 +22,7 @@ impl Samples {
     }
 
     /// The least and the greatest.
-    pub(crate) fn range(&self) -> (f64, f64) {
+    pub fn range(&self) -> (f64, f64) {
         let sorted = self.sorted();
         let end = |value: Option<&f64>| value.copied().unwrap_or(f64::NAN);
         (end(sorted.first()), end(sorted.last()))
@@ -30,7 +30,7 @@ impl Samples {
 
     /// Each round's value in relation to the same round's of another: what the machine does to a
     /// round, it does to both.
-    pub(crate) fn over(&self, other: &Self) -> Self {
+    pub fn over(&self, other: &Self) -> Self {
         let rounds = self.0.iter().zip(&other.0);
         Self(rounds.map(|(mine, theirs)| mine / theirs).collect())
     }

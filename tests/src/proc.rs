@@ -13,23 +13,23 @@ use nix::unistd::Pid;
 const TICK: Duration = Duration::from_millis(10);
 
 /// CPU time since a process's start.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Cpu {
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cpu {
     /// Its own, user and system, to the nanosecond.
-    pub(crate) own: Duration,
+    pub own: Duration,
     /// That of the children it has waited for, and of theirs, in ticks.
-    pub(crate) children: Duration,
+    pub children: Duration,
 }
 
 impl Cpu {
     /// All of it.
-    pub(crate) fn total(self) -> Duration {
+    pub fn total(self) -> Duration {
         self.own + self.children
     }
 }
 
 /// The CPU time of a process and its children so far.
-pub(crate) fn cpu(pid: u32) -> Result<Cpu> {
+pub fn cpu(pid: u32) -> Result<Cpu> {
     let clock = ClockId::pid_cpu_clock_id(Pid::from_raw(pid.cast_signed()))?;
     let stat = read(pid, "stat")?;
     // The program's name before this may have anything in it.
@@ -48,12 +48,12 @@ pub(crate) fn cpu(pid: u32) -> Result<Cpu> {
 }
 
 /// The CPU time of this thread so far.
-pub(crate) fn thread_cpu() -> Result<Duration> {
+pub fn thread_cpu() -> Result<Duration> {
     Ok(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?.into())
 }
 
 /// The resident memory of a process without its children, in MB.
-pub(crate) fn rss(pid: u32) -> Result<f64> {
+pub fn rss(pid: u32) -> Result<f64> {
     let status = read(pid, "status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib: f64 = line
@@ -64,18 +64,19 @@ pub(crate) fn rss(pid: u32) -> Result<f64> {
 }
 
 /// A process and all that it and its children have started.
-pub(crate) struct Tree {
+#[derive(Debug)]
+pub struct Tree {
     root: u32,
 }
 
 impl Tree {
     /// The processes below this one.
-    pub(crate) fn of(root: u32) -> Self {
+    pub fn of(root: u32) -> Self {
         Self { root }
     }
 
     /// Those that are there now, the first one first.
-    pub(crate) fn pids(&self) -> Vec<u32> {
+    pub fn pids(&self) -> Vec<u32> {
         let mut pids = vec![self.root];
         let mut next = 0;
         while let Some(&pid) = pids.get(next) {
@@ -86,7 +87,7 @@ impl Tree {
     }
 
     /// The CPU time of all of them and of those that have ended.
-    pub(crate) fn cpu(&self) -> Result<Cpu> {
+    pub fn cpu(&self) -> Result<Cpu> {
         let mut all = Cpu::default();
         for pid in self.pids() {
             let one = cpu(pid)?;
@@ -97,14 +98,14 @@ impl Tree {
     }
 
     /// Their memory in MB, pages that several processes share divided among these.
-    pub(crate) fn pss(&self) -> f64 {
+    pub fn pss(&self) -> f64 {
         // One that has just ended has no more memory.
         self.pids().into_iter().filter_map(pss).sum()
     }
 }
 
 /// The children of a process now.
-pub(crate) fn children(pid: u32) -> Vec<u32> {
+pub fn children(pid: u32) -> Vec<u32> {
     let threads = fs::read_dir(format!("/proc/{pid}/task"));
     let threads = threads.into_iter().flatten().flatten();
     // A thread may end between the two looks.

@@ -1,0 +1,189 @@
+//! A syncer that follows the repository in one layout, and what it needs over time.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::sleep;
+use std::time::Duration;
+use std::time::Instant;
+
+use anyhow::Result;
+use anyhow::bail;
+use remotes::HttpServer;
+use tests::contained::AT_REST;
+use tests::contained::Contained;
+use tests::samples::Samples;
+use tests::settings;
+
+use crate::reader::Reader;
+
+/// How long the first sync, or a moment between two passes, may take to come.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A syncer at work and its reader.
+pub(crate) struct Follower {
+    layout: &'static str,
+    program: Contained,
+    /// What it fills: its root, and its state where that is elsewhere.
+    dirs: Vec<PathBuf>,
+    pub(crate) reader: Arc<Reader>,
+    disk: Vec<f64>,
+    memory: Vec<f64>,
+}
+
+impl Follower {
+    /// Starts it and waits for the first tree.
+    pub(crate) fn start(layout: &'static str, dir: &Path, server: &HttpServer) -> Result<Self> {
+        let dir = dir.join(layout);
+        let (root, state) = (dir.join("root"), dir.join("state"));
+        fs::create_dir_all(&dir)?;
+        let authority = dir.join("ca.pem");
+        fs::write(&authority, server.ca_pem())?;
+        let mut command = vec![
+            settings::syncer_binary().display().to_string(),
+            format!("--repo={}", server.url("site.git")),
+            format!("--root={}", root.display()),
+            format!("--git-config=http.sslCAInfo:{}", authority.display()),
+            "--period=500ms".to_owned(),
+            // A reader needs some milliseconds for a tree.
+            "--stale-worktree-timeout=5s".to_owned(),
+            "--max-failures=-1".to_owned(),
+        ];
+        let tree = if layout == "projected" {
+            command.push(format!("--layout={layout}"));
+            command.push(format!("--state={}", state.display()));
+            root.join("..data")
+        } else {
+            command.push("--link=now".to_owned());
+            root.join("now")
+        };
+        let program = Contained::start(layout, &dir, &command)?;
+        let started = Instant::now();
+        while !tree.exists() {
+            program.check()?;
+            if started.elapsed() > PATIENCE {
+                bail!("{layout}: nothing is published\n{}", program.log());
+            }
+            sleep(Duration::from_millis(50));
+        }
+        Ok(Self {
+            layout,
+            program,
+            dirs: vec![root, state],
+            reader: Arc::new(Reader::new(tree)),
+            disk: Vec::new(),
+            memory: Vec::new(),
+        })
+    }
+
+    /// Notes the disk's use, and the memory between two passes, in MB.
+    pub(crate) fn look(&mut self) -> Result<()> {
+        let bytes: u64 = self.dirs.iter().map(|dir| used(dir)).sum();
+        self.disk.push(bytes as f64 / 1e6);
+        let started = Instant::now();
+        loop {
+            self.program.check()?;
+            let is_at_rest = || self.program.tree.pids().len() <= AT_REST;
+            if is_at_rest() {
+                let memory = self.program.tree.pss();
+                if is_at_rest() {
+                    self.memory.push(memory);
+                    return Ok(());
+                }
+            }
+            if started.elapsed() > PATIENCE {
+                bail!("{}: it never rests\n{}", self.layout, self.program.log());
+            }
+            sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// How it stands, in some words.
+    pub(crate) fn state(&self) -> String {
+        let last = |values: &[f64]| values.last().copied().unwrap_or_default();
+        let found = self.reader.found();
+        format!(
+            "{}: {} revisions, disk {:.1} MB, memory {:.1} MB",
+            self.layout,
+            found.revisions.len(),
+            last(&self.disk),
+            last(&self.memory)
+        )
+    }
+
+    /// How it was.
+    pub(crate) fn summary(&self, commits: u64) -> String {
+        let found = self.reader.found();
+        let over_time = |values: &[f64]| {
+            let (early, late) = halves(values);
+            let most = late.range().1.max(early.range().1);
+            let (early, late) = (early.median(), late.median());
+            format!(
+                "{early:.1} MB in the first half, {late:.1} MB in the second, {most:.1} MB at most"
+            )
+        };
+        format!(
+            "{}: {} of {commits} revisions seen in {} readings, {} mistakes\n  disk: {}\n  memory at rest: {}",
+            self.layout,
+            found.revisions.len(),
+            found.readings,
+            found.mistakes.len(),
+            over_time(&self.disk),
+            over_time(&self.memory)
+        )
+    }
+
+    /// What must not be.
+    pub(crate) fn mistakes(&self, commits: u64) -> Vec<String> {
+        let found = self.reader.found();
+        let mut mistakes = found.mistakes;
+        mistakes.truncate(10);
+        let seen = found.revisions.len() as u64;
+        if seen * 2 < commits {
+            mistakes.push(format!("only {seen} of {commits} revisions were seen"));
+        }
+        // What a leak adds in half of the time is more than the share of what is there that git's
+        // own rhythm of packing comes to.
+        for (what, values, slack) in [("disk", &self.disk, 1.0), ("memory", &self.memory, 0.5)] {
+            let (early, late) = halves(values);
+            let (early, late) = (early.median(), late.median());
+            if late > early * 1.25 + slack {
+                mistakes.push(format!("{what} grows: {early:.1} MB, then {late:.1} MB"));
+            }
+        }
+        let layout = self.layout;
+        let named = mistakes.into_iter();
+        named
+            .map(|mistake| format!("{layout}: {mistake}"))
+            .collect()
+    }
+}
+
+fn halves(values: &[f64]) -> (Samples, Samples) {
+    let (early, late) = values.split_at(values.len() / 2);
+    let samples = |values: &[f64]| {
+        let mut samples = Samples::default();
+        values.iter().for_each(|&value| samples.push(value));
+        samples
+    };
+    (samples(early), samples(late))
+}
+
+/// The bytes that a directory and all below it take; what goes meanwhile takes none.
+fn used(dir: &Path) -> u64 {
+    let entries = || -> io::Result<Vec<PathBuf>> {
+        fs::read_dir(dir)?
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect()
+    };
+    let entries = entries().unwrap_or_default();
+    let of = |path: PathBuf| match path.symlink_metadata() {
+        Ok(data) if data.is_dir() => data.blocks() * 512 + used(&path),
+        Ok(data) => data.blocks() * 512,
+        Err(_) => 0,
+    };
+    entries.into_iter().map(of).sum()
+}

@@ -1,0 +1,114 @@
+//! A commit each second for some minutes, with garbage collection on: `make soak`. In each layout
+//! that follows, a reader looks all the time whether each revision is whole; in the end neither the
+//! disk's use nor the program's memory may have grown.
+
+mod follower;
+mod reader;
+
+use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::thread::sleep;
+use std::time::Duration;
+use std::time::Instant;
+
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::anyhow;
+use anyhow::ensure;
+use remotes::HttpServer;
+use remotes::Repo;
+use tempfile::TempDir;
+
+use crate::follower::Follower;
+use crate::reader::commit;
+
+const MINUTES: u64 = 10;
+/// From one commit to the next.
+const COMMIT: Duration = Duration::from_secs(1);
+/// From one look at disk and memory to the next.
+const LOOK: Duration = Duration::from_secs(5);
+/// From one printed line to the next.
+const LINE: Duration = Duration::from_secs(60);
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("soak: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let minutes = std::env::args().nth(1);
+    let minutes = minutes.map_or(Ok(MINUTES), |text| {
+        text.parse()
+            .with_context(|| format!("{text}: no number of minutes"))
+    })?;
+    let length = Duration::from_secs(60 * minutes);
+    let dir = TempDir::with_prefix("soak-")?;
+    let repo = Repo::in_dir(dir.path(), "site.git");
+    commit(&repo, 0);
+    let server = HttpServer::start_tls(dir.path());
+    let mut followers = Vec::new();
+    for layout in ["link", "projected"] {
+        followers.push(Follower::start(layout, dir.path(), &server)?);
+    }
+    println!("{minutes} minutes of a commit each second, each with 100 kB that do not compress");
+
+    let is_over = AtomicBool::new(false);
+    let commits = thread::scope(|scope| {
+        let committer = scope.spawn(|| {
+            let start = Instant::now();
+            let mut count = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                count += 1;
+                commit(&repo, count);
+                let next = start + COMMIT * u32::try_from(count).unwrap_or(u32::MAX);
+                sleep(next.saturating_duration_since(Instant::now()));
+            }
+            count
+        });
+        for follower in &followers {
+            let (is_over, reader) = (&is_over, follower.reader.clone());
+            scope.spawn(move || reader.read_until(is_over));
+        }
+        let watched = watch(&mut followers, length);
+        is_over.store(true, Ordering::Relaxed);
+        let commits = committer.join().map_err(|_| anyhow!("no more commits"))?;
+        watched.map(|()| commits)
+    })?;
+
+    let mut mistakes = Vec::new();
+    for follower in &followers {
+        println!("{}", follower.summary(commits));
+        mistakes.extend(follower.mistakes(commits));
+    }
+    ensure!(mistakes.is_empty(), "{}", mistakes.join("\n"));
+    Ok(())
+}
+
+/// Looks at everything now and then, and prints a line a minute.
+fn watch(followers: &mut [Follower], length: Duration) -> Result<()> {
+    let start = Instant::now();
+    let mut line = start + LINE;
+    while start.elapsed() < length {
+        sleep(LOOK);
+        for follower in &mut *followers {
+            follower.look()?;
+        }
+        if Instant::now() >= line {
+            line += LINE;
+            let states: Vec<String> = followers.iter().map(Follower::state).collect();
+            println!(
+                "{:4} s  {}",
+                start.elapsed().as_secs(),
+                states.join("  |  ")
+            );
+        }
+    }
+    Ok(())
+}
