@@ -200,11 +200,11 @@ pub(crate) async fn are_equal(
             let is_there = files::names_in(&inner.dir).is_ok_and(|names| !names.is_empty());
             // Patterns may leave a submodule out.
             let may_be_absent = checkout.selection.sparse.is_some();
-            if is_there != is_wanted && !(may_be_absent && !is_there) {
-                return Ok(false);
-            }
-            if !is_there {
-                continue;
+            match (is_there, is_wanted) {
+                (true, true) => {}
+                (false, false) => continue,
+                (false, true) if may_be_absent => continue,
+                _ => return Ok(false),
             }
             let place = Place {
                 git_dir: &inner.git_dir,

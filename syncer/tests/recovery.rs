@@ -5,7 +5,6 @@
 mod world;
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -398,35 +397,6 @@ fn old_trees_go_in_their_time_across_restarts_and_a_clock_that_was_set_back() {
         set(SystemTime::now() - Duration::from_secs(3601));
         world.sync_once(&kept);
         assert!(!old.exists(), "{layout}: stays for ever");
-    }
-}
-
-#[test]
-fn group_write_lets_the_group_write_and_no_one_else() {
-    for layout in LAYOUTS {
-        for (flag, dirs, files) in [("true", 0o775, 0o664), ("false", 0o755, 0o644)] {
-            let world = World::new(layout);
-            world
-                .repo
-                .commit()
-                .write("d/a", "1")
-                .write_executable("run", "#!/bin/sh")
-                .push();
-            world.sync_once(&[("group-write", flag)]);
-            let mode = |path: &Path| fs::symlink_metadata(path).unwrap().mode() & 0o7777;
-            assert_eq!(mode(&world.tree().join("run")), dirs, "{layout}");
-            let all = find(&world.root(), "*").into_iter();
-            for path in all.chain(find(&git_dir(&world), "*")) {
-                let found = fs::symlink_metadata(&path).unwrap();
-                let is_object = path.to_string_lossy().contains("/objects/");
-                let expected = match found.is_dir() {
-                    true => dirs,
-                    false if found.is_symlink() || is_object || path.ends_with("run") => continue,
-                    false => files,
-                };
-                assert_eq!(mode(&path), expected, "{layout}: {}", path.display());
-            }
-        }
     }
 }
 
