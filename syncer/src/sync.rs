@@ -44,6 +44,10 @@ use crate::throttle::Throttle;
 use crate::tree::Tree;
 use crate::tree::Verdict;
 
+/// How many fetched commits may wait for their tree, a submodule's host being away for instance:
+/// then they are looked through.
+const MOST_IN_VAIN: u32 = 8;
+
 /// What a successful pass did.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Outcome {
@@ -83,8 +87,8 @@ pub(crate) struct Sync {
     metrics: RepoMetrics,
     health: RepoHealth,
     condition: Condition,
-    /// A pass failed since the last preparation, and what it brought may be of no use.
-    has_failed: bool,
+    /// How many fetched commits could not be published since git last forgot what nobody needs.
+    in_vain: u32,
     /// A pass of this process has succeeded.
     has_synced: bool,
     /// The ref is a full hash and its tree is published: there is nothing more to ask the remote.
@@ -122,7 +126,7 @@ impl Sync {
             began: Instant::now(),
             is_troubled: false,
             condition: Condition::Unknown,
-            has_failed: false,
+            in_vain: 0,
             has_synced: false,
             pinned: None,
         })
@@ -213,7 +217,12 @@ impl Sync {
             return;
         };
         self.condition = self.condition.min(error.leaves());
-        self.has_failed |= self.condition == Condition::Unknown;
+        if matches!(error, SyncError::Publish(_)) {
+            self.in_vain += 1;
+            if self.in_vain >= MOST_IN_VAIN {
+                self.condition = Condition::Unknown;
+            }
+        }
         if error.may_be_an_object() {
             self.mirror.doubt();
         }

@@ -13,6 +13,8 @@ use std::process::Command;
 use std::time::Duration;
 use std::time::SystemTime;
 
+use nix::sys::signal::Signal;
+use remotes::HttpServer;
 use world::LAYOUTS;
 use world::Running;
 use world::World;
@@ -560,6 +562,40 @@ fn many_moves_of_the_ref_do_not_fill_the_volume() {
         });
         assert_eq!(world.published(), Some(last));
         assert_eq!(world.files(), ["a", "base"]);
+    }
+}
+
+#[test]
+fn what_is_fetched_in_vain_does_not_fill_the_volume() {
+    const FILE: usize = 100_000;
+    for layout in LAYOUTS {
+        let world = World::new(layout);
+        let first = world.repo.commit().write("a", "1").push();
+        let running = world
+            .syncer()
+            .flag("sync-on-signal", "HUP")
+            .start(&world.path("log"));
+        world.eventually_published(&first);
+        // A submodule that is nowhere: each commit is fetched, and none can be published.
+        let server = HttpServer::start(&world.path(""));
+        let list = format!(
+            "[submodule \"x\"]\n\tpath = x\n\turl = {}\n",
+            server.url("nowhere.git")
+        );
+        let lost = world.repo.commit().write(".gitmodules", list);
+        lost.submodule("x", &first).push();
+        for n in 1..=25 {
+            let told = running.log().matches("error syncing").count();
+            // Neighbouring odd and even seeds are the same noise.
+            world.repo.commit().write("a", noise(FILE, 2 * n)).push();
+            eventually("the trouble is told", || {
+                (running.log().matches("error syncing").count() > told).then_some(())
+            });
+            running.signal(Signal::SIGHUP);
+        }
+        let left = size(&git_dir(&world));
+        assert!(left < 15 * FILE as u64, "{layout}: {left} bytes");
+        assert_eq!(world.published(), Some(first.clone()), "{layout}");
     }
 }
 

@@ -41,8 +41,8 @@ impl Sync {
         Ok(())
     }
 
-    /// Lets git forget what no tree needs: the refs of trees that were never finished, and, after
-    /// a failure, what was fetched in vain, which may be what fills the volume.
+    /// Lets git forget what no tree needs: the refs of trees that were never finished, and what was
+    /// fetched in vain, which may be what fills the volume.
     async fn sweep(&mut self, deadline: Instant) -> Result<(), SyncError> {
         if let Some(below) = self.layout.refs() {
             let refs = self.mirror.refs_below(&self.git, below, deadline).await?;
@@ -50,7 +50,7 @@ impl Sync {
                 self.mirror.release(&self.git, name, deadline).await?;
             }
         }
-        if std::mem::take(&mut self.has_failed) {
+        if std::mem::take(&mut self.in_vain) > 0 {
             let swept = self
                 .mirror
                 .collect_garbage(&self.git, self.config.gc, deadline)
