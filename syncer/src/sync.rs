@@ -178,12 +178,13 @@ impl Sync {
         self.began = Instant::now();
         let deadline = self.began + self.config.sync_timeout;
         let was_good = self.condition == Condition::Good;
-        let mut passed = self.pass(granted.clone(), deadline).await;
+        // In boxes: an idle pass, as most are, makes no room for what it does not do.
+        let mut passed = Box::pin(self.pass(granted.clone(), deadline)).await;
         self.learn_from(&passed);
         if was_good && self.condition == Condition::Unknown && Instant::now() < deadline {
             // Something on our disk was changed since it was looked at: mended now, it is none of
             // the user's trouble.
-            passed = self.pass(granted, deadline).await;
+            passed = Box::pin(self.pass(granted, deadline)).await;
             self.learn_from(&passed);
         }
         self.health.polls(self.poller.standing());
@@ -398,7 +399,8 @@ impl Sync {
     /// and no failure.
     pub(crate) async fn clean_up(&mut self, pass: Pass) {
         let Pass { tree, rest, .. } = pass;
-        if let Err(error) = self.remove_stale(&tree, rest).await {
+        let is_alone = self.seal.as_ref().is_some_and(|seal| seal.is_alone);
+        if !is_alone && let Err(error) = Box::pin(self.remove_stale(&tree, rest)).await {
             tracing::error!(error = chain(&error), "failed to clean up old trees");
         }
         if self.seal.is_none() && self.poller.is_on() {
@@ -411,9 +413,6 @@ impl Sync {
         tree: &Tree,
         rest: Option<(Instant, Permit)>,
     ) -> Result<(), GcError> {
-        if self.seal.as_ref().is_some_and(|seal| seal.is_alone) {
-            return Ok(());
-        }
         let timeout = self.config.stale_worktree_timeout;
         let stale = gc::stale(&self.layout, tree, timeout)?;
         if stale.is_empty() {

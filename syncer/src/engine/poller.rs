@@ -148,11 +148,7 @@ impl Poller {
         if self.engine.is_none() || config.one_time {
             return;
         }
-        if std::mem::take(&mut self.has_failed) {
-            // Where git gets on and we do not, there is no use in asking twice each time.
-            self.failures = self.failures.saturating_add(1);
-            self.rest = (1 << self.failures.min(LONGEST_REST.ilog2())) - 2;
-        }
+        self.take_a_rest();
         let before = match &self.judged {
             Some((generation, _)) if *generation == grant.generation => return,
             Some((_, fitness)) => Some(fitness.clone()),
@@ -170,6 +166,14 @@ impl Poller {
         self.failures = 0;
         self.rest = 0;
         self.judged = Some((grant.generation, fitness));
+    }
+
+    /// Where git has got on and we have not, there is no use in asking twice each time.
+    fn take_a_rest(&mut self) {
+        if std::mem::take(&mut self.has_failed) {
+            self.failures = self.failures.saturating_add(1);
+            self.rest = (1 << self.failures.min(LONGEST_REST.ilog2())) - 2;
+        }
     }
 }
 
@@ -193,5 +197,134 @@ fn engine(config: &RepoConfig) -> Option<Box<dyn Engine>> {
             let engine = SshEngine::new(&config.repo.url, name, is_keeping)?;
             Some(Box::new(engine))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Asking;
+    use crate::engine::Told;
+    use crate::engine::packets::ProtocolError;
+    use crate::metrics::Metrics;
+
+    /// Gives the same answer each time, and counts.
+    #[derive(Debug)]
+    struct Fake {
+        answer: fn() -> Result<Answer, EngineError>,
+        asked: Arc<std::sync::atomic::AtomicUsize>,
+    }
+
+    impl Engine for Fake {
+        fn ask<'a>(&'a mut self, _: &'a Grant, _: &'a Hash) -> Asking<'a> {
+            self.asked
+                .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let answer = (self.answer)();
+            Box::pin(async move {
+                if let Err(EngineError::TimedOut) = answer {
+                    std::future::pending::<()>().await;
+                }
+                Ok(Told {
+                    answer: answer?,
+                    received: 100,
+                })
+            })
+        }
+    }
+
+    struct Setup {
+        poller: Poller,
+        asked: Arc<std::sync::atomic::AtomicUsize>,
+        known: Hash,
+    }
+
+    /// A poller of a fake, with whose first grant git has succeeded.
+    fn setup(answer: fn() -> Result<Answer, EngineError>) -> Setup {
+        let asked = Arc::default();
+        let fake = Fake {
+            answer,
+            asked: Arc::clone(&asked),
+        };
+        let metrics = Metrics::new().for_repo(None);
+        let mut poller = Poller::with(Some(Box::new(fake)), Duration::from_secs(120), metrics);
+        poller.judged = Some((1, Fitness::Fit));
+        Setup {
+            poller,
+            asked,
+            known: "e83c5163316f89bfbde7d9ab23ca2e25604af290".parse().unwrap(),
+        }
+    }
+
+    impl Setup {
+        async fn ask(&mut self, generation: u64) -> Polled {
+            let grant = Grant {
+                generation,
+                ..Grant::default()
+            };
+            self.poller.ask(&grant, &self.known).await
+        }
+
+        fn asked(&self) -> usize {
+            self.asked.load(std::sync::atomic::Ordering::Relaxed)
+        }
+    }
+
+    #[tokio::test]
+    async fn an_engine_is_asked_with_the_grant_of_gits_success_alone() {
+        let mut same = setup(|| Ok(Answer::Same));
+        assert_eq!(same.ask(1).await, Polled::Same);
+        assert_eq!(same.ask(2).await, Polled::AskGit);
+        assert_eq!(same.asked(), 1);
+        same.poller.judged = None;
+        assert_eq!(same.ask(1).await, Polled::AskGit);
+        same.poller.judged = Some((1, Fitness::Unfit(Setting::of("http.proxy"))));
+        assert_eq!(same.ask(1).await, Polled::AskGit);
+        assert_eq!(same.asked(), 1);
+        let mut different = setup(|| Ok(Answer::Different));
+        assert_eq!(different.ask(1).await, Polled::AskGit);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_engine_that_does_not_answer_is_given_up() {
+        let mut hanging = setup(|| Err(EngineError::TimedOut));
+        assert_eq!(hanging.ask(1).await, Polled::AskGit);
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_fails_where_git_does_not_rests_longer_and_longer() {
+        let mut failing = setup(|| Err(EngineError::Protocol(ProtocolError::Malformed)));
+        let mut pauses = Vec::new();
+        let mut pause = 0;
+        while pauses.len() < 8 {
+            let before = failing.asked();
+            assert_eq!(failing.ask(1).await, Polled::AskGit);
+            failing.poller.take_a_rest();
+            if failing.asked() == before {
+                pause += 1;
+            } else {
+                pauses.push(std::mem::take(&mut pause));
+            }
+        }
+        assert_eq!(pauses, [0, 0, 2, 6, 14, 30, 30, 30]);
+    }
+
+    #[tokio::test]
+    async fn an_outage_that_git_suffers_too_is_no_reason_to_rest() {
+        let mut failing = setup(|| Err(EngineError::Protocol(ProtocolError::Short)));
+        for _ in 0..5 {
+            failing.ask(1).await;
+        }
+        assert_eq!(failing.asked(), 5);
+    }
+
+    #[tokio::test]
+    async fn who_wants_to_be_left_alone_is() {
+        let mut busy = setup(|| {
+            Err(EngineError::Later {
+                status: hyper::StatusCode::TOO_MANY_REQUESTS,
+                wait: Duration::from_secs(30),
+            })
+        });
+        assert_eq!(busy.ask(1).await, Polled::Later(Duration::from_secs(30)));
     }
 }
