@@ -28,7 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// one that is idle for longer.
 const KEEPING: Duration = Duration::from_secs(60);
 
-/// The most passes that an engine rests for when it fails again and again where git does not.
+/// Near it lies the most passes that an engine rests for, when it fails again and again where git
+/// does not: two less, as the waits are 0, 2, 6, 14 and 30.
 const LONGEST_REST: u32 = 32;
 
 /// Polls one remote, wherever git itself need not be asked.
