@@ -588,10 +588,10 @@ fn what_is_fetched_in_vain_does_not_fill_the_volume() {
             let told = running.log().matches("error syncing").count();
             // Neighbouring odd and even seeds are the same noise.
             world.repo.commit().write("a", noise(FILE, 2 * n)).push();
+            running.signal(Signal::SIGHUP);
             eventually("the trouble is told", || {
                 (running.log().matches("error syncing").count() > told).then_some(())
             });
-            running.signal(Signal::SIGHUP);
         }
         let left = size(&git_dir(&world));
         assert!(left < 15 * FILE as u64, "{layout}: {left} bytes");
