@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use inject::InternalError;
+use inject::Namespace;
 use inject::Review;
 use inject::Settings;
 use inject::Written;
@@ -81,7 +82,7 @@ impl Judge for Injector {
             pod: review.pod().to_owned(),
             cause: chain(&error),
         };
-        let answer = answer(&review, &self.settings).map_err(internal)?;
+        let answer = answer(&review, &self.settings, &Namespace::default()).map_err(internal)?;
         let Written { body, patch_bytes } = answer.to_json();
         Ok(Verdict {
             body,

@@ -13,6 +13,9 @@ pub const STATE: &str = "/gitvolume/state";
 /// Mount path of the Secret; git-sync's own, so manifests that name it keep working.
 pub const SECRET: &str = "/etc/git-secret";
 
+/// Where a syncer of several repositories has their Secrets, each in a directory of its name.
+pub const SECRETS: &str = "/gitvolume/secrets";
+
 /// Where the ServiceAccount's token would be mounted; an empty volume there keeps it out of the
 /// syncer (the API server leaves a container alone that already mounts anything at this path).
 pub const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";

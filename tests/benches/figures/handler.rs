@@ -3,6 +3,7 @@
 use std::hint::black_box;
 
 use anyhow::Result;
+use inject::Namespace;
 use inject::Review;
 use inject::Settings;
 use inject::answer;
@@ -40,7 +41,7 @@ pub(crate) fn print(_: &Peers) -> Result<()> {
         })?);
         wholes.push(measure(|| {
             let review = Review::parse(black_box(&body)).expect("a review");
-            let answer = answer(&review, &settings).expect("an answer");
+            let answer = answer(&review, &settings, &Namespace::default()).expect("an answer");
             black_box(answer.to_json().body);
         })?);
     }

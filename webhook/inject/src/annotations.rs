@@ -13,9 +13,13 @@ pub use self::table::annotations_markdown;
 pub use self::table::annotations_summary;
 
 use self::table::Read;
+use crate::GitRepo;
 use crate::Mistake;
 use crate::MountPath;
+use crate::Name;
 use crate::Request;
+use crate::conflicts::Place;
+use crate::container::Role;
 use crate::request::Fields;
 use crate::request::PodWide;
 use crate::value::Wrong;
@@ -24,105 +28,232 @@ use crate::value::shown;
 /// What a Pod's annotations ask for.
 #[derive(Debug, Default)]
 pub(crate) struct Asked {
-    /// One per repository. The unnamed annotations make at most one.
-    pub(crate) requests: Vec<Request>,
+    /// The keys of each repository: the unnamed ones first, the others by name.
+    pub(crate) groups: Vec<Group>,
     pub(crate) pod: PodWide,
-    /// Where the repositories are to appear, also of those that something else is wrong with.
-    pub(crate) places: Vec<MountPath>,
+    /// The first key that is the Pod's and asks for something.
+    pub(crate) pod_key: Option<&'static str>,
     pub(crate) warnings: Vec<String>,
     pub(crate) mistakes: Vec<Mistake>,
 }
 
-/// Reads all annotations under our prefix; `None` where there is none.
-pub(crate) fn read(annotations: Option<&Map<String, Value>>) -> Option<Asked> {
-    let ours: Vec<(&str, &Value)> = annotations?
-        .iter()
-        .filter_map(|(key, value)| Some((key.strip_prefix(PREFIX)?, value)))
-        .collect();
-    if ours.is_empty() {
-        return None;
+/// The keys of one repository.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) name: Option<Name>,
+    /// What of them could be read.
+    pub(crate) fields: Fields,
+    /// The first key, in the table's order.
+    pub(crate) first_key: &'static str,
+    /// Whether one of them is wrong.
+    pub(crate) is_wrong: bool,
+    /// Whether `mount-path` is.
+    pub(crate) is_place_wrong: bool,
+}
+
+/// One annotation of ours, taken apart.
+struct Key<'a> {
+    name: Option<Name>,
+    row: &'static Annotation,
+    value: &'a Value,
+}
+
+impl Asked {
+    /// The repositories, and the places that they and those with mistakes take. A group without an
+    /// address is a mistake, unless it is about gitRepo volumes.
+    pub(crate) fn requests(&mut self, git_repos: &[GitRepo]) -> (Vec<Request>, Vec<Place>) {
+        let mut requests = Vec::new();
+        let mut places = Vec::new();
+        let mut without = Vec::new();
+        for group in &self.groups {
+            let Group {
+                name,
+                fields,
+                first_key,
+                is_wrong,
+                is_place_wrong,
+            } = group;
+            let is_about_volume = match name {
+                None => !git_repos.is_empty(),
+                Some(name) => git_repos.iter().any(|own| own.volume == name.as_str()),
+            };
+            if fields.repo.is_none() && is_about_volume && *first_key != "repo" {
+                continue;
+            }
+            if !is_place_wrong {
+                let path = fields.mount_path.clone();
+                let path = path.unwrap_or_else(|| MountPath::default_for(name.as_ref()));
+                places.push(Place {
+                    key: full_key(name.as_ref(), "mount-path"),
+                    path,
+                    role: Role::of_mode(fields.mode.unwrap_or_default()),
+                });
+            }
+            if fields.repo.is_none() && *first_key != "repo" {
+                without.push(without_repo(name.as_ref(), first_key));
+            }
+            if !is_wrong {
+                requests.extend(fields.clone().resolve(name.clone()));
+            }
+        }
+        // The Pod's own keys want something to be about.
+        let nothing = self.groups.is_empty() && git_repos.is_empty();
+        if let Some(key) = self.pod_key.filter(|_| nothing) {
+            without.push(without_repo(None, key));
+        }
+        self.mistakes.splice(0..0, without);
+        (requests, places)
     }
+}
+
+/// Reads all annotations under our prefix; what it gives is empty where there is none.
+pub(crate) fn read(annotations: Option<&Map<String, Value>>) -> Asked {
     let mut asked = Asked::default();
-    let mut fields = Fields::default();
-    // The first key that asks for something, in the table's order: what needs a repository.
-    let mut first_key = None;
-    for row in ANNOTATIONS {
-        let Some((_, value)) = ours.iter().find(|(key, _)| *key == row.key) else {
+    let mut keys: Vec<Key<'_>> = Vec::new();
+    for (key, value) in annotations.into_iter().flatten() {
+        let Some(text) = key.strip_prefix(PREFIX) else {
             continue;
         };
+        match apart(text) {
+            Ok((name, row)) => keys.push(Key { name, row, value }),
+            Err(Unknown::Key) => asked.warnings.push(unknown(text)),
+            Err(Unknown::Name(row)) => {
+                let sentence = format!(
+                    "{PREFIX}{text}: expected {} before .{}",
+                    Name::GRAMMAR,
+                    row.key
+                );
+                asked.mistakes.push(Mistake::new(row.key, sentence));
+            }
+        }
+    }
+    // Mistakes are told in the table's order, of the unnamed repository first.
+    keys.sort_by(|one, other| {
+        let place = |row: &Annotation| ANNOTATIONS.iter().position(|known| known.key == row.key);
+        (&one.name, place(one.row)).cmp(&(&other.name, place(other.row)))
+    });
+    for Key { name, row, value } in keys {
         // The API server lets only texts through; anything else is no value we know.
         let text = value.as_str();
         let outcome = match row.read {
-            Read::Pod(read) => text.map(|text| read(&mut asked.pod, text)),
-            Read::Repository(read) => text.map(|text| read(&mut fields, text)),
+            Read::Pod(read) => {
+                asked.pod_key = asked.pod_key.or(Some(row.key));
+                text.map(|text| read(&mut asked.pod, text))
+            }
+            Read::Repository(read) => {
+                let group = group(&mut asked.groups, &name, row.key);
+                let outcome = text.map(|text| read(&mut group.fields, text));
+                let is_wrong = !matches!(outcome, Some(Ok(())));
+                group.is_wrong |= is_wrong;
+                group.is_place_wrong |= is_wrong && row.key == "mount-path";
+                outcome
+            }
             Read::Status => continue,
         };
-        first_key = first_key.or(Some(row.key));
         if let Err(wrong) = outcome.unwrap_or(Err(Wrong::Grammar)) {
             let text = text.map_or_else(|| value.to_string(), str::to_owned);
-            asked.mistakes.push(mistake(row, &text, wrong));
+            let mistake = mistake(name.as_ref(), row, &text, wrong);
+            asked.mistakes.push(mistake);
         }
     }
-    for (key, _) in &ours {
-        if ANNOTATIONS.iter().all(|row| row.key != *key) {
-            asked.warnings.push(unknown(key));
-        }
-    }
-    if asked
-        .mistakes
-        .iter()
-        .all(|mistake| mistake.key() != "mount-path")
-    {
-        asked
-            .places
-            .push(fields.mount_path.clone().unwrap_or_default());
-    }
-    let has_repo = ours.iter().any(|(key, _)| *key == "repo");
-    match (fields.resolve(), first_key) {
-        (Some(request), _) => asked.requests.push(request),
-        (None, Some(key)) if !has_repo => {
-            let sentence = format!(
-                "{PREFIX}repo: missing, but {PREFIX}{key} is set; expected {}",
-                ANNOTATIONS[0].grammar
-            );
-            asked.mistakes.insert(0, Mistake::new("repo", sentence));
-        }
-        (None, _) => {}
-    }
-    Some(asked)
+    asked
 }
 
-fn mistake(row: &Annotation, text: &str, wrong: Wrong) -> Mistake {
-    let (key, text) = (row.key, shown(text));
+/// The group of a name, which is the last one since the keys are sorted.
+fn group<'a>(groups: &'a mut Vec<Group>, name: &Option<Name>, key: &'static str) -> &'a mut Group {
+    let is_new = groups.last().is_none_or(|last| last.name != *name);
+    if is_new {
+        groups.push(Group {
+            name: name.clone(),
+            fields: Fields::default(),
+            first_key: key,
+            is_wrong: false,
+            is_place_wrong: false,
+        });
+    }
+    let last = groups.len() - 1;
+    &mut groups[last]
+}
+
+enum Unknown {
+    /// No row has this key.
+    Key,
+    /// A row has it, and what stands before it is no name.
+    Name(&'static Annotation),
+}
+
+/// Takes `KEY` or `NAME.KEY` apart.
+fn apart(text: &str) -> Result<(Option<Name>, &'static Annotation), Unknown> {
+    let row = |key: &str| ANNOTATIONS.iter().find(|row| row.key == key);
+    if let Some(row) = row(text) {
+        return Ok((None, row));
+    }
+    let (name, key) = text.rsplit_once('.').ok_or(Unknown::Key)?;
+    let row = row(key)
+        .filter(|row| row.scope == Scope::Repository)
+        .ok_or(Unknown::Key)?;
+    // A name that is a key would make `repo.ref` and `ref` look like the same thing.
+    let is_key = ANNOTATIONS.iter().any(|row| row.key == name) || name == "resources";
+    match name.parse() {
+        Ok(name) if !is_key => Ok((Some(name), row)),
+        _ => Err(Unknown::Name(row)),
+    }
+}
+
+/// The whole key of a repository's annotation.
+pub(crate) fn full_key(name: Option<&Name>, key: &str) -> String {
+    match name {
+        None => format!("{PREFIX}{key}"),
+        Some(name) => format!("{PREFIX}{name}.{key}"),
+    }
+}
+
+/// The mistake of a repository whose address is missing.
+pub(crate) fn without_repo(name: Option<&Name>, key: &str) -> Mistake {
+    let sentence = format!(
+        "{}: missing, but {} is set; expected {}",
+        full_key(name, "repo"),
+        full_key(name, key),
+        ANNOTATIONS[0].grammar
+    );
+    Mistake::new("repo", sentence)
+}
+
+fn mistake(name: Option<&Name>, row: &Annotation, text: &str, wrong: Wrong) -> Mistake {
+    let (key, text) = (full_key(name, row.key), shown(text));
     let sentence = match wrong {
-        Wrong::Clause(clause) => format!("{PREFIX}{key}: {text}: {clause}"),
-        Wrong::Grammar => format!("{PREFIX}{key}: {text}: expected {}", row.grammar),
+        Wrong::Clause(clause) => format!("{key}: {text}: {clause}"),
+        Wrong::Grammar => format!("{key}: {text}: expected {}", row.grammar),
     };
-    Mistake::new(key, sentence)
+    Mistake::new(row.key, sentence)
 }
 
 /// The warning for a key that is not in the table, with the key that was perhaps meant.
 fn unknown(key: &str) -> String {
     /// Below this two keys have little more in common than their alphabet.
     const ALIKE: f64 = 0.7;
-    // Who writes `site.repo` knows the keys.
-    let last = key.rsplit('.').next().unwrap_or(key);
-    let likeness = |known| strsim::jaro_winkler(key, known).max(strsim::jaro_winkler(last, known));
+    // Who writes `site.repos` knows what a name is.
+    let (name, last) = match key.rsplit_once('.') {
+        Some((name, last)) if name.parse::<Name>().is_ok() => (Some(name), last),
+        _ => (None, key),
+    };
     let nearest = ANNOTATIONS
         .iter()
         .filter(|row| row.scope != Scope::Status)
-        .map(|row| (likeness(row.key), row.key))
+        .map(|row| (strsim::jaro_winkler(last, row.key), row))
         .max_by(|one, other| one.0.total_cmp(&other.0))
         .filter(|(likeness, _)| *likeness >= ALIKE);
     match nearest {
-        Some((_, known)) => format!("{PREFIX}{key}: unknown; did you mean {PREFIX}{known}?"),
-        None => format!("{PREFIX}{key}: unknown; known: {}", known_keys()),
+        Some((_, row)) => {
+            let name = name.filter(|_| row.scope == Scope::Repository);
+            let name = name.map(|name| format!("{name}.")).unwrap_or_default();
+            format!(
+                "{PREFIX}{key}: unknown; did you mean {PREFIX}{name}{}?",
+                row.key
+            )
+        }
+        None => format!("{PREFIX}{key}: unknown; `gitvolume explain` lists the known keys"),
     }
-}
-
-fn known_keys() -> String {
-    let rows = ANNOTATIONS.iter().filter(|row| row.scope != Scope::Status);
-    rows.map(|row| row.key).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

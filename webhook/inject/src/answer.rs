@@ -10,6 +10,7 @@ use serde_json::Map;
 use serde_json::Value;
 
 use crate::InternalError;
+use crate::Namespace;
 use crate::OnMistake;
 use crate::Outcome;
 use crate::PREFIX;
@@ -19,14 +20,21 @@ use crate::Settings;
 use crate::SkipReason;
 use crate::annotations;
 use crate::check;
+use crate::conflicts;
+use crate::conflicts::Place;
+use crate::container::Role;
 use crate::draft::Draft;
+use crate::evictable;
+use crate::gitrepo;
 use crate::injected;
 use crate::injected::Injected;
 use crate::mutate;
 use crate::plan;
+use crate::request::GitRepoMode;
 use crate::review::API_VERSION;
 use crate::review::KIND;
 use crate::status::Status;
+use crate::wanted::Wanted;
 
 /// What goes back to the API server, and what the log and the metrics say about it.
 #[derive(Clone, Debug)]
@@ -47,12 +55,16 @@ pub struct Answer {
 
 /// Answers a review. No Pod that an API server sends makes this fail or panic; an error is a fault of
 /// ours, for which HTTP 500 is the answer.
-pub fn answer(review: &Review, settings: &Settings) -> Result<Answer, InternalError> {
+pub fn answer(
+    review: &Review,
+    settings: &Settings,
+    namespace: &Namespace,
+) -> Result<Answer, InternalError> {
     let Decision {
         outcome,
         patch,
         warnings,
-    } = decide(review, settings)?;
+    } = decide(review, settings, namespace)?;
     let allowed = match outcome {
         Outcome::Deny(_) => settings.on_mistake == OnMistake::Warn,
         Outcome::Inject(_) | Outcome::Skip(_) => true,
@@ -92,7 +104,11 @@ impl Decision {
     }
 }
 
-fn decide(review: &Review, settings: &Settings) -> Result<Decision, InternalError> {
+fn decide(
+    review: &Review,
+    settings: &Settings,
+    namespace: &Namespace,
+) -> Result<Decision, InternalError> {
     if !review.creates_a_pod() {
         return Ok(Decision::skip(SkipReason::NotAPodCreation, Vec::new()));
     }
@@ -100,57 +116,108 @@ fn decide(review: &Review, settings: &Settings) -> Result<Decision, InternalErro
     let annotations = document
         .pointer("/metadata/annotations")
         .and_then(Value::as_object);
-    let Some(mut asked) = annotations::read(annotations) else {
-        return Ok(Decision::skip(SkipReason::NotRequested, Vec::new()));
-    };
+    let mut asked = annotations::read(annotations);
+    let has_git_repo = has_git_repo(document) && asked.pod.git_repo != Some(GitRepoMode::Off);
+    // What a status tells was once a gitRepo volume.
+    let status = Status::read(annotations);
+    let asks = !asked.groups.is_empty()
+        || asked.pod_key.is_some()
+        || has_git_repo
+        || status
+            .as_ref()
+            .is_some_and(|status| !status.git_repos.is_empty());
+    if !asks && asked.mistakes.is_empty() {
+        return Ok(Decision::skip(SkipReason::NotRequested, asked.warnings));
+    }
     if asked.pod.inject == Some(false) {
         return Ok(Decision::skip(SkipReason::OptedOut, asked.warnings));
     }
     if let Some(reason) = unfit(document, annotations) {
-        // Whoever asked should know why nothing comes of it.
-        asked
-            .warnings
-            .push(format!("{PREFIX}repo: the Pod is left alone: {reason}"));
-        return Ok(Decision::skip(reason, asked.warnings));
-    }
-    let request = asked.requests.pop();
-    if request.is_none() && asked.mistakes.is_empty() {
-        return Ok(Decision::skip(SkipReason::NotRequested, asked.warnings));
+        return skip_unfit(document, reason, asked.warnings, settings);
     }
     let pod = PodSpec::deserialize(&document["spec"]).map_err(InternalError::Unreadable)?;
-    if let Some(request) = request.as_ref().filter(|_| asked.mistakes.is_empty()) {
-        let status = Status::read(annotations);
-        match injected::look(&pod, request, status.as_ref(), settings) {
-            Injected::No => {}
+    // Anybody can write a status: it says what was, where something of ours is.
+    let was = status.as_ref().filter(|_| injected::has_our_names(&pod));
+    let mut found = gitrepo::read(&pod, &asked, was, review.namespace(), settings);
+    asked.mistakes.append(&mut found.mistakes);
+    let (requests, places) = asked.requests(&found.volumes);
+    if requests.is_empty() && found.volumes.is_empty() && asked.mistakes.is_empty() {
+        return Ok(Decision::skip(SkipReason::NotRequested, asked.warnings));
+    }
+    let namespace = namespace.of_pod(annotations);
+    let wanted = Wanted {
+        pod: &pod,
+        wide: &asked.pod,
+        requests: &requests,
+        git_repos: &found.volumes,
+        settings,
+        namespace: &namespace,
+    };
+    let mut missing = Role::ALL.to_vec();
+    if asked.mistakes.is_empty() {
+        match injected::look(&wanted, was) {
+            Injected::Missing(roles) if roles.is_empty() => {
+                return Ok(Decision::skip(SkipReason::AlreadyInjected, asked.warnings));
+            }
+            Injected::Missing(roles) => missing = roles,
             Injected::Other(mistake) => {
                 return refuse(document, mistake.into(), asked.warnings, settings);
             }
-            Injected::Yes => {
-                return Ok(Decision::skip(SkipReason::AlreadyInjected, asked.warnings));
-            }
         }
     }
-    asked.mistakes.extend(plan::conflicts(&pod, &asked));
-    if let Some(refusal) = Refusal::of(std::mem::take(&mut asked.mistakes)) {
+    // What is there has its places already.
+    let places: Vec<Place> = places
+        .into_iter()
+        .filter(|place| missing.contains(&place.role))
+        .collect();
+    let mut mistakes = std::mem::take(&mut asked.mistakes);
+    mistakes.extend(conflicts::mistakes(&wanted, &places));
+    if let Some(refusal) = Refusal::of(mistakes) {
         return refuse(document, refusal, asked.warnings, settings);
     }
-    let Some(request) = request else {
-        return Ok(Decision::skip(SkipReason::NotRequested, asked.warnings));
-    };
-    asked
-        .warnings
-        .extend(plan::warnings(&pod, &asked, &request));
-    let plan = plan::plan(&pod, asked.pod.containers.as_deref(), &request, settings);
+    let mut warnings = std::mem::take(&mut asked.warnings);
+    warnings.append(&mut found.warnings);
+    warnings.extend(conflicts::warnings(&wanted));
+    let evictable = annotations.and_then(|all| all.get(evictable::KEY)?.as_str());
+    let plan = plan::plan(&wanted, &missing, evictable);
     let mut draft = Draft::new(document);
-    mutate::inject(&mut draft, &plan, settings)?;
+    mutate::inject(&mut draft, &plan, was, settings)?;
     let (working, patch) = draft.finish();
     let patched = check::applies(document, &patch, &working)?;
     check::is_sound(&patched, &plan)?;
     Ok(Decision {
-        outcome: Outcome::Inject(plan),
+        outcome: Outcome::Inject(Box::new(plan)),
         patch: Some(patch),
-        warnings: asked.warnings,
+        warnings,
     })
+}
+
+/// Looks at the raw document: most Pods that meet us have none, and few of them are decoded.
+fn has_git_repo(document: &Value) -> bool {
+    let volumes = document.pointer("/spec/volumes").and_then(Value::as_array);
+    let mut volumes = volumes.into_iter().flatten();
+    volumes.any(|volume| {
+        volume
+            .get("gitRepo")
+            .is_some_and(|source| !source.is_null())
+    })
+}
+
+/// Leaves a Pod alone that no syncer can run in. Whoever asked should know why nothing comes of it,
+/// and so should whoever looks for Pods that were passed over; a mirror Pod is the kubelet's own and
+/// stays as it is.
+fn skip_unfit(
+    document: &Value,
+    reason: SkipReason,
+    mut warnings: Vec<String>,
+    settings: &Settings,
+) -> Result<Decision, InternalError> {
+    warnings.push(format!("{PREFIX}repo: the Pod is left alone: {reason}"));
+    let mut decision = Decision::skip(reason, warnings);
+    if reason != SkipReason::MirrorPod {
+        decision.patch = noted(document, &Status::of_skip(reason, settings))?;
+    }
+    Ok(decision)
 }
 
 /// A Pod that no syncer can run in.
@@ -178,17 +245,22 @@ fn refuse(
         // The Pod runs without its files: whoever wonders finds the reason in it.
         let sentences = refusal.mistakes().map(ToString::to_string);
         warnings.splice(0..0, sentences);
-        let mut draft = Draft::new(document);
-        mutate::note(&mut draft, &Status::of_refusal(&refusal, settings))?;
-        let (working, recorded) = draft.finish();
-        check::applies(document, &recorded, &working)?;
-        patch = Some(recorded).filter(|recorded| !recorded.is_empty());
+        patch = noted(document, &Status::of_refusal(&refusal, settings))?;
     }
     Ok(Decision {
         outcome: Outcome::Deny(refusal),
         patch,
         warnings,
     })
+}
+
+/// The patch that writes nothing but a status; `None` where the Pod has it.
+fn noted(document: &Value, status: &Status) -> Result<Option<Patch>, InternalError> {
+    let mut draft = Draft::new(document);
+    mutate::note(&mut draft, status)?;
+    let (working, recorded) = draft.finish();
+    check::applies(document, &recorded, &working)?;
+    Ok(Some(recorded).filter(|recorded| !recorded.is_empty()))
 }
 
 /// Cuts a warning to what the API server wishes for (120 characters; k8s.io/apiserver,

@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::InternalError;
 use crate::Plan;
 use crate::Quantity;
+use crate::reader;
 
 /// Applies the patch to the document, expects what the draft made of it, and reads that as a Pod.
 pub(crate) fn applies(
@@ -33,7 +34,7 @@ pub(crate) fn applies(
 
 /// Holds what the plan added to the rules of a Pod.
 pub(crate) fn is_sound(pod: &Pod, plan: &Plan) -> Result<(), InternalError> {
-    let spec = pod.spec.as_ref().ok_or_else(|| unsound("no spec", ""))?;
+    let spec = pod_spec(pod)?;
     for volume in &plan.volumes {
         let same = spec
             .volumes
@@ -43,31 +44,43 @@ pub(crate) fn is_sound(pod: &Pod, plan: &Plan) -> Result<(), InternalError> {
         require(same.count() == 1, "not one volume", &volume.name)?;
     }
     let inits = spec.init_containers.iter().flatten();
-    for syncer in &plan.containers {
+    for syncer in &plan.syncers {
+        let name = syncer.name();
         let all = inits.clone().chain(&spec.containers);
-        let same = all.filter(|own| own.name == syncer.name);
-        require(same.count() == 1, "not one container", syncer.name)?;
-        let added = inits.clone().find(|own| own.name == syncer.name);
-        let added = added.ok_or_else(|| unsound("no init container", syncer.name))?;
+        let same = all.filter(|own| own.name == name);
+        require(same.count() == 1, "not one container", name)?;
+        let added = inits.clone().find(|own| own.name == name);
+        let added = added.ok_or_else(|| unsound("no init container", name))?;
         mounts(
             spec,
             added,
             syncer.mounts.iter().map(|mount| mount.path.as_str()),
         )?;
-        require(is_restricted(added), "not restricted", syncer.name)?;
+        require(is_restricted(added), "not restricted", name)?;
         quantities(added)?;
     }
+    for volume in &plan.git_repos {
+        let mut volumes = spec.volumes.iter().flatten();
+        let own = volumes.find(|own| own.name == volume.volume);
+        let is_converted = own.is_some_and(|own| own.empty_dir.is_some() && own.git_repo.is_none());
+        require(is_converted, "not converted", &volume.volume)?;
+    }
     for consumer in &plan.consumers {
-        let own = spec.containers.get(consumer.index);
-        let own = own.filter(|own| own.name == consumer.name);
+        // Ours may stand before it by now.
+        let own = reader::all(spec)
+            .find(|reader| reader.list == consumer.list && reader.container.name == consumer.name);
         let own = own.ok_or_else(|| unsound("no container", &consumer.name))?;
         mounts(
             spec,
-            own,
+            own.container,
             consumer.mounts.iter().map(|mount| mount.path.as_str()),
         )?;
     }
     Ok(())
+}
+
+fn pod_spec(pod: &Pod) -> Result<&PodSpec, InternalError> {
+    pod.spec.as_ref().ok_or_else(|| unsound("no spec", ""))
 }
 
 /// Each of our mounts is alone at its path, and of a volume that exists.

@@ -1,6 +1,7 @@
 use json_patch::AddOperation;
 use json_patch::Patch;
 use json_patch::PatchOperation;
+use json_patch::RemoveOperation;
 use json_patch::ReplaceOperation;
 use json_patch::jsonptr::PointerBuf;
 use json_patch::jsonptr::Token;
@@ -82,6 +83,21 @@ impl Draft {
                 self.add_member(map, Value::Object(members))
             }
             Some(_) => Err(no_place(map)),
+        }
+    }
+
+    /// Removes a member of a map; does nothing where there is none.
+    pub(crate) fn remove(&mut self, map: &PointerBuf, key: &str) -> Result<(), InternalError> {
+        match self.working.pointer_mut(map.as_str()) {
+            Some(Value::Object(members)) => {
+                if members.remove(key).is_some() {
+                    let path = map.with_trailing_token(key);
+                    let operation = RemoveOperation { path };
+                    self.operations.push(PatchOperation::Remove(operation));
+                }
+                Ok(())
+            }
+            _ => Err(no_place(map)),
         }
     }
 

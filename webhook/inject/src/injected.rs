@@ -1,118 +1,173 @@
-//! Tells whether a Pod has what we would add: on a second call (`reinvocationPolicy: IfNeeded`),
-//! or where the manifest was taken from a running Pod.
+//! Tells what of an injection a Pod has: on a second call (`reinvocationPolicy: IfNeeded`), or
+//! where the manifest was taken from a running Pod.
 
 use args::escape_for_kubelet;
 use args::paths;
 use k8s_openapi::api::core::v1::Container;
 use k8s_openapi::api::core::v1::PodSpec;
+use serde_json::Value;
 
 use crate::Mistake;
-use crate::Mode;
 use crate::PREFIX;
-use crate::Request;
-use crate::Settings;
-use crate::Syncer;
-use crate::container::args_for;
+use crate::container;
+use crate::container::CONFIG;
+use crate::container::Role;
+use crate::container::What;
+use crate::entry::Content;
+use crate::entry::Entry;
+use crate::reader;
+use crate::reader::List;
 use crate::status::Status;
-use crate::volume::Volumes;
+use crate::volume::Source;
+use crate::wanted::Wanted;
 
 /// How much of an injection is in a Pod.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Injected {
-    /// None of it.
-    No,
+    /// These containers are still to be added: none, where all of it is there.
+    Missing(Vec<Role>),
     /// A container has our name and other content.
     Other(Mistake),
-    /// All of it.
-    Yes,
 }
 
 /// Judges by content, and only by what makes the injection: program, argv, volumes by what they
 /// are, and a reader. Other mutators may rightly change the rest, such as the image (a mirror),
 /// the resources (LimitRanger) or further mounts and variables, and it stays theirs.
-pub(crate) fn look(
-    pod: &PodSpec,
-    request: &Request,
-    status: Option<&Status>,
-    settings: &Settings,
-) -> Injected {
-    let inits = pod.init_containers.iter().flatten();
-    let mut named = inits
-        .clone()
-        .chain(&pod.containers)
-        .filter(|own| Syncer::NAMES.contains(&own.name.as_str()));
-    let Some(first) = named.next() else {
-        return Injected::No;
-    };
-    let name = Syncer::name_for(request.mode);
-    let syncer = inits.clone().find(|own| own.name == name);
-    let is_same = syncer.is_some_and(|syncer| is_same(pod, syncer, request, status, settings));
-    if is_same && named.next().is_none() {
-        return Injected::Yes;
+pub(crate) fn look(wanted: &Wanted<'_>, status: Option<&Status>) -> Injected {
+    let mut missing = Vec::new();
+    for role in Role::ALL {
+        let entries = wanted.entries(role);
+        let named = named(wanted.pod, role);
+        match &named[..] {
+            [] if entries.is_empty() => {}
+            [] => missing.push(role),
+            [(List::InitContainers, own)] if is_same(wanted, own, role, &entries, status) => {}
+            [..] => return Injected::Other(foreign(role)),
+        }
     }
+    Injected::Missing(missing)
+}
+
+/// Tells whether a Pod has a container of a name of ours.
+pub(crate) fn has_our_names(pod: &PodSpec) -> bool {
+    Role::ALL.iter().any(|role| !named(pod, *role).is_empty())
+}
+
+fn named(pod: &PodSpec, role: Role) -> Vec<(List, &Container)> {
+    reader::all(pod)
+        .filter(|reader| reader.container.name == role.container())
+        .map(|reader| (reader.list, reader.container))
+        .collect()
+}
+
+fn foreign(role: Role) -> Mistake {
     let sentence = format!(
         "{PREFIX}repo: the Pod already has a container {:?} that is not the one to be injected; \
          expected a Pod without it (or {PREFIX}inject: \"false\")",
-        first.name
+        role.container()
     );
-    Injected::Other(Mistake::new("repo", sentence))
+    Mistake::new("repo", sentence)
 }
 
 fn is_same(
-    pod: &PodSpec,
-    syncer: &Container,
-    request: &Request,
+    wanted: &Wanted<'_>,
+    own: &Container,
+    role: Role,
+    entries: &[Entry],
     status: Option<&Status>,
-    settings: &Settings,
 ) -> bool {
-    let args = syncer.args.as_deref().unwrap_or_default();
-    let same_args = if status.is_none_or(|status| status.is_by(settings)) {
-        args == args_for(request, settings)
+    let is_program = own.command.as_deref() == Some(&[paths::PROGRAM.to_owned()]);
+    if entries.is_empty() {
+        // What was a gitRepo volume cannot be seen any more where the status is lost.
+        return role == Role::GitRepo && is_program;
+    }
+    let told = container::told(role, entries, wanted.told_to_all());
+    let args = own.args.as_deref().unwrap_or_default();
+    let config = config_of(own);
+    let is_told = if status.is_none_or(|status| status.is_by(wanted.settings)) {
+        args == told.args && config == told.config.as_deref()
     } else {
-        // Another replica injected it, in the midst of an update of ours: its argv is as good, if
-        // it is for the same repository.
-        let repo = format!("--repo={}", escape_for_kubelet(request.repo.reveal()));
-        args.contains(&repo)
+        // Another replica injected it, in the midst of an update of ours: what it is told is as
+        // good, if it is about the same repositories.
+        is_about(entries, args, config)
     };
-    let restart = (request.mode == Mode::Sync).then_some("Always");
-    same_args
-        && syncer.command.as_deref() == Some(&[paths::PROGRAM.to_owned()])
-        && syncer.restart_policy.as_deref() == restart
-        && has_volumes(pod, syncer, request)
-        && has_reader(pod, syncer, request)
+    is_program
+        && is_told
+        && own.restart_policy.as_deref() == role.restart_policy()
+        && has_volumes(wanted.pod, own, role, entries)
+        && has_readers(wanted, own, role, entries)
+}
+
+fn config_of(own: &Container) -> Option<&str> {
+    let mut env = own.env.iter().flatten();
+    env.find(|own| own.name == CONFIG)?.value.as_deref()
+}
+
+fn is_about(entries: &[Entry], args: &[String], config: Option<&str>) -> bool {
+    let mut wanted: Vec<&str> = entries
+        .iter()
+        .filter_map(|entry| Some(entry.args.repo.as_ref()?.reveal()))
+        .collect();
+    wanted.sort_unstable();
+    let Some(config) = config else {
+        let [repo] = wanted[..] else { return false };
+        let repo = format!("--repo={}", escape_for_kubelet(repo));
+        return args.contains(&repo);
+    };
+    // As the kubelet hands it on.
+    let config = config.replace("$$", "$");
+    let config: Value = serde_json::from_str(&config).unwrap_or_default();
+    let repos = config["repos"].as_object();
+    let mut found: Vec<&str> = repos
+        .into_iter()
+        .flatten()
+        .filter_map(|(_, entry)| entry["repo"].as_str())
+        .collect();
+    found.sort_unstable();
+    found == wanted
 }
 
 /// Each volume is where the syncer expects it and is what it is meant to be, whatever its name.
-fn has_volumes(pod: &PodSpec, syncer: &Container, request: &Request) -> bool {
-    let volumes = Volumes::new(request, pod);
-    let mounts = volumes.mounts();
-    mounts
-        .iter()
-        .zip(volumes.into_vec())
-        .all(|(mount, volume)| {
-            let present = syncer.volume_mounts.iter().flatten().find(|own| {
-                own.mount_path == mount.path && own.read_only.unwrap_or(false) == mount.read_only
-            });
-            let present = present.and_then(|present| {
-                pod.volumes
-                    .iter()
-                    .flatten()
-                    .find(|own| own.name == present.name)
-            });
-            present.is_some_and(|present| volume.source.is_that_of(present))
+fn has_volumes(pod: &PodSpec, own: &Container, role: Role, entries: &[Entry]) -> bool {
+    container::places(role, entries).iter().all(|place| {
+        let mut mounts = own.volume_mounts.iter().flatten();
+        let mount = mounts.find(|mount| {
+            mount.mount_path == place.path && mount.read_only.unwrap_or(false) == place.read_only
+        });
+        let volume = mount.and_then(|mount| {
+            let mut volumes = pod.volumes.iter().flatten();
+            volumes.find(|volume| volume.name == mount.name)
+        });
+        volume.is_some_and(|volume| match place.what {
+            What::Content(Content::Ours { source, .. }) => source.is_that_of(volume),
+            What::Content(Content::Pods(name)) => {
+                volume.name == *name && volume.empty_dir.is_some()
+            }
+            What::NoToken | What::State(_) => Source::EMPTY.is_that_of(volume),
+            What::Secret(name) => Source::Secret(name.to_owned()).is_that_of(volume),
         })
+    })
 }
 
-fn has_reader(pod: &PodSpec, syncer: &Container, request: &Request) -> bool {
-    let mut mounts = syncer.volume_mounts.iter().flatten();
-    let content = mounts.find(|mount| mount.mount_path == paths::CONTENT);
-    content.is_some_and(|content| {
-        let readers = pod
-            .containers
-            .iter()
-            .flat_map(|own| own.volume_mounts.iter().flatten());
-        let mut at_path = readers.filter(|own| own.mount_path == request.mount_path.as_str());
-        at_path.any(|own| own.name == content.name)
+/// The files of each request are where it wants them, in some container.
+fn has_readers(wanted: &Wanted<'_>, own: &Container, role: Role, entries: &[Entry]) -> bool {
+    let requests = wanted
+        .requests
+        .iter()
+        .filter(|request| Role::of_mode(request.mode) == role);
+    let places = container::places(role, entries);
+    // The entries of a role begin with its requests.
+    requests.zip(&places).all(|(request, place)| {
+        let mut mounts = own.volume_mounts.iter().flatten();
+        let Some(content) = mounts.find(|mount| mount.mount_path == place.path) else {
+            return false;
+        };
+        reader::all(wanted.pod).any(|reader| {
+            let mut mounts = reader.container.volume_mounts.iter().flatten();
+            mounts.any(|mount| {
+                mount.mount_path == request.mount_path.as_str() && mount.name == content.name
+            })
+        })
     })
 }
 

@@ -1,35 +1,58 @@
 use serde_json::Value;
+use serde_json::json;
 
 use crate::InternalError;
 use crate::Plan;
 use crate::Settings;
 use crate::draft::Draft;
 use crate::draft::path;
+use crate::evictable;
 use crate::status::Status;
 
 /// Writes a plan into a Pod.
 pub(crate) fn inject(
     draft: &mut Draft,
     plan: &Plan,
+    status: Option<&Status>,
     settings: &Settings,
 ) -> Result<(), InternalError> {
+    for volume in &plan.git_repos {
+        let index = volume.index.to_string();
+        let volume = path(["spec", "volumes", &index]);
+        draft.remove(&volume, "gitRepo")?;
+        draft.set(&volume, "emptyDir", json!({}))?;
+    }
     let volumes = path(["spec", "volumes"]);
     for volume in &plan.volumes {
         draft.append(&volumes, volume.to_json())?;
     }
-    let init_containers = path(["spec", "initContainers"]);
-    for (offset, container) in plan.containers.iter().enumerate() {
-        let index = plan.position + offset;
-        draft.insert(&init_containers, index, container.to_json(settings))?;
-    }
+    // Before ours are put in: the places of the init containers are those of the Pod as it came.
     for consumer in &plan.consumers {
         let index = consumer.index.to_string();
-        let mounts = path(["spec", "containers", &index, "volumeMounts"]);
+        let own = ["spec", consumer.list.key(), &index];
+        let mounts = path(own.into_iter().chain(["volumeMounts"]));
         for mount in &consumer.mounts {
             draft.append(&mounts, mount.to_json())?;
         }
+        let env = path(own.into_iter().chain(["env"]));
+        for (name, value) in &consumer.env {
+            draft.append(&env, json!({"name": name, "value": value}))?;
+        }
     }
-    note(draft, &Status::of_plan(plan, settings))
+    let init_containers = path(["spec", "initContainers"]);
+    for (offset, syncer) in plan.syncers.iter().enumerate() {
+        let index = syncer.position + offset;
+        draft.insert(&init_containers, index, syncer.to_json(settings))?;
+    }
+    let pull_secrets = path(["spec", "imagePullSecrets"]);
+    for name in &plan.pull_secrets {
+        draft.append(&pull_secrets, json!({"name": name}))?;
+    }
+    if let Some(names) = &plan.evictable {
+        let annotations = path(["metadata", "annotations"]);
+        draft.set(&annotations, evictable::KEY, json!(names))?;
+    }
+    note(draft, &Status::of_plan(plan, status, settings))
 }
 
 /// Writes the status annotation.

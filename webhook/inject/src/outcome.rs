@@ -9,7 +9,7 @@ pub enum Outcome {
     /// The author made a mistake.
     Deny(Refusal),
     /// The Pod gets what it asks for.
-    Inject(Plan),
+    Inject(Box<Plan>),
     /// The Pod stays as it is.
     Skip(SkipReason),
 }

@@ -1,180 +1,247 @@
-use args::RepoKind;
-use k8s_openapi::api::core::v1::Container;
-use k8s_openapi::api::core::v1::PodSpec;
+use std::collections::BTreeMap;
 
-use crate::Mistake;
+use k8s_openapi::api::core::v1::Container;
+use k8s_openapi::api::core::v1::GitRepoVolumeSource;
+
+use crate::GitRepo;
 use crate::Mount;
-use crate::MountPath;
-use crate::PREFIX;
 use crate::Request;
-use crate::Settings;
 use crate::Syncer;
 use crate::User;
 use crate::Volume;
-use crate::annotations::Asked;
-use crate::container::args_for;
+use crate::container;
+use crate::container::Role;
+use crate::container::What;
+use crate::entry::Content;
+use crate::entry::Entry;
+use crate::evictable;
 use crate::policy::RunAs;
-use crate::value::shown;
+use crate::position;
+use crate::reader::List;
+use crate::reader::Reader;
+use crate::volume::Source;
 use crate::volume::Volumes;
+use crate::wanted::Wanted;
 
 /// What a Pod gets.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
-    /// The repositories, as asked for.
+    /// The repositories, as asked for by annotations.
     pub requests: Vec<Request>,
-    /// The init containers that are added.
-    pub containers: Vec<Syncer>,
-    /// Where in the Pod's init containers they are put.
-    pub position: usize,
+    /// The gitRepo volumes that become volumes of ours.
+    pub git_repos: Vec<GitRepo>,
+    /// What those volumes were, by name.
+    pub replaced: BTreeMap<String, GitRepoVolumeSource>,
+    /// The init containers that are added, in order.
+    pub syncers: Vec<Syncer>,
     /// The volumes that are added.
     pub volumes: Vec<Volume>,
-    /// The Pod's own containers that get the files.
+    /// The Pod's own containers that get something.
     pub consumers: Vec<Consumer>,
+    /// The names of pull secrets that are added.
+    pub pull_secrets: Vec<String>,
+    /// The new value of the annotation about volumes that may be lost with a node.
+    pub evictable: Option<String>,
 }
 
 /// One of the Pod's own containers that gets files.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Consumer {
-    /// Its place in the Pod's containers.
+    /// Which list it is in.
+    pub list: List,
+    /// Its place in that list.
     pub index: usize,
     /// Its name.
     pub name: String,
     /// What it mounts in addition.
     pub mounts: Vec<Mount>,
+    /// The variables it gets in addition.
+    pub env: Vec<(&'static str, &'static str)>,
 }
 
-/// Plans the one request that the unnamed annotations make, for a Pod without [`conflicts`].
-pub(crate) fn plan(
-    pod: &PodSpec,
-    names: Option<&[String]>,
-    request: &Request,
-    settings: &Settings,
-) -> Plan {
-    let volumes = Volumes::new(request, pod);
-    let consumers = select(pod, names);
-    let readers: Vec<&Container> = consumers.iter().map(|(_, own)| *own).collect();
-    let syncer = Syncer {
-        name: Syncer::name_for(request.mode),
-        mode: request.mode,
-        args: args_for(request, settings),
-        mounts: volumes.mounts(),
-        resources: settings.resources.for_pod(pod),
-        user: match settings.run_as {
-            RunAs::Derive => Some(User::for_pod(pod, &readers)),
-            RunAs::Namespace => None,
-        },
-    };
-    let mount = Mount {
-        volume: volumes.content.name.clone(),
-        path: request.mount_path.to_string(),
-        read_only: true,
-    };
-    let consumer = |(index, own): (usize, &Container)| Consumer {
-        index,
-        name: own.name.clone(),
-        mounts: vec![mount.clone()],
-    };
+/// What tells git in a container to work in repositories of another user, by its environment
+/// (git-config(1), `GIT_CONFIG_COUNT`).
+pub(crate) const SAFE_DIRECTORY: [(&str, &str); 3] = [
+    ("GIT_CONFIG_COUNT", "1"),
+    ("GIT_CONFIG_KEY_0", "safe.directory"),
+    ("GIT_CONFIG_VALUE_0", "*"),
+];
+
+/// Plans what is wanted, for a Pod that allows it, but for the roles whose containers are there.
+pub(crate) fn plan(wanted: &Wanted<'_>, missing: &[Role], evictable: Option<&str>) -> Plan {
+    let pod = wanted.pod;
+    let mut volumes = Volumes::new(pod);
+    let mut syncers = Vec::new();
+    // The volume of each request, in their order within a role.
+    let mut contents: Vec<(Role, Vec<String>)> = Vec::new();
+    for role in Role::ALL.into_iter().filter(|role| missing.contains(role)) {
+        let entries = wanted.entries(role);
+        if entries.is_empty() {
+            continue;
+        }
+        let (syncer, content) = syncer(role, &entries, wanted, &mut volumes);
+        syncers.push(syncer);
+        contents.push((role, content));
+    }
+    // A later one goes behind an earlier one of the same place.
+    syncers.sort_by_key(|syncer: &Syncer| syncer.position);
+    let planned = |role: Role| missing.contains(&role);
+    let git_repos: Vec<GitRepo> = wanted
+        .git_repos
+        .iter()
+        .filter(|volume| planned(volume.role()))
+        .cloned()
+        .collect();
+    let requests: Vec<Request> = wanted
+        .requests
+        .iter()
+        .filter(|request| planned(Role::of_mode(request.mode)))
+        .cloned()
+        .collect();
+    let own = pod.volumes.iter().flatten();
+    let replaced: BTreeMap<String, GitRepoVolumeSource> = own
+        .filter(|volume| {
+            git_repos
+                .iter()
+                .any(|git_repo| git_repo.volume == volume.name)
+        })
+        .filter_map(|volume| Some((volume.name.clone(), volume.git_repo.clone()?)))
+        .collect();
+    let volumes = volumes.into_vec();
+    let lost = volumes
+        .iter()
+        .filter(|volume| matches!(volume.source, Source::Empty { .. }))
+        .map(|volume| volume.name.as_str())
+        .chain(git_repos.iter().map(|volume| volume.volume.as_str()));
     Plan {
-        requests: vec![request.clone()],
-        containers: vec![syncer],
-        position: last(pod),
-        volumes: volumes.into_vec(),
-        consumers: consumers.into_iter().map(consumer).collect(),
+        evictable: evictable::merged(evictable, lost),
+        consumers: consumers(wanted, &requests, &git_repos, &contents),
+        pull_secrets: pull_secrets(wanted),
+        replaced,
+        requests,
+        git_repos,
+        syncers,
+        volumes,
     }
 }
 
-/// What is asked for and the Pod does not allow.
-pub(crate) fn conflicts(pod: &PodSpec, asked: &Asked) -> Vec<Mistake> {
-    let names = asked.pod.containers.as_deref();
-    let mut mistakes = unknown_containers(pod, names.unwrap_or_default());
-    for place in &asked.places {
-        let selected = select(pod, names);
-        mistakes.extend(selected.iter().filter_map(|(_, own)| taken(own, place)));
+/// Plans the container of a role, and gives the volume of each of its entries.
+fn syncer(
+    role: Role,
+    entries: &[Entry],
+    wanted: &Wanted<'_>,
+    volumes: &mut Volumes<'_>,
+) -> (Syncer, Vec<String>) {
+    let mut contents = Vec::new();
+    let mut mounts = Vec::new();
+    for place in container::places(role, entries) {
+        let volume = match place.what {
+            What::Content(Content::Ours { base, source }) => volumes.add(base, source.clone()),
+            What::Content(Content::Pods(volume)) => volume.clone(),
+            What::State(base) => volumes.add(base, Source::EMPTY),
+            What::Secret(name) => {
+                volumes.share("gitvolume-secret", Source::Secret(name.to_owned()))
+            }
+            What::NoToken => volumes.share("gitvolume-no-token", Source::EMPTY),
+        };
+        if let What::Content(_) = place.what {
+            contents.push(volume.clone());
+        }
+        mounts.push(Mount {
+            volume,
+            path: place.path,
+            read_only: place.read_only,
+        });
     }
-    mistakes
-}
-
-/// What is allowed and yet may not be what the author wants.
-pub(crate) fn warnings(pod: &PodSpec, asked: &Asked, request: &Request) -> Vec<String> {
-    let selected = select(pod, asked.pod.containers.as_deref());
-    let below = selected
-        .iter()
-        .filter_map(|(_, own)| below(own, &request.mount_path));
-    without_key(request).into_iter().chain(below).collect()
-}
-
-/// After every other init container: sidecars that git may need (a mesh's proxy) have started, and
-/// no init container waits for a clone that it does not read. One that others added after us, on
-/// a later call, may as well stay there.
-fn last(pod: &PodSpec) -> usize {
-    pod.init_containers.as_ref().map_or(0, Vec::len)
-}
-
-/// The containers that get the files, in the Pod's order: those named, or all.
-fn select<'a>(pod: &'a PodSpec, names: Option<&[String]>) -> Vec<(usize, &'a Container)> {
-    let is_named = |own: &Container| names.is_none_or(|names| names.contains(&own.name));
-    let all = pod.containers.iter().enumerate();
-    all.filter(|(_, own)| is_named(own)).collect()
-}
-
-fn unknown_containers(pod: &PodSpec, names: &[String]) -> Vec<Mistake> {
-    let known: Vec<&str> = pod.containers.iter().map(|own| own.name.as_str()).collect();
-    let unknown = names.iter().filter(|name| !known.contains(&name.as_str()));
-    let mistake = |name: &String| {
-        let (name, known) = (shown(name), known.join(", "));
-        let sentence = format!(
-            "{PREFIX}containers: {name}: the Pod has no such container; expected names out of {known}"
-        );
-        Mistake::new("containers", sentence)
+    let readers = wanted.readers_of(role);
+    let readers: Vec<&Container> = readers.iter().map(|reader| reader.container).collect();
+    let user = match (wanted.wide.user, wanted.settings.run_as) {
+        (Some((uid, gid)), _) => Some(User::chosen(uid, gid, wanted.pod, &readers)),
+        (None, RunAs::Derive) if !wanted.namespace.hands_out_users => {
+            Some(User::for_pod(wanted.pod, &readers))
+        }
+        (None, RunAs::Derive | RunAs::Namespace) => None,
     };
-    unknown.map(mistake).collect()
-}
-
-/// Two things in one place: the API server would refuse the Pod, in words that do not say whose
-/// mount it was.
-fn taken(own: &Container, place: &MountPath) -> Option<Mistake> {
-    let path = place.as_str();
-    let is_here = |other: &str| other.trim_end_matches('/') == path;
-    let mounts = own.volume_mounts.iter().flatten();
-    let devices = own.volume_devices.iter().flatten();
-    let volume = mounts
-        .map(|mount| (&mount.mount_path, &mount.name))
-        .chain(devices.map(|device| (&device.device_path, &device.name)))
-        .find(|(other, _)| is_here(other))?
-        .1;
-    let (path, container, volume) = (shown(path), shown(&own.name), shown(volume));
-    let sentence = format!(
-        "{PREFIX}mount-path: {path}: container {container} already mounts volume {volume} there; \
-         expected a path of its own"
-    );
-    Some(Mistake::new("mount-path", sentence))
-}
-
-/// The runtime makes the place of a mount below another one, and ours is read-only: it works only
-/// if the repository has that directory.
-fn below(own: &Container, place: &MountPath) -> Option<String> {
-    let path = place.as_str();
-    let is_below = |other: &str| {
-        let rest = other.strip_prefix(path);
-        rest.is_some_and(|rest| rest.starts_with('/') && rest.len() > 1)
+    let told_to_all = wanted.told_to_all();
+    let resources = &wanted.settings.resources;
+    let syncer = Syncer {
+        role,
+        position: position::of(role, wanted),
+        told: container::told(role, entries, told_to_all),
+        mounts,
+        resources: resources.for_pod(wanted.pod, &wanted.wide.resources),
+        user,
+        image: wanted.wide.image.clone(),
+        metrics_port: container::metrics_port(role, told_to_all),
     };
-    let mount = own
-        .volume_mounts
-        .iter()
-        .flatten()
-        .find(|mount| is_below(&mount.mount_path))?;
-    Some(format!(
-        "{PREFIX}mount-path: container {} may not start: it mounts {} below that path",
-        own.name, mount.mount_path
-    ))
+    (syncer, contents)
 }
 
-/// The warning for an ssh address without a key.
-fn without_key(request: &Request) -> Option<String> {
-    let needs_key = request.repo.kind() == RepoKind::Ssh && request.secret.is_none();
-    needs_key.then(|| {
-        format!(
-            "{PREFIX}repo: ssh needs a key and known_hosts: name their Secret with {PREFIX}secret"
-        )
-    })
+/// What the Pod's own containers get: a mount for each request, and variables where they are asked
+/// for.
+fn consumers(
+    wanted: &Wanted<'_>,
+    requests: &[Request],
+    git_repos: &[GitRepo],
+    contents: &[(Role, Vec<String>)],
+) -> Vec<Consumer> {
+    let mut mounts = Vec::new();
+    for (role, volumes) in contents {
+        // The entries of a role begin with its requests.
+        let served = requests
+            .iter()
+            .filter(|request| Role::of_mode(request.mode) == *role);
+        for (request, volume) in served.zip(volumes) {
+            mounts.push(Mount {
+                volume: volume.clone(),
+                path: request.mount_path.to_string(),
+                read_only: request.read_only,
+            });
+        }
+    }
+    let selected = match requests.is_empty() {
+        true => Vec::new(),
+        false => wanted.readers(),
+    };
+    let volumes: Vec<&str> = git_repos.iter().map(|own| own.volume.as_str()).collect();
+    let has_link = requests.iter().any(|request| request.link.is_some());
+    let consumer = |reader: Reader<'_>| {
+        let is_selected = selected.iter().any(|other| other.is(&reader));
+        let reads_git = reader.mounts_any(&volumes) || has_link && is_selected;
+        let env = match wanted.wide.safe_directory && reads_git && !configures_git(&reader) {
+            true => SAFE_DIRECTORY.to_vec(),
+            false => Vec::new(),
+        };
+        Consumer {
+            list: reader.list,
+            index: reader.index,
+            name: reader.container.name.clone(),
+            mounts: match is_selected {
+                true => mounts.clone(),
+                false => Vec::new(),
+            },
+            env,
+        }
+    };
+    crate::reader::all(wanted.pod)
+        .map(consumer)
+        .filter(|consumer| !consumer.mounts.is_empty() || !consumer.env.is_empty())
+        .collect()
+}
+
+/// Tells whether a container has variables of its own that ours would change the meaning of.
+pub(crate) fn configures_git(reader: &Reader<'_>) -> bool {
+    let env = reader.container.env.iter().flatten();
+    env.into_iter()
+        .any(|own| own.name.starts_with("GIT_CONFIG_"))
+}
+
+/// The operator's pull secrets that the Pod does not have.
+fn pull_secrets(wanted: &Wanted<'_>) -> Vec<String> {
+    let own = wanted.pod.image_pull_secrets.as_deref().unwrap_or_default();
+    let names = wanted.settings.image_pull_secrets.iter();
+    names
+        .filter(|name| own.iter().all(|own| own.name != **name))
+        .cloned()
+        .collect()
 }

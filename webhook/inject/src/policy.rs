@@ -14,6 +14,12 @@ pub struct Settings {
     /// When the kubelet pulls that image; Kubernetes' own rule where it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_pull_policy: Option<PullPolicy>,
+    /// Pull secrets that are added to a Pod; they must be in its namespace.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub image_pull_secrets: Vec<String>,
+    /// The images that a Pod may choose instead; a `*` at the end stands for anything.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed_images: Vec<String>,
     /// What a syncer asks for, and where it may end.
     #[serde(default)]
     pub resources: Resources,
@@ -74,6 +80,8 @@ impl Settings {
         Self {
             image: image.into(),
             image_pull_policy: None,
+            image_pull_secrets: Vec::new(),
+            allowed_images: Vec::new(),
             resources: Resources::default(),
             stale_worktree_timeout: stale_worktree_timeout(),
             sync_timeout: sync_timeout(),
@@ -81,6 +89,16 @@ impl Settings {
             run_as: RunAs::default(),
             version: version(),
         }
+    }
+
+    /// Tells whether a Pod may choose this image.
+    pub(crate) fn allows_image(&self, image: &str) -> bool {
+        self.allowed_images
+            .iter()
+            .any(|allowed| match allowed.strip_suffix('*') {
+                Some(start) => image.starts_with(start),
+                None => image == allowed,
+            })
     }
 
     /// A short name of these settings for the status annotation: equal settings have equal names,

@@ -44,6 +44,11 @@ impl Quantity {
         }
     }
 
+    /// Tells whether it is nothing.
+    pub fn is_zero(&self) -> bool {
+        self.nanos == 0
+    }
+
     /// The amount as typed.
     pub fn as_str(&self) -> &str {
         &self.text

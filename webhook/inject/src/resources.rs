@@ -89,11 +89,58 @@ impl Resources {
         Ok(Self { requests, limits })
     }
 
-    /// Gives the `resources` of a container added to this Pod, `None` for no such field.
-    pub(crate) fn for_pod(&self, pod: &PodSpec) -> Option<Value> {
+    /// Gives the `resources` of a container added to this Pod, with what its author wants otherwise;
+    /// `None` for no such field.
+    pub(crate) fn for_pod(&self, pod: &PodSpec, wanted: &[Wanted]) -> Option<Value> {
+        let (requests, limits) = self.amounts(pod, wanted);
+        let mut value = Map::new();
+        for (key, amounts) in [("requests", requests), ("limits", limits)] {
+            if !amounts.is_empty() {
+                value.insert(key.to_owned(), json!(amounts));
+            }
+        }
+        (!value.is_empty()).then_some(Value::Object(value))
+    }
+
+    /// A request above its limit: the API server would refuse the Pod.
+    pub(crate) fn inverted<'a>(
+        &'a self,
+        pod: &PodSpec,
+        wanted: &'a [Wanted],
+    ) -> Option<(&'a str, &'a Quantity, &'a Quantity)> {
+        let (requests, limits) = self.amounts(pod, wanted);
+        requests.into_iter().find_map(|(name, request)| {
+            let limit = *limits.get(name)?;
+            (request > limit).then_some((name, request, limit))
+        })
+    }
+
+    fn amounts<'a>(&'a self, pod: &PodSpec, wanted: &'a [Wanted]) -> (Amounts<'a>, Amounts<'a>) {
+        let (mut requests, mut limits) = self.granted(pod);
+        for (list, name, amount) in wanted {
+            match *list {
+                "limits" => limits.insert(name, amount),
+                _ => requests.insert(name, amount),
+            };
+        }
+        // A request of ours follows a limit of theirs.
+        for (name, request) in &mut requests {
+            let is_theirs = |list| wanted.iter().any(|own| own.0 == list && own.1 == *name);
+            if let Some(limit) = limits.get(name)
+                && *request > *limit
+                && !is_theirs("requests")
+            {
+                *request = limit;
+            }
+        }
+        (requests, limits)
+    }
+
+    /// What the operator grants in this Pod.
+    fn granted(&self, pod: &PodSpec) -> (Amounts<'_>, Amounts<'_>) {
         // A container's request above the Pod's own is invalid, and the Pod's covers us (KEP-2837).
         if pod.resources.as_ref().is_some_and(|own| !is_empty(own)) {
-            return None;
+            return (Amounts::new(), Amounts::new());
         }
         let own: Vec<Option<&ResourceRequirements>> = pod
             .containers
@@ -104,35 +151,29 @@ impl Resources {
         let guaranteed = [CPU, MEMORY]
             .iter()
             .all(|name| own.iter().all(|own| has_equal_limit(*own, name)));
-        let mut requests: BTreeMap<&str, &Quantity> = self
+        let mut requests: Amounts<'_> = self
             .requests
             .iter()
             .map(|(name, amount)| (name.as_str(), amount))
             .collect();
-        let mut limits = Map::new();
+        let mut limits = Amounts::new();
         for (name, amount) in &self.limits {
             if own.iter().all(|own| limit(*own, name).is_some()) {
-                limits.insert(name.clone(), json!(amount));
+                limits.insert(name, amount);
                 if guaranteed && [CPU, MEMORY].contains(&name.as_str()) {
                     requests.insert(name, amount);
                 }
             }
         }
-        let mut value = Map::new();
-        for (key, amounts) in [
-            ("requests", json!(requests)),
-            ("limits", Value::Object(limits)),
-        ] {
-            if amounts
-                .as_object()
-                .is_some_and(|amounts| !amounts.is_empty())
-            {
-                value.insert(key.to_owned(), amounts);
-            }
-        }
-        (!value.is_empty()).then_some(Value::Object(value))
+        (requests, limits)
     }
 }
+
+/// Amounts by the names of resources.
+type Amounts<'a> = BTreeMap<&'a str, &'a Quantity>;
+
+/// An amount that the author wants: `requests` or `limits`, the resource, and how much of it.
+type Wanted = (&'static str, &'static str, Quantity);
 
 fn is_empty(resources: &ResourceRequirements) -> bool {
     [&resources.requests, &resources.limits]

@@ -1,3 +1,6 @@
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::GitRepoVolumeSource;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Map;
@@ -7,20 +10,28 @@ use crate::PREFIX;
 use crate::Plan;
 use crate::Refusal;
 use crate::Settings;
+use crate::SkipReason;
 
 /// What the status annotation says: for people, and for telling configurations apart. What is in
 /// the Pod is judged by the Pod, never by this: anybody can write an annotation.
-#[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, rename_all = "camelCase")]
 pub(crate) struct Status {
     /// [`Settings::hash`] of the configuration.
     config: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     containers: Vec<String>,
+    /// The volumes that were gitRepo volumes, as they were.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) git_repos: BTreeMap<String, GitRepoVolumeSource>,
     /// Why nothing was added, where mistakes are only warned of.
     #[serde(skip_serializing_if = "Option::is_none")]
     refused: Option<String>,
+    /// Why nothing was added, where nothing is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    skipped: Option<String>,
     version: String,
+    /// The volumes that were added.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     volumes: Vec<String>,
 }
@@ -31,21 +42,35 @@ impl Status {
         format!("{PREFIX}status")
     }
 
-    pub(crate) fn of_plan(plan: &Plan, settings: &Settings) -> Self {
-        Self {
-            containers: plan
-                .containers
-                .iter()
-                .map(|own| own.name.to_owned())
-                .collect(),
-            volumes: plan.volumes.iter().map(|own| own.name.clone()).collect(),
+    /// What was added now, and what was before, by an earlier call.
+    pub(crate) fn of_plan(plan: &Plan, before: Option<&Self>, settings: &Settings) -> Self {
+        let before = before.cloned().unwrap_or_default();
+        let mut status = Self {
+            containers: before.containers,
+            git_repos: before.git_repos,
+            volumes: before.volumes,
             ..Self::of(settings)
-        }
+        };
+        status
+            .containers
+            .extend(plan.syncers.iter().map(|own| own.name().to_owned()));
+        status.git_repos.extend(plan.replaced.clone());
+        status
+            .volumes
+            .extend(plan.volumes.iter().map(|own| own.name.clone()));
+        status
     }
 
     pub(crate) fn of_refusal(refusal: &Refusal, settings: &Settings) -> Self {
         Self {
             refused: Some(refusal.to_string()),
+            ..Self::of(settings)
+        }
+    }
+
+    pub(crate) fn of_skip(reason: SkipReason, settings: &Settings) -> Self {
+        Self {
+            skipped: Some(reason.to_string()),
             ..Self::of(settings)
         }
     }

@@ -12,6 +12,17 @@ pub struct User {
 }
 
 impl User {
+    /// The user that the author chose, in a group of theirs or else in the derived one.
+    pub(crate) fn chosen(
+        uid: i64,
+        gid: Option<i64>,
+        pod: &PodSpec,
+        consumers: &[&Container],
+    ) -> Self {
+        let gid = gid.unwrap_or_else(|| Self::for_pod(pod, consumers).gid);
+        Self { uid, gid }
+    }
+
     /// Derives the user from those who read the files, so that `git` in the app finds a repository
     /// of its own user (git refuses others' as dubious); else from the Pod; else the image's.
     /// Never root: `runAsNonRoot` would keep the container from starting.

@@ -6,8 +6,13 @@ use args::GitDuration;
 use args::Link;
 use args::RepoKind;
 use args::RepoUrl;
+use args::Submodules;
+use url::Url;
 
+use crate::Medium;
 use crate::Mode;
+use crate::Quantity;
+use crate::name::is_label;
 
 /// What is wrong with a value: it is not of the table's grammar, or there is more to say.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -105,13 +110,6 @@ pub(crate) fn depth(text: &str) -> Result<u32, Wrong> {
 /// A DNS-1123 subdomain, the grammar of a Secret's name
 /// (<https://kubernetes.io/docs/concepts/overview/working-with-objects/names/>).
 pub(crate) fn secret(text: &str) -> Result<String, Wrong> {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let is_label = |label: &str| {
-        let bytes = label.as_bytes();
-        bytes.first().is_some_and(|byte| inner(*byte))
-            && bytes.last().is_some_and(|byte| inner(*byte))
-            && bytes.iter().all(|byte| inner(*byte) || *byte == b'-')
-    };
     if text.len() <= 253 && text.split('.').all(is_label) {
         Ok(text.to_owned())
     } else {
@@ -119,8 +117,90 @@ pub(crate) fn secret(text: &str) -> Result<String, Wrong> {
     }
 }
 
+/// A path inside the repository; git's own directory is not the author's.
+pub(crate) fn subdir(text: &str) -> Result<String, Wrong> {
+    let path = text.strip_suffix('/').unwrap_or(text);
+    let bad = |name: &str| {
+        name.is_empty() || name == "." || name == ".." || name.eq_ignore_ascii_case(".git")
+    };
+    if path.split('/').any(bad) || path.contains(char::is_control) {
+        return Err(Wrong::Grammar);
+    }
+    Ok(path.to_owned())
+}
+
+/// Patterns for git's sparse checkout; blanks around them are a manifest's indentation.
+pub(crate) fn sparse(text: &str) -> Result<String, Wrong> {
+    let patterns: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    let is_comment = |line: &&str| line.starts_with('#');
+    let bad_char = |c: char| c.is_control();
+    if patterns.iter().all(is_comment) || patterns.iter().any(|line| line.contains(bad_char)) {
+        return Err(Wrong::Grammar);
+    }
+    Ok(patterns.join("\n"))
+}
+
+/// The filters that a reader of files has a use for, out of git-rev-list(1)'s.
+pub(crate) fn filter(text: &str) -> Result<String, Wrong> {
+    let is_number = |text: &str| {
+        (1..=10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let is_size = |text: &str| is_number(text.strip_suffix(['k', 'm', 'g']).unwrap_or(text));
+    let known = text == "blob:none"
+        || text.strip_prefix("blob:limit=").is_some_and(is_size)
+        || text.strip_prefix("tree:").is_some_and(is_number);
+    known.then(|| text.to_owned()).ok_or(Wrong::Grammar)
+}
+
+pub(crate) fn submodules(text: &str) -> Result<Submodules, Wrong> {
+    match text {
+        "off" => Ok(Submodules::Off),
+        "recursive" => Ok(Submodules::Recursive),
+        "shallow" => Ok(Submodules::Shallow),
+        _ => Err(Wrong::Grammar),
+    }
+}
+
+/// An address that the syncer calls; like a repository's, it is for all to read.
+pub(crate) fn notify(text: &str) -> Result<String, Wrong> {
+    if has_credentials(text) {
+        return Err(Wrong::Clause(
+            "credentials in an address can be read by all who can read the Pod; expected an \
+             address without them",
+        ));
+    }
+    let is_http = text.starts_with("http://") || text.starts_with("https://");
+    let bad_char = |c: char| c.is_control() || c.is_whitespace();
+    // The reader of addresses mends what another one may read otherwise.
+    if !is_http || text.contains(bad_char) || Url::parse(text).is_err() {
+        return Err(Wrong::Grammar);
+    }
+    Ok(text.to_owned())
+}
+
+pub(crate) fn amount(text: &str) -> Result<Quantity, Wrong> {
+    let amount: Quantity = text.parse().map_err(|_| Wrong::Grammar)?;
+    if amount.is_zero() {
+        return Err(Wrong::Grammar);
+    }
+    Ok(amount)
+}
+
+pub(crate) fn medium(text: &str) -> Result<Medium, Wrong> {
+    match text {
+        "disk" => Ok(Medium::Disk),
+        // Kubernetes' own spelling too.
+        "memory" | "Memory" => Ok(Medium::Memory),
+        _ => Err(Wrong::Grammar),
+    }
+}
+
 /// Names separated by commas, blanks around them allowed; whether they exist is seen by the plan.
-pub(crate) fn containers(text: &str) -> Result<Vec<String>, Wrong> {
+pub(crate) fn names(text: &str) -> Result<Vec<String>, Wrong> {
     let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
     if names.iter().any(String::is_empty) {
         return Err(Wrong::Grammar);
@@ -229,8 +309,8 @@ mod tests {
         for text in ["", "Git", "-a", "a-", "a..b", "a/b", &"a".repeat(254)] {
             assert_eq!(secret(text), Err(Wrong::Grammar), "{text:?}");
         }
-        assert_eq!(containers("web, log").unwrap(), ["web", "log"]);
-        assert_eq!(containers("web,"), Err(Wrong::Grammar));
+        assert_eq!(names("web, log").unwrap(), ["web", "log"]);
+        assert_eq!(names("web,"), Err(Wrong::Grammar));
     }
 
     #[test]
@@ -243,7 +323,7 @@ mod tests {
         #[test]
         fn nothing_an_author_writes_makes_us_panic(text: String) {
             let _ = (repo(&text), link(&text), mode(&text), period(&text), depth(&text));
-            let _ = (secret(&text), containers(&text), boolean(&text));
+            let _ = (secret(&text), names(&text), boolean(&text));
             prop_assert!(!shown(&text).contains(char::is_control));
         }
     }

@@ -1,9 +1,9 @@
-use args::paths;
 use k8s_openapi::api::core::v1 as core;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::Request;
+use crate::Quantity;
+use crate::request::Medium;
 
 /// A volume added to the Pod.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,7 +18,12 @@ pub struct Volume {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Source {
     /// Nothing at first.
-    Empty,
+    Empty {
+        /// What it is kept in.
+        medium: Medium,
+        /// The size at which the Pod is evicted.
+        size_limit: Option<Quantity>,
+    },
     /// The keys of the Secret of this name.
     Secret(String),
 }
@@ -34,102 +39,94 @@ pub struct Mount {
     pub read_only: bool,
 }
 
-/// The volumes of one request, by what the syncer does with them.
-#[derive(Clone, Debug)]
-pub(crate) struct Volumes {
-    /// The published tree; the one volume that the app's containers mount too.
-    pub(crate) content: Volume,
-    /// The syncer's own files: `HOME`, `TMPDIR`, git's repository, the probe's record.
-    pub(crate) state: Volume,
-    /// Credentials.
-    pub(crate) secret: Option<Volume>,
-    /// Nothing, in the place of the ServiceAccount's token. The API server mounts that into every
-    /// container that has no mount at its path, also into those that a webhook adds
-    /// (plugin/pkg/admission/serviceaccount/admission.go). A volume of its own, since whatever
-    /// else were in it would be taken for credentials of the cluster.
-    pub(crate) no_token: Volume,
+/// The volumes that are added to a Pod, under names that no volume of its own has: one that is
+/// called like ours and is not may be anything, a path of the node included
+/// (Dynatrace/dynatrace-operator#6845), and is neither used nor touched.
+#[derive(Debug)]
+pub(crate) struct Volumes<'a> {
+    own: &'a [core::Volume],
+    added: Vec<Volume>,
 }
 
-impl Volumes {
-    /// Makes the volumes for a request, under names that no volume of the Pod has: one that is
-    /// called like ours and is not may be anything, a path of the node included
-    /// (Dynatrace/dynatrace-operator#6845), and is neither used nor touched.
-    pub(crate) fn new(request: &Request, pod: &core::PodSpec) -> Self {
-        let taken = |name: &str| {
-            pod.volumes
-                .iter()
-                .flatten()
-                .any(|volume| volume.name == name)
-        };
-        let volume = |base: &str, source| {
-            let suffixed = (2..).map(|number| format!("{base}-{number}"));
-            let mut names = std::iter::once(base.to_owned()).chain(suffixed);
-            let name = names.find(|name| !taken(name)).unwrap_or_default();
-            Volume { name, source }
-        };
+impl<'a> Volumes<'a> {
+    pub(crate) fn new(pod: &'a core::PodSpec) -> Self {
         Self {
-            content: volume("gitvolume-content", Source::Empty),
-            state: volume("gitvolume-state", Source::Empty),
-            secret: request
-                .secret
-                .as_ref()
-                .map(|name| volume("gitvolume-secret", Source::Secret(name.clone()))),
-            no_token: volume("gitvolume-no-token", Source::Empty),
+            own: pod.volumes.as_deref().unwrap_or_default(),
+            added: Vec::new(),
         }
     }
 
-    /// Where the syncer's container has them.
-    pub(crate) fn mounts(&self) -> Vec<Mount> {
-        let mount = |volume: &Volume, path: &str, read_only| Mount {
-            volume: volume.name.clone(),
-            path: path.to_owned(),
-            read_only,
+    /// Adds a volume and gives its name: the base, or the base with a number where it is taken.
+    pub(crate) fn add(&mut self, base: &str, source: Source) -> String {
+        let suffixed = (2..).map(|number| format!("{base}-{number}"));
+        let mut names = std::iter::once(base.to_owned()).chain(suffixed);
+        let is_free = |name: &String| {
+            self.own.iter().all(|own| own.name != *name)
+                && self.added.iter().all(|added| added.name != *name)
         };
-        let mut mounts = vec![
-            mount(&self.content, paths::CONTENT, false),
-            mount(&self.state, paths::STATE, false),
-        ];
-        if let Some(secret) = &self.secret {
-            mounts.push(mount(secret, paths::SECRET, true));
-        }
-        mounts.push(mount(&self.no_token, paths::SERVICE_ACCOUNT, true));
-        mounts
+        let name = names.find(is_free).unwrap_or_default();
+        self.added.push(Volume {
+            name: name.clone(),
+            source,
+        });
+        name
     }
 
-    /// All of them, in the order in which they are added.
+    /// Gives the volume of this source that was added under this base, or adds it.
+    pub(crate) fn share(&mut self, base: &str, source: Source) -> String {
+        let mut added = self.added.iter();
+        match added.find(|added| added.source == source && added.name.starts_with(base)) {
+            Some(added) => added.name.clone(),
+            None => self.add(base, source),
+        }
+    }
+
+    /// All of them, in the order in which they were added.
     pub(crate) fn into_vec(self) -> Vec<Volume> {
-        let Self {
-            content,
-            state,
-            secret,
-            no_token,
-        } = self;
-        [Some(content), Some(state), secret, Some(no_token)]
-            .into_iter()
-            .flatten()
-            .collect()
+        self.added
     }
 }
 
 impl Volume {
     pub(crate) fn to_json(&self) -> Value {
+        let mut value = json!({"name": self.name});
         match &self.source {
-            Source::Empty => json!({"name": self.name, "emptyDir": {}}),
+            Source::Empty { .. } => value["emptyDir"] = self.source.empty_dir(),
             // Readable by every user, since the syncer may run as any; no other container mounts
             // it. 292 is 0444: JSON has no octal.
-            Source::Secret(secret) => json!({
-                "name": self.name,
-                "secret": {"secretName": secret, "defaultMode": 0o444},
-            }),
+            Source::Secret(secret) => {
+                value["secret"] = json!({"secretName": secret, "defaultMode": 0o444});
+            }
         }
+        value
     }
 }
 
 impl Source {
-    /// Tells whether a volume of the Pod has this source and no other.
+    /// An emptyDir as Kubernetes makes it where nothing is said.
+    pub(crate) const EMPTY: Self = Self::Empty {
+        medium: Medium::Disk,
+        size_limit: None,
+    };
+
+    fn empty_dir(&self) -> Value {
+        let mut value = json!({});
+        if let Self::Empty { medium, size_limit } = self {
+            if *medium == Medium::Memory {
+                value["medium"] = json!("Memory");
+            }
+            if let Some(limit) = size_limit {
+                value["sizeLimit"] = json!(limit);
+            }
+        }
+        value
+    }
+
+    /// Tells whether a volume of the Pod is of this kind and no other. An emptyDir's size and medium
+    /// may be another mutator's choice.
     pub(crate) fn is_that_of(&self, volume: &core::Volume) -> bool {
         match self {
-            Self::Empty => volume.empty_dir.is_some(),
+            Self::Empty { .. } => volume.empty_dir.is_some(),
             Self::Secret(name) => volume
                 .secret
                 .as_ref()

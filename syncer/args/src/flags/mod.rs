@@ -173,6 +173,27 @@ mod tests {
         assert_eq!(serde_json::from_str::<RepoArgs>(&written).unwrap(), args);
     }
 
+    #[test]
+    fn an_entry_is_what_differs_from_the_flags_beside_it() {
+        let beside = RepoArgs {
+            max_failures: -1,
+            ..RepoArgs::default()
+        };
+        let args = RepoArgs {
+            repo: Some("https://git.example/site.git".parse().unwrap()),
+            period: GitDuration::from_secs(60),
+            ..beside.clone()
+        };
+        let entry = serde_json::Value::Object(args.to_entry(&beside)).to_string();
+        assert_eq!(
+            entry,
+            r#"{"period":"1m","repo":"https://git.example/site.git"}"#
+        );
+        let mut read: RepoArgs = serde_json::from_str(&entry).unwrap();
+        read.max_failures = -1;
+        assert_eq!(read, args);
+    }
+
     proptest! {
         #[test]
         fn what_is_written_is_parsed_back(

@@ -5,6 +5,8 @@ use clap::Args;
 use clap::ValueEnum;
 use serde::Deserialize;
 use serde::Serialize;
+use serde_json::Map;
+use serde_json::Value;
 
 use crate::Credential;
 use crate::GitDuration;
@@ -266,6 +268,21 @@ impl RepoArgs {
             root: Some(root.into()),
             ..Self::default()
         }
+    }
+
+    /// The entry of `--config` that means these arguments where the flags beside it are `beside`:
+    /// only what differs. Passwords are written too; what becomes of the text is the caller's care.
+    pub fn to_entry(&self, beside: &Self) -> Map<String, Value> {
+        let fields = |args: &Self| match serde_json::to_value(args) {
+            Ok(Value::Object(fields)) => fields,
+            // A struct of texts and numbers can be nothing else.
+            _ => Map::new(),
+        };
+        let usual = fields(beside);
+        fields(self)
+            .into_iter()
+            .filter(|(key, value)| !value.is_null() && usual.get(key) != Some(value))
+            .collect()
     }
 }
 

@@ -7,6 +7,7 @@ use crate::request::Fields;
 use crate::request::PodWide;
 use crate::value;
 use crate::value::Wrong;
+use crate::wide;
 
 /// What every annotation of ours begins with.
 pub const PREFIX: &str = "gitvolume.dev/";
@@ -93,6 +94,8 @@ impl Annotation {
     }
 }
 
+const AMOUNT: &str = "an amount such as 100m, 0.5 or 64Mi";
+
 /// Every annotation that is known, in the order in which mistakes are reported.
 pub const ANNOTATIONS: &[Annotation] = &[
     repository(
@@ -119,7 +122,8 @@ pub const ANNOTATIONS: &[Annotation] = &[
         "mount-path",
         "an absolute path such as /usr/share/nginx/html, without .., // or a colon",
         "/usr/share/nginx/html",
-        "Where the files appear in the containers, read-only. No other volume may be mounted there.",
+        "Where the files appear in the containers; `/git/NAME` by default for one with a name. No \
+         other volume may be mounted there.",
         |fields, text| {
             let path = text.parse().map_err(|()| Wrong::Grammar)?;
             fields.mount_path = Some(path);
@@ -169,13 +173,189 @@ pub const ANNOTATIONS: &[Annotation] = &[
          `cookie_file`, `ca.crt`, a GitHub App's `github-app-…`.",
         |fields, text| value::secret(text).map(|value| fields.secret = Some(value)),
     ),
+    repository(
+        "subdir",
+        "a relative path such as public, without .. or //",
+        "public",
+        "The directory of the repository that appears instead of all of it. Not together with \
+         `link`, below which it can be named as it is.",
+        |fields, text| value::subdir(text).map(|value| fields.subdir = Some(value)),
+    ),
+    repository(
+        "sparse-checkout",
+        "patterns as in a .gitignore, one per line, such as /docs/",
+        "/docs/",
+        "Which files are checked out (git's sparse-checkout patterns); all of them by default.",
+        |fields, text| value::sparse(text).map(|value| fields.sparse_checkout = Some(value)),
+    ),
+    repository(
+        "filter",
+        "blob:none, blob:limit=SIZE such as blob:limit=1m, or tree:DEPTH such as tree:0",
+        "blob:none",
+        "Which objects git fetches only when they are needed, where the host supports it.",
+        |fields, text| value::filter(text).map(|value| fields.filter = Some(value)),
+    ),
+    repository(
+        "submodules",
+        "recursive, shallow or off",
+        "off",
+        "Which submodules come with the repository: all, its own without theirs, or none.",
+        |fields, text| value::submodules(text).map(|value| fields.submodules = Some(value)),
+    )
+    .or("recursive"),
+    repository(
+        "timeout",
+        "a duration such as 30s, 5m or 1h30m",
+        "30m",
+        "How long one attempt may take, the first clone included; the operator's choice by \
+         default (10m).",
+        |fields, text| value::period(text).map(|value| fields.timeout = Some(value)),
+    ),
+    repository(
+        "read-only",
+        "true or false",
+        "false",
+        "Whether the containers may only read the files.",
+        |fields, text| value::boolean(text).map(|value| fields.read_only = Some(value)),
+    )
+    .or("true"),
+    repository(
+        "notify",
+        "an address such as http://localhost:9300/reload, http:// or https://",
+        "http://localhost:9300/reload",
+        "An address that gets a POST once each new revision is published, until it answers 200.",
+        |fields, text| value::notify(text).map(|value| fields.notify = Some(value)),
+    ),
+    repository(
+        "size-limit",
+        "an amount above 0 such as 500Mi or 2Gi",
+        "2Gi",
+        "How large the files may become, old revisions that are still in use included; the kubelet \
+         evicts the Pod above it. No limit by default.",
+        |fields, text| value::amount(text).map(|value| fields.size_limit = Some(value)),
+    ),
+    repository(
+        "medium",
+        "disk or memory",
+        "memory",
+        "Where the files are kept: on the node's storage, or in memory, which counts against the \
+         syncer's limit.",
+        |fields, text| value::medium(text).map(|value| fields.medium = Some(value)),
+    )
+    .or("disk"),
     pod(
         "containers",
         "names of containers of the Pod, separated by commas",
         "web,worker",
         "The containers that get the files. All of them by default; init containers get none.",
-        |pod, text| value::containers(text).map(|value| pod.containers = Some(value)),
+        |pod, text| value::names(text).map(|value| pod.containers = Some(value)),
     ),
+    pod(
+        "init-containers",
+        "names of init containers of the Pod, separated by commas",
+        "build",
+        "The init containers that get the files too. Ours come before the first of them.",
+        |pod, text| value::names(text).map(|value| pod.init_containers = value),
+    ),
+    pod(
+        "position",
+        "last, first, before:NAME or after:NAME of an init container of the Pod",
+        "after:istio-proxy",
+        "Where our init containers are put among the Pod's. `last` is after all others, but before \
+         those of `init-containers`; gitRepo volumes are cloned `first` where this is left out.",
+        |pod, text| wide::position(text).map(|value| pod.position = Some(value)),
+    )
+    .or("last"),
+    pod(
+        "user",
+        "a user number above 0 such as 1000, or user and group such as 1000:1000",
+        "1000:1000",
+        "Who the syncer runs as. By default the user of the containers that get the files where \
+         they name one and the same, else the Pod's, else 65533.",
+        |pod, text| wide::user(text).map(|value| pod.user = Some(value)),
+    ),
+    pod(
+        "image",
+        "an image such as registry.example/gitvolume-syncer:0.1.0",
+        "registry.example/gitvolume-syncer:0.1.0",
+        "The syncer's image, where the operator allows it.",
+        |pod, text| wide::image(text).map(|value| pod.image = Some(value)),
+    ),
+    pod(
+        "resources.requests.cpu",
+        AMOUNT,
+        "50m",
+        "What the syncer asks for. The operator's choice by default, as for the next five.",
+        |pod, text| wide::resource(pod, "requests", "cpu", text),
+    ),
+    pod(
+        "resources.requests.memory",
+        AMOUNT,
+        "64Mi",
+        "What the syncer asks for.",
+        |pod, text| wide::resource(pod, "requests", "memory", text),
+    ),
+    pod(
+        "resources.requests.ephemeral-storage",
+        AMOUNT,
+        "1Gi",
+        "What the syncer asks for.",
+        |pod, text| wide::resource(pod, "requests", "ephemeral-storage", text),
+    ),
+    pod(
+        "resources.limits.cpu",
+        AMOUNT,
+        "500m",
+        "What the syncer may use at most.",
+        |pod, text| wide::resource(pod, "limits", "cpu", text),
+    ),
+    pod(
+        "resources.limits.memory",
+        AMOUNT,
+        "256Mi",
+        "What the syncer may use at most; a large clone that needs more is killed and begun again.",
+        |pod, text| wide::resource(pod, "limits", "memory", text),
+    ),
+    pod(
+        "resources.limits.ephemeral-storage",
+        AMOUNT,
+        "2Gi",
+        "What the syncer may use at most; the Pod is evicted above it.",
+        |pod, text| wide::resource(pod, "limits", "ephemeral-storage", text),
+    ),
+    pod(
+        "metrics-port",
+        "a port from 1024 to 65535",
+        "9300",
+        "Where the sidecar serves `/metrics`, `/status`, `/livez` and `/readyz`. Off by default.",
+        |pod, text| wide::port(text).map(|value| pod.metrics_port = Some(value)),
+    ),
+    pod(
+        "use",
+        "names of GitVolume objects of the Pod's namespace, separated by commas",
+        "site,rules",
+        "The objects that say what this Pod gets, whatever their selectors say.",
+        |pod, text| wide::uses(text).map(|value| pod.uses = value),
+    ),
+    pod(
+        "gitrepo",
+        "convert, follow or off",
+        "follow",
+        "What becomes of the Pod's `gitRepo` volumes: cloned once before all containers, as the \
+         kubelet did; cloned and followed; or left to the kubelet, which refuses them since \
+         Kubernetes 1.36.",
+        |pod, text| wide::git_repo(text).map(|value| pod.git_repo = Some(value)),
+    )
+    .or("convert"),
+    pod(
+        "safe-directory",
+        "true or false",
+        "true",
+        "Whether git in the containers that get the files is told, by its environment, to work in \
+         repositories of another user (`safe.directory=*`).",
+        |pod, text| value::boolean(text).map(|value| pod.safe_directory = value),
+    )
+    .or("false"),
     pod(
         "inject",
         "true or false",
@@ -260,4 +440,8 @@ They go on the Pod, or in a Deployment, StatefulSet, Job or the like on the Pod 
 A value that is not accepted refuses the Pod with a sentence that names the key, the value and
 what is accepted; a key under `gitvolume.dev/` that is not in these tables gives a warning with
 the nearest one that is, or with all of them where none is near.
+
+A Pod may have several repositories. The keys of each further one begin with a name of its own, a
+DNS label of at most 40 characters: `gitvolume.dev/rules.repo`, `gitvolume.dev/rules.ref`. One
+sidecar serves them all.
 ";

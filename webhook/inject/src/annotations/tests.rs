@@ -3,16 +3,32 @@ use crate::Mode;
 use proptest::prelude::*;
 use serde_json::json;
 
-fn asked(annotations: Value) -> Asked {
-    read(annotations.as_object()).unwrap()
+/// What annotations ask for, in a Pod without gitRepo volumes.
+#[derive(Debug)]
+struct All {
+    requests: Vec<Request>,
+    pod: PodWide,
+    warnings: Vec<String>,
+    mistakes: Vec<Mistake>,
 }
 
-fn sentences(asked: &Asked) -> Vec<String> {
+fn asked(annotations: Value) -> All {
+    let mut asked = read(annotations.as_object());
+    let (requests, _) = asked.requests(&[]);
+    All {
+        requests,
+        pod: asked.pod,
+        warnings: asked.warnings,
+        mistakes: asked.mistakes,
+    }
+}
+
+fn sentences(asked: &All) -> Vec<String> {
     asked.mistakes.iter().map(Mistake::to_string).collect()
 }
 
 /// One value for each row, in one Pod.
-fn with(row: &Annotation, value: &str) -> Asked {
+fn with(row: &Annotation, value: &str) -> All {
     let mut annotations = json!({"gitvolume.dev/repo": "https://git.example/x"});
     annotations[format!("{PREFIX}{}", row.key)] = json!(value);
     asked(annotations)
@@ -112,20 +128,22 @@ fn a_status_and_unknown_keys_ask_for_nothing() {
     assert_eq!(
         asked.warnings,
         [
-            "gitvolume.dev/: unknown; known: repo, ref, mount-path, link, mode, period, depth, \
-             secret, containers, inject",
+            "gitvolume.dev/: unknown; `gitvolume explain` lists the known keys",
             "gitvolume.dev/mountpath: unknown; did you mean gitvolume.dev/mount-path?",
             "gitvolume.dev/repository: unknown; did you mean gitvolume.dev/repo?",
-            "gitvolume.dev/zzz: unknown; known: repo, ref, mount-path, link, mode, period, depth, \
-             secret, containers, inject",
+            "gitvolume.dev/zzz: unknown; `gitvolume explain` lists the known keys",
         ]
     );
 }
 
 #[test]
 fn without_our_prefix_there_is_nothing_to_read() {
-    assert!(read(None).is_none());
-    assert!(read(json!({"gitvolume.devious/repo": "x"}).as_object()).is_none());
+    let other = json!({"gitvolume.devious/repo": "x"});
+    for annotations in [None, other.as_object()] {
+        let asked = read(annotations);
+        assert!(asked.groups.is_empty() && asked.pod_key.is_none());
+        assert!(asked.warnings.is_empty() && asked.mistakes.is_empty());
+    }
 }
 
 #[test]
@@ -145,6 +163,67 @@ proptest! {
             .zip(values.iter().chain(values.first()))
             .map(|(key, value)| (format!("{PREFIX}{key}"), json!(value)))
             .collect();
-        prop_assert!(read(Some(&annotations)).is_some());
+        let _ = read(Some(&annotations)).requests(&[]);
     }
+}
+
+#[test]
+fn each_name_is_a_repository_of_its_own() {
+    let asked = asked(json!({
+        "gitvolume.dev/rules.repo": "https://git.example/rules",
+        "gitvolume.dev/rules.period": "1m",
+        "gitvolume.dev/a.repo": "https://git.example/a",
+        "gitvolume.dev/a.mount-path": "/a",
+        "gitvolume.dev/repo": "https://git.example/x",
+    }));
+    let seen: Vec<(Option<&str>, String, &str)> = asked
+        .requests
+        .iter()
+        .map(|request| {
+            let name = request.name.as_ref().map(Name::as_str);
+            (name, request.repo.to_string(), request.mount_path.as_str())
+        })
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            (None, "https://git.example/x".to_owned(), "/git"),
+            (Some("a"), "https://git.example/a".to_owned(), "/a"),
+            (
+                Some("rules"),
+                "https://git.example/rules".to_owned(),
+                "/git/rules"
+            ),
+        ]
+    );
+    assert!(asked.mistakes.is_empty() && asked.warnings.is_empty());
+}
+
+#[test]
+fn a_name_that_is_none_and_a_key_that_is_the_pods_are_not_taken_for_one() {
+    let asked = asked(json!({
+        "gitvolume.dev/Site.repo": "https://git.example/x",
+        "gitvolume.dev/ref.repo": "https://git.example/x",
+        "gitvolume.dev/site.containers": "web",
+        "gitvolume.dev/site.perod": "1m",
+        "gitvolume.dev/site.ref": "main",
+    }));
+    assert_eq!(
+        sentences(&asked),
+        [
+            "gitvolume.dev/site.repo: missing, but gitvolume.dev/site.ref is set; expected the \
+             address of a remote repository: https://, http://, ssh:// or user@host:path",
+            "gitvolume.dev/Site.repo: expected a name of at most 40 small letters, digits and \
+             inner hyphens, such as site before .repo",
+            "gitvolume.dev/ref.repo: expected a name of at most 40 small letters, digits and \
+             inner hyphens, such as site before .repo",
+        ]
+    );
+    assert_eq!(
+        asked.warnings,
+        [
+            "gitvolume.dev/site.containers: unknown; did you mean gitvolume.dev/containers?",
+            "gitvolume.dev/site.perod: unknown; did you mean gitvolume.dev/site.period?",
+        ]
+    );
 }

@@ -16,7 +16,7 @@ fn response(annotations: Value) -> Value {
         },
     });
     let review = Review::parse(body.to_string().as_bytes()).unwrap();
-    let answer = answer(&review, &Settings::new("syncer:1")).unwrap();
+    let answer = answer(&review, &Settings::new("syncer:1"), &Namespace::default()).unwrap();
     let sent: Value = serde_json::from_slice(&answer.to_json().body).unwrap();
     assert_eq!(sent["apiVersion"], API_VERSION);
     assert_eq!(sent["kind"], KIND);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::Namespace;
 use crate::Outcome;
 use crate::Review;
 use crate::Settings;
@@ -16,14 +17,19 @@ fn pod() -> Value {
 }
 
 fn injected() -> (Value, Patch, Plan) {
-    let answer = answer(&Review::of_pod(pod()), &Settings::new("syncer:1")).unwrap();
+    let answer = answer(
+        &Review::of_pod(pod()),
+        &Settings::new("syncer:1"),
+        &Namespace::default(),
+    )
+    .unwrap();
     let Outcome::Inject(plan) = answer.outcome else {
         panic!("{:?}", answer.outcome);
     };
     let patch = answer.patch.unwrap();
     let mut patched = pod();
     json_patch::patch(&mut patched, &patch).unwrap();
-    (patched, patch, plan)
+    (patched, patch, *plan)
 }
 
 #[test]
@@ -109,6 +115,11 @@ fn the_authors_own_mistakes_are_left_to_the_api_server() {
     pod["spec"]["containers"][0]["volumeMounts"] =
         json!([{"name": "none", "mountPath": "/x"}, {"name": "none", "mountPath": "/x"}]);
     pod["spec"]["volumes"] = json!([{"name": "twice"}, {"name": "twice"}]);
-    let answer = answer(&Review::of_pod(pod), &Settings::new("syncer:1")).unwrap();
+    let answer = answer(
+        &Review::of_pod(pod),
+        &Settings::new("syncer:1"),
+        &Namespace::default(),
+    )
+    .unwrap();
     assert!(matches!(answer.outcome, Outcome::Inject(_)));
 }

@@ -1,3 +1,4 @@
+use crate::Namespace;
 use crate::Outcome;
 use crate::Review;
 use crate::Settings;
@@ -15,13 +16,20 @@ fn injected() -> Value {
         }},
         "spec": {"containers": [{"name": "web", "image": "nginx"}]},
     });
-    let answer = answer(&Review::of_pod(pod.clone()), &Settings::new("syncer:1")).unwrap();
+    let answer = answer(
+        &Review::of_pod(pod.clone()),
+        &Settings::new("syncer:1"),
+        &Namespace::default(),
+    )
+    .unwrap();
     json_patch::patch(&mut pod, &answer.patch.unwrap()).unwrap();
     pod
 }
 
 fn outcome(pod: Value, settings: &Settings) -> Outcome {
-    answer(&Review::of_pod(pod), settings).unwrap().outcome
+    answer(&Review::of_pod(pod), settings, &Namespace::default())
+        .unwrap()
+        .outcome
 }
 
 #[test]

@@ -7,9 +7,12 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use args::Cli;
+use args::RepoArgs;
 use clap::Parser;
 use inject::Answer;
+use inject::Mode;
 use inject::Outcome;
+use inject::Role;
 use inject::Settings;
 use inject::SkipReason;
 use serde_json::Value;
@@ -168,17 +171,41 @@ fn every_injected_argv_is_one_that_the_syncer_takes() {
         };
         let after = patched(&case.pod, &answer);
         let inits = after["spec"]["initContainers"].as_array().unwrap();
-        for (syncer, request) in plan.containers.iter().zip(&plan.requests) {
-            let container = inits.iter().find(|own| own["name"] == syncer.name).unwrap();
+        for syncer in &plan.syncers {
+            let container = inits
+                .iter()
+                .find(|own| own["name"] == syncer.name())
+                .unwrap();
             let argv = ["command", "args"]
                 .into_iter()
                 .flat_map(|key| container[key].as_array().unwrap())
                 .map(through_the_kubelet);
             let args = Cli::try_parse_from(argv).unwrap().sync.repo;
-            assert_eq!(args.repo.as_ref(), Some(&request.repo));
-            assert_eq!(args.rev, request.rev.clone().into());
-            assert_eq!(args.link, request.link);
             assert_eq!(args.max_failures, -1);
+            let config = container["env"].as_array().unwrap().iter();
+            let mut config = config.filter(|own| own["name"] == "GITSYNC_CONFIG_INLINE");
+            let repos: Vec<RepoArgs> = match config.next() {
+                None => vec![args],
+                Some(config) => {
+                    let config = json(&through_the_kubelet(&config["value"]));
+                    let repos = config["repos"].as_object().unwrap();
+                    let entry = |entry: &Value| serde_json::from_value(entry.clone()).unwrap();
+                    repos.values().map(entry).collect()
+                }
+            };
+            let asked = plan
+                .requests
+                .iter()
+                .filter(|request| (request.mode == Mode::Sync) == (syncer.role == Role::Sync))
+                .filter(|_| syncer.role != Role::GitRepo);
+            for request in asked {
+                let told = repos
+                    .iter()
+                    .find(|told| told.repo.as_ref() == Some(&request.repo));
+                let told = told.unwrap_or_else(|| panic!("{repos:?}"));
+                assert_eq!(told.rev, request.rev.clone().into());
+                assert_eq!(told.link, request.link);
+            }
         }
     }
 }
@@ -229,8 +256,14 @@ fn every_pod_that_is_left_alone_says_why() {
             panic!("{}: {:?}", case.dir.display(), answer.outcome);
         };
         assert!(answer.allowed);
-        assert_eq!(answer.patch, None);
-        case.holds(&answer, [("reason.txt", format!("{reason}\n"))]);
+        let mut files = vec![("reason.txt", format!("{reason}\n"))];
+        if answer.patch.is_some() {
+            let after = patched(&case.pod, &answer);
+            assert_eq!(after["spec"], case.pod["spec"]);
+            files.push(("patched.yaml", serde_saphyr::to_string(&after).unwrap()));
+            assert_eq!(ask(&after, &case.settings).patch, None);
+        }
+        case.holds(&answer, files);
     }
 }
 

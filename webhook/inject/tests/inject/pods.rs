@@ -1,6 +1,7 @@
 //! What the tests share: asking, applying, and reading YAML.
 
 use inject::Answer;
+use inject::Namespace;
 use inject::Review;
 use inject::Settings;
 use inject::answer;
@@ -15,7 +16,8 @@ pub(crate) fn settings() -> Settings {
 
 pub(crate) fn ask(pod: &Value, settings: &Settings) -> Answer {
     let review = Review::of_pod(pod.clone());
-    answer(&review, settings).unwrap_or_else(|error| panic!("{error}: {error:?}\n{pod:#}"))
+    answer(&review, settings, &Namespace::default())
+        .unwrap_or_else(|error| panic!("{error}: {error:?}\n{pod:#}"))
 }
 
 /// The Pod after the answer.

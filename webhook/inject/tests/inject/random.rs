@@ -2,6 +2,7 @@
 //! or empty, and annotations of any text.
 
 use inject::ANNOTATIONS;
+use inject::Namespace;
 use inject::Outcome;
 use inject::PREFIX;
 use inject::Review;
@@ -157,6 +158,12 @@ fn is_ours(path: &str) -> bool {
     matches!(
         names[..],
         ["metadata", "annotations", "gitvolume.dev", "status"]
+            | [
+                "metadata",
+                "annotations",
+                "cluster-autoscaler.kubernetes.io",
+                "safe-to-evict-local-volumes"
+            ]
             | ["spec", "volumes" | "initContainers"]
             | ["spec", "volumes" | "initContainers", _]
             | ["spec", "containers", _, "volumeMounts"]
@@ -220,7 +227,7 @@ proptest! {
             json!({"metadata": repo, "spec": {"containers": [containers], "volumes": spec}}),
             spec,
         ] {
-            let _ = answer(&Review::of_pod(pod), &settings());
+            let _ = answer(&Review::of_pod(pod), &settings(), &Namespace::default());
         }
     }
 }

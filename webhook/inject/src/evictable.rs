@@ -1,0 +1,43 @@
+//! The cluster autoscaler keeps a node on which a Pod has an emptyDir, unless the Pod says that it
+//! may be lost (<https://github.com/kubernetes/autoscaler/blob/master/cluster-autoscaler/FAQ.md>).
+//! What is in ours can be fetched again; a gitRepo volume was never in the way.
+
+/// The autoscaler's annotation: names of volumes, separated by commas.
+pub(crate) const KEY: &str = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes";
+
+/// The annotation's value with these volumes in it; `None` where it has them all.
+pub(crate) fn merged<'a>(
+    value: Option<&str>,
+    volumes: impl Iterator<Item = &'a str>,
+) -> Option<String> {
+    let mut names: Vec<&str> = listed(value);
+    let before = names.len();
+    for volume in volumes {
+        if !names.contains(&volume) {
+            names.push(volume);
+        }
+    }
+    (names.len() > before).then(|| names.join(","))
+}
+
+fn listed(value: Option<&str>) -> Vec<&str> {
+    let names = value.into_iter().flat_map(|value| value.split(','));
+    names
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_list_has_stays_and_comes_first() {
+        let merge = |value, volumes: &[&'static str]| merged(value, volumes.iter().copied());
+        assert_eq!(merge(None, &["a", "b"]).as_deref(), Some("a,b"));
+        assert_eq!(merge(Some("x, a"), &["a", "b"]).as_deref(), Some("x,a,b"));
+        assert_eq!(merge(Some("x, a"), &["a"]), None);
+        assert_eq!(merge(None, &[]), None);
+    }
+}

@@ -1,0 +1,81 @@
+//! Everything that is wanted for a Pod, wherever it was asked for.
+
+use k8s_openapi::api::core::v1::PodSpec;
+
+use crate::GitRepo;
+use crate::Namespace;
+use crate::Request;
+use crate::Settings;
+use crate::container::Role;
+use crate::container::Wide;
+use crate::entry::Entry;
+use crate::reader;
+use crate::reader::Reader;
+use crate::request::PodWide;
+
+/// What is wanted for a Pod, and the Pod it is wanted for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) pod: &'a PodSpec,
+    pub(crate) wide: &'a PodWide,
+    pub(crate) requests: &'a [Request],
+    pub(crate) git_repos: &'a [GitRepo],
+    pub(crate) settings: &'a Settings,
+    pub(crate) namespace: &'a Namespace,
+}
+
+impl<'a> Wanted<'a> {
+    /// The repositories that the container of a role serves; their names differ.
+    pub(crate) fn entries(&self, role: Role) -> Vec<Entry> {
+        let requests = self.requests.iter();
+        let requests = requests.map(|request| Entry::of_request(request, self.settings));
+        let git_repos = self.git_repos.iter();
+        let git_repos = git_repos.map(|volume| Entry::of_git_repo(volume, self.settings));
+        let mut entries: Vec<Entry> = Vec::new();
+        for mut entry in requests.chain(git_repos).filter(|entry| entry.role == role) {
+            // A volume may be called like a repository.
+            let base = entry.name.clone();
+            let mut number = 2;
+            while entries.iter().any(|other| other.name == entry.name) {
+                entry.name = format!("{base}-{number}");
+                number += 1;
+            }
+            entries.push(entry);
+        }
+        entries
+    }
+
+    /// What is told beside the repositories.
+    pub(crate) fn told_to_all(&self) -> Wide {
+        let security = self.pod.security_context.as_ref();
+        Wide {
+            metrics_port: self.wide.metrics_port,
+            fs_group: security.is_some_and(|own| own.fs_group.is_some()),
+        }
+    }
+
+    /// The Pod's containers that get the files of requests.
+    pub(crate) fn readers(&self) -> Vec<Reader<'a>> {
+        match self.requests.is_empty() {
+            true => Vec::new(),
+            false => reader::selected(self.pod, self.wide),
+        }
+    }
+
+    /// The Pod's containers that read what the container of a role publishes.
+    pub(crate) fn readers_of(&self, role: Role) -> Vec<Reader<'a>> {
+        let volumes = self.git_repos.iter().filter(|volume| volume.role() == role);
+        let volumes: Vec<&str> = volumes.map(|volume| volume.volume.as_str()).collect();
+        let has_request = self
+            .requests
+            .iter()
+            .any(|request| Role::of_mode(request.mode) == role);
+        let selected = reader::selected(self.pod, self.wide);
+        reader::all(self.pod)
+            .filter(|reader| {
+                let is_selected = || selected.iter().any(|other| other.is(reader));
+                reader.mounts_any(&volumes) || has_request && is_selected()
+            })
+            .collect()
+    }
+}
