@@ -8,10 +8,12 @@
 //!
 //! Beside it: [`admin`] (`/livez /readyz /metrics`), [`metrics`], [`shutdown`] (the stages of a
 //! drain), [`settings`] (what the operator decided), [`args`] (flags and environment), [`serve`]
-//! (all of it put together) and [`demo`] (all of it shown without a cluster).
+//! (all of it put together), [`cli`] (the same engine on manifests) and [`demo`] (all of it shown
+//! without a cluster).
 
 pub mod admin;
 pub mod args;
+pub mod cli;
 pub mod demo;
 pub mod handler;
 pub mod judge;
