@@ -10,6 +10,7 @@ use tests::serving::Serving;
 use tests::world::Suite;
 
 mod beliefs;
+mod guard;
 mod mistakes;
 mod untouched;
 
@@ -25,6 +26,15 @@ fn main() -> ExitCode {
         untouched::a_pod_is_the_same_as_without_us_but_for_what_is_ours,
         untouched::twice_is_once_and_no_token_reaches_the_syncer,
         untouched::a_pod_without_our_annotations_is_never_sent_to_us,
+    ])
+    .with_tests_alone(tests::tests![
+        guard::each_row_of_the_truth_table_is_as_documented,
+        guard::a_pod_of_an_excluded_namespace_is_left_alone,
+        guard::what_ignore_lets_through_is_refused,
+        guard::it_warns_where_it_is_told_to,
+        guard::it_writes_to_the_audit_log_alone_where_it_is_told_to,
+        guard::what_we_inject_passes_and_no_part_of_it_can_be_taken_away,
+        guard::what_the_webhook_let_through_with_a_reason_passes,
     ])
     .prepared_by(serve)
     .run_on_an_api_server()

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use serde_json::Value;
+use serde_json::json;
 use tests::product;
 use tests::settings;
 use tests::world::Suite;
@@ -15,6 +16,7 @@ fn main() -> ExitCode {
         the_api_server_accepts_each_object_strictly,
         the_ca_bundle_is_left_to_the_webhook,
         a_value_that_is_not_known_or_not_right_is_refused,
+        the_guard_leaves_our_own_namespace_alone_and_can_be_switched_off,
         the_rights_are_to_one_secret_and_one_registration,
     ])
     .run_on_an_api_server()
@@ -51,7 +53,13 @@ fn the_api_server_accepts_each_object_strictly(world: &World) -> TestResult {
         .kubectl()
         .apply_with(&["--dry-run=server", "--validate=strict"], &yaml)?;
     assert!(!said.contains("Warning"), "{said}");
-    for kind in ["deployment.apps", "service", "mutatingwebhookconfiguration"] {
+    for kind in [
+        "deployment.apps",
+        "service",
+        "mutatingwebhookconfiguration",
+        "validatingadmissionpolicy",
+        "validatingadmissionpolicybinding",
+    ] {
         assert!(said.contains(kind), "no {kind} in {said}");
     }
     Ok(())
@@ -69,6 +77,12 @@ fn a_value_that_is_not_known_or_not_right_is_refused(world: &World) -> TestResul
         "replica=3",
         "webhook.failurePolicy=Maybe",
         "webhook.timeoutSeconds=60",
+        "guard.action=Warn",
+        "guard.actions={}",
+        "guard.actions={deny}",
+        "guard.actions={Deny,Warn}",
+        "guard.actions={Audit,Warn,Deny}",
+        "guard.failurePolicy=Maybe",
     ] {
         let refusal = match product::render(world.cluster(), &["--set", set]) {
             Err(refusal) => refusal.to_string(),
@@ -95,5 +109,41 @@ fn the_rights_are_to_one_secret_and_one_registration(world: &World) -> TestResul
             }
         }
     }
+    Ok(())
+}
+
+fn the_guard_leaves_our_own_namespace_alone_and_can_be_switched_off(world: &World) -> TestResult {
+    let selected = |more: &[&str]| -> Result<Vec<Value>, String> {
+        let all = objects(world, more)?.into_iter();
+        Ok(all
+            .filter(|object| object["kind"] == "ValidatingAdmissionPolicyBinding")
+            .collect())
+    };
+    let excluded = |binding: &Value| {
+        let selector = &binding["spec"]["matchResources"]["namespaceSelector"];
+        selector["matchExpressions"][0]["values"].clone()
+    };
+    for (more, expected) in [
+        (
+            &[][..],
+            json!(["kube-system", "kube-node-lease", product::NAMESPACE]),
+        ),
+        (
+            &["--set=guard.excludedNamespaces=null"],
+            json!([product::NAMESPACE]),
+        ),
+        (
+            &["--set=guard.excludedNamespaces={gitvolume-system,web}"],
+            json!([product::NAMESPACE, "web"]),
+        ),
+    ] {
+        let bindings = selected(more)?;
+        assert_eq!(bindings.len(), 1, "{more:?}");
+        assert_eq!(excluded(&bindings[0]), expected, "{more:?}");
+        assert_eq!(bindings[0]["spec"]["validationActions"], json!(["Deny"]));
+    }
+    assert!(selected(&["--set=guard.enabled=false"])?.is_empty());
+    let yaml = product::render(world.cluster(), &["--set=guard.enabled=false"])?;
+    assert!(!yaml.contains("ValidatingAdmissionPolicy"), "{yaml}");
     Ok(())
 }

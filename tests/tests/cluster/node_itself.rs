@@ -190,7 +190,7 @@ pub(crate) fn a_git_repo_volume_is_refused_by_the_kubelet(world: &World) -> Test
         "
 apiVersion: v1
 kind: Pod
-metadata: {{name: old}}
+metadata: {{name: old, annotations: {{gitvolume.dev/inject: \"false\"}}}}
 spec:
   containers:
   - name: app

@@ -1,0 +1,646 @@
+//! The guard refuses a Pod that asks for a repository and lacks what fetches it, and no other.
+//!
+//! These tests take the shared webhook away and so run alone.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::time::Duration;
+
+use inject::OnMistake;
+use inject::Review;
+use inject::Settings;
+use inject::answer;
+use serde_json::Value;
+use serde_json::json;
+use tests::cluster::Cluster;
+use tests::eventually::eventually;
+use tests::kubectl::Kubectl;
+use tests::namespace::Namespace;
+use tests::product;
+use tests::settings;
+use tests::world::TestResult;
+use tests::world::World;
+
+const POLICY: &str = "validatingadmissionpolicy/gitvolume-guard";
+const BINDING: &str = "validatingadmissionpolicybinding/gitvolume-guard";
+const WEBHOOK: &str = "mutatingwebhookconfiguration/gitvolume";
+const PROGRAM: &str = "/gitvolume-syncer";
+const REPO: &str = "https://git.example/site.git";
+
+/// The chart's guard in force, and the webhook not; put right again when it is dropped.
+struct Guarded<'a> {
+    cluster: &'a Cluster,
+}
+
+impl<'a> Guarded<'a> {
+    /// With the chart's values but for these.
+    fn with(cluster: &'a Cluster, values: &[&str]) -> Result<Self, String> {
+        let guarded = Self { cluster };
+        let kubectl = cluster.kubectl();
+        kubectl.run(&["delete", WEBHOOK, "--ignore-not-found"])?;
+        let only = [
+            "--show-only=templates/validatingadmissionpolicy.yaml",
+            "--show-only=templates/validatingadmissionpolicybinding.yaml",
+        ];
+        let rendered = product::render(cluster, &[&only[..], values].concat());
+        kubectl.apply(&rendered.map_err(|error| error.to_string())?)?;
+        // Each is seen by a watch, a moment after it was written.
+        let is_silent = values.contains(&AUDIT);
+        guarded.probe("a guard in force", |said| {
+            said.contains(POLICY_NAME) || is_silent && !said.contains("gitvolume.dev/mode")
+        })?;
+        Ok(guarded)
+    }
+
+    /// Waits until this is said of a Pod whose repository no webhook would give it: its `mode` is
+    /// wrong, which the webhook would say.
+    fn probe(&self, what: &str, is_so: impl Fn(&str) -> bool) -> Result<(), String> {
+        let namespace = Namespace::create(self.cluster.kubectl(), "guarded", &[])?;
+        let annotations = json!({"gitvolume.dev/repo": REPO, "gitvolume.dev/mode": "never"});
+        let pod = pod("probe", annotations, json!({})).to_string();
+        eventually(what, Duration::from_secs(30), || {
+            match namespace.create_with(&["--dry-run=server"], &pod) {
+                Ok(said) | Err(said) if is_so(&said) => Ok(()),
+                Ok(said) | Err(said) => Err(said),
+            }
+        })
+    }
+}
+
+impl Drop for Guarded<'_> {
+    fn drop(&mut self) {
+        let kubectl = self.cluster.kubectl();
+        for object in [BINDING, POLICY] {
+            let _ = kubectl.run(&["delete", object, "--ignore-not-found"]);
+        }
+        let gone = self.probe("no guard any more", |said| !said.contains(POLICY_NAME));
+        if let Err(error) = gone {
+            eprintln!("{error}");
+        }
+        let again = crate::SERVING
+            .get()
+            .map(|serving| serving.register(self.cluster, 2));
+        if let Some(Err(error)) = again {
+            eprintln!("the webhook is not registered again: {error}");
+        }
+    }
+}
+
+const POLICY_NAME: &str = "ValidatingAdmissionPolicy 'gitvolume-guard'";
+const AUDIT: &str = "--set=guard.actions={Audit}";
+
+fn pod(name: &str, annotations: Value, spec: Value) -> Value {
+    let mut pod = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": name, "annotations": annotations},
+        "spec": {"containers": [{"name": "app", "image": "app"}]},
+    });
+    if let (Some(own), Some(more)) = (pod["spec"].as_object_mut(), spec.as_object()) {
+        own.extend(more.clone());
+    }
+    pod
+}
+
+fn asking(name: &str) -> Value {
+    pod(name, json!({"gitvolume.dev/repo": REPO}), json!({}))
+}
+
+fn ours(name: &str) -> Value {
+    let mut own = json!({"name": name, "image": "syncer", "command": [PROGRAM]});
+    if name == "gitvolume" {
+        own["restartPolicy"] = json!("Always");
+    }
+    own
+}
+
+/// Asks about many Pods in one call; answers for each name what was said about it.
+fn ask(kubectl: &Kubectl, pods: &[Value]) -> Result<BTreeMap<String, String>, String> {
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": pods});
+    let said =
+        match kubectl.create_with(&["--dry-run=server", "--validate=false"], &list.to_string()) {
+            Ok(said) | Err(said) => said,
+        };
+    let mut answers = BTreeMap::new();
+    for pod in pods {
+        let name = pod["metadata"]["name"]
+            .as_str()
+            .ok_or("a Pod without a name")?;
+        let starts = [
+            format!("pod/{name} created"),
+            format!("pods \"{name}\" is forbidden"),
+            format!("The Pod \"{name}\" is invalid"),
+        ];
+        let line = said
+            .lines()
+            .find(|line| starts.iter().any(|start| line.contains(start)));
+        let line = line.ok_or_else(|| format!("nothing about {name} in {said}"))?;
+        answers.insert(name.to_owned(), (*line).to_owned());
+    }
+    Ok(answers)
+}
+
+/// What is expected of a Pod: parts of the refusal; none where it is admitted.
+type Row = (&'static str, Value, Value, &'static [&'static str]);
+
+fn rows() -> Vec<Row> {
+    let repo = || json!({"gitvolume.dev/repo": REPO});
+    let with = |key: &str, value: &str| json!({"gitvolume.dev/repo": REPO, key: value});
+    let volume = || json!([{"name": "html", "gitRepo": {"repository": REPO}}]);
+    let empty = || json!([{"name": "html", "emptyDir": {}}]);
+    let status = |rest: &str| format!("{{\"config\":\"c\",{rest}\"version\":\"0.1.0\"}}");
+    let converted = status(&format!(
+        "\"gitRepos\":{{\"html\":{{\"repository\":\"{REPO}\"}}}},"
+    ));
+    let lost = || json!({"name": "gitvolume", "image": "syncer", "command": [PROGRAM]});
+    let foreign = || json!({"name": "gitvolume", "image": "other", "restartPolicy": "Always"});
+    let all = || {
+        json!({
+            "gitvolume.dev/repo": REPO,
+            "gitvolume.dev/docs.repo": REPO,
+            "gitvolume.dev/docs.mode": "once",
+        })
+    };
+    const FOLLOWS: &[&str] = &["no init container gitvolume that runs /gitvolume-syncer"];
+    const ONCE: &[&str] = &["no init container gitvolume-once that runs /gitvolume-syncer"];
+    const VOLUME: &[&str] = &[
+        "the gitRepo volume html",
+        "it was not converted",
+        "gitrepo: \"off\"",
+    ];
+    vec![
+        ("asks-for-nothing", json!({}), json!({}), &[]),
+        ("no-annotations", Value::Null, json!({}), &[]),
+        (
+            "other-annotations",
+            json!({"example.com/repo": REPO, "gitvolume.dev": "x"}),
+            json!({}),
+            &[],
+        ),
+        (
+            "a-pod-wide-key-alone",
+            json!({"gitvolume.dev/containers": "app"}),
+            json!({}),
+            &[],
+        ),
+        ("bare", repo(), json!({}), FOLLOWS),
+        (
+            "bare-by-name",
+            json!({"gitvolume.dev/docs.repo": REPO}),
+            json!({}),
+            FOLLOWS,
+        ),
+        (
+            "bare-once",
+            with("gitvolume.dev/mode", "once"),
+            json!({}),
+            ONCE,
+        ),
+        (
+            "other-init-containers",
+            repo(),
+            json!({"initContainers": [{"name": "setup", "image": "setup"}]}),
+            FOLLOWS,
+        ),
+        (
+            "injected",
+            repo(),
+            json!({"initContainers": [ours("gitvolume")]}),
+            &[],
+        ),
+        (
+            "injected-once",
+            with("gitvolume.dev/mode", "once"),
+            json!({"initContainers": [ours("gitvolume-once")]}),
+            &[],
+        ),
+        (
+            "injected-both",
+            all(),
+            json!({"initContainers": [ours("gitvolume-once"), ours("gitvolume")]}),
+            &[],
+        ),
+        (
+            "both-lack-one",
+            all(),
+            json!({"initContainers": [ours("gitvolume")]}),
+            ONCE,
+        ),
+        (
+            "both-lack-the-other",
+            all(),
+            json!({"initContainers": [ours("gitvolume-once")]}),
+            FOLLOWS,
+        ),
+        (
+            "lost-its-restart-policy",
+            repo(),
+            json!({"initContainers": [lost()]}),
+            &[
+                "would never start",
+                "restartPolicy: Always",
+                "another webhook",
+            ],
+        ),
+        (
+            "our-name-and-another-program",
+            repo(),
+            json!({"initContainers": [foreign()]}),
+            FOLLOWS,
+        ),
+        (
+            "our-program-as-an-app-container",
+            repo(),
+            json!({"containers": [{"name": "gitvolume", "image": "syncer", "command": [PROGRAM]}]}),
+            FOLLOWS,
+        ),
+        ("git-repo", json!({}), json!({"volumes": volume()}), VOLUME),
+        (
+            "git-repo-beside-what-is-injected",
+            repo(),
+            json!({"volumes": volume(), "initContainers": [ours("gitvolume")]}),
+            VOLUME,
+        ),
+        (
+            "git-repo-off",
+            json!({"gitvolume.dev/gitrepo": "off"}),
+            json!({"volumes": volume()}),
+            &[],
+        ),
+        (
+            "git-repo-off-is-no-excuse-for-the-annotations",
+            with("gitvolume.dev/gitrepo", "off"),
+            json!({"volumes": volume()}),
+            FOLLOWS,
+        ),
+        (
+            "converted",
+            json!({"gitvolume.dev/status": converted}),
+            json!({"volumes": empty(), "initContainers": [ours("gitvolume-gitrepo")]}),
+            &[],
+        ),
+        (
+            "converted-and-robbed",
+            json!({"gitvolume.dev/status": converted}),
+            json!({"volumes": empty()}),
+            &[
+                "had the gitRepo volume html",
+                "no init container gitvolume-gitrepo",
+            ],
+        ),
+        (
+            "converted-to-follow",
+            json!({"gitvolume.dev/status": converted, "gitvolume.dev/gitrepo": "follow"}),
+            json!({"volumes": empty(), "initContainers": [ours("gitvolume")]}),
+            &[],
+        ),
+        (
+            "converted-to-follow-and-robbed",
+            json!({"gitvolume.dev/status": converted, "gitvolume.dev/gitrepo": "follow"}),
+            json!({"volumes": empty()}),
+            FOLLOWS,
+        ),
+        (
+            "a-status-of-volumes-that-are-gone",
+            json!({"gitvolume.dev/status": converted}),
+            json!({}),
+            &[],
+        ),
+        (
+            "opted-out",
+            with("gitvolume.dev/inject", "false"),
+            json!({}),
+            &[],
+        ),
+        (
+            "opted-out-git-repo",
+            json!({"gitvolume.dev/inject": "false"}),
+            json!({"volumes": volume()}),
+            &[],
+        ),
+        (
+            "not-opted-out",
+            with("gitvolume.dev/inject", "true"),
+            json!({}),
+            FOLLOWS,
+        ),
+        ("windows", repo(), json!({"os": {"name": "windows"}}), &[]),
+        (
+            "windows-by-node-selector",
+            repo(),
+            json!({"nodeSelector": {"kubernetes.io/os": "windows"}}),
+            &[],
+        ),
+        (
+            "linux",
+            repo(),
+            json!({"os": {"name": "linux"}, "nodeSelector": {"kubernetes.io/os": "linux"}}),
+            FOLLOWS,
+        ),
+        (
+            "skipped",
+            with("gitvolume.dev/status", &status("\"skipped\":\"windows\",")),
+            json!({}),
+            &[],
+        ),
+        (
+            "refused",
+            with(
+                "gitvolume.dev/status",
+                &status("\"refused\":\"gitvolume.dev/mode: …\","),
+            ),
+            json!({}),
+            &[],
+        ),
+        (
+            "a-status-that-says-nothing",
+            with("gitvolume.dev/status", &status("")),
+            json!({}),
+            FOLLOWS,
+        ),
+        (
+            "a-volume-called-refused",
+            json!({"gitvolume.dev/status": status(&format!(
+                "\"gitRepos\":{{\"refused\":{{\"repository\":\"{REPO}\"}}}},"
+            ))}),
+            json!({"volumes": [{"name": "refused", "emptyDir": {}}]}),
+            &["had the gitRepo volume refused"],
+        ),
+    ]
+}
+
+/// What each refusal of a missing container says, whichever it is.
+fn says_why_and_what_to_do(said: &str) -> Result<(), String> {
+    for part in [
+        "the webhook was not reached (failurePolicy Ignore)",
+        "kubectl -n gitvolume-system rollout status deployment/gitvolume",
+        "create the Pod again, or set gitvolume.dev/",
+    ] {
+        if !said.contains(part) {
+            return Err(format!("no {part:?} in {said}"));
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn each_row_of_the_truth_table_is_as_documented(world: &World) -> TestResult {
+    let _guarded = Guarded::with(world.cluster(), &[])?;
+    let namespace = world.namespace(&[])?;
+    let rows = rows();
+    let pods: Vec<Value> = rows
+        .iter()
+        .map(|(name, annotations, spec, _)| pod(name, annotations.clone(), spec.clone()))
+        .collect();
+    let answers = ask(&namespace, &pods)?;
+    let mut wrong = String::new();
+    for (name, _, _, parts) in &rows {
+        let said = &answers[*name];
+        let is_admitted = said.contains("created");
+        let has_all = parts.iter().all(|part| said.contains(part));
+        if is_admitted != parts.is_empty() || !has_all {
+            let _ = writeln!(wrong, "{name}: expected {parts:?}: {said}");
+        }
+        if !is_admitted {
+            // Who reads it knows which Pod is meant, and kubectl shows all of it on one line.
+            assert!(
+                said.contains(&format!("denied request: Pod {name} ")),
+                "{said}"
+            );
+        }
+        if !is_admitted && !said.contains("would never start") {
+            says_why_and_what_to_do(said)?;
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+    Ok(())
+}
+
+pub(crate) fn a_pod_of_an_excluded_namespace_is_left_alone(world: &World) -> TestResult {
+    let namespace = world.namespace(&[])?;
+    let excluded = format!(
+        "--set=guard.excludedNamespaces={{kube-system,{}}}",
+        namespace.name()
+    );
+    let _guarded = Guarded::with(world.cluster(), &[&excluded])?;
+    let kube_system = world.kubectl().in_namespace("kube-system");
+    let _ = kube_system.run(&["create", "serviceaccount", "default"]);
+    for namespace in [&kube_system, &**namespace] {
+        let said = namespace.create_with(&["--dry-run=server"], &asking("web").to_string())?;
+        assert!(said.contains("pod/web created"), "{said}");
+    }
+    Ok(())
+}
+
+/// The reason for having it: a failurePolicy that lets Pods through while nobody answers.
+pub(crate) fn what_ignore_lets_through_is_refused(world: &World) -> TestResult {
+    let _guarded = Guarded::with(world.cluster(), &[])?;
+    register_where_nobody_answers(world.cluster())?;
+    let namespace = world.namespace(&[])?;
+    // Created by a generated name, as a controller does it; and really, not as a dry run.
+    let mut web = asking("web");
+    web["metadata"] =
+        json!({"generateName": "web-", "annotations": web["metadata"]["annotations"]});
+    let refusal = match namespace.create(&web.to_string()) {
+        Err(refusal) => refusal,
+        Ok(said) => return Err(format!("admitted: {said}").into()),
+    };
+    assert!(refusal.contains("denied request: Pod web-"), "{refusal}");
+    assert_eq!(refusal.trim().lines().count(), 1, "{refusal}");
+    says_why_and_what_to_do(&refusal)?;
+
+    let said = namespace.create(&pod("plain", json!({}), json!({})).to_string())?;
+    assert_eq!(said.trim(), "pod/plain created");
+    Ok(())
+}
+
+/// The registration as the chart makes it, with an address that nobody listens at.
+fn register_where_nobody_answers(cluster: &Cluster) -> Result<(), String> {
+    let kubectl = cluster.kubectl();
+    let rendered = product::render(
+        cluster,
+        &[
+            "--show-only=templates/mutatingwebhookconfiguration.yaml",
+            "--set=webhook.failurePolicy=Ignore",
+        ],
+    );
+    let rendered = rendered.map_err(|error| error.to_string())?;
+    let said = kubectl.apply_with(&["--dry-run=client", "-o=json"], &rendered)?;
+    let mut configuration: Value = serde_json::from_str(&said).map_err(|e| e.to_string())?;
+    for webhook in configuration["webhooks"]
+        .as_array_mut()
+        .into_iter()
+        .flatten()
+    {
+        // Port 1 is no one's: the connection is refused at once.
+        webhook["clientConfig"] = json!({"url": "https://127.0.0.1:1/mutate"});
+    }
+    kubectl.apply(&configuration.to_string()).map(drop)
+}
+
+pub(crate) fn it_warns_where_it_is_told_to(world: &World) -> TestResult {
+    let _guarded = Guarded::with(world.cluster(), &["--set=guard.actions={Warn,Audit}"])?;
+    let namespace = world.namespace(&[])?;
+    let said = namespace.apply(&asking("web").to_string())?;
+    assert!(said.contains("pod/web created"), "{said}");
+    let warning = said.lines().find(|line| line.starts_with("Warning: "));
+    let warning = warning.ok_or_else(|| format!("no warning in {said}"))?;
+    assert!(
+        warning.contains("Pod web asks for a repository"),
+        "{warning}"
+    );
+    says_why_and_what_to_do(warning)?;
+    is_in_the_audit_log(world, namespace.name())
+}
+
+pub(crate) fn it_writes_to_the_audit_log_alone_where_it_is_told_to(world: &World) -> TestResult {
+    let _guarded = Guarded::with(world.cluster(), &[AUDIT])?;
+    let namespace = world.namespace(&[])?;
+    eventually(
+        "the failure in the audit log",
+        Duration::from_secs(30),
+        || {
+            let said = namespace.create_with(&["--dry-run=server"], &asking("web").to_string())?;
+            if said.trim() != "pod/web created (server dry run)" {
+                return Ok(Err(format!("it says more: {said}")));
+            }
+            is_in_the_audit_log(world, namespace.name())
+                .map(Ok)
+                .map_err(|e| format!("{e:?}"))
+        },
+    )??;
+    Ok(())
+}
+
+fn is_in_the_audit_log(world: &World, namespace: &str) -> TestResult {
+    let plane = world
+        .cluster()
+        .control_plane()
+        .ok_or("the audit log is our own API server's")?;
+    let log = plane.audit_log();
+    let line = log
+        .lines()
+        .find(|line| line.contains(namespace) && line.contains("validation_failure"))
+        .ok_or("no failure in the audit log")?;
+    assert!(line.contains("asks for a repository"), "{line}");
+    Ok(())
+}
+
+/// Reads each golden's file of this name, with the golden's name for the Pod's.
+fn goldens(kind: &str, file: &str) -> Result<Vec<Value>, String> {
+    let folder = settings::root().join("webhook/inject/testdata").join(kind);
+    let cases = fs::read_dir(&folder).map_err(|error| error.to_string())?;
+    let mut pods = Vec::new();
+    for case in cases {
+        let case = case.map_err(|error| error.to_string())?;
+        let text =
+            fs::read_to_string(case.path().join(file)).map_err(|e| format!("{case:?}: {e}"))?;
+        let mut pod: Value = serde_saphyr::from_str(&text).map_err(|e| format!("{case:?}: {e}"))?;
+        let annotations = pod["metadata"]["annotations"].take();
+        let name = case.file_name().to_string_lossy().into_owned();
+        pod["metadata"] = json!({"name": name, "annotations": annotations});
+        pods.push(pod);
+    }
+    assert!(!pods.is_empty(), "{}", folder.display());
+    Ok(pods)
+}
+
+fn refused_by_the_guard(answers: &BTreeMap<String, String>) -> Vec<&String> {
+    answers
+        .values()
+        .filter(|said| said.contains(POLICY_NAME))
+        .collect()
+}
+
+/// What the engine writes is what the guard looks for; and each part of it is missed.
+pub(crate) fn what_we_inject_passes_and_no_part_of_it_can_be_taken_away(
+    world: &World,
+) -> TestResult {
+    let _guarded = Guarded::with(world.cluster(), &[])?;
+    let namespace = world.namespace(&[])?;
+    let pods = goldens("inject", "patched.yaml")?;
+    let answers = ask(&namespace, &pods)?;
+    assert_eq!(refused_by_the_guard(&answers), Vec::<&String>::new());
+    // An API server that refuses them for something else would prove nothing.
+    let admitted = answers
+        .values()
+        .filter(|said| said.contains("created"))
+        .count();
+    assert!(
+        admitted * 10 >= pods.len() * 9,
+        "{admitted} of {}: {answers:#?}",
+        pods.len()
+    );
+
+    let mut robbed = Vec::new();
+    for pod in pods.iter().filter(|pod| {
+        answers[pod["metadata"]["name"].as_str().unwrap_or_default()].contains("created")
+    }) {
+        let all = pod["spec"]["initContainers"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        for (index, own) in all.iter().enumerate() {
+            if own["command"] != json!([PROGRAM]) {
+                continue;
+            }
+            let mut without = pod.clone();
+            let list = without["spec"]["initContainers"]
+                .as_array_mut()
+                .ok_or("no list")?;
+            list.remove(index);
+            without["metadata"]["name"] = json!(format!("robbed-{}", robbed.len()));
+            robbed.push(without);
+            if own["restartPolicy"] == "Always" {
+                let mut lost = pod.clone();
+                // Without a restart policy of its own it may have no probe either.
+                let fields = lost["spec"]["initContainers"][index]
+                    .as_object_mut()
+                    .ok_or("no fields")?;
+                fields.remove("restartPolicy");
+                fields.remove("startupProbe");
+                lost["metadata"]["name"] = json!(format!("robbed-{}", robbed.len()));
+                robbed.push(lost);
+            }
+        }
+    }
+    let answers = ask(&namespace, &robbed)?;
+    let let_through: Vec<_> = answers
+        .iter()
+        .filter(|(_, said)| !said.contains(POLICY_NAME))
+        .collect();
+    assert!(let_through.is_empty(), "{let_through:#?}");
+    Ok(())
+}
+
+/// A mistake that is only warned of, and a Pod that no syncer can run in, are no cases for it.
+pub(crate) fn what_the_webhook_let_through_with_a_reason_passes(world: &World) -> TestResult {
+    let _guarded = Guarded::with(world.cluster(), &[])?;
+    let namespace = world.namespace(&[])?;
+    let mut warning = Settings::new("syncer:1");
+    warning.on_mistake = OnMistake::Warn;
+    for kind in ["deny", "skip"] {
+        let mut pods = goldens(kind, "pod.yaml")?;
+        for pod in &mut pods {
+            let answer = answer(
+                &Review::of_pod(pod.clone()),
+                &warning,
+                &inject::Namespace::default(),
+            );
+            let answer = answer.map_err(|error| error.to_string())?;
+            assert!(answer.allowed, "{pod}");
+            if let Some(patch) = answer.patch {
+                let patch = serde_json::to_value(patch)?;
+                // The one thing in it is the status.
+                let status = patch[0]["value"].clone();
+                pod["metadata"]["annotations"]["gitvolume.dev/status"] = status;
+            }
+        }
+        let answers = ask(&namespace, &pods)?;
+        assert_eq!(
+            refused_by_the_guard(&answers),
+            Vec::<&String>::new(),
+            "{kind}"
+        );
+    }
+    Ok(())
+}
