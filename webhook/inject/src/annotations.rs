@@ -31,7 +31,7 @@ pub(crate) struct Asked {
     /// The keys of each repository: the unnamed ones first, the others by name.
     pub(crate) groups: Vec<Group>,
     pub(crate) pod: PodWide,
-    /// The first key that is the Pod's and asks for something.
+    /// The first key that is the Pod's and is about its repositories.
     pub(crate) pod_key: Option<&'static str>,
     pub(crate) warnings: Vec<String>,
     pub(crate) mistakes: Vec<Mistake>,
@@ -137,7 +137,10 @@ pub(crate) fn read(annotations: Option<&Map<String, Value>>) -> Asked {
         let text = value.as_str();
         let outcome = match row.read {
             Read::Pod(read) => {
-                asked.pod_key = asked.pod_key.or(Some(row.key));
+                // These mean something without a repository too, or are told of elsewhere.
+                if !["gitrepo", "use"].contains(&row.key) {
+                    asked.pod_key = asked.pod_key.or(Some(row.key));
+                }
                 text.map(|text| read(&mut asked.pod, text))
             }
             Read::Repository(read) => {

@@ -4,7 +4,6 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use json_patch::Patch;
 use k8s_openapi::api::core::v1::PodSpec;
-use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Map;
 use serde_json::Value;
@@ -34,7 +33,9 @@ use crate::request::GitRepoMode;
 use crate::review::API_VERSION;
 use crate::review::KIND;
 use crate::status::Status;
+use crate::typed;
 use crate::wanted::Wanted;
+use crate::warnings;
 
 /// What goes back to the API server, and what the log and the metrics say about it.
 #[derive(Clone, Debug)]
@@ -74,7 +75,7 @@ pub fn answer(
         outcome,
         allowed,
         patch,
-        warnings: warnings.iter().map(|text| one_line(text)).collect(),
+        warnings: bearable(&warnings),
         config_hash: settings.hash(),
     })
 }
@@ -122,6 +123,7 @@ fn decide(
     let status = Status::read(annotations);
     let asks = !asked.groups.is_empty()
         || asked.pod_key.is_some()
+        || !asked.pod.uses.is_empty()
         || has_git_repo
         || status
             .as_ref()
@@ -135,13 +137,14 @@ fn decide(
     if let Some(reason) = unfit(document, annotations) {
         return skip_unfit(document, reason, asked.warnings, settings);
     }
-    let pod = PodSpec::deserialize(&document["spec"]).map_err(InternalError::Unreadable)?;
+    let pod: PodSpec = typed::read(&document["spec"]).map_err(InternalError::Unreadable)?;
     // Anybody can write a status: it says what was, where something of ours is.
     let was = status.as_ref().filter(|_| injected::has_our_names(&pod));
     let mut found = gitrepo::read(&pod, &asked, was, review.namespace(), settings);
     asked.mistakes.append(&mut found.mistakes);
     let (requests, places) = asked.requests(&found.volumes);
-    if requests.is_empty() && found.volumes.is_empty() && asked.mistakes.is_empty() {
+    let wants_nothing = requests.is_empty() && found.volumes.is_empty();
+    if wants_nothing && asked.pod.uses.is_empty() && asked.mistakes.is_empty() {
         return Ok(Decision::skip(SkipReason::NotRequested, asked.warnings));
     }
     let namespace = namespace.of_pod(annotations);
@@ -157,6 +160,8 @@ fn decide(
     if asked.mistakes.is_empty() {
         match injected::look(&wanted, was) {
             Injected::Missing(roles) if roles.is_empty() => {
+                // Another mutator may have come between the first call and this one.
+                asked.warnings.extend(warnings::port(&wanted));
                 return Ok(Decision::skip(SkipReason::AlreadyInjected, asked.warnings));
             }
             Injected::Missing(roles) => missing = roles,
@@ -175,11 +180,14 @@ fn decide(
     if let Some(refusal) = Refusal::of(mistakes) {
         return refuse(document, refusal, asked.warnings, settings);
     }
-    let mut warnings = std::mem::take(&mut asked.warnings);
-    warnings.append(&mut found.warnings);
-    warnings.extend(conflicts::warnings(&wanted));
+    let mut told = std::mem::take(&mut asked.warnings);
+    told.append(&mut found.warnings);
     let evictable = annotations.and_then(|all| all.get(evictable::KEY)?.as_str());
     let plan = plan::plan(&wanted, &missing, evictable);
+    if let Some(mistake) = conflicts::too_long(&plan) {
+        return refuse(document, mistake.into(), told, settings);
+    }
+    told.extend(warnings::of(&wanted, &plan));
     let mut draft = Draft::new(document);
     mutate::inject(&mut draft, &plan, was, settings)?;
     let (working, patch) = draft.finish();
@@ -188,7 +196,7 @@ fn decide(
     Ok(Decision {
         outcome: Outcome::Inject(Box::new(plan)),
         patch: Some(patch),
-        warnings,
+        warnings: told,
     })
 }
 
@@ -222,15 +230,15 @@ fn skip_unfit(
 
 /// A Pod that no syncer can run in.
 fn unfit(document: &Value, annotations: Option<&Map<String, Value>>) -> Option<SkipReason> {
-    if annotations?.contains_key("kubernetes.io/config.mirror") {
+    if annotations.is_some_and(|all| all.contains_key("kubernetes.io/config.mirror")) {
         return Some(SkipReason::MirrorPod);
     }
     let is_windows = |at: &str| document.pointer(at).and_then(Value::as_str) == Some("windows");
-    // Most Windows Pods name their node's system and not their own.
+    // Most Windows Pods name their node's system and not their own; some have only options that
+    // no other system takes.
     let paths = ["/spec/os/name", "/spec/nodeSelector/kubernetes.io~1os"];
-    paths
-        .into_iter()
-        .any(is_windows)
+    let options = document.pointer("/spec/securityContext/windowsOptions");
+    (paths.into_iter().any(is_windows) || options.is_some_and(Value::is_object))
         .then_some(SkipReason::Windows)
 }
 
@@ -261,6 +269,24 @@ fn noted(document: &Value, status: &Status) -> Result<Option<Patch>, InternalErr
     let (working, recorded) = draft.finish();
     check::applies(document, &recorded, &working)?;
     Ok(Some(recorded).filter(|recorded| !recorded.is_empty()))
+}
+
+/// Each once and on one line, and no more than somebody reads; the API server has room for 4096
+/// characters.
+fn bearable(warnings: &[String]) -> Vec<String> {
+    const MOST: usize = 20;
+    let mut told: Vec<String> = Vec::new();
+    for text in warnings.iter().map(|text| one_line(text)) {
+        if !told.contains(&text) {
+            told.push(text);
+        }
+    }
+    let more = told.len().saturating_sub(MOST);
+    if more > 0 {
+        told.truncate(MOST);
+        told.push(format!("{PREFIX}: {more} more warnings of this kind"));
+    }
+    told
 }
 
 /// Cuts a warning to what the API server wishes for (120 characters; k8s.io/apiserver,

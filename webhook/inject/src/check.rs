@@ -5,17 +5,20 @@
 //!
 //! Only what we added is judged: the author's own mistakes are the API server's to report.
 
+use args::paths;
 use json_patch::Patch;
 use k8s_openapi::api::core::v1::Container;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::core::v1::PodSpec;
-use serde::Deserialize;
+use k8s_openapi::api::core::v1::Volume;
 use serde_json::Value;
 
 use crate::InternalError;
 use crate::Plan;
 use crate::Quantity;
+use crate::name::is_label;
 use crate::reader;
+use crate::typed;
 
 /// Applies the patch to the document, expects what the draft made of it, and reads that as a Pod.
 pub(crate) fn applies(
@@ -29,7 +32,7 @@ pub(crate) fn applies(
     if patched != *expected {
         return Err(InternalError::Differs);
     }
-    Pod::deserialize(&patched).map_err(InternalError::Unreadable)
+    typed::read(&patched).map_err(InternalError::Unreadable)
 }
 
 /// Holds what the plan added to the rules of a Pod.
@@ -41,7 +44,13 @@ pub(crate) fn is_sound(pod: &Pod, plan: &Plan) -> Result<(), InternalError> {
             .iter()
             .flatten()
             .filter(|own| own.name == volume.name);
-        require(same.count() == 1, "not one volume", &volume.name)?;
+        let same: Vec<&Volume> = same.collect();
+        require(same.len() == 1, "not one volume", &volume.name)?;
+        require(
+            same.iter().all(|own| is_fit(own)),
+            "unfit volume",
+            &volume.name,
+        )?;
     }
     let inits = spec.init_containers.iter().flatten();
     for syncer in &plan.syncers {
@@ -57,7 +66,11 @@ pub(crate) fn is_sound(pod: &Pod, plan: &Plan) -> Result<(), InternalError> {
             syncer.mounts.iter().map(|mount| mount.path.as_str()),
         )?;
         require(is_restricted(added), "not restricted", name)?;
+        require(is_whole(added), "unfit container", name)?;
         quantities(added)?;
+        variables(added, None)?;
+        let at = inits.clone().position(|own| own.name == name);
+        starts_first(spec, added, at.unwrap_or_default())?;
     }
     for volume in &plan.git_repos {
         let mut volumes = spec.volumes.iter().flatten();
@@ -75,6 +88,79 @@ pub(crate) fn is_sound(pod: &Pod, plan: &Plan) -> Result<(), InternalError> {
             own.container,
             consumer.mounts.iter().map(|mount| mount.path.as_str()),
         )?;
+        let names: Vec<&str> = consumer.env.iter().map(|(name, _)| *name).collect();
+        variables(own.container, Some(&names))?;
+    }
+    Ok(())
+}
+
+/// Emptied and forgotten with the Pod, or a Secret: what the *restricted* level allows and we add.
+fn is_fit(volume: &Volume) -> bool {
+    let is_label = volume.name.len() <= 63 && is_label(&volume.name);
+    let is_secret = volume.secret.as_ref().is_some_and(|own| {
+        let name = own.secret_name.as_deref();
+        name.is_some_and(|name| !name.is_empty())
+    });
+    let size = volume.empty_dir.as_ref().map(|own| &own.size_limit);
+    let is_size = |size: &Option<_>| {
+        let limit: Option<&k8s_openapi::apimachinery::pkg::api::resource::Quantity> = size.as_ref();
+        limit.is_none_or(|limit| limit.0.parse::<Quantity>().is_ok())
+    };
+    is_label && (is_secret ^ size.is_some()) && size.is_none_or(is_size)
+}
+
+/// The API server takes probes in an init container only of a sidecar
+/// (k8s.io/kubernetes, pkg/apis/core/validation: `validateInitContainers`), and no other one runs
+/// long enough to have ports.
+fn is_whole(container: &Container) -> bool {
+    let is_sidecar = container.restart_policy.as_deref() == Some("Always");
+    let is_port = |port: i32| (1..=65535).contains(&port);
+    let mut ports = container.ports.iter().flatten();
+    let image = container.image.as_deref();
+    image.is_some_and(|image| !image.is_empty() && image.trim() == image)
+        && container
+            .command
+            .as_ref()
+            .is_some_and(|own| !own.is_empty())
+        && (is_sidecar || container.restart_policy.is_none())
+        && (is_sidecar || container.startup_probe.is_none())
+        && (is_sidecar || container.ports.is_none())
+        && container.lifecycle.is_none()
+        && container.liveness_probe.is_none()
+        && container.readiness_probe.is_none()
+        && ports.all(|port| is_port(port.container_port))
+}
+
+/// Each variable of ours is there once: of two, the last one would count.
+fn variables(container: &Container, ours: Option<&[&str]>) -> Result<(), InternalError> {
+    let names = || container.env.iter().flatten().map(|own| own.name.as_str());
+    let is_ours = |name: &&str| ours.is_none_or(|ours| ours.contains(name));
+    for name in names().filter(is_ours) {
+        let same = names().filter(|other| *other == name).count();
+        require(same == 1, "not one variable", name)?;
+    }
+    let is_there = |name: &&str| names().any(|own| own == *name);
+    match ours.into_iter().flatten().find(|name| !is_there(name)) {
+        Some(name) => Err(unsound("no variable", name)),
+        None => Ok(()),
+    }
+}
+
+/// No init container reads a tree before the one at this place has made it; whoever mounts a
+/// volume that is written here waits for it.
+fn starts_first(spec: &PodSpec, syncer: &Container, at: usize) -> Result<(), InternalError> {
+    let contents: Vec<&str> = syncer
+        .volume_mounts
+        .iter()
+        .flatten()
+        .filter(|mount| mount.mount_path.starts_with(paths::CONTENT))
+        .map(|mount| mount.name.as_str())
+        .collect();
+    let earlier = spec.init_containers.iter().flatten().take(at);
+    for own in earlier {
+        let mut mounts = own.volume_mounts.iter().flatten();
+        let reads = mounts.any(|mount| contents.contains(&mount.name.as_str()));
+        require(!reads, "a reader before the files", &own.name)?;
     }
     Ok(())
 }
@@ -115,7 +201,9 @@ fn is_restricted(container: &Container) -> bool {
             .capabilities
             .as_ref()
             .and_then(|own| own.drop.as_deref());
+        let added = own.capabilities.as_ref().and_then(|own| own.add.as_ref());
         own.allow_privilege_escalation == Some(false)
+            && added.is_none_or(Vec::is_empty)
             && drop.is_some_and(|drop| drop.iter().any(|capability| capability == "ALL"))
             && own.privileged != Some(true)
             && own.run_as_non_root == Some(true)

@@ -1,14 +1,15 @@
-//! What is asked for and the Pod does not allow, and what is allowed and may yet surprise.
-
-use args::RepoKind;
+//! What is asked for and the Pod does not allow.
 
 use crate::Mistake;
 use crate::MountPath;
 use crate::PREFIX;
+use crate::Plan;
 use crate::Request;
+use crate::Resources;
+use crate::Told;
 use crate::annotations::full_key;
+use crate::container::CONFIG;
 use crate::container::Role;
-use crate::plan::configures_git;
 use crate::position;
 use crate::reader;
 use crate::reader::Reader;
@@ -49,33 +50,6 @@ pub(crate) fn mistakes(wanted: &Wanted<'_>, places: &[Place]) -> Vec<Mistake> {
     mistakes
 }
 
-/// What is allowed and yet may not be what the author wants.
-pub(crate) fn warnings(wanted: &Wanted<'_>) -> Vec<String> {
-    let mut warnings: Vec<String> = Vec::new();
-    for request in wanted.requests {
-        warnings.extend(without_key(request));
-        let readers = wanted.readers();
-        let below = readers.iter().filter_map(|reader| below(reader, request));
-        warnings.extend(below);
-    }
-    if wanted.wide.metrics_port.is_some() && wanted.entries(Role::Sync).is_empty() {
-        warnings.push(format!(
-            "{PREFIX}metrics-port: nothing is served there: nothing is followed"
-        ));
-    }
-    if wanted.wide.safe_directory {
-        let readers = reader::all(wanted.pod);
-        let own = readers.filter(|reader| configures_git(reader));
-        warnings.extend(own.map(|reader| {
-            format!(
-                "{PREFIX}safe-directory: container {} has GIT_CONFIG_* of its own and is left alone",
-                reader.container.name
-            )
-        }));
-    }
-    warnings
-}
-
 /// Two things in one place: the API server would refuse the Pod, in words that do not say whose
 /// mount it was.
 fn taken(reader: &Reader<'_>, place: &Place) -> Option<Mistake> {
@@ -112,12 +86,28 @@ fn twice(one: &Place, other: &Place) -> Option<Mistake> {
         return None;
     };
     let sentence = format!(
-        "{}: {} {how} {}; expected a path of its own",
+        "{}: {} {how} {}, {}; expected a path that is neither in the other nor around it, such \
+         as {}",
         other.key,
         shown(second),
-        one.key
+        one.key,
+        shown(first),
+        shown(&beside(one, other)),
     );
     Some(Mistake::new("mount-path", sentence))
+}
+
+/// A path for the second of two that are in each other's way: `/rules` for the repository of that
+/// name; where it is the unnamed one's, or taken, one that is told apart by its ending.
+fn beside(one: &Place, other: &Place) -> String {
+    let first = one.path.as_str();
+    let last = other.path.as_str().rsplit('/').next().unwrap_or_default();
+    let parent = first.rsplit_once('/').map_or("", |(parent, _)| parent);
+    let last_of_first = first.rsplit('/').next();
+    match Some(last) == last_of_first {
+        true => format!("{parent}/{last}-2"),
+        false => format!("{parent}/{last}"),
+    }
 }
 
 fn contradiction(request: &Request) -> Option<Mistake> {
@@ -152,6 +142,16 @@ fn image(wanted: &Wanted<'_>) -> Option<Mistake> {
 
 /// All containers of a Pod share its ports.
 fn port(wanted: &Wanted<'_>) -> Option<Mistake> {
+    let (port, taken) = port_taken(wanted)?;
+    let sentence = format!(
+        "{PREFIX}metrics-port: \"{port}\": container {} has that port; expected another one",
+        shown(&taken.container.name)
+    );
+    Some(Mistake::new("metrics-port", sentence))
+}
+
+/// The metrics port, and a container that has it.
+pub(crate) fn port_taken<'a>(wanted: &Wanted<'a>) -> Option<(u16, Reader<'a>)> {
     let port = wanted.wide.metrics_port?;
     let is_taken = |reader: &Reader<'_>| {
         let ports = reader.container.ports.iter().flatten();
@@ -167,14 +167,21 @@ fn port(wanted: &Wanted<'_>) -> Option<Mistake> {
     let taken = reader::all(wanted.pod)
         .filter(|reader| reader.container.name != ours)
         .find(is_taken)?;
-    let sentence = format!(
-        "{PREFIX}metrics-port: \"{port}\": container {} has that port; expected another one",
-        shown(&taken.container.name)
-    );
-    Some(Mistake::new("metrics-port", sentence))
+    Some((port, taken))
 }
 
 fn resources(wanted: &Wanted<'_>) -> Option<Mistake> {
+    let own = &wanted.wide.resources;
+    let is_sidecar = !wanted.entries(Role::Sync).is_empty();
+    if let Some((above, left)) = Resources::above_pod(wanted.pod, own, is_sidecar) {
+        let (list, name, amount) = above;
+        let key = resources_key(list, name);
+        let sentence = format!(
+            "{PREFIX}{key}: \"{amount}\": expected at most {left}, which is what the Pod's own \
+             spec.resources leave for it"
+        );
+        return Some(Mistake::new(key, sentence));
+    }
     let (name, request, limit) = wanted
         .settings
         .resources
@@ -188,14 +195,7 @@ fn resources(wanted: &Wanted<'_>) -> Option<Mistake> {
         true => "requests",
         false => "limits",
     };
-    let key = match (list, name) {
-        ("requests", "cpu") => "resources.requests.cpu",
-        ("requests", "memory") => "resources.requests.memory",
-        ("requests", _) => "resources.requests.ephemeral-storage",
-        (_, "cpu") => "resources.limits.cpu",
-        (_, "memory") => "resources.limits.memory",
-        (_, _) => "resources.limits.ephemeral-storage",
-    };
+    let key = resources_key(list, name);
     let sentence = format!(
         "{PREFIX}{key}: the request {request} is above the limit {limit}; expected a limit that \
          is not below the request"
@@ -203,29 +203,34 @@ fn resources(wanted: &Wanted<'_>) -> Option<Mistake> {
     Some(Mistake::new(key, sentence))
 }
 
-/// The runtime makes the place of a mount below another one, and ours is read-only: it works only
-/// if the repository has that directory.
-fn below(reader: &Reader<'_>, request: &Request) -> Option<String> {
-    let own = reader.container;
-    let mut mounts = own.volume_mounts.iter().flatten();
-    let mount = mounts.find(|mount| request.mount_path.is_above(&mount.mount_path))?;
-    Some(format!(
-        "{}: container {} may not start: it mounts {} below that path",
-        full_key(request.name.as_ref(), "mount-path"),
-        own.name,
-        mount.mount_path
-    ))
+fn resources_key(list: &str, name: &str) -> &'static str {
+    match (list, name) {
+        ("requests", "cpu") => "resources.requests.cpu",
+        ("requests", "memory") => "resources.requests.memory",
+        ("requests", _) => "resources.requests.ephemeral-storage",
+        (_, "cpu") => "resources.limits.cpu",
+        (_, "memory") => "resources.limits.memory",
+        (_, _) => "resources.limits.ephemeral-storage",
+    }
 }
 
-/// The warning for an ssh address without a key.
-fn without_key(request: &Request) -> Option<String> {
-    let needs_key = request.repo.kind() == RepoKind::Ssh && request.secret.is_none();
-    let name = request.name.as_ref();
-    needs_key.then(|| {
-        format!(
-            "{}: ssh needs a key and known_hosts: name their Secret with {}",
-            full_key(name, "repo"),
-            full_key(name, "secret")
-        )
+/// Linux takes no single text of a program's arguments and environment that is longer, its last
+/// zero included (`MAX_ARG_STRLEN`): the container would be made and never start.
+const LONGEST: usize = 128 * 1024;
+
+pub(crate) fn too_long(plan: &Plan) -> Option<Mistake> {
+    plan.syncers.iter().find_map(|syncer| {
+        let Told { args, config } = &syncer.told;
+        let config = config
+            .as_ref()
+            .map(|config| CONFIG.len() + 1 + config.len());
+        let texts = args.iter().map(String::len).chain(config);
+        let length = texts.max().filter(|length| *length >= LONGEST)?;
+        let sentence = format!(
+            "{PREFIX}repo: container {} would be told {length} bytes at once; expected annotations \
+             that make it less than {LONGEST}, such as shorter patterns of sparse-checkout",
+            syncer.name()
+        );
+        Some(Mistake::new("repo", sentence))
     })
 }

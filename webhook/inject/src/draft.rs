@@ -86,6 +86,17 @@ impl Draft {
         }
     }
 
+    /// Makes a member of the document an empty map where there is none.
+    pub(crate) fn ensure(&mut self, key: &str) {
+        if let Some(members) = self.working.as_object_mut()
+            && members.get(key).is_none_or(Value::is_null)
+        {
+            let value = Value::Object(Map::new());
+            members.insert(key.to_owned(), value.clone());
+            self.record_add(path([key]), value);
+        }
+    }
+
     /// Removes a member of a map; does nothing where there is none.
     pub(crate) fn remove(&mut self, map: &PointerBuf, key: &str) -> Result<(), InternalError> {
         match self.working.pointer_mut(map.as_str()) {
@@ -190,6 +201,20 @@ mod tests {
             set(json!({"m": {"k": 1}})).0,
             json!({"m": {"k": 1, "a/b~c": "x"}})
         );
+    }
+
+    #[test]
+    fn a_map_is_made_only_where_there_is_none() {
+        let ensure = |document: Value| {
+            edited(document, |draft| {
+                draft.ensure("m");
+                Ok(())
+            })
+        };
+        for document in [json!({}), json!({"m": null})] {
+            assert_eq!(ensure(document), (json!({"m": {}}), vec!["/m".to_owned()]));
+        }
+        assert_eq!(ensure(json!({"m": {"k": 1}})).1, [""; 0]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::container;
 use crate::container::CONFIG;
 use crate::container::Role;
 use crate::container::What;
+use crate::container::Wide;
 use crate::entry::Content;
 use crate::entry::Entry;
 use crate::reader;
@@ -81,11 +82,18 @@ fn is_same(
         // What was a gitRepo volume cannot be seen any more where the status is lost.
         return role == Role::GitRepo && is_program;
     }
-    let told = container::told(role, entries, wanted.told_to_all());
     let args = own.args.as_deref().unwrap_or_default();
     let config = config_of(own);
     let is_told = if status.is_none_or(|status| status.is_by(wanted.settings)) {
-        args == told.args && config == told.config.as_deref()
+        // Another mutator may have given the Pod its fsGroup since.
+        [true, false].into_iter().any(|fs_group| {
+            let wide = Wide {
+                fs_group,
+                ..wanted.told_to_all()
+            };
+            let told = container::told(role, entries, wide);
+            args == told.args && config == told.config.as_deref()
+        })
     } else {
         // Another replica injected it, in the midst of an update of ours: what it is told is as
         // good, if it is about the same repositories.

@@ -43,10 +43,12 @@ mod resources;
 mod review;
 mod status;
 mod template;
+mod typed;
 mod user;
 mod value;
 mod volume;
 mod wanted;
+mod warnings;
 mod wide;
 
 pub use annotations::ANNOTATIONS;

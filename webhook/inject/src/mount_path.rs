@@ -10,14 +10,15 @@ use crate::Name;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct MountPath(String);
 
+/// Linux' own limits, of a path and of each name in it (limits.h: `PATH_MAX`, `NAME_MAX`).
+const LONGEST: usize = 4095;
+
 impl MountPath {
     /// The path as a container spec takes it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
 
-impl MountPath {
     /// Where a repository appears that says nothing about it: `/git`, or `/git/NAME`.
     pub(crate) fn default_for(name: Option<&Name>) -> Self {
         Self(match name {
@@ -43,7 +44,8 @@ impl FromStr for MountPath {
         let relative = path.strip_prefix('/').ok_or(())?;
         let bad_name = |name: &str| name.is_empty() || name == "." || name == "..";
         let bad_char = |c: char| c.is_control() || c == ':';
-        if relative.split('/').any(bad_name) || path.contains(bad_char) {
+        let is_long = path.len() > LONGEST || relative.split('/').any(|name| name.len() > 255);
+        if relative.split('/').any(bad_name) || path.contains(bad_char) || is_long {
             Err(())
         } else {
             Ok(Self(path.to_owned()))

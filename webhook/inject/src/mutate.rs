@@ -49,6 +49,7 @@ pub(crate) fn inject(
         draft.append(&pull_secrets, json!({"name": name}))?;
     }
     if let Some(names) = &plan.evictable {
+        draft.ensure("metadata");
         let annotations = path(["metadata", "annotations"]);
         draft.set(&annotations, evictable::KEY, json!(names))?;
     }
@@ -57,6 +58,8 @@ pub(crate) fn inject(
 
 /// Writes the status annotation.
 pub(crate) fn note(draft: &mut Draft, status: &Status) -> Result<(), InternalError> {
+    // A template in a manifest may have none at all; the API server always sends some.
+    draft.ensure("metadata");
     let annotations = path(["metadata", "annotations"]);
     draft.set(
         &annotations,

@@ -1,13 +1,11 @@
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::Container;
 use k8s_openapi::api::core::v1::GitRepoVolumeSource;
 
 use crate::GitRepo;
 use crate::Mount;
 use crate::Request;
 use crate::Syncer;
-use crate::User;
 use crate::Volume;
 use crate::container;
 use crate::container::Role;
@@ -15,7 +13,6 @@ use crate::container::What;
 use crate::entry::Content;
 use crate::entry::Entry;
 use crate::evictable;
-use crate::policy::RunAs;
 use crate::position;
 use crate::reader::List;
 use crate::reader::Reader;
@@ -153,15 +150,6 @@ fn syncer(
             read_only: place.read_only,
         });
     }
-    let readers = wanted.readers_of(role);
-    let readers: Vec<&Container> = readers.iter().map(|reader| reader.container).collect();
-    let user = match (wanted.wide.user, wanted.settings.run_as) {
-        (Some((uid, gid)), _) => Some(User::chosen(uid, gid, wanted.pod, &readers)),
-        (None, RunAs::Derive) if !wanted.namespace.hands_out_users => {
-            Some(User::for_pod(wanted.pod, &readers))
-        }
-        (None, RunAs::Derive | RunAs::Namespace) => None,
-    };
     let told_to_all = wanted.told_to_all();
     let resources = &wanted.settings.resources;
     let syncer = Syncer {
@@ -170,7 +158,7 @@ fn syncer(
         told: container::told(role, entries, told_to_all),
         mounts,
         resources: resources.for_pod(wanted.pod, &wanted.wide.resources),
-        user,
+        user: wanted.user(role),
         image: wanted.wide.image.clone(),
         metrics_port: container::metrics_port(role, told_to_all),
     };

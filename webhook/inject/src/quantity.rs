@@ -49,6 +49,24 @@ impl Quantity {
         self.nanos == 0
     }
 
+    /// What is left of it, and at least nothing; told in the finest unit that is needed.
+    pub(crate) fn less(&self, others: impl Iterator<Item = Self>) -> Self {
+        let taken = others.fold(0i128, |sum, other| sum.saturating_add(other.nanos));
+        let nanos = self.nanos.saturating_sub(taken).max(0);
+        let units = [
+            ("", 1_000_000_000),
+            ("m", 1_000_000),
+            ("u", 1_000),
+            ("n", 1),
+        ];
+        let unit = units.iter().find(|(_, unit)| nanos % unit == 0);
+        let (suffix, unit) = unit.copied().unwrap_or(("n", 1));
+        Self {
+            text: format!("{}{suffix}", nanos / unit),
+            nanos,
+        }
+    }
+
     /// The amount as typed.
     pub fn as_str(&self) -> &str {
         &self.text

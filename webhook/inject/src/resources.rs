@@ -115,6 +115,53 @@ impl Resources {
         })
     }
 
+    /// Tells whether what the author wants makes a Pod of the Guaranteed class one of a lower one.
+    pub(crate) fn ends_guarantee(&self, pod: &PodSpec, wanted: &[Wanted]) -> bool {
+        let (requests, limits) = self.amounts(pod, wanted);
+        is_guaranteed(pod)
+            && [CPU, MEMORY]
+                .iter()
+                .any(|name| requests.get(name) != limits.get(name))
+    }
+
+    /// What the author wants for a syncer and the Pod has not for all its containers together, as
+    /// `spec.resources` say: the list, the resource, the amount and what there is. The API server
+    /// would refuse the Pod (KEP-2837; `validatePodResourceConsistency`).
+    pub(crate) fn above_pod<'a>(
+        pod: &PodSpec,
+        wanted: &'a [Wanted],
+        is_sidecar: bool,
+    ) -> Option<(&'a Wanted, Quantity)> {
+        let of_pod = pod.resources.as_ref()?;
+        let read = |amounts: &Option<BTreeMap<String, _>>, name: &str| -> Option<Quantity> {
+            let amount: &k8s_openapi::apimachinery::pkg::api::resource::Quantity =
+                amounts.as_ref()?.get(name)?;
+            amount.0.parse().ok()
+        };
+        let request = |own: &ResourceRequirements, name: &str| {
+            read(&own.requests, name).or_else(|| read(&own.limits, name))
+        };
+        wanted.iter().find_map(|own| {
+            let (list, name, amount) = own;
+            if *list == "limits" {
+                // Each container's limit is held to the Pod's.
+                let limit = read(&of_pod.limits, name)?;
+                return (*amount > limit).then_some((own, limit));
+            }
+            let whole = request(of_pod, name)?;
+            let sidecars = pod.init_containers.iter().flatten();
+            let sidecars = sidecars.filter(|own| own.restart_policy.as_deref() == Some("Always"));
+            let beside = pod
+                .containers
+                .iter()
+                .chain(sidecars)
+                .filter(|_| is_sidecar)
+                .filter_map(|own| request(own.resources.as_ref()?, name));
+            let left = whole.less(beside);
+            (*amount > left).then_some((own, left))
+        })
+    }
+
     fn amounts<'a>(&'a self, pod: &PodSpec, wanted: &'a [Wanted]) -> (Amounts<'a>, Amounts<'a>) {
         let (mut requests, mut limits) = self.granted(pod);
         for (list, name, amount) in wanted {
@@ -123,12 +170,20 @@ impl Resources {
                 _ => requests.insert(name, amount),
             };
         }
+        let is_theirs = |list, name| wanted.iter().any(|own| own.0 == list && own.1 == name);
+        // Where request and limit are one, and the author names one of them, so they stay.
+        for name in [CPU, MEMORY].into_iter().filter(|_| is_guaranteed(pod)) {
+            match (is_theirs("requests", name), is_theirs("limits", name)) {
+                (true, false) => limits.insert(name, requests[name]),
+                (false, true) => requests.insert(name, limits[name]),
+                _ => None,
+            };
+        }
         // A request of ours follows a limit of theirs.
         for (name, request) in &mut requests {
-            let is_theirs = |list| wanted.iter().any(|own| own.0 == list && own.1 == *name);
             if let Some(limit) = limits.get(name)
                 && *request > *limit
-                && !is_theirs("requests")
+                && !is_theirs("requests", name)
             {
                 *request = limit;
             }
@@ -139,18 +194,10 @@ impl Resources {
     /// What the operator grants in this Pod.
     fn granted(&self, pod: &PodSpec) -> (Amounts<'_>, Amounts<'_>) {
         // A container's request above the Pod's own is invalid, and the Pod's covers us (KEP-2837).
-        if pod.resources.as_ref().is_some_and(|own| !is_empty(own)) {
+        if has_own(pod) {
             return (Amounts::new(), Amounts::new());
         }
-        let own: Vec<Option<&ResourceRequirements>> = pod
-            .containers
-            .iter()
-            .chain(pod.init_containers.iter().flatten())
-            .map(|container| container.resources.as_ref())
-            .collect();
-        let guaranteed = [CPU, MEMORY]
-            .iter()
-            .all(|name| own.iter().all(|own| has_equal_limit(*own, name)));
+        let guaranteed = is_guaranteed(pod);
         let mut requests: Amounts<'_> = self
             .requests
             .iter()
@@ -158,7 +205,7 @@ impl Resources {
             .collect();
         let mut limits = Amounts::new();
         for (name, amount) in &self.limits {
-            if own.iter().all(|own| limit(*own, name).is_some()) {
+            if containers(pod).all(|own| limit(own, name).is_some()) {
                 limits.insert(name, amount);
                 if guaranteed && [CPU, MEMORY].contains(&name.as_str()) {
                     requests.insert(name, amount);
@@ -174,6 +221,23 @@ type Amounts<'a> = BTreeMap<&'a str, &'a Quantity>;
 
 /// An amount that the author wants: `requests` or `limits`, the resource, and how much of it.
 type Wanted = (&'static str, &'static str, Quantity);
+
+/// Tells whether the Pod has resources of its own, for all its containers together.
+fn has_own(pod: &PodSpec) -> bool {
+    pod.resources.as_ref().is_some_and(|own| !is_empty(own))
+}
+
+/// The class that a Pod has by its containers.
+fn is_guaranteed(pod: &PodSpec) -> bool {
+    let is_equal = |name: &&str| containers(pod).all(|own| has_equal_limit(own, name));
+    !has_own(pod) && [CPU, MEMORY].iter().all(is_equal)
+}
+
+fn containers(pod: &PodSpec) -> impl Iterator<Item = Option<&ResourceRequirements>> {
+    let inits = pod.init_containers.iter().flatten();
+    let all = pod.containers.iter().chain(inits);
+    all.map(|container| container.resources.as_ref())
+}
 
 fn is_empty(resources: &ResourceRequirements) -> bool {
     [&resources.requests, &resources.limits]

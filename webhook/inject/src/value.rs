@@ -11,6 +11,7 @@ use url::Url;
 
 use crate::Medium;
 use crate::Mode;
+use crate::MountPath;
 use crate::Quantity;
 use crate::name::is_label;
 
@@ -59,6 +60,18 @@ fn has_credentials(text: &str) -> bool {
     authority
         .rsplit_once('@')
         .is_some_and(|(user, _)| user.contains(':') || TOKENS.iter().any(|t| user.starts_with(t)))
+}
+
+pub(crate) fn mount_path(text: &str) -> Result<MountPath, Wrong> {
+    let path: MountPath = text.parse().map_err(|()| Wrong::Grammar)?;
+    let is_in = |top: &str| path.as_str() == top || path.as_str().starts_with(&format!("{top}/"));
+    // runc's checkProcMount: such a container is made and never starts.
+    if is_in("/proc") {
+        return Err(Wrong::Clause(
+            "expected a path outside of /proc, where nothing can be mounted",
+        ));
+    }
+    Ok(path)
 }
 
 pub(crate) fn link(text: &str) -> Result<Link, Wrong> {

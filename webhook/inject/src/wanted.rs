@@ -1,14 +1,17 @@
 //! Everything that is wanted for a Pod, wherever it was asked for.
 
+use k8s_openapi::api::core::v1::Container;
 use k8s_openapi::api::core::v1::PodSpec;
 
 use crate::GitRepo;
 use crate::Namespace;
 use crate::Request;
 use crate::Settings;
+use crate::User;
 use crate::container::Role;
 use crate::container::Wide;
 use crate::entry::Entry;
+use crate::policy::RunAs;
 use crate::reader;
 use crate::reader::Reader;
 use crate::request::PodWide;
@@ -52,6 +55,22 @@ impl<'a> Wanted<'a> {
             metrics_port: self.wide.metrics_port,
             fs_group: security.is_some_and(|own| own.fs_group.is_some()),
         }
+    }
+
+    /// Who the container of a role runs as; `None` where the namespace decides.
+    pub(crate) fn user(&self, role: Role) -> Option<User> {
+        let readers = self.readers_of(role);
+        let readers: Vec<&Container> = readers.iter().map(|reader| reader.container).collect();
+        match self.wide.user {
+            Some((uid, gid)) => Some(User::chosen(uid, gid, self.pod, &readers)),
+            None if self.hands_out_users() => None,
+            None => Some(User::for_pod(self.pod, &readers)),
+        }
+    }
+
+    /// Whether a user of ours would be refused.
+    pub(crate) fn hands_out_users(&self) -> bool {
+        self.namespace.hands_out_users || self.settings.run_as == RunAs::Namespace
     }
 
     /// The Pod's containers that get the files of requests.

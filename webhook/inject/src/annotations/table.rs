@@ -124,11 +124,7 @@ pub const ANNOTATIONS: &[Annotation] = &[
         "/usr/share/nginx/html",
         "Where the files appear in the containers; `/git/NAME` by default for one with a name. No \
          other volume may be mounted there.",
-        |fields, text| {
-            let path = text.parse().map_err(|()| Wrong::Grammar)?;
-            fields.mount_path = Some(path);
-            Ok(())
-        },
+        |fields, text| value::mount_path(text).map(|value| fields.mount_path = Some(value)),
     )
     .or("/git"),
     repository(

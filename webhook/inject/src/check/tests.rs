@@ -97,6 +97,44 @@ fn a_pod_that_the_api_server_would_refuse_for_our_part_is_found() {
             "/spec/initContainers/0/securityContext/seccompProfile/type",
             json!("Unconfined"),
         ),
+        (
+            "/spec/initContainers/0/securityContext/capabilities",
+            json!({"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]}),
+        ),
+        (
+            "/spec/initContainers/0/securityContext",
+            json!({"privileged": true}),
+        ),
+        ("/spec/initContainers/0/image", json!("")),
+        ("/spec/initContainers/0/command", json!([])),
+        ("/spec/initContainers/0/restartPolicy", json!(null)),
+        ("/spec/initContainers/0/restartPolicy", json!("OnFailure")),
+        ("/spec/initContainers/0/env/1/name", json!("HOME")),
+        (
+            "/spec/initContainers/0/resources/requests/memory",
+            json!("1GB"),
+        ),
+        ("/spec/volumes/0/emptyDir", json!({"sizeLimit": "much"})),
+        (
+            "/spec/volumes/0",
+            json!({"name": "gitvolume-content", "hostPath": {"path": "/"}}),
+        ),
+        (
+            "/spec/volumes/0",
+            json!({"name": "gitvolume-content", "secret": {"secretName": ""}}),
+        ),
+        (
+            "/spec/volumes",
+            json!([{"name": "gitvolume-content", "emptyDir": {}}]),
+        ),
+        (
+            "/spec/initContainers",
+            json!([{"name": "early", "volumeMounts": [
+                {"name": "gitvolume-content", "mountPath": "/x"},
+            ]}, patched["spec"]["initContainers"][0]]),
+        ),
+        ("/spec/initContainers", json!([])),
+        ("/spec", json!(null)),
         (ours, json!({"name": "other"})),
     ] {
         let mut pod = patched.clone();
@@ -106,6 +144,60 @@ fn a_pod_that_the_api_server_would_refuse_for_our_part_is_found() {
             matches!(check(&pod), Err(InternalError::Unsound(_))),
             "{at}"
         );
+    }
+}
+
+#[test]
+fn variables_and_volumes_of_the_pods_own_are_held_too() {
+    let pod = json!({
+        "metadata": {"annotations": {"gitvolume.dev/safe-directory": "true"}},
+        "spec": {
+            "containers": [{"name": "web", "image": "x", "volumeMounts": [
+                {"name": "site", "mountPath": "/site"},
+            ]}],
+            "volumes": [{"name": "site", "gitRepo": {"repository": "https://git.example/x.git"}}],
+        },
+    });
+    let answer = answer(
+        &Review::of_pod(pod.clone()),
+        &Settings::new("syncer:1"),
+        &Namespace::default(),
+    )
+    .unwrap();
+    let Outcome::Inject(plan) = &answer.outcome else {
+        panic!("{:?}", answer.outcome);
+    };
+    let mut patched = pod;
+    json_patch::patch(&mut patched, &answer.patch.unwrap()).unwrap();
+    let check = |pod: &Value| is_sound(&serde_json::from_value(pod.clone()).unwrap(), plan);
+    check(&patched).unwrap();
+    for (at, value) in [
+        ("/spec/containers/0/env/0/name", json!("OTHER")),
+        ("/spec/containers/0/env/1/name", json!("GIT_CONFIG_COUNT")),
+        (
+            "/spec/volumes/0",
+            json!({"name": "site", "gitRepo": {"repository": "x"}}),
+        ),
+        (
+            "/spec/volumes/0",
+            json!({"name": "site", "gitRepo": {"repository": "x"}, "emptyDir": {}}),
+        ),
+        ("/spec/initContainers/0/startupProbe", json!({})),
+        (
+            "/spec/initContainers/0/ports",
+            json!([{"containerPort": 80}]),
+        ),
+    ] {
+        let mut pod = patched.clone();
+        match pod.pointer_mut(at) {
+            Some(there) => *there = value,
+            None => {
+                let (map, key) = at.rsplit_once('/').unwrap();
+                pod.pointer_mut(map).unwrap()[key] = value;
+            }
+        }
+        let outcome = check(&pod);
+        assert!(matches!(outcome, Err(InternalError::Unsound(_))), "{at}");
     }
 }
 
