@@ -1,16 +1,26 @@
 //! Flags and their environment names; nothing else reads the environment.
 
+use std::ffi::OsString;
 use std::net::IpAddr;
+use std::path::Path;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use ::args::GitDuration;
 use ::args::RepoUrl;
 use clap::Args;
+use clap::CommandFactory;
+use clap::FromArgMatches;
 use clap::Parser;
 use clap::Subcommand;
 use clap::ValueEnum;
 
+use crate::cli;
+use crate::cli::Exit;
+use crate::cli::completions::CompletionsArgs;
+use crate::cli::diff::DiffArgs;
+use crate::cli::inject::InjectArgs;
+use crate::cli::man::ManArgs;
 pub use crate::logging::LogFormat;
 use crate::server::Listen;
 use crate::settings::SettingsArgs;
@@ -29,8 +39,16 @@ pub struct Cli {
 pub enum Command {
     /// Answer the API server: the admission webhook
     Serve(Box<ServeArgs>),
+    /// Write the injection into manifests, as the webhook would into their Pods
+    Inject(InjectArgs),
+    /// Show what inject would change
+    Diff(DiffArgs),
     /// Show everything on this machine, without a cluster
     Demo(DemoArgs),
+    /// Write a shell's completions
+    Completions(CompletionsArgs),
+    /// Write the manual's pages
+    Man(ManArgs),
 }
 
 /// Where the serving certificate comes from.
@@ -194,27 +212,46 @@ impl std::str::FromStr for TlsName {
 }
 
 impl Cli {
+    /// Reads an argv, the program's name included; ends the process where it is wrong, or asks for
+    /// help. Called `kubectl-gitvolume` it is a plugin of kubectl's, and is used by that name.
+    pub fn from_argv(argv: impl IntoIterator<Item = OsString>) -> Self {
+        let argv: Vec<OsString> = argv.into_iter().collect();
+        let called = argv.first().map(Path::new).and_then(Path::file_stem);
+        let mut command = Self::command();
+        if called.is_some_and(|name| name == "kubectl-gitvolume") {
+            command = command.bin_name("kubectl gitvolume");
+        }
+        let matches = command.clone().get_matches_from(argv);
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
+    }
+
     /// Does what was asked for; an error is one sentence on standard error.
     pub fn run(self) -> ExitCode {
         let Self { command } = self;
-        let done = match command {
-            Command::Serve(args) => crate::serve::run(*args),
-            Command::Demo(args) => crate::demo::run(args),
+        let always = |()| ExitCode::SUCCESS;
+        let (done, failure) = match command {
+            Command::Serve(args) => (crate::serve::run(*args).map(always), ExitCode::FAILURE),
+            Command::Demo(args) => (crate::demo::run(args).map(always), ExitCode::FAILURE),
+            Command::Inject(args) => offline(cli::inject::run(args)),
+            Command::Diff(args) => offline(cli::diff::run(args)),
+            Command::Completions(args) => offline(cli::completions::run(&args)),
+            Command::Man(args) => offline(cli::man::run(args)),
         };
-        match done {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("gitvolume: {error:#}");
-                ExitCode::FAILURE
-            }
-        }
+        done.unwrap_or_else(|error| {
+            eprintln!("gitvolume: {error:#}");
+            failure
+        })
     }
+}
+
+/// How a command ends that needs no cluster.
+fn offline(done: anyhow::Result<Exit>) -> (anyhow::Result<ExitCode>, ExitCode) {
+    (done.map(ExitCode::from), Exit::Wrong.into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_well_formed() {

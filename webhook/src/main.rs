@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 #[cfg(target_env = "musl")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -17,5 +15,5 @@ fn main() -> ExitCode {
         eprintln!("gitvolume: another TLS provider was installed first");
         return ExitCode::FAILURE;
     }
-    webhook::args::Cli::parse().run()
+    webhook::args::Cli::from_argv(std::env::args_os()).run()
 }

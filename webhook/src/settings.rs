@@ -74,6 +74,15 @@ pub enum SettingsError {
 impl SettingsArgs {
     /// Reads the file and lays the flags over it.
     pub fn load(self) -> Result<Settings, SettingsError> {
+        self.read(None)
+    }
+
+    /// The same, with an image for where neither names one.
+    pub fn load_or(self, image: &str) -> Result<Settings, SettingsError> {
+        self.read(Some(image))
+    }
+
+    fn read(self, default_image: Option<&str>) -> Result<Settings, SettingsError> {
         let Self {
             config,
             syncer_image,
@@ -106,6 +115,9 @@ impl SettingsArgs {
             if let Some(value) = value {
                 settings.insert(key.to_owned(), value.map_err(SettingsError::Value)?);
             }
+        }
+        if let (false, Some(image)) = (settings.contains_key("image"), default_image) {
+            settings.insert("image".to_owned(), image.into());
         }
         if !settings.contains_key("image") {
             return Err(SettingsError::NoImage);

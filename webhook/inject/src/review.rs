@@ -101,6 +101,13 @@ impl Review {
         }
     }
 
+    /// Says which namespace the Pod will be in, where the object does not.
+    #[must_use]
+    pub fn in_namespace(mut self, namespace: &str) -> Self {
+        self.request.namespace = Some(namespace.to_owned());
+        self
+    }
+
     /// The identity that the answer must repeat.
     pub fn uid(&self) -> &str {
         &self.request.uid

@@ -1,0 +1,173 @@
+//! `gitvolume inject`: what the webhook would do to the Pods of manifests, done to the manifests.
+
+use clap::Args;
+use inject::Namespace;
+use inject::Outcome;
+use inject::PREFIX;
+use inject::Review;
+use inject::Settings;
+use json_patch::AddOperation;
+use json_patch::PatchOperation;
+use json_patch::jsonptr::PointerBuf;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::cli::Exit;
+use crate::cli::args::InputArgs;
+use crate::cli::args::OutputArgs;
+use crate::cli::args::settings;
+use crate::cli::edit;
+use crate::cli::edit::Edited;
+use crate::cli::edit::Judged;
+use crate::cli::files;
+use crate::cli::output;
+use crate::cli::report::Report;
+use crate::cli::workloads::Object;
+use crate::settings::SettingsArgs;
+
+/// Flags of `inject`.
+#[derive(Args, Clone, Debug)]
+#[command(mut_arg("syncer_image", |arg| arg.help(IMAGE_HELP)))]
+pub struct InjectArgs {
+    /// Which manifests.
+    #[command(flatten)]
+    pub input: InputArgs,
+
+    /// Where they go.
+    #[command(flatten)]
+    pub output: OutputArgs,
+
+    /// What is injected.
+    #[command(flatten)]
+    pub settings: SettingsArgs,
+}
+
+/// The flag's help where it may be left out.
+pub(crate) const IMAGE_HELP: &str =
+    "The syncer's image, with tag or digest [default: this version's]";
+
+/// Runs the command.
+pub fn run(args: InjectArgs) -> anyhow::Result<Exit> {
+    let InjectArgs {
+        input,
+        output,
+        settings: flags,
+    } = args;
+    let mut report = Report::default();
+    let edited = edited(&input, flags, &mut report)?;
+    Ok(output::write(&edited, output, &mut report))
+}
+
+/// Reads and injects, and writes nothing.
+pub(crate) fn edited(
+    input: &InputArgs,
+    flags: SettingsArgs,
+    report: &mut Report,
+) -> anyhow::Result<Vec<Edited>> {
+    let settings = settings(flags)?;
+    let files = files::read(&input.filenames, report);
+    let namespace = input.namespace.as_deref();
+    Ok(edit::edit(files, report, |object| {
+        judge(object, namespace, &settings)
+    }))
+}
+
+fn judge(object: &Object<'_>, namespace: Option<&str>, settings: &Settings) -> Judged {
+    let Some(at) = object.pod else {
+        return Judged::default();
+    };
+    let mut judged = Judged::default();
+    if let Some(note) = misplaced(object) {
+        judged.notes.push(note);
+    }
+    let Some(pod) = object.value.pointer(at) else {
+        return judged;
+    };
+    if is_template(pod) {
+        let note = format!("left as it is: its {PREFIX} annotations have {{{{ in them");
+        judged.notes.push(note);
+        return judged;
+    }
+    let mut pod = pod.clone();
+    let root = PointerBuf::parse(at).unwrap_or_default();
+    // The API server gives each Pod its metadata; a template may have none.
+    let lacks_metadata = !pod["metadata"].is_object();
+    if lacks_metadata {
+        pod["metadata"] = json!({});
+    }
+    let namespace = object.namespace().or(namespace).unwrap_or("default");
+    let review = Review::of_pod(pod).in_namespace(namespace);
+    let answer = match inject::answer(&review, settings, &Namespace::default()) {
+        Ok(answer) => answer,
+        Err(error) => {
+            let error = anyhow::Error::new(error);
+            judged.errors.push(without_texts(&format!("{error:#}")));
+            return judged;
+        }
+    };
+    judged.notes.extend(answer.warnings);
+    if let Outcome::Deny(refusal) = &answer.outcome
+        && !answer.allowed
+    {
+        judged
+            .errors
+            .extend(refusal.mistakes().map(ToString::to_string));
+    }
+    let Some(patch) = answer.patch else {
+        return judged;
+    };
+    if lacks_metadata {
+        judged.patch.push(PatchOperation::Add(AddOperation {
+            path: root.with_trailing_token("metadata"),
+            value: json!({}),
+        }));
+    }
+    let operations = patch.0.into_iter();
+    judged
+        .patch
+        .extend(operations.map(|own| edit::under(&root, own)));
+    judged
+}
+
+/// Annotations that are where nobody looks for them.
+fn misplaced(object: &Object<'_>) -> Option<String> {
+    let at = object.pod.filter(|at| !at.is_empty())?;
+    let annotations = object.value.get("metadata")?.get("annotations")?;
+    let mut keys = annotations.as_object()?.keys();
+    let key = keys.find(|key| key.starts_with(PREFIX))?;
+    let level = at.trim_start_matches('/').replace('/', ".");
+    Some(format!(
+        "{key} has no effect here; expected in {level}.metadata.annotations"
+    ))
+}
+
+/// Tells whether what asks for us is still to be filled in by a chart.
+fn is_template(pod: &Value) -> bool {
+    let annotations = pod
+        .pointer("/metadata/annotations")
+        .and_then(Value::as_object);
+    annotations.into_iter().flatten().any(|(key, value)| {
+        let text = value.as_str().unwrap_or_default();
+        key.starts_with(PREFIX) && (key.contains("{{") || text.contains("{{"))
+    })
+}
+
+/// Takes quoted texts out of a message: they are the manifest's, and may be secret.
+fn without_texts(message: &str) -> String {
+    let parts = message.split('"').enumerate();
+    let parts = parts.map(|(index, part)| if index % 2 == 0 { part } else { "…" });
+    parts.collect::<Vec<&str>>().join("\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_has_none_of_the_manifests_texts() {
+        assert_eq!(
+            without_texts("invalid type: string \"hunter2\", expected i32"),
+            "invalid type: string \"…\", expected i32"
+        );
+    }
+}
