@@ -5,11 +5,12 @@ use tests::world::World;
 
 pub(crate) fn a_git_repo_volume_is_admitted_with_a_warning(world: &World) -> TestResult {
     let namespace = world.namespace(&[])?;
+    // Opted out: otherwise the volume is ours, and there is nothing to warn of.
     let said = namespace.apply(
         "
 apiVersion: v1
 kind: Pod
-metadata: {name: old}
+metadata: {name: old, annotations: {gitvolume.dev/inject: \"false\"}}
 spec:
   containers: [{name: app, image: app, volumeMounts: [{name: repo, mountPath: /repo}]}]
   volumes: [{name: repo, gitRepo: {repository: \"https://git.example/site.git\"}}]

@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         mistakes::an_unknown_key_is_admitted_with_a_warning_that_names_the_nearest,
         untouched::a_pod_is_the_same_as_without_us_but_for_what_is_ours,
         untouched::twice_is_once_and_no_token_reaches_the_syncer,
-        untouched::a_pod_without_our_annotations_is_never_sent_to_us,
+        untouched::a_pod_that_asks_for_nothing_is_never_sent_to_us,
     ])
     .with_tests_alone(tests::tests![
         guard::each_row_of_the_truth_table_is_as_documented,

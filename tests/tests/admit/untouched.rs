@@ -169,21 +169,39 @@ pub(crate) fn twice_is_once_and_no_token_reaches_the_syncer(world: &World) -> Te
     Ok(())
 }
 
-pub(crate) fn a_pod_without_our_annotations_is_never_sent_to_us(world: &World) -> TestResult {
+pub(crate) fn a_pod_that_asks_for_nothing_is_never_sent_to_us(world: &World) -> TestResult {
     let namespace = world.namespace(&[])?;
-    let mut other = app(json!({}));
-    other["metadata"]["annotations"] = json!({"example.com/gitvolume.dev": "x"});
-    for pod in [app(json!({})), other] {
+    let with = |annotations: Value, volumes: Value| {
+        let mut pod = app(json!({"volumes": volumes}));
+        pod["metadata"]["annotations"] = annotations;
+        pod
+    };
+    let git_repo = || json!([{"name": "site", "gitRepo": {"repository": REPO}}]);
+    let out = json!({"gitvolume.dev/inject": "false", "gitvolume.dev/repo": REPO});
+    let others =
+        json!([{"name": "cache", "emptyDir": {}}, {"name": "c", "configMap": {"name": "c"}}]);
+    for pod in [
+        app(json!({})),
+        with(json!({"example.com/gitvolume.dev": "x"}), json!([])),
+        with(json!({}), others),
+        // Who opts out needs no webhook that answers.
+        with(out.clone(), json!([])),
+        with(out, git_repo()),
+    ] {
         created(&namespace, &[], &pod)?;
     }
-    let log = crate::SERVING.get().ok_or("no webhook")?.log();
-    assert!(!log.contains(namespace.name()), "{log}");
+    let log = || Ok::<_, &str>(crate::SERVING.get().ok_or("no webhook")?.log());
+    assert!(!log()?.contains(namespace.name()), "{}", log()?);
 
+    // The log names what is sent.
     created(&namespace, &[], &with_annotation(&app(json!({}))))?;
-    let log = crate::SERVING.get().ok_or("no webhook")?.log();
-    assert!(
-        log.contains(namespace.name()),
-        "the log names what is sent: {log}"
-    );
+    assert!(log()?.contains(namespace.name()), "{}", log()?);
+
+    // A gitRepo volume asks by itself; on a Pod with no annotations at all, too.
+    let plain = world.namespace(&[])?;
+    let pod = created(&plain, &[], &app(json!({"volumes": git_repo()})))?;
+    assert!(log()?.contains(plain.name()), "{}", log()?);
+    let volume = &pod["spec"]["volumes"][0];
+    assert_eq!(volume, &json!({"name": "site", "emptyDir": {}}), "{pod}");
     Ok(())
 }

@@ -10,6 +10,7 @@ mod app;
 mod atomic;
 mod certificates;
 mod field;
+mod gitrepo;
 mod jobs;
 mod main_job;
 mod node_itself;
@@ -34,6 +35,8 @@ fn main() -> ExitCode {
         field::a_v3_manifest_with_one_dash_flags_serves_pages_through_nginx,
         field::a_v3_manifests_neighbour_asks_git_what_changed_at_each_webhook_call,
         field::a_v4_manifest_with_each_setting_under_both_names_runs,
+        gitrepo::the_documentations_pod_runs_and_so_do_its_relatives,
+        gitrepo::a_private_and_a_followed_volume_run_under_the_restricted_level,
         scope::a_namespace_under_the_restricted_level_admits_and_runs_it,
         node_itself::nginx_serves_a_page_under_its_pods_address,
         node_itself::a_native_sidecar_holds_the_app_back_until_its_probe_succeeds,

@@ -13,7 +13,6 @@ pub use self::table::annotations_markdown;
 pub use self::table::annotations_summary;
 
 use self::table::Read;
-use crate::GitRepo;
 use crate::Mistake;
 use crate::MountPath;
 use crate::Name;
@@ -60,8 +59,8 @@ struct Key<'a> {
 
 impl Asked {
     /// The repositories, and the places that they and those with mistakes take. A group without an
-    /// address is a mistake, unless it is about gitRepo volumes.
-    pub(crate) fn requests(&mut self, git_repos: &[GitRepo]) -> (Vec<Request>, Vec<Place>) {
+    /// address is a mistake, unless it is about gitRepo volumes (of these names).
+    pub(crate) fn requests(&mut self, git_repos: &[String]) -> (Vec<Request>, Vec<Place>) {
         let mut requests = Vec::new();
         let mut places = Vec::new();
         let mut without = Vec::new();
@@ -75,7 +74,7 @@ impl Asked {
             } = group;
             let is_about_volume = match name {
                 None => !git_repos.is_empty(),
-                Some(name) => git_repos.iter().any(|own| own.volume == name.as_str()),
+                Some(name) => git_repos.iter().any(|own| own == name.as_str()),
             };
             if fields.repo.is_none() && is_about_volume && *first_key != "repo" {
                 continue;

@@ -30,6 +30,7 @@ use crate::injected::Injected;
 use crate::mutate;
 use crate::plan;
 use crate::request::GitRepoMode;
+use crate::request::PodWide;
 use crate::review::API_VERSION;
 use crate::review::KIND;
 use crate::status::Status;
@@ -118,7 +119,7 @@ fn decide(
         .pointer("/metadata/annotations")
         .and_then(Value::as_object);
     let mut asked = annotations::read(annotations);
-    let has_git_repo = has_git_repo(document) && asked.pod.git_repo != Some(GitRepoMode::Off);
+    let has_git_repo = has_git_repo(document);
     // What a status tells was once a gitRepo volume.
     let status = Status::read(annotations);
     let asks = !asked.groups.is_empty()
@@ -135,17 +136,22 @@ fn decide(
         return Ok(Decision::skip(SkipReason::OptedOut, asked.warnings));
     }
     if let Some(reason) = unfit(document, annotations) {
-        return skip_unfit(document, reason, asked.warnings, settings);
+        let mut warnings = asked.warnings;
+        warnings.push(format!("{PREFIX}repo: the Pod is left alone: {reason}"));
+        return skip(document, reason, warnings, settings);
     }
     let pod: PodSpec = typed::read(&document["spec"]).map_err(InternalError::Unreadable)?;
     // Anybody can write a status: it says what was, where something of ours is.
     let was = status.as_ref().filter(|_| injected::has_our_names(&pod));
-    let mut found = gitrepo::read(&pod, &asked, was, review.namespace(), settings);
+    let mut found = gitrepo::read(&pod, &asked, was, settings);
     asked.mistakes.append(&mut found.mistakes);
-    let (requests, places) = asked.requests(&found.volumes);
+    let (requests, places) = asked.requests(&found.names);
     let wants_nothing = requests.is_empty() && found.volumes.is_empty();
     if wants_nothing && asked.pod.uses.is_empty() && asked.mistakes.is_empty() {
-        return Ok(Decision::skip(SkipReason::NotRequested, asked.warnings));
+        let reason = left_alone(&asked.pod, &found.names);
+        let mut warnings = asked.warnings;
+        warnings.append(&mut found.warnings);
+        return skip(document, reason, warnings, settings);
     }
     let namespace = namespace.of_pod(annotations);
     let wanted = Wanted {
@@ -155,6 +161,7 @@ fn decide(
         git_repos: &found.volumes,
         settings,
         namespace: &namespace,
+        default_secret: settings.default_secret(review.namespace()),
     };
     let mut missing = Role::ALL.to_vec();
     if asked.mistakes.is_empty() {
@@ -211,18 +218,25 @@ fn has_git_repo(document: &Value) -> bool {
     })
 }
 
-/// Leaves a Pod alone that no syncer can run in. Whoever asked should know why nothing comes of it,
-/// and so should whoever looks for Pods that were passed over; a mirror Pod is the kubelet's own and
-/// stays as it is.
-fn skip_unfit(
+/// Why nothing comes of a Pod without a repository to fetch.
+fn left_alone(wide: &PodWide, git_repos: &[String]) -> SkipReason {
+    match wide.git_repo {
+        _ if git_repos.is_empty() => SkipReason::NotRequested,
+        Some(GitRepoMode::Off) => SkipReason::OptedOut,
+        _ => SkipReason::GitRepoTurnedOff,
+    }
+}
+
+/// Leaves a Pod alone. Where that is not its author's own wish, the Pod says why, for whoever looks
+/// for Pods that were passed over; a mirror Pod is the kubelet's own and stays as it is.
+fn skip(
     document: &Value,
     reason: SkipReason,
-    mut warnings: Vec<String>,
+    warnings: Vec<String>,
     settings: &Settings,
 ) -> Result<Decision, InternalError> {
-    warnings.push(format!("{PREFIX}repo: the Pod is left alone: {reason}"));
     let mut decision = Decision::skip(reason, warnings);
-    if reason != SkipReason::MirrorPod {
+    if matches!(reason, SkipReason::GitRepoTurnedOff | SkipReason::Windows) {
         decision.patch = noted(document, &Status::of_skip(reason, settings))?;
     }
     Ok(decision)

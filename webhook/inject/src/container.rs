@@ -1,3 +1,5 @@
+use std::fmt;
+
 use args::ProcessArgs;
 use args::RepoArgs;
 use args::SyncArgs;
@@ -13,6 +15,7 @@ use crate::Settings;
 use crate::User;
 use crate::entry::Content;
 use crate::entry::Entry;
+use crate::entry::SecretName;
 
 /// How often the kubelet may ask in vain whether the first tree is there: a year of seconds, so it
 /// never kills a first clone (what it would begin again is what was just interrupted). Not the
@@ -89,13 +92,23 @@ pub struct Syncer {
     pub metrics_port: Option<u16>,
 }
 
-/// What a syncer is told, written for the kubelet.
-#[derive(Clone, Debug, PartialEq)]
+/// What a syncer is told, written for the kubelet. `Debug` shows no configuration: an address in it
+/// may have a password.
+#[derive(Clone, PartialEq)]
 pub struct Told {
     /// Its argv.
     pub args: Vec<String>,
     /// What it is told about each of several repositories.
     pub config: Option<String>,
+}
+
+impl fmt::Debug for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { args, config } = self;
+        let config = config.as_ref().map(|_| "HIDDEN");
+        let mut told = f.debug_struct("Told");
+        told.field("args", args).field("config", &config).finish()
+    }
 }
 
 /// What a syncer is told that no single repository decides.
@@ -125,7 +138,7 @@ pub(crate) enum What<'a> {
     /// else were in it would be taken for credentials of the cluster.
     NoToken,
     /// Credentials.
-    Secret(&'a str),
+    Secret { name: &'a str, is_optional: bool },
     /// The syncer's own files: `HOME`, `TMPDIR`, git's repository, the probe's record. The name is
     /// the volume's base.
     State(&'static str),
@@ -171,9 +184,9 @@ pub(crate) fn told(role: Role, entries: &[Entry], wide: Wide) -> Told {
             let beside = beside.unwrap_or_default();
             let mut repos = Map::new();
             for entry in entries {
-                let secret = entry.secret.as_deref();
+                let secret = entry.secret.as_ref();
                 let args = RepoArgs {
-                    secret_dir: secret.map(|secret| secrets_of(secret).into()),
+                    secret_dir: secret.map(|secret| secrets_of(&secret.name).into()),
                     ..entry.args.clone()
                 };
                 repos.insert(entry.name.clone(), Value::Object(args.to_entry(&beside)));
@@ -224,12 +237,15 @@ pub(crate) fn places(role: Role, entries: &[Entry]) -> Vec<Place<'_>> {
         add(path, false, What::Content(&entry.content));
     }
     add(paths::STATE.to_owned(), false, What::State(role.state()));
-    for secret in entries.iter().filter_map(|entry| entry.secret.as_deref()) {
+    let secrets = || entries.iter().filter_map(|entry| entry.secret.as_ref());
+    for SecretName { name, .. } in secrets() {
         let path = match is_one {
             true => paths::SECRET.to_owned(),
-            false => secrets_of(secret),
+            false => secrets_of(name),
         };
-        add(path, true, What::Secret(secret));
+        let mut same = secrets().filter(|other| other.name == *name);
+        let is_optional = same.all(|other| other.is_default);
+        add(path, true, What::Secret { name, is_optional });
     }
     add(paths::SERVICE_ACCOUNT.to_owned(), true, What::NoToken);
     places

@@ -9,7 +9,9 @@ use crate::Mode;
 use crate::Request;
 use crate::Settings;
 use crate::container::Role;
+use crate::gitrepo::Follow;
 use crate::volume::Source;
+use crate::wanted::Wanted;
 
 /// One repository of a syncer, wherever it was asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,7 +23,7 @@ pub(crate) struct Entry {
     /// The syncer's flags, but for those that say where its volumes are.
     pub(crate) args: RepoArgs,
     /// The Secret with its credentials.
-    pub(crate) secret: Option<String>,
+    pub(crate) secret: Option<SecretName>,
     /// Where the files are published.
     pub(crate) content: Content,
     /// Whether the app may write there.
@@ -34,14 +36,22 @@ pub(crate) enum Content {
     /// One of ours, of this base name.
     Ours { base: String, source: Source },
     /// The Pod's own of this name, once a gitRepo volume.
-    Pods(String),
+    Pods { volume: String, source: Source },
+}
+
+/// A Secret of the Pod's namespace.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct SecretName {
+    pub(crate) name: String,
+    /// Whether nobody named it for this repository: then it need not exist.
+    pub(crate) is_default: bool,
 }
 
 /// The name of the unnamed repository among several; a key, and so no NAME.
 const UNNAMED: &str = "repo";
 
 impl Entry {
-    pub(crate) fn of_request(request: &Request, settings: &Settings) -> Self {
+    pub(crate) fn of_request(request: &Request, wanted: &Wanted<'_>) -> Self {
         // Taken apart without `..`: what no syncer is told does not compile.
         let Request {
             name,
@@ -63,7 +73,7 @@ impl Entry {
             size_limit,
             medium,
         } = request;
-        let mut args = common(settings);
+        let mut args = common(wanted.settings);
         args.repo = Some(repo.clone());
         args.rev = rev.clone().into();
         args.layout = match link {
@@ -93,7 +103,7 @@ impl Entry {
                 .to_owned(),
             role: Role::of_mode(*mode),
             args,
-            secret: secret.clone(),
+            secret: wanted.secret_of(secret.as_ref(), repo),
             content: Content::Ours {
                 base,
                 source: Source::Empty {
@@ -105,7 +115,7 @@ impl Entry {
         }
     }
 
-    pub(crate) fn of_git_repo(volume: &GitRepo, settings: &Settings) -> Self {
+    pub(crate) fn of_git_repo(volume: &GitRepo, wanted: &Wanted<'_>) -> Self {
         let role = volume.role();
         let GitRepo {
             index: _,
@@ -115,37 +125,58 @@ impl Entry {
             directory,
             secret,
             timeout,
+            size_limit,
+            medium,
             follow,
         } = volume;
-        let mut args = common(settings);
+        let mut args = common(wanted.settings);
         args.repo = Some(repository.clone());
         args.rev = revision.clone();
         if let Some(timeout) = timeout {
             args.sync_timeout = *timeout;
         }
         args.link = directory.clone();
-        // The old driver cloned without them.
-        args.submodules = Submodules::Off;
         match follow {
             None => {
                 args.layout = Layout::Clone;
                 args.one_time = true;
                 args.depth = 0;
+                // The kubelet cloned without them.
+                args.submodules = Submodules::Off;
             }
-            Some(period) => {
+            Some(follow) => {
+                let Follow {
+                    period,
+                    depth,
+                    submodules,
+                    filter,
+                    sparse_checkout,
+                    notify,
+                } = follow;
                 args.layout = match directory {
                     Some(_) => Layout::Link,
                     None => Layout::Projected,
                 };
                 args.period = *period;
+                args.depth = *depth;
+                args.submodules = *submodules;
+                args.filter = filter.clone();
+                args.webhook_url = notify.clone();
+                let _ = sparse_checkout;
             }
         }
         Self {
             name: volume.clone(),
             role,
             args,
-            secret: secret.clone(),
-            content: Content::Pods(volume.clone()),
+            secret: wanted.secret_of(secret.as_ref(), repository),
+            content: Content::Pods {
+                volume: volume.clone(),
+                source: Source::Empty {
+                    medium: *medium,
+                    size_limit: size_limit.clone(),
+                },
+            },
             writable: true,
         }
     }

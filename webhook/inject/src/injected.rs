@@ -106,7 +106,8 @@ fn is_same(
         && has_readers(wanted, own, role, entries)
 }
 
-fn config_of(own: &Container) -> Option<&str> {
+/// What a container of ours is told about several repositories, as the kubelet gets it.
+pub(crate) fn config_of(own: &Container) -> Option<&str> {
     let mut env = own.env.iter().flatten();
     env.find(|own| own.name == CONFIG)?.value.as_deref()
 }
@@ -148,11 +149,15 @@ fn has_volumes(pod: &PodSpec, own: &Container, role: Role, entries: &[Entry]) ->
         });
         volume.is_some_and(|volume| match place.what {
             What::Content(Content::Ours { source, .. }) => source.is_that_of(volume),
-            What::Content(Content::Pods(name)) => {
-                volume.name == *name && volume.empty_dir.is_some()
-            }
+            What::Content(Content::Pods {
+                volume: name,
+                source,
+            }) => volume.name == *name && source.is_that_of(volume),
             What::NoToken | What::State(_) => Source::EMPTY.is_that_of(volume),
-            What::Secret(name) => Source::Secret(name.to_owned()).is_that_of(volume),
+            What::Secret { name, is_optional } => {
+                let name = name.to_owned();
+                Source::Secret { name, is_optional }.is_that_of(volume)
+            }
         })
     })
 }

@@ -64,6 +64,7 @@ pub use container::Role;
 pub use container::Syncer;
 pub use container::Told;
 pub use error::InternalError;
+pub use gitrepo::Follow;
 pub use gitrepo::GitRepo;
 pub use mount_path::MountPath;
 pub use name::Name;

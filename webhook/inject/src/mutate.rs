@@ -8,6 +8,7 @@ use crate::draft::Draft;
 use crate::draft::path;
 use crate::evictable;
 use crate::status::Status;
+use crate::volume::Source;
 
 /// Writes a plan into a Pod.
 pub(crate) fn inject(
@@ -18,9 +19,13 @@ pub(crate) fn inject(
 ) -> Result<(), InternalError> {
     for volume in &plan.git_repos {
         let index = volume.index.to_string();
+        let source = Source::Empty {
+            medium: volume.medium,
+            size_limit: volume.size_limit.clone(),
+        };
         let volume = path(["spec", "volumes", &index]);
         draft.remove(&volume, "gitRepo")?;
-        draft.set(&volume, "emptyDir", json!({}))?;
+        draft.set(&volume, "emptyDir", source.empty_dir())?;
     }
     let volumes = path(["spec", "volumes"]);
     for volume in &plan.volumes {

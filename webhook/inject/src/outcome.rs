@@ -20,13 +20,16 @@ pub enum Outcome {
 pub enum SkipReason {
     /// What we would add is there.
     AlreadyInjected,
+    /// The operator leaves gitRepo volumes to the kubelet, and nothing else is asked for.
+    GitRepoTurnedOff,
     /// A static Pod's image in the API: the kubelet runs its file, not what we would change.
     MirrorPod,
     /// Something else than the creation of a Pod.
     NotAPodCreation,
     /// No annotation asks for anything.
     NotRequested,
-    /// `gitvolume.dev/inject: "false"`.
+    /// `gitvolume.dev/inject: "false"`, or `gitvolume.dev/gitrepo: "off"` and nothing else is asked
+    /// for.
     OptedOut,
     /// There is no syncer for Windows.
     Windows,
@@ -34,8 +37,9 @@ pub enum SkipReason {
 
 impl SkipReason {
     /// Every reason, for a metric that starts all its series at zero.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::AlreadyInjected,
+        Self::GitRepoTurnedOff,
         Self::MirrorPod,
         Self::NotAPodCreation,
         Self::NotRequested,
@@ -47,6 +51,7 @@ impl SkipReason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::AlreadyInjected => "already-injected",
+            Self::GitRepoTurnedOff => "gitrepo-turned-off",
             Self::MirrorPod => "mirror-pod",
             Self::NotAPodCreation => "not-a-pod-creation",
             Self::NotRequested => "not-requested",

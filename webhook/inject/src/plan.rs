@@ -13,6 +13,7 @@ use crate::container::What;
 use crate::entry::Content;
 use crate::entry::Entry;
 use crate::evictable;
+use crate::gitrepo;
 use crate::position;
 use crate::reader::List;
 use crate::reader::Reader;
@@ -27,7 +28,7 @@ pub struct Plan {
     pub requests: Vec<Request>,
     /// The gitRepo volumes that become volumes of ours.
     pub git_repos: Vec<GitRepo>,
-    /// What those volumes were, by name.
+    /// What those volumes were, by name; addresses are without credentials.
     pub replaced: BTreeMap<String, GitRepoVolumeSource>,
     /// The init containers that are added, in order.
     pub syncers: Vec<Syncer>,
@@ -102,7 +103,11 @@ pub(crate) fn plan(wanted: &Wanted<'_>, missing: &[Role], evictable: Option<&str
                 .iter()
                 .any(|git_repo| git_repo.volume == volume.name)
         })
-        .filter_map(|volume| Some((volume.name.clone(), volume.git_repo.clone()?)))
+        .filter_map(|volume| {
+            let mut source = volume.git_repo.clone()?;
+            source.repository = gitrepo::without_credentials(&source.repository);
+            Some((volume.name.clone(), source))
+        })
         .collect();
     let volumes = volumes.into_vec();
     let lost = volumes
@@ -134,10 +139,14 @@ fn syncer(
     for place in container::places(role, entries) {
         let volume = match place.what {
             What::Content(Content::Ours { base, source }) => volumes.add(base, source.clone()),
-            What::Content(Content::Pods(volume)) => volume.clone(),
+            What::Content(Content::Pods { volume, .. }) => volume.clone(),
             What::State(base) => volumes.add(base, Source::EMPTY),
-            What::Secret(name) => {
-                volumes.share("gitvolume-secret", Source::Secret(name.to_owned()))
+            What::Secret { name, is_optional } => {
+                let source = Source::Secret {
+                    name: name.to_owned(),
+                    is_optional,
+                };
+                volumes.share("gitvolume-secret", source)
             }
             What::NoToken => volumes.share("gitvolume-no-token", Source::EMPTY),
         };

@@ -1,8 +1,12 @@
+use std::collections::BTreeMap;
+
 use args::GitDuration;
 use serde::Deserialize;
 use serde::Serialize;
 
 use crate::Resources;
+use crate::name::is_label;
+use crate::value;
 
 /// What the operator decided about every injection; the rest is the Pod's.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -35,6 +39,18 @@ pub struct Settings {
     /// Whether the syncer's user is derived from the Pod.
     #[serde(default)]
     pub run_as: RunAs,
+    /// Whether the Pods' gitRepo volumes are converted; `false` leaves them to the kubelet.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub git_repo: bool,
+    /// The Secret with credentials for repositories that name none, by the Pod's namespace; `*` is
+    /// every other namespace. It is given for addresses that are encrypted (ssh, https), and a Pod
+    /// starts without it where its namespace has no such Secret.
+    #[serde(
+        default,
+        deserialize_with = "secrets",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub default_secrets: BTreeMap<String, String>,
     /// The webhook's version, for the status annotation.
     #[serde(default = "version")]
     pub version: String,
@@ -87,6 +103,8 @@ impl Settings {
             sync_timeout: sync_timeout(),
             on_mistake: OnMistake::default(),
             run_as: RunAs::default(),
+            git_repo: true,
+            default_secrets: BTreeMap::new(),
             version: version(),
         }
     }
@@ -99,6 +117,13 @@ impl Settings {
                 Some(start) => image.starts_with(start),
                 None => image == allowed,
             })
+    }
+
+    /// The Secret for what names none in a namespace.
+    pub(crate) fn default_secret(&self, namespace: &str) -> Option<&str> {
+        let secrets = &self.default_secrets;
+        let own = secrets.get(namespace).or_else(|| secrets.get("*"));
+        own.map(String::as_str)
     }
 
     /// A short name of these settings for the status annotation: equal settings have equal names,
@@ -122,6 +147,35 @@ fn stale_worktree_timeout() -> GitDuration {
 /// hangs is still given up.
 fn sync_timeout() -> GitDuration {
     GitDuration::from_secs(600)
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// serde hands on a reference.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature is serde's"
+)]
+fn is_yes(value: &bool) -> bool {
+    *value
+}
+
+/// Names that the API server takes: a Pod with another one would be refused for it.
+fn secrets<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, String>, D::Error> {
+    let secrets = BTreeMap::<String, String>::deserialize(deserializer)?;
+    for (namespace, secret) in &secrets {
+        let is_known = namespace == "*" || is_label(namespace);
+        if !is_known || value::secret(secret).is_err() {
+            return Err(serde::de::Error::custom(format!(
+                "{namespace:?}: {secret:?}: expected a namespace, or *, and the name of a Secret"
+            )));
+        }
+    }
+    Ok(secrets)
 }
 
 fn version() -> String {
@@ -188,6 +242,10 @@ mod tests {
             (
                 json!({"image": "x", "imagePull": "Always"}),
                 "unknown field `imagePull`",
+            ),
+            (
+                json!({"image": "x", "defaultSecrets": {"*": "no name"}}),
+                "expected a namespace, or *, and the name of a Secret",
             ),
             (
                 json!({"image": "x", "syncTimeout": "5 min"}),

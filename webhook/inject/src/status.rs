@@ -21,7 +21,9 @@ pub(crate) struct Status {
     config: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     containers: Vec<String>,
-    /// The volumes that were gitRepo volumes, as they were.
+    /// The volumes that were gitRepo volumes, as they were but for credentials in their addresses:
+    /// those are in the Pod once, in what the container is told, and [`crate::gitrepo::sources`]
+    /// takes them from there. Who takes an injection back asks it, and never this.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) git_repos: BTreeMap<String, GitRepoVolumeSource>,
     /// Why nothing was added, where mistakes are only warned of.

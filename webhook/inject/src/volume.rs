@@ -24,8 +24,13 @@ pub enum Source {
         /// The size at which the Pod is evicted.
         size_limit: Option<Quantity>,
     },
-    /// The keys of the Secret of this name.
-    Secret(String),
+    /// The keys of a Secret.
+    Secret {
+        /// Its name.
+        name: String,
+        /// Whether the Pod starts without it: nobody named it for this Pod.
+        is_optional: bool,
+    },
 }
 
 /// A volume's place in a container.
@@ -94,8 +99,11 @@ impl Volume {
             Source::Empty { .. } => value["emptyDir"] = self.source.empty_dir(),
             // Readable by every user, since the syncer may run as any; no other container mounts
             // it. 292 is 0444: JSON has no octal.
-            Source::Secret(secret) => {
-                value["secret"] = json!({"secretName": secret, "defaultMode": 0o444});
+            Source::Secret { name, is_optional } => {
+                value["secret"] = json!({"secretName": name, "defaultMode": 0o444});
+                if *is_optional {
+                    value["secret"]["optional"] = json!(true);
+                }
             }
         }
         value
@@ -109,7 +117,7 @@ impl Source {
         size_limit: None,
     };
 
-    fn empty_dir(&self) -> Value {
+    pub(crate) fn empty_dir(&self) -> Value {
         let mut value = json!({});
         if let Self::Empty { medium, size_limit } = self {
             if *medium == Medium::Memory {
@@ -127,7 +135,7 @@ impl Source {
     pub(crate) fn is_that_of(&self, volume: &core::Volume) -> bool {
         match self {
             Self::Empty { .. } => volume.empty_dir.is_some(),
-            Self::Secret(name) => volume
+            Self::Secret { name, .. } => volume
                 .secret
                 .as_ref()
                 .is_some_and(|secret| secret.secret_name.as_ref() == Some(name)),

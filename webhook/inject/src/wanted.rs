@@ -1,5 +1,7 @@
 //! Everything that is wanted for a Pod, wherever it was asked for.
 
+use args::RepoKind;
+use args::RepoUrl;
 use k8s_openapi::api::core::v1::Container;
 use k8s_openapi::api::core::v1::PodSpec;
 
@@ -11,6 +13,7 @@ use crate::User;
 use crate::container::Role;
 use crate::container::Wide;
 use crate::entry::Entry;
+use crate::entry::SecretName;
 use crate::policy::RunAs;
 use crate::reader;
 use crate::reader::Reader;
@@ -25,15 +28,17 @@ pub(crate) struct Wanted<'a> {
     pub(crate) git_repos: &'a [GitRepo],
     pub(crate) settings: &'a Settings,
     pub(crate) namespace: &'a Namespace,
+    /// The Secret that the operator chose for the namespace.
+    pub(crate) default_secret: Option<&'a str>,
 }
 
 impl<'a> Wanted<'a> {
     /// The repositories that the container of a role serves; their names differ.
     pub(crate) fn entries(&self, role: Role) -> Vec<Entry> {
         let requests = self.requests.iter();
-        let requests = requests.map(|request| Entry::of_request(request, self.settings));
+        let requests = requests.map(|request| Entry::of_request(request, self));
         let git_repos = self.git_repos.iter();
-        let git_repos = git_repos.map(|volume| Entry::of_git_repo(volume, self.settings));
+        let git_repos = git_repos.map(|volume| Entry::of_git_repo(volume, self));
         let mut entries: Vec<Entry> = Vec::new();
         for mut entry in requests.chain(git_repos).filter(|entry| entry.role == role) {
             // A volume may be called like a repository.
@@ -46,6 +51,25 @@ impl<'a> Wanted<'a> {
             entries.push(entry);
         }
         entries
+    }
+
+    /// The Secret of a repository: the one that its author names, or the namespace's. The latter is
+    /// for addresses that are encrypted, and have no credentials of their own.
+    pub(crate) fn secret_of(&self, own: Option<&String>, repo: &RepoUrl) -> Option<SecretName> {
+        let is_safe = match repo.kind() {
+            RepoKind::Ssh => true,
+            RepoKind::Http => {
+                repo.reveal().starts_with("https:") && repo.split_credentials().1.is_none()
+            }
+            RepoKind::Git | RepoKind::Local => false,
+        };
+        let default = self.default_secret.filter(|_| is_safe);
+        let named = own.map(|name| (name.as_str(), false));
+        let (name, is_default) = named.or(default.map(|name| (name, true)))?;
+        Some(SecretName {
+            name: name.to_owned(),
+            is_default,
+        })
     }
 
     /// What is told beside the repositories.

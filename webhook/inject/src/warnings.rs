@@ -11,6 +11,7 @@ use crate::Request;
 use crate::annotations::full_key;
 use crate::conflicts::port_taken;
 use crate::container::Role;
+use crate::gitrepo;
 use crate::plan::configures_git;
 use crate::reader;
 use crate::reader::Reader;
@@ -39,7 +40,7 @@ pub(crate) fn of(wanted: &Wanted<'_>, plan: &Plan) -> Vec<String> {
     let mut warnings: Vec<String> = Vec::new();
     let readers = wanted.readers();
     for request in wanted.requests {
-        warnings.extend(without_key(request));
+        warnings.extend(without_key(wanted, request));
         warnings.extend(hides(request));
         for reader in &readers {
             warnings.extend(below(reader, request));
@@ -47,6 +48,7 @@ pub(crate) fn of(wanted: &Wanted<'_>, plan: &Plan) -> Vec<String> {
             warnings.extend(unwritable(reader, request, wanted));
         }
     }
+    warnings.extend(gitrepo::warnings(wanted));
     warnings.extend(frozen(wanted, plan));
     warnings.extend(metrics_port(wanted));
     warnings.extend(safe_directory(wanted, plan));
@@ -227,8 +229,9 @@ fn unwritable(reader: &Reader<'_>, request: &Request, wanted: &Wanted<'_>) -> Op
 }
 
 /// The warning for an ssh address without a key.
-fn without_key(request: &Request) -> Option<String> {
-    let needs_key = request.repo.kind() == RepoKind::Ssh && request.secret.is_none();
+fn without_key(wanted: &Wanted<'_>, request: &Request) -> Option<String> {
+    let secret = wanted.secret_of(request.secret.as_ref(), &request.repo);
+    let needs_key = request.repo.kind() == RepoKind::Ssh && secret.is_none();
     let name = request.name.as_ref();
     needs_key.then(|| {
         format!(

@@ -1,0 +1,105 @@
+use super::*;
+use crate::Namespace;
+use crate::Outcome;
+use crate::Review;
+use crate::SkipReason;
+use crate::answer;
+use serde_json::json;
+
+const ADDRESS: &str = "https://me:hunt$r2@git.example/x.git";
+
+fn pod(volumes: Value) -> Value {
+    let mounts: Vec<Value> = volumes
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|volume| json!({"name": volume["name"], "mountPath": format!("/{}", volume["name"].as_str().unwrap())}))
+        .collect();
+    json!({
+        "metadata": {},
+        "spec": {
+            "containers": [{"name": "web", "image": "nginx", "volumeMounts": mounts}],
+            "volumes": volumes,
+        },
+    })
+}
+
+fn ask(pod: &Value) -> crate::Answer {
+    let settings = Settings::new("syncer:1");
+    answer(
+        &Review::of_pod(pod.clone()),
+        &settings,
+        &Namespace::default(),
+    )
+    .unwrap()
+}
+
+fn injected(mut pod: Value) -> Value {
+    let patch = ask(&pod).patch.unwrap();
+    json_patch::patch(&mut pod, &patch).unwrap();
+    pod
+}
+
+fn git_repo(name: &str, repository: &str) -> Value {
+    json!({"name": name, "gitRepo": {"repository": repository}})
+}
+
+#[test]
+fn a_password_of_an_address_is_in_one_place_from_which_the_source_comes_back() {
+    for follow in [false, true] {
+        let mut plain = pod(json!([
+            git_repo("a", ADDRESS),
+            git_repo("b", "https://you:other@git.example/x.git"),
+        ]));
+        if follow {
+            plain["metadata"]["annotations"] = json!({"gitvolume.dev/gitrepo": "follow"});
+        }
+        let answer = ask(&plain);
+        let shown = format!("{:?} {:?}", answer.outcome, answer.warnings);
+        assert!(!shown.contains("hunt"), "{shown}");
+        let pod = injected(plain);
+        assert_eq!(pod.to_string().matches("hunt").count(), 1, "{pod:#}");
+
+        let metadata = pod["metadata"]["annotations"].as_object();
+        let status = Status::read(metadata).unwrap();
+        let spec: PodSpec = serde_json::from_value(pod["spec"].clone()).unwrap();
+        let sources = sources(&status, &spec);
+        assert_eq!(sources["a"].repository, ADDRESS);
+        assert_eq!(
+            sources["b"].repository,
+            "https://you:other@git.example/x.git"
+        );
+        let again = ask(&pod);
+        assert_eq!(again.outcome, Outcome::Skip(SkipReason::AlreadyInjected));
+    }
+}
+
+#[test]
+fn a_volume_that_comes_after_the_first_call_is_converted_by_the_second() {
+    let mut pod = pod(json!([]));
+    pod["metadata"]["annotations"] = json!({"gitvolume.dev/repo": "https://git.example/site.git"});
+    let mut pod = injected(pod);
+    let volumes = pod["spec"]["volumes"].as_array_mut().unwrap();
+    volumes.push(git_repo("late", "https://git.example/late.git"));
+    let last = volumes.len() - 1;
+    volumes.swap(0, last);
+
+    let pod = injected(pod);
+    assert_eq!(
+        pod["spec"]["volumes"][0],
+        json!({"name": "late", "emptyDir": {}})
+    );
+    let inits = pod["spec"]["initContainers"].as_array().unwrap();
+    let names: Vec<&Value> = inits.iter().map(|own| &own["name"]).collect();
+    assert_eq!(names, ["gitvolume-gitrepo", "gitvolume"]);
+    let again = ask(&pod);
+    assert_eq!(again.outcome, Outcome::Skip(SkipReason::AlreadyInjected));
+}
+
+#[test]
+fn a_status_of_somebodys_own_converts_nothing() {
+    let mut pod = pod(json!([{"name": "cache", "emptyDir": {}}]));
+    let status = json!({"gitRepos": {"cache": {"repository": "https://git.example/x.git"}}});
+    pod["metadata"]["annotations"] = json!({"gitvolume.dev/status": status.to_string()});
+    assert_eq!(ask(&pod).outcome, Outcome::Skip(SkipReason::NotRequested));
+}
