@@ -132,7 +132,7 @@ pub(crate) fn read(annotations: Option<&Map<String, Value>>) -> Asked {
         (&one.name, place(one.row)).cmp(&(&other.name, place(other.row)))
     });
     for Key { name, row, value } in keys {
-        // The API server lets only texts through; anything else is no value we know.
+        // The API server lets only texts through; manifests in files have numbers too.
         let text = value.as_str();
         let outcome = match row.read {
             Read::Pod(read) => {
@@ -152,9 +152,10 @@ pub(crate) fn read(annotations: Option<&Map<String, Value>>) -> Asked {
             }
             Read::Status => continue,
         };
-        if let Err(wrong) = outcome.unwrap_or(Err(Wrong::Grammar)) {
-            let text = text.map_or_else(|| value.to_string(), str::to_owned);
-            let mistake = mistake(name.as_ref(), row, &text, wrong);
+        const NO_TEXT: Wrong = Wrong::Clause("expected a text; in YAML, put it in quotes");
+        if let Err(wrong) = outcome.unwrap_or(Err(NO_TEXT)) {
+            let shown = text.map_or_else(|| value.to_string(), shown);
+            let mistake = mistake(name.as_ref(), row, &shown, wrong);
             asked.mistakes.push(mistake);
         }
     }
@@ -222,7 +223,7 @@ pub(crate) fn without_repo(name: Option<&Name>, key: &str) -> Mistake {
 }
 
 fn mistake(name: Option<&Name>, row: &Annotation, text: &str, wrong: Wrong) -> Mistake {
-    let (key, text) = (full_key(name, row.key), shown(text));
+    let key = full_key(name, row.key);
     let sentence = match wrong {
         Wrong::Clause(clause) => format!("{key}: {text}: {clause}"),
         Wrong::Grammar => format!("{key}: {text}: expected {}", row.grammar),

@@ -166,7 +166,7 @@ fn decide(
     let mut missing = Role::ALL.to_vec();
     if asked.mistakes.is_empty() {
         match injected::look(&wanted, was) {
-            Injected::Missing(roles) if roles.is_empty() => {
+            Injected::Missing(roles) if roles.is_empty() && asked.pod.uses.is_empty() => {
                 // Another mutator may have come between the first call and this one.
                 asked.warnings.extend(warnings::port(&wanted));
                 return Ok(Decision::skip(SkipReason::AlreadyInjected, asked.warnings));
@@ -198,8 +198,8 @@ fn decide(
     let mut draft = Draft::new(document);
     mutate::inject(&mut draft, &plan, was, settings)?;
     let (working, patch) = draft.finish();
-    let patched = check::applies(document, &patch, &working)?;
-    check::is_sound(&patched, &plan)?;
+    check::applies(document, &patch, &working)?;
+    check::is_sound(&working, &plan)?;
     Ok(Decision {
         outcome: Outcome::Inject(Box::new(plan)),
         patch: Some(patch),

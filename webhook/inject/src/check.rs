@@ -20,24 +20,25 @@ use crate::name::is_label;
 use crate::reader;
 use crate::typed;
 
-/// Applies the patch to the document, expects what the draft made of it, and reads that as a Pod.
+/// Applies the patch to the document, and expects what the draft made of it.
 pub(crate) fn applies(
     document: &Value,
     patch: &Patch,
     expected: &Value,
-) -> Result<Pod, InternalError> {
+) -> Result<(), InternalError> {
     let mut patched = document.clone();
     json_patch::patch(&mut patched, patch)
         .map_err(|error| InternalError::Patch(Box::new(error)))?;
     if patched != *expected {
         return Err(InternalError::Differs);
     }
-    typed::read(&patched).map_err(InternalError::Unreadable)
+    Ok(())
 }
 
-/// Holds what the plan added to the rules of a Pod.
-pub(crate) fn is_sound(pod: &Pod, plan: &Plan) -> Result<(), InternalError> {
-    let spec = pod_spec(pod)?;
+/// Reads the patched document as a Pod, and holds what the plan added to the rules of one.
+pub(crate) fn is_sound(patched: &Value, plan: &Plan) -> Result<(), InternalError> {
+    let pod: Pod = typed::read(patched).map_err(InternalError::Unreadable)?;
+    let spec = pod_spec(&pod)?;
     for volume in &plan.volumes {
         let same = spec
             .volumes

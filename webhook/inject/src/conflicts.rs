@@ -234,3 +234,41 @@ pub(crate) fn too_long(plan: &Plan) -> Option<Mistake> {
         Some(Mistake::new("repo", sentence))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::Namespace;
+    use crate::Review;
+    use crate::Settings;
+    use crate::answer;
+    use serde_json::json;
+
+    /// The refusal for an address of this length.
+    fn refusal(length: usize, more: bool) -> Option<String> {
+        let mut pod = json!({
+            "metadata": {"annotations": {
+                "gitvolume.dev/repo": format!("https://git.example/{}", "a".repeat(length - 20)),
+            }},
+            "spec": {"containers": [{"name": "web"}]},
+        });
+        if more {
+            pod["metadata"]["annotations"]["gitvolume.dev/b.repo"] = json!("https://git.example/b");
+            pod["metadata"]["annotations"]["gitvolume.dev/b.mount-path"] = json!("/b");
+        }
+        let settings = Settings::new("syncer:1");
+        let answer = answer(&Review::of_pod(pod), &settings, &Namespace::default()).unwrap();
+        match answer.outcome {
+            crate::Outcome::Deny(refusal) => Some(refusal.to_string()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_for_an_argv_or_a_variable_is_refused() {
+        for more in [false, true] {
+            assert_eq!(refusal(100_000, more), None);
+            let refusal = refusal(131_100, more).unwrap();
+            assert!(refusal.contains("expected annotations that make it less than 131072"));
+        }
+    }
+}

@@ -149,7 +149,11 @@ fn without_our_prefix_there_is_nothing_to_read() {
 #[test]
 fn a_value_that_is_no_text_is_refused() {
     let asked = asked(json!({"gitvolume.dev/repo": 7}));
-    assert!(sentences(&asked)[0].starts_with("gitvolume.dev/repo: \"7\": expected the address"));
+    let sentence = &sentences(&asked)[0];
+    assert!(
+        sentence.starts_with("gitvolume.dev/repo: 7: expected a text"),
+        "{sentence}"
+    );
 }
 
 proptest! {

@@ -134,7 +134,7 @@ fn through_the_kubelet(arg: &Value) -> String {
 
 #[test]
 fn every_pod_gets_what_its_goldens_say_and_twice_is_once() {
-    for case in Case::all("inject", 30) {
+    for case in Case::all("inject", 90) {
         let dir = case.dir.display();
         let answer = case.ask();
         assert!(
@@ -164,7 +164,7 @@ fn every_pod_gets_what_its_goldens_say_and_twice_is_once() {
 
 #[test]
 fn every_injected_argv_is_one_that_the_syncer_takes() {
-    for case in Case::all("inject", 30) {
+    for case in Case::all("inject", 90) {
         let answer = case.ask();
         let Outcome::Inject(plan) = &answer.outcome else {
             panic!("{}", case.dir.display());
@@ -212,7 +212,7 @@ fn every_injected_argv_is_one_that_the_syncer_takes() {
 
 #[test]
 fn every_refusal_is_the_sentence_in_its_golden() {
-    for case in Case::all("deny", 20) {
+    for case in Case::all("deny", 70) {
         let answer = case.ask();
         let Outcome::Deny(refusal) = &answer.outcome else {
             panic!("{}: {:?}", case.dir.display(), answer.outcome);
@@ -228,7 +228,7 @@ fn every_refusal_is_the_sentence_in_its_golden() {
 
 #[test]
 fn every_refusal_is_a_warning_and_a_status_where_the_operator_wants_that() {
-    for case in Case::all("deny", 20) {
+    for case in Case::all("deny", 70) {
         let mut settings = case.settings.clone();
         settings.on_mistake = inject::OnMistake::Warn;
         let answer = ask(&case.pod, &settings);
@@ -250,7 +250,7 @@ fn every_refusal_is_a_warning_and_a_status_where_the_operator_wants_that() {
 
 #[test]
 fn every_pod_that_is_left_alone_says_why() {
-    for case in Case::all("skip", 6) {
+    for case in Case::all("skip", 12) {
         let answer = case.ask();
         let Outcome::Skip(reason) = answer.outcome else {
             panic!("{}: {:?}", case.dir.display(), answer.outcome);
@@ -270,7 +270,7 @@ fn every_pod_that_is_left_alone_says_why() {
 /// What the API server and other webhooks do between two calls.
 #[test]
 fn what_other_mutators_add_does_not_move_us() {
-    for case in Case::all("inject", 30) {
+    for case in Case::all("inject", 90) {
         let mut pod = patched(&case.pod, &case.ask());
         let spec = pod["spec"].as_object_mut().unwrap();
         for key in ["containers", "initContainers"] {
@@ -318,7 +318,7 @@ fn what_other_mutators_add_does_not_move_us() {
 /// The first call met a replica of the last version, the second one meets us.
 #[test]
 fn what_another_version_injected_stays() {
-    for case in Case::all("inject", 30) {
+    for case in Case::all("inject", 90) {
         let mut newer = case.settings.clone();
         newer.version = "9.9.9".to_owned();
         newer.stale_worktree_timeout = args::GitDuration::from_secs(99);
@@ -326,5 +326,53 @@ fn what_another_version_injected_stays() {
         let again = ask(&pod, &newer);
         assert_eq!(again.outcome, Outcome::Skip(SkipReason::AlreadyInjected));
         assert_eq!(again.patch, None, "{}", case.dir.display());
+    }
+}
+
+/// What people run, as the API server sends it: defaults filled in, a token mounted, an owner.
+#[test]
+fn the_cases_have_the_shapes_that_people_run() {
+    let is_real = |case: &Case| {
+        let name = case.dir.file_name().unwrap().to_str().unwrap();
+        name.starts_with("real-")
+    };
+    let real: Vec<Case> = Case::all("inject", 90)
+        .into_iter()
+        .filter(is_real)
+        .collect();
+    assert!(real.len() >= 20, "{}", real.len());
+    for case in real {
+        let dir = case.dir.display();
+        for key in ["schedulerName", "serviceAccountName", "restartPolicy"] {
+            assert!(case.pod["spec"][key].is_string(), "{dir}: {key}");
+        }
+    }
+}
+
+#[test]
+fn every_annotation_is_taken_in_one_case_and_refused_in_another() {
+    // Objects that say what a Pod gets do not exist yet: each `use` is refused.
+    const NEVER_TAKEN: [&str; 1] = ["use"];
+    let own_keys = |case: &Case| -> Vec<String> {
+        let annotations = case.pod["metadata"]["annotations"].as_object();
+        let keys = annotations.into_iter().flatten().map(|(key, _)| key);
+        keys.filter_map(|key| Some(key.strip_prefix(inject::PREFIX)?.to_owned()))
+            .collect()
+    };
+    let taken: Vec<String> = Case::all("inject", 90).iter().flat_map(own_keys).collect();
+    let refused: Vec<String> = Case::all("deny", 70)
+        .iter()
+        .map(|case| fs::read_to_string(case.dir.join("message.txt")).unwrap_or_default())
+        .collect();
+    for row in inject::ANNOTATIONS {
+        let named = format!(".{}", row.key);
+        let is_taken = taken
+            .iter()
+            .any(|key| key == row.key || key.ends_with(&named));
+        assert_eq!(is_taken, !NEVER_TAKEN.contains(&row.key), "{}", row.key);
+        let refusal = format!("{}{}: ", inject::PREFIX, row.key);
+        let is_refused = refused.iter().any(|message| message.contains(&refusal));
+        // Ours to write, and anybody's: nothing in it is a mistake.
+        assert_eq!(is_refused, row.key != "status", "{}", row.key);
     }
 }
