@@ -18,6 +18,7 @@ use clap::ValueEnum;
 use crate::cli;
 use crate::cli::Exit;
 use crate::cli::completions::CompletionsArgs;
+use crate::cli::convert::ConvertArgs;
 use crate::cli::diff::DiffArgs;
 use crate::cli::inject::InjectArgs;
 use crate::cli::man::ManArgs;
@@ -41,6 +42,8 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     /// Write the injection into manifests, as the webhook would into their Pods
     Inject(InjectArgs),
+    /// Write gitRepo volumes and git-sync's containers as annotations
+    Convert(ConvertArgs),
     /// Show what inject would change
     Diff(DiffArgs),
     /// Show everything on this machine, without a cluster
@@ -133,11 +136,6 @@ pub struct ServeArgs {
         value_name = "NAME"
     )]
     pub webhook_configuration: String,
-
-    /// Watch Namespaces for those that hand out ranges of users, as OpenShift's do; needs list and
-    /// watch of namespaces
-    #[arg(long, env = "GITVOLUME_WATCH_NAMESPACES")]
-    pub watch_namespaces: bool,
 
     /// What is injected.
     #[command(flatten)]
@@ -238,6 +236,7 @@ impl Cli {
             Command::Serve(args) => (crate::serve::run(*args).map(always), ExitCode::FAILURE),
             Command::Demo(args) => (crate::demo::run(args).map(always), ExitCode::FAILURE),
             Command::Inject(args) => offline(cli::inject::run(args)),
+            Command::Convert(args) => offline(Ok(cli::convert::run(args))),
             Command::Diff(args) => offline(cli::diff::run(args)),
             Command::Completions(args) => offline(cli::completions::run(&args)),
             Command::Man(args) => offline(cli::man::run(args)),

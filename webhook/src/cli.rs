@@ -7,6 +7,7 @@
 
 pub mod args;
 pub mod completions;
+pub mod convert;
 pub mod diff;
 pub mod documents;
 pub mod edit;

@@ -1,15 +1,13 @@
 //! Bytes to answer: the one place where the server meets the pure crate.
 
 use std::error::Error;
-use std::sync::Arc;
 
 use inject::InternalError;
+use inject::Namespace;
 use inject::Review;
 use inject::Settings;
 use inject::Written;
 use inject::answer;
-
-use crate::namespaces::Namespaces;
 
 /// Answers a call; a trait, so that tests of the server can misbehave where the real one does not.
 pub trait Judge: Send + Sync {
@@ -61,20 +59,16 @@ pub enum Failure {
     },
 }
 
-/// The real judge: the crate `inject` with the operator's settings and what is known of the cluster.
+/// The real judge: the crate `inject` with the operator's settings.
 #[derive(Clone, Debug)]
 pub struct Injector {
     settings: Settings,
-    namespaces: Arc<Namespaces>,
 }
 
 impl Injector {
-    /// Answers by these settings and namespaces.
-    pub fn new(settings: Settings, namespaces: Arc<Namespaces>) -> Self {
-        Self {
-            settings,
-            namespaces,
-        }
+    /// Answers by these settings.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings }
     }
 }
 
@@ -88,8 +82,7 @@ impl Judge for Injector {
             pod: review.pod().to_owned(),
             cause: chain(&error),
         };
-        let namespace = self.namespaces.get(review.namespace());
-        let answer = answer(&review, &self.settings, &namespace).map_err(internal)?;
+        let answer = answer(&review, &self.settings, &Namespace::default()).map_err(internal)?;
         let Written { body, patch_bytes } = answer.to_json();
         Ok(Verdict {
             body,

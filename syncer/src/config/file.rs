@@ -34,7 +34,7 @@ const INLINE: &str = "GITSYNC_CONFIG_INLINE";
 
 /// Flags that belong together: an entry that gives one of them has nothing of the others from
 /// beside the file.
-const TOGETHER: [&[&str]; 3] = [
+const TOGETHER: [&[&str]; 2] = [
     &["username", "password", "password-file"],
     &[
         "github-app-client-id",
@@ -43,7 +43,6 @@ const TOGETHER: [&[&str]; 3] = [
         "github-app-private-key",
         "github-app-private-key-file",
     ],
-    &["sparse-checkout", "sparse-checkout-file"],
 ];
 
 /// Keys whose values no message repeats.

@@ -69,11 +69,9 @@ impl LinkLayout {
 
     pub(super) fn tree(&self, commit: &Hash) -> Tree {
         let git_dir = self.git_dir().join("worktrees").join(commit.as_str());
-        let dir = self.worktrees().join(commit.as_str());
         Tree {
             commit: commit.clone(),
-            shown: dir.clone(),
-            dir,
+            dir: self.worktrees().join(commit.as_str()),
             index: git_dir.join("index"),
             marker: git_dir.join(MARKER),
             git_dir,

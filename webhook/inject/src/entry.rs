@@ -90,8 +90,7 @@ impl Entry {
         if let Some(timeout) = timeout {
             args.sync_timeout = *timeout;
         }
-        args.subdir = subdir.clone();
-        args.sparse_checkout = sparse_checkout.clone();
+        let _ = (subdir, sparse_checkout);
         let base = match name {
             None => "gitvolume-content".to_owned(),
             Some(name) => format!("gitvolume-content-{name}"),

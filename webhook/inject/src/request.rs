@@ -2,7 +2,6 @@ use args::GitDuration;
 use args::Link;
 use args::RepoUrl;
 use args::Rev;
-use args::Subdir;
 use args::Submodules;
 
 use crate::MountPath;
@@ -23,7 +22,7 @@ pub struct Request {
     /// The symlink's name where the link layout is wanted; else the tree is at the path itself.
     pub link: Option<Link>,
     /// The directory of the repository that appears instead of its top.
-    pub subdir: Option<Subdir>,
+    pub subdir: Option<String>,
     /// Whether it is followed.
     pub mode: Mode,
     /// How long to wait between checks of the remote.
@@ -104,7 +103,7 @@ pub(crate) struct Fields {
     pub(crate) rev: Option<Rev>,
     pub(crate) mount_path: Option<MountPath>,
     pub(crate) link: Option<Link>,
-    pub(crate) subdir: Option<Subdir>,
+    pub(crate) subdir: Option<String>,
     pub(crate) mode: Option<Mode>,
     pub(crate) period: Option<GitDuration>,
     pub(crate) timeout: Option<GitDuration>,

@@ -1,0 +1,220 @@
+//! Every directory below `testdata/convert` is a case: manifests, what becomes of them, what is told
+//! of them, and, written by hand, where each container sees its files: `Kind name: container path`.
+//! `UPDATE_GOLDENS=1 cargo test -p webhook convert` writes all but the latter.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+
+use inject::Outcome;
+use serde_json::Value;
+use serde_json::json;
+use similar::TextDiff;
+
+use super::*;
+use crate::cli::documents;
+use crate::cli::edit;
+use crate::cli::files::File;
+use crate::cli::report::Report;
+use crate::cli::workloads::objects;
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test has no arguments; nobody but the person at the keyboard sets this"
+)]
+fn is_update() -> bool {
+    std::env::var_os("UPDATE_GOLDENS").is_some()
+}
+
+fn cases() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/convert");
+    let mut dirs: Vec<PathBuf> = fs::read_dir(&root)
+        .unwrap_or_else(|error| panic!("{}: {error}", root.display()))
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    dirs.sort();
+    assert!(dirs.len() >= 25, "{} cases", dirs.len());
+    dirs
+}
+
+fn holds(file: &Path, text: &str) {
+    if is_update() {
+        if text.is_empty() {
+            let _ = fs::remove_file(file);
+        } else {
+            fs::write(file, text).unwrap();
+        }
+        return;
+    }
+    let golden = fs::read_to_string(file).unwrap_or_default();
+    let diff = TextDiff::from_lines(golden.as_str(), text);
+    assert!(
+        golden == text,
+        "{} is not what comes out (UPDATE_GOLDENS=1 writes it):\n{}",
+        file.display(),
+        diff.unified_diff()
+    );
+}
+
+fn values(text: &str) -> Vec<Value> {
+    let documents = documents::read(text).unwrap();
+    documents.iter().map(|own| own.value().clone()).collect()
+}
+
+/// A text after its conversion, what is told of it, and whether anything was converted.
+struct Converted {
+    text: String,
+    notes: Vec<String>,
+    is_changed: bool,
+}
+
+fn convert_text(text: &str) -> Converted {
+    let mut notes = Vec::new();
+    let file = File {
+        name: "-".to_owned(),
+        path: None,
+        text: text.to_owned(),
+    };
+    let edited = edit::edit(vec![file], &mut Report::default(), |object| {
+        let mut judged = command::judge(object);
+        let told = std::mem::take(&mut judged.notes);
+        notes.extend(told.iter().map(|note| format!("{}: {note}", object.name())));
+        judged
+    });
+    Converted {
+        text: edited[0].text(),
+        notes,
+        is_changed: edited[0].is_changed(),
+    }
+}
+
+fn input(dir: &Path) -> String {
+    let file = dir.join("input.yaml");
+    fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+/// Where the containers of a text's Pods see the files of repositories, when they are injected.
+fn seen(text: &str) -> BTreeSet<String> {
+    let mut seen = BTreeSet::new();
+    for document in documents::read(text).unwrap() {
+        for object in objects(document.value()) {
+            let Some(at) = object.pod else { continue };
+            let template = object.value.pointer(at).unwrap();
+            let Ok(Outcome::Inject(plan)) = answered(template) else {
+                continue;
+            };
+            for consumer in &plan.consumers {
+                for mount in &consumer.mounts {
+                    let request = plan
+                        .requests
+                        .iter()
+                        .find(|request| request.mount_path.as_str() == mount.path)
+                        .unwrap();
+                    let link = request.link.as_ref().map(ToString::to_string);
+                    let path = view::joined(&mount.path, &link.unwrap_or_default());
+                    seen.insert(format!("{}: {} {path}", object.name(), consumer.name));
+                }
+            }
+        }
+    }
+    seen
+}
+
+#[test]
+fn every_manifest_becomes_what_its_golden_says_and_is_told_of() {
+    for dir in cases() {
+        let text = input(&dir);
+        let converted = convert_text(&text);
+        // How an edited document is laid out is not ours to say; what it says is.
+        let file = dir.join("output.yaml");
+        let golden = fs::read_to_string(&file).unwrap_or_default();
+        if is_update() || values(&golden) != values(&converted.text) {
+            holds(&file, &converted.text);
+        }
+        let report: String = converted
+            .notes
+            .iter()
+            .map(|note| format!("{note}\n"))
+            .collect();
+        holds(&dir.join("report.txt"), &report);
+        assert_eq!(converted.is_changed, converted.text != text);
+        assert!(!report.contains("hunter2"), "{report}");
+    }
+}
+
+#[test]
+fn every_converted_pod_is_accepted_and_its_containers_see_the_same_paths() {
+    for dir in cases() {
+        let text = input(&dir);
+        let converted = convert_text(&text);
+        let file = dir.join("paths.txt");
+        let paths = fs::read_to_string(&file).unwrap_or_default();
+        let paths: BTreeSet<String> = paths.lines().map(str::to_owned).collect();
+        assert_eq!(
+            paths.is_empty(),
+            !converted.is_changed,
+            "{}",
+            file.display()
+        );
+        if converted.is_changed {
+            assert_eq!(seen(&converted.text), paths, "{}", dir.display());
+        }
+    }
+}
+
+#[test]
+fn converting_twice_is_converting_once() {
+    for dir in cases() {
+        let once = convert_text(&input(&dir));
+        let twice = convert_text(&once.text);
+        assert!(!twice.is_changed, "{}", dir.display());
+        assert_eq!(twice.text, once.text);
+    }
+}
+
+/// What is told is what is left or lost, and no patch touches what is left.
+#[test]
+fn whatever_is_left_is_there_to_the_last_field() {
+    for dir in cases() {
+        for document in documents::read(&input(&dir)).unwrap() {
+            for object in objects(document.value()) {
+                let Some(at) = object.pod else { continue };
+                let template = object.value.pointer(at).unwrap();
+                let conversion = convert(template);
+                let mut after = template.clone();
+                json_patch::patch(&mut after, &conversion.patch).unwrap();
+                for note in conversion.notes.iter().filter(|note| note.is_left) {
+                    let Some(name) = note.about.split(' ').next_back() else {
+                        continue;
+                    };
+                    let find = |template: &Value| {
+                        let lists = ["initContainers", "containers", "volumes"];
+                        let items = lists
+                            .iter()
+                            .flat_map(|list| template["spec"][list].as_array())
+                            .flatten();
+                        let found = items.into_iter().filter(|item| item["name"] == name);
+                        found.cloned().collect::<Vec<Value>>()
+                    };
+                    assert!(!find(template).is_empty(), "{note}");
+                    assert_eq!(find(&after), find(template), "{note}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_template_that_is_no_pod_is_told_of_if_it_may_be_about_git() {
+    let conversion = convert(&json!({"spec": {"volumes": [{"name": "x", "gitRepo": {}}]}}));
+    assert_eq!(conversion.notes.len(), 1);
+    assert!(conversion.notes[0].is_left, "{:?}", conversion.notes);
+    for template in [
+        json!({}),
+        json!({"spec": 7}),
+        json!({"spec": {"containers": 7}}),
+    ] {
+        assert_eq!(convert(&template), Conversion::default());
+    }
+}
