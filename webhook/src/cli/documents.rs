@@ -2,8 +2,11 @@
 //! as can be. The text is the documents' texts put together again, so what is not edited stays as
 //! it is to the byte: separators, comments, line ends.
 
+mod edit;
 mod json;
 mod split;
+mod tree;
+mod write;
 mod yaml;
 
 use json_patch::Patch;
@@ -113,10 +116,29 @@ impl Document {
                 is_rewritten: false,
             });
         }
+        if let Some(text) = self.edited(&wanted) {
+            return Ok(Patched {
+                text,
+                is_rewritten: false,
+            });
+        }
         self.rewritten(&wanted).map(|text| Patched {
             text,
             is_rewritten: true,
         })
+    }
+
+    /// Edits the text in place, and reads it again: a text that says something else is none.
+    fn edited(&self, wanted: &Value) -> Option<String> {
+        let bare = yaml::bare(&self.text);
+        let mark = &self.text[..self.text.len() - bare.len()];
+        let is_json = self.syntax == Syntax::Json;
+        let edited = edit::edited(bare, &self.value, wanted, is_json)?;
+        let said = match self.syntax {
+            Syntax::Json => serde_json::from_str(&edited).ok()?,
+            Syntax::Yaml => yaml::value(&edited)?,
+        };
+        (said == *wanted).then(|| format!("{mark}{edited}"))
     }
 
     fn rewritten(&self, value: &Value) -> Result<String, PatchError> {

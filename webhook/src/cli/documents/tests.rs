@@ -94,3 +94,148 @@ fn a_document_is_written_anew_between_its_own_markers() {
         "{\n\t\"a\": [\n\t\t1,\n\t\t\"yes\"\n\t]\n}"
     );
 }
+
+/// Edits the first document of a text, in place.
+fn patched(text: &str, patch: Value) -> String {
+    let patch: Patch = serde_json::from_value(patch).unwrap();
+    let patched = read(text).unwrap()[0].patched(&patch).unwrap();
+    assert!(!patched.is_rewritten, "{}", patched.text);
+    patched.text
+}
+
+fn add(path: &str, value: Value) -> Value {
+    json!({"op": "add", "path": path, "value": value})
+}
+
+#[test]
+fn comments_quotes_and_order_stay_where_an_edit_is_elsewhere() {
+    let text = "\
+# head
+z: 'q'   # why
+a:
+  - name: x  # about x
+    v: \"1\"
+  # about y
+  - name: y
+m: {k: v}
+";
+    assert_eq!(
+        patched(
+            text,
+            json!([
+                add("/a/1", json!({"v": "on", "name": "new"})),
+                add("/a/0/more", json!(["l"])),
+                add("/a/-", json!({"name": "end"})),
+                add("/m/k2", json!(true)),
+                add("/o", json!({"a/b": {}})),
+            ])
+        ),
+        "\
+# head
+z: 'q'   # why
+a:
+  - name: x  # about x
+    v: \"1\"
+    more:
+      - l
+  - name: new
+    v: \"on\"
+  # about y
+  - name: y
+  - name: end
+m: {k: v, k2: true}
+o:
+  a/b: {}
+"
+    );
+}
+
+#[test]
+fn lists_and_maps_are_made_where_there_are_none() {
+    for (text, expected) in [
+        ("a: []\n", "a:\n- x\n"),
+        ("a:\n", "a:\n- x\n"),
+        ("a: ~ # c\nb: 1", "a:\n- x # c\nb: 1"),
+        ("b: 1", "b: 1\na:\n- x"),
+        ("b:\n  c: 1\n...\n", "b:\n  c: 1\na:\n- x\n...\n"),
+        ("{b: 1}\n", "{b: 1, a: [x]}\n"),
+        ("--- {b: 1}\n", "--- {b: 1, a: [x]}\n"),
+        ("{\"b\": 1,}\n", "{\"b\": 1, \"a\": [\"x\"],}\n"),
+        (
+            "{\n  \"b\": 1\n}\n",
+            "{\n  \"b\": 1,\n  \"a\": [\n    \"x\"\n  ]\n}\n",
+        ),
+    ] {
+        let edited = match read(text).unwrap()[0].value()["a"].is_array() {
+            true => patched(text, json!([add("/a/-", json!("x"))])),
+            false => patched(text, json!([add("/a", json!(["x"]))])),
+        };
+        assert_eq!(edited, expected, "{text:?}");
+    }
+}
+
+#[test]
+fn what_is_taken_away_leaves_the_rest_in_its_place() {
+    let removed = |text: &str, path: &str| patched(text, json!([{"op": "remove", "path": path}]));
+    for (text, path, expected) in [
+        ("- a: 1\n  b: 2\n", "/0/a", "- b: 2\n"),
+        ("- b: 2\n  a:\n    c: 1\n- d\n", "/0/a", "- b: 2\n- d\n"),
+        ("l:\n- 1 # one\n- 2\n- 3\n", "/l/0", "l:\n- 2\n- 3\n"),
+        ("l:\n- 1\n- 2", "/l/1", "l:\n- 1\n"),
+        ("l: [1, 2, 3]\n", "/l/2", "l: [1, 2]\n"),
+        ("l: [1, 2, 3]\n", "/l/0", "l: [2, 3]\n"),
+        ("l:\n- 1\n", "/l/0", "l: []\n"),
+        ("m: {a: 1, b: 2}\n", "/m/b", "m: {a: 1}\n"),
+        ("a: 1\nb: |\n  x\n\nc: 2\n", "/b", "a: 1\n\nc: 2\n"),
+    ] {
+        assert_eq!(removed(text, path), expected, "{text:?}");
+    }
+}
+
+#[test]
+fn line_ends_and_the_mark_of_the_byte_order_stay() {
+    assert_eq!(
+        patched(
+            "\u{feff}a:\r\n- 1\r\nb: 2\r\n",
+            json!([add("/a/-", json!({"x": [1]})), add("/c", json!("y"))])
+        ),
+        "\u{feff}a:\r\n- 1\r\n- x:\r\n  - 1\r\nb: 2\r\nc: \"y\"\r\n"
+    );
+}
+
+#[test]
+fn block_scalars_anchors_and_aliases_beside_an_edit_stay() {
+    let text =
+        "a: &x\n  k: v\nb: *x\nc: |\n  # no comment\n\n  text\nd:\n- e: >-\n    folded\n    text\n";
+    assert_eq!(
+        patched(
+            text,
+            json!([
+                add("/d/-", json!(1)),
+                add("/d/0/f", json!(2)),
+                add("/g", json!(3))
+            ])
+        ),
+        format!("{text}  f: 2\n- 1\ng: 3\n")
+    );
+}
+
+#[test]
+fn what_cannot_be_edited_in_place_is_written_anew_and_right() {
+    // An edit of what an alias refers to would be one of both.
+    let patch: Patch = serde_json::from_value(json!([add("/a/n", json!(1))])).unwrap();
+    let patched = read("# c\na: &x {k: v}\nb: *x\n").unwrap()[0]
+        .patched(&patch)
+        .unwrap();
+    assert!(patched.is_rewritten);
+    assert_eq!(
+        values(&patched.text),
+        [json!({"a": {"k": "v", "n": 1}, "b": {"k": "v"}})]
+    );
+    // One of the alias itself is not.
+    let patch: Patch = serde_json::from_value(json!([add("/b/o", json!(1))])).unwrap();
+    let patched = read("a: &x {k: v}\nb: *x # c\n").unwrap()[0]
+        .patched(&patch)
+        .unwrap();
+    assert_eq!(patched.text, "a: &x {k: v}\nb:\n  k: v\n  o: 1 # c\n");
+}

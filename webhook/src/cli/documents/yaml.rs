@@ -8,6 +8,7 @@ use super::PatchError;
 use super::ReadError;
 use super::Syntax;
 use super::Unread;
+use super::edit::line_end_of;
 use super::split::Segment;
 use super::split::segments;
 
@@ -67,7 +68,8 @@ pub(super) fn value(text: &str) -> Option<Value> {
     serde_saphyr::from_str_with_options(bare(text), options).ok()
 }
 
-fn bare(text: &str) -> &str {
+/// Without the mark of the byte order.
+pub(super) fn bare(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
@@ -84,7 +86,7 @@ pub(super) fn rewritten(text: &str, wanted: &Value) -> Result<String, PatchError
             // What follows a marker on its line is content, or a comment on it.
             let mark = line.len() - own.len();
             head.push_str(&line[..mark + 3]);
-            head.push_str(line_end(text));
+            head.push_str(line_end_of(text));
         } else if own.starts_with("...") {
             tail.push_str(line);
         }
@@ -95,16 +97,9 @@ pub(super) fn rewritten(text: &str, wanted: &Value) -> Result<String, PatchError
     };
     let body =
         serde_saphyr::to_string_with_options(wanted, options).map_err(|_| PatchError::Write)?;
-    let written = [&head, &*body.replace('\n', line_end(text)), &tail].concat();
+    let written = [&head, &*body.replace('\n', line_end_of(text)), &tail].concat();
     match value(&written) {
         Some(value) if value == *wanted => Ok(written),
         _ => Err(PatchError::Write),
-    }
-}
-
-fn line_end(text: &str) -> &'static str {
-    match text.contains("\r\n") {
-        true => "\r\n",
-        false => "\n",
     }
 }

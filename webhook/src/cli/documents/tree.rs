@@ -1,0 +1,137 @@
+//! Where everything stands in a YAML text; JSON is YAML in flow style.
+
+use std::borrow::Cow;
+use std::iter::Peekable;
+
+use granit_parser::Event;
+use granit_parser::Parser;
+use granit_parser::ScalarStyle;
+use granit_parser::Span;
+use granit_parser::StructureStyle;
+
+/// A node and its bytes, from its anchor or tag on.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Node {
+    pub(super) start: usize,
+    /// Behind its last character that says something: no line end, no comment.
+    pub(super) end: usize,
+    pub(super) kind: Kind,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Kind {
+    /// A value, or a reference to one.
+    Leaf,
+    Map {
+        is_flow: bool,
+        entries: Vec<Entry>,
+    },
+    Seq {
+        is_flow: bool,
+        items: Vec<Node>,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Entry {
+    /// `None` where it is no text.
+    pub(super) key: Option<String>,
+    pub(super) start: usize,
+    /// Behind the colon.
+    pub(super) colon: usize,
+    pub(super) value: Node,
+}
+
+type Events<'a> = Peekable<Box<dyn Iterator<Item = (Event<'a>, Span)> + 'a>>;
+
+/// Reads one document, without a mark of the byte order; `None` where it says nothing or is no YAML.
+pub(super) fn parse(text: &str) -> Option<Node> {
+    let options = granit_parser::options! {
+        emit_anchor_events: true,
+        emit_comments: false,
+    };
+    let parser = Parser::new_from_str_with_options(text, options);
+    let events: Box<dyn Iterator<Item = (Event<'_>, Span)>> =
+        Box::new(parser.map_while(Result::ok));
+    let mut events = events.peekable();
+    while let Some((event, _)) = events.peek() {
+        if event.is_node() {
+            return node(text, &mut events).map(|(node, _)| node);
+        }
+        events.next();
+    }
+    None
+}
+
+/// Reads one node, and gives its text too where it is one.
+fn node<'a>(text: &str, events: &mut Events<'a>) -> Option<(Node, Option<Cow<'a, str>>)> {
+    let (event, span) = events.next()?;
+    let bytes = span.byte_range()?;
+    let tag = span.tag_span().and_then(|tag| tag.byte_range());
+    let mut start = tag.map_or(bytes.start, |tag| tag.start.min(bytes.start));
+    if let Some((Event::Anchor(..), anchor)) = events.peek() {
+        start = start.min(anchor.byte_range()?.start);
+        events.next();
+    }
+    let is_end = |event: &Event<'_>| matches!(event, Event::MappingEnd | Event::SequenceEnd);
+    let mut said = None;
+    let (end, kind) = match event {
+        Event::Scalar(value, style, ..) => {
+            said = Some(value);
+            match style {
+                ScalarStyle::Literal | ScalarStyle::Folded => {
+                    let content = text.get(bytes.clone())?;
+                    (bytes.start + content.trim_end().len(), Kind::Leaf)
+                }
+                _ => (bytes.end, Kind::Leaf),
+            }
+        }
+        Event::Alias(_) => (bytes.end, Kind::Leaf),
+        Event::SequenceStart(style, ..) => {
+            let mut items = Vec::new();
+            while events.peek().is_some_and(|(event, _)| !is_end(event)) {
+                items.push(node(text, events)?.0);
+            }
+            let end = end(style, events)?;
+            let last = items.last().map(|last: &Node| last.end);
+            let is_flow = style == StructureStyle::Flow;
+            (end.or(last)?, Kind::Seq { is_flow, items })
+        }
+        Event::MappingStart(style, ..) => {
+            let mut entries: Vec<Entry> = Vec::new();
+            while events.peek().is_some_and(|(event, _)| !is_end(event)) {
+                entries.push(entry(text, events)?);
+            }
+            let end = end(style, events)?;
+            let last = entries.last().map(|last| last.value.end);
+            let is_flow = style == StructureStyle::Flow;
+            (end.or(last)?, Kind::Map { is_flow, entries })
+        }
+        _ => return None,
+    };
+    Some((Node { start, end, kind }, said))
+}
+
+/// The end of a flow collection; one in block style ends with its last child.
+fn end(style: StructureStyle, events: &mut Events<'_>) -> Option<Option<usize>> {
+    let (_, span) = events.next()?;
+    let end = span.byte_range()?.end;
+    Some(Some(end).filter(|_| style == StructureStyle::Flow))
+}
+
+fn entry(text: &str, events: &mut Events<'_>) -> Option<Entry> {
+    let (key, said) = node(text, events)?;
+    let after = text.get(key.end..)?;
+    let colon = key.end + after.find(':').map_or(0, |at| at + 1);
+    let (mut value, _) = node(text, events)?;
+    if value.kind == Kind::Leaf && value.start == value.end {
+        // Nothing is said, at the place of the colon.
+        (value.start, value.end) = (colon, colon);
+    }
+    Some(Entry {
+        key: said.map(Cow::into_owned),
+        start: key.start,
+        colon,
+        value,
+    })
+}

@@ -1,0 +1,150 @@
+//! Writes values as a text around them is written.
+
+use serde_json::Map;
+use serde_json::Value;
+
+/// The members that a person looks for first, in this order; the others follow by name.
+const FIRST: [&str; 9] = [
+    "apiVersion",
+    "kind",
+    "name",
+    "image",
+    "restartPolicy",
+    "command",
+    "args",
+    "key",
+    "repo",
+];
+
+/// How a text is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Style {
+    /// Whether it is JSON.
+    pub(super) is_json: bool,
+    /// By how much a map in a map is indented.
+    pub(super) step: usize,
+    /// Whether a list in a map is indented.
+    pub(super) indents_lists: bool,
+}
+
+/// Block style: lines with ends, indented by `column`.
+pub(super) fn block(value: &Value, column: usize, style: Style) -> String {
+    let margin = " ".repeat(column);
+    let lines = lines(value, style);
+    lines
+        .iter()
+        .map(|line| format!("{margin}{line}\n"))
+        .collect()
+}
+
+fn lines(value: &Value, style: Style) -> Vec<String> {
+    let below = |value: &Value, indentation: usize| {
+        let margin = " ".repeat(indentation);
+        let lines = lines(value, style).into_iter();
+        lines.map(move |line| format!("{margin}{line}"))
+    };
+    let mut written = Vec::new();
+    match value {
+        Value::Array(items) if !items.is_empty() => {
+            for item in items {
+                let mut item = lines(item, style).into_iter();
+                let first = item.next().unwrap_or_default();
+                written.push(format!("- {first}"));
+                written.extend(item.map(|line| format!("  {line}")));
+            }
+        }
+        Value::Object(members) if !members.is_empty() => {
+            for (key, value) in ordered(members) {
+                let key = scalar(&Value::from(key.as_str()));
+                let indentation = match value {
+                    Value::Array(items) if !items.is_empty() => match style.indents_lists {
+                        true => style.step,
+                        false => 0,
+                    },
+                    Value::Object(members) if !members.is_empty() => style.step,
+                    value => {
+                        written.push(format!("{key}: {}", scalar(value)));
+                        continue;
+                    }
+                };
+                written.push(format!("{key}:"));
+                written.extend(below(value, indentation));
+            }
+        }
+        value => written.push(scalar(value)),
+    }
+    written
+}
+
+/// One line, plain where the library, which knows every word that is no text, says so.
+fn scalar(value: &Value) -> String {
+    let Value::String(text) = value else {
+        return value.to_string();
+    };
+    let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
+    let written = serde_saphyr::to_string_with_options(text, options).unwrap_or_default();
+    let written = written.trim_end();
+    let is_plain = !written.starts_with(['"', '\'', '|', '>']);
+    if is_plain && !written.contains('\n') && written == text {
+        text.clone()
+    } else if text.contains('"') && !text.contains(char::is_control) {
+        format!("'{}'", text.replace('\'', "''"))
+    } else {
+        value.to_string()
+    }
+}
+
+/// Flow style; over several lines with `margin` before each but the first, or on one.
+pub(super) fn flow(value: &Value, margin: Option<&str>, style: Style) -> String {
+    let inner = margin.map(|margin| format!("{margin}{}", " ".repeat(style.step)));
+    let inner = inner.as_deref();
+    let parts: Vec<String> = match value {
+        Value::Array(items) if !items.is_empty() => {
+            items.iter().map(|item| flow(item, inner, style)).collect()
+        }
+        Value::Object(members) if !members.is_empty() => ordered(members)
+            .map(|(key, value)| member(key, value, inner, style))
+            .collect(),
+        Value::String(text) => return string(text, style),
+        other => return other.to_string(),
+    };
+    let (open, close) = if value.is_array() {
+        ("[", "]")
+    } else {
+        ("{", "}")
+    };
+    match (margin, inner) {
+        (Some(margin), Some(inner)) => {
+            let parts = parts.join(&format!(",\n{inner}"));
+            format!("{open}\n{inner}{parts}\n{margin}{close}")
+        }
+        _ => format!("{open}{}{close}", parts.join(", ")),
+    }
+}
+
+/// A member of a map in flow style.
+pub(super) fn member(key: &str, value: &Value, margin: Option<&str>, style: Style) -> String {
+    format!("{}: {}", string(key, style), flow(value, margin, style))
+}
+
+/// A JSON string is a YAML one; plain where it cannot be taken for anything else.
+fn string(text: &str, style: Style) -> String {
+    const OTHER: [&str; 9] = ["false", "n", "no", "null", "off", "on", "true", "y", "yes"];
+    let is_plain = text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '/' | '_'))
+        && !OTHER.contains(&text.to_ascii_lowercase().as_str());
+    match is_plain && !style.is_json {
+        true => text.to_owned(),
+        false => Value::from(text).to_string(),
+    }
+}
+
+fn ordered(members: &Map<String, Value>) -> impl Iterator<Item = (&String, &Value)> {
+    let first = FIRST.iter().filter_map(|key| members.get_key_value(*key));
+    let others = members
+        .iter()
+        .filter(|(key, _)| !FIRST.contains(&key.as_str()));
+    first.chain(others)
+}
