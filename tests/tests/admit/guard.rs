@@ -332,6 +332,12 @@ fn rows() -> Vec<Row> {
             &[],
         ),
         (
+            "windows-by-its-options",
+            repo(),
+            json!({"securityContext": {"windowsOptions": {"runAsUserName": "app"}}}),
+            &[],
+        ),
+        (
             "linux",
             repo(),
             json!({"os": {"name": "linux"}, "nodeSelector": {"kubernetes.io/os": "linux"}}),

@@ -12,6 +12,7 @@ use tests::world::Suite;
 mod beliefs;
 mod guard;
 mod mistakes;
+mod templates;
 mod untouched;
 
 /// The webhook that all tests here share, registered twice: the second time everything is there.
@@ -23,6 +24,11 @@ fn main() -> ExitCode {
         beliefs::a_field_the_server_does_not_know_is_dropped_with_a_warning,
         mistakes::each_mistake_is_refused_in_one_sentence_with_key_value_and_accepted_form,
         mistakes::an_unknown_key_is_admitted_with_a_warning_that_names_the_nearest,
+        templates::each_kind_tells_of_its_template_and_of_annotations_beside_it,
+        templates::a_template_is_told_the_sentences_that_its_pods_would_be,
+        templates::it_is_told_once_and_again_when_the_template_changes,
+        templates::what_a_controller_makes_and_what_asks_for_nothing_is_not_sent,
+        templates::without_the_webhook_a_workload_is_applied_all_the_same,
         untouched::a_pod_is_the_same_as_without_us_but_for_what_is_ours,
         untouched::twice_is_once_and_no_token_reaches_the_syncer,
         untouched::a_pod_that_asks_for_nothing_is_never_sent_to_us,

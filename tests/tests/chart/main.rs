@@ -17,6 +17,7 @@ fn main() -> ExitCode {
         the_ca_bundle_is_left_to_the_webhook,
         a_value_that_is_not_known_or_not_right_is_refused,
         the_guard_leaves_our_own_namespace_alone_and_can_be_switched_off,
+        templates_are_only_looked_at_and_can_be_left_alone,
         the_rights_are_to_one_secret_and_one_registration,
     ])
     .run_on_an_api_server()
@@ -83,6 +84,8 @@ fn a_value_that_is_not_known_or_not_right_is_refused(world: &World) -> TestResul
         "guard.actions={Deny,Warn}",
         "guard.actions={Audit,Warn,Deny}",
         "guard.failurePolicy=Maybe",
+        "templates.timeoutSeconds=0",
+        "templates.deny=true",
     ] {
         let refusal = match product::render(world.cluster(), &["--set", set]) {
             Err(refusal) => refusal.to_string(),
@@ -145,5 +148,29 @@ fn the_guard_leaves_our_own_namespace_alone_and_can_be_switched_off(world: &Worl
     assert!(selected(&["--set=guard.enabled=false"])?.is_empty());
     let yaml = product::render(world.cluster(), &["--set=guard.enabled=false"])?;
     assert!(!yaml.contains("ValidatingAdmissionPolicy"), "{yaml}");
+    Ok(())
+}
+
+fn templates_are_only_looked_at_and_can_be_left_alone(world: &World) -> TestResult {
+    let webhooks = |more: &[&str]| -> Result<Vec<Value>, String> {
+        let all = objects(world, more)?.into_iter();
+        let registrations = all.filter(|object| object["kind"] == "MutatingWebhookConfiguration");
+        let lists = registrations.filter_map(|object| object["webhooks"].as_array().cloned());
+        Ok(lists.flatten().collect())
+    };
+    let all = webhooks(&["--set=webhook.failurePolicy=Fail,templates.timeoutSeconds=1"])?;
+    let names: Vec<&Value> = all.iter().map(|webhook| &webhook["name"]).collect();
+    assert_eq!(names, ["pods.gitvolume.dev", "templates.gitvolume.dev"]);
+    let templates = &all[1];
+    for (field, expected) in [
+        ("failurePolicy", json!("Ignore")),
+        ("reinvocationPolicy", json!("Never")),
+        ("sideEffects", json!("None")),
+        ("timeoutSeconds", json!(1)),
+    ] {
+        assert_eq!(templates[field], expected, "{field}");
+    }
+    let pods = webhooks(&["--set=templates.warn=false"])?;
+    assert_eq!(pods.len(), 1, "{pods:?}");
     Ok(())
 }

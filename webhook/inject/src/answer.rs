@@ -34,6 +34,7 @@ use crate::request::PodWide;
 use crate::review::API_VERSION;
 use crate::review::KIND;
 use crate::status::Status;
+use crate::template;
 use crate::typed;
 use crate::wanted::Wanted;
 use crate::warnings;
@@ -90,10 +91,10 @@ pub struct Written {
     pub patch_bytes: usize,
 }
 
-struct Decision {
-    outcome: Outcome,
+pub(crate) struct Decision {
+    pub(crate) outcome: Outcome,
     patch: Option<Patch>,
-    warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Decision {
@@ -106,11 +107,15 @@ impl Decision {
     }
 }
 
-fn decide(
+pub(crate) fn decide(
     review: &Review,
     settings: &Settings,
     namespace: &Namespace,
 ) -> Result<Decision, InternalError> {
+    if review.has_template() {
+        let warnings = template::warnings(review, settings, namespace)?;
+        return Ok(Decision::skip(SkipReason::Template, warnings));
+    }
     if !review.creates_a_pod() {
         return Ok(Decision::skip(SkipReason::NotAPodCreation, Vec::new()));
     }
@@ -355,6 +360,7 @@ impl Answer {
             Outcome::Deny(_) if self.allowed => "warn",
             Outcome::Deny(_) => "deny",
             Outcome::Inject(_) => "inject",
+            Outcome::Skip(SkipReason::Template) if !self.warnings.is_empty() => "warn",
             Outcome::Skip(_) => "skip",
         }
     }

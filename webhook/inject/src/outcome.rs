@@ -31,6 +31,8 @@ pub enum SkipReason {
     /// `gitvolume.dev/inject: "false"`, or `gitvolume.dev/gitrepo: "off"` and nothing else is asked
     /// for.
     OptedOut,
+    /// Something that makes Pods: what is wrong with them is told, and they are judged one by one.
+    Template,
     /// There is no syncer for Windows.
     Windows,
 }
@@ -44,6 +46,7 @@ impl SkipReason {
         Self::NotAPodCreation,
         Self::NotRequested,
         Self::OptedOut,
+        Self::Template,
         Self::Windows,
     ];
 
@@ -56,6 +59,7 @@ impl SkipReason {
             Self::NotAPodCreation => "not-a-pod-creation",
             Self::NotRequested => "not-requested",
             Self::OptedOut => "opted-out",
+            Self::Template => "template",
             Self::Windows => "windows",
         }
     }

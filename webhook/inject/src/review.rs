@@ -1,6 +1,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::template::pod_template;
+
 /// The only version of the review that we register for and that is not removed
 /// (<https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/>).
 pub(crate) const API_VERSION: &str = "admission.k8s.io/v1";
@@ -154,6 +156,15 @@ impl Review {
             .as_ref()
             .is_none_or(|kind| kind.group.is_empty() && kind.version == "v1" && kind.kind == "Pod");
         pod && operation == "CREATE" && sub_resource.as_deref().unwrap_or_default().is_empty()
+    }
+
+    /// Tells whether this is about what makes Pods: the other thing the webhook is registered for.
+    pub(crate) fn has_template(&self) -> bool {
+        let operation = self.request.operation.as_str();
+        let sub_resource = self.request.sub_resource.as_deref().unwrap_or_default();
+        ["CREATE", "UPDATE"].contains(&operation)
+            && sub_resource.is_empty()
+            && pod_template(self.object()).is_some_and(|at| !at.is_empty())
     }
 
     fn metadata(&self, key: &str) -> Option<&str> {

@@ -1,6 +1,17 @@
-//! Where the objects that make Pods say what a Pod is to be.
+//! Where the objects that make Pods say what a Pod is to be, and what is to be said of that.
 
 use serde_json::Value;
+use serde_json::json;
+
+use crate::InternalError;
+use crate::Namespace;
+use crate::OnMistake;
+use crate::Outcome;
+use crate::PREFIX;
+use crate::Review;
+use crate::Settings;
+use crate::answer::decide;
+use crate::status::Status;
 
 /// The kinds with a Pod template: group, kind, and where it is, as a JSON pointer (RFC 6901). The
 /// versions of a group have it in one place. `extensions` is where Kubernetes 1.15 had three of
@@ -35,10 +46,67 @@ pub fn pod_template(object: &Value) -> Option<&'static str> {
     Some(at)
 }
 
+/// What the author of a workload should know when it is applied: annotations of ours on a level where
+/// they do nothing, and the sentences that its Pods would be refused or warned with. A controller
+/// makes those Pods later, and few people read its events.
+pub(crate) fn warnings(
+    review: &Review,
+    settings: &Settings,
+    namespace: &Namespace,
+) -> Result<Vec<String>, InternalError> {
+    let workload = review.object();
+    let Some(at) = pod_template(workload).filter(|at| !at.is_empty()) else {
+        return Ok(Vec::new());
+    };
+    let mut warnings: Vec<String> = ["", "/spec/jobTemplate"]
+        .into_iter()
+        .filter(|level| *level != at)
+        .filter_map(|level| misplaced(workload, level, at))
+        .collect();
+    let part = |key: &str| workload.pointer(at).and_then(|template| template.get(key));
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": part("metadata"), "spec": part("spec"),
+    });
+    let pod = Review::of_pod(pod).in_namespace(review.namespace());
+    let decision = decide(&pod, settings, namespace)?;
+    if let Outcome::Deny(refusal) = &decision.outcome
+        && settings.on_mistake == OnMistake::Deny
+    {
+        warnings.extend(refusal.mistakes().map(ToString::to_string));
+    }
+    warnings.extend(decision.warnings);
+    Ok(warnings)
+}
+
+/// The sentence for annotations of ours on the workload itself, or on the Jobs that it makes.
+fn misplaced(workload: &Value, level: &str, at: &str) -> Option<String> {
+    let annotations = workload.pointer(&format!("{level}/metadata/annotations"))?;
+    let mut keys = annotations
+        .as_object()?
+        .keys()
+        .filter(|key| key.starts_with(PREFIX) && **key != Status::key());
+    let first = keys.next()?;
+    let more = match keys.count() {
+        0 => String::new(),
+        others => format!(" and {others} more"),
+    };
+    let kind = workload["kind"].as_str().unwrap_or_default();
+    let here = match level {
+        "" => kind.to_owned(),
+        _ => format!("{kind}'s Job"),
+    };
+    let there = at.trim_start_matches('/').replace('/', ".");
+    Some(format!(
+        "{first}{more}: no effect on a {here}; expected in {there}.metadata"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use crate::Answer;
+    use crate::answer;
 
     #[test]
     fn a_template_is_found_in_every_version_of_a_kind_and_in_no_namesake() {
@@ -71,5 +139,97 @@ mod tests {
         let elsewhere = json!({"spec": {"workloadRef": {"kind": "Deployment", "name": "web"}}});
         assert_eq!(at("argoproj.io/v1alpha1", "Rollout", elsewhere), None);
         assert_eq!(pod_template(&json!({"kind": "Pod"})), None);
+    }
+
+    fn told(request: &Value, on_mistake: OnMistake) -> Answer {
+        let body = json!({
+            "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request,
+        });
+        let review = Review::parse(body.to_string().as_bytes()).unwrap();
+        let mut settings = Settings::new("syncer:1");
+        settings.on_mistake = on_mistake;
+        answer(&review, &settings, &Namespace::default()).unwrap()
+    }
+
+    fn cron_job(annotations: &Value) -> Value {
+        let spec = json!({"restartPolicy": "Never", "containers": [{"name": "a", "image": "a"}]});
+        let template = json!({"metadata": {"annotations": annotations}, "spec": spec});
+        json!({
+            "apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "nightly"},
+            "spec": {"jobTemplate": {"spec": {"template": template}}},
+        })
+    }
+
+    #[test]
+    fn a_mistake_in_a_template_is_a_warning_whatever_becomes_of_a_pods() {
+        let annotations = json!({
+            "gitvolume.dev/repo": "https://git.example/site.git",
+            "gitvolume.dev/mode": "always",
+            "gitvolume.dev/perod": "1s",
+        });
+        for on_mistake in [OnMistake::Deny, OnMistake::Warn] {
+            for operation in ["CREATE", "UPDATE"] {
+                let object = cron_job(&annotations);
+                let answer = told(
+                    &json!({"uid": "u", "operation": operation, "object": object}),
+                    on_mistake,
+                );
+                assert_eq!(
+                    answer.warnings,
+                    [
+                        "gitvolume.dev/mode: \"always\": expected sync or once",
+                        "gitvolume.dev/perod: unknown; did you mean gitvolume.dev/period?",
+                    ]
+                );
+                assert!(answer.allowed && answer.patch.is_none());
+                assert_eq!((answer.decision(), answer.reason()), ("warn", "template"));
+            }
+        }
+    }
+
+    #[test]
+    fn annotations_beside_the_template_are_told_by_their_level() {
+        let mut object = cron_job(&json!({}));
+        let own = json!({"gitvolume.dev/repo": "https://git.example/site.git"});
+        object["metadata"]["annotations"] = own.clone();
+        object["spec"]["jobTemplate"]["metadata"]["annotations"] = own;
+        object["spec"]["jobTemplate"]["metadata"]["annotations"]["gitvolume.dev/ref"] = json!("v1");
+        let request = json!({"uid": "u", "operation": "CREATE", "object": object});
+        assert_eq!(
+            told(&request, OnMistake::Deny).warnings,
+            [
+                "gitvolume.dev/repo: no effect on a CronJob; \
+                 expected in spec.jobTemplate.spec.template.metadata",
+                "gitvolume.dev/ref and 1 more: no effect on a CronJob's Job; \
+                 expected in spec.jobTemplate.spec.template.metadata",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_right_or_no_template_is_passed_over_in_silence() {
+        let right = json!({"gitvolume.dev/repo": "https://git.example/site.git"});
+        let wrong = json!({"gitvolume.dev/repo": "/etc"});
+        for (request, reason) in [
+            (
+                json!({"operation": "CREATE", "object": cron_job(&right)}),
+                "template",
+            ),
+            (
+                json!({"operation": "DELETE", "object": cron_job(&wrong)}),
+                "not-a-pod-creation",
+            ),
+            (
+                json!({"operation": "UPDATE", "subResource": "status", "object": cron_job(&wrong)}),
+                "not-a-pod-creation",
+            ),
+        ] {
+            let mut request = request;
+            request["uid"] = json!("u");
+            request["kind"] = json!({"group": "batch", "version": "v1", "kind": "CronJob"});
+            let answer = told(&request, OnMistake::Deny);
+            assert_eq!(answer.warnings, Vec::<String>::new(), "{request}");
+            assert_eq!((answer.decision(), answer.reason()), ("skip", reason));
+        }
     }
 }
