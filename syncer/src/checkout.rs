@@ -4,12 +4,14 @@ use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
 
+use args::Subdir;
 use args::Submodules;
 use serde::Deserialize;
 use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::config::RepoConfig;
+use crate::config::Sparse;
 use crate::files;
 use crate::git::Git;
 use crate::git::GitError;
@@ -27,8 +29,20 @@ const HARDLY_ANY: u64 = 1 << 16;
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) struct Selection {
     pub(crate) submodules: Submodules,
-    /// The patterns of `--sparse-checkout-file`; none is all files.
+    /// The patterns that choose files; none is all files.
     pub(crate) sparse: Option<String>,
+    /// What is shown in place of the top; none in the marker of an older syncer.
+    #[serde(default)]
+    pub(crate) subdir: Option<Subdir>,
+}
+
+impl Selection {
+    /// Tells whether a directory was named, and nothing else of the tree is wanted.
+    fn is_subdir_alone(&self) -> bool {
+        self.subdir
+            .as_ref()
+            .is_some_and(|subdir| self.sparse == Some(patterns_of(subdir)))
+    }
 }
 
 /// How trees are made.
@@ -121,17 +135,23 @@ impl Place<'_> {
 impl Checkout {
     /// Reads what is wanted now: the file of patterns may have changed.
     pub(crate) fn wanted(config: &RepoConfig) -> Result<Self, TreeError> {
-        let read = |path: &PathBuf| {
-            let bytes = fs::read(path).map_err(|source| TreeError::Sparse {
-                path: path.clone(),
-                source,
-            })?;
-            Ok::<_, TreeError>(String::from_utf8_lossy(&bytes).into_owned())
+        let subdir = config.layout.subdir();
+        let sparse = match &config.sparse {
+            Some(Sparse::File(path)) => {
+                let bytes = fs::read(path).map_err(|source| TreeError::Sparse {
+                    path: path.clone(),
+                    source,
+                })?;
+                Some(String::from_utf8_lossy(&bytes).into_owned())
+            }
+            Some(Sparse::Patterns(patterns)) => Some(patterns.clone()),
+            None => subdir.map(patterns_of),
         };
         Ok(Self {
             selection: Selection {
                 submodules: config.submodules,
-                sparse: config.sparse_checkout_file.as_ref().map(read).transpose()?,
+                sparse,
+                subdir: subdir.cloned(),
             },
             depth: config.depth,
         })
@@ -169,10 +189,15 @@ impl Checkout {
             .run(deadline)
             .await
             .map_err(|error| blaming_the_disk(error, place.dir))?;
-        if self.has_submodules(git, commit, place, deadline).await? {
-            submodules::update(git, place, self, deadline).await?;
+        if !self.has_submodules(git, commit, place, deadline).await? {
+            return Ok(());
         }
-        Ok(())
+        let paths = match self.selection.is_subdir_alone() {
+            // git itself takes no heed of patterns here.
+            true => Some(submodules::chosen(git, place, deadline).await?),
+            false => None,
+        };
+        submodules::update(git, place, self, paths.as_deref(), deadline).await
     }
 
     /// Tells whether there are submodules to check out.
@@ -239,6 +264,29 @@ impl Checkout {
     }
 }
 
+/// The patterns that choose a directory with all that is in it, and nothing else.
+///
+/// Of what leads there each name is chosen too, without what is in it: where one of them is a
+/// submodule, the directory may be in that, and a file or a symlink can be told from nothing.
+fn patterns_of(subdir: &Subdir) -> String {
+    let mut patterns = String::new();
+    let mut path = String::new();
+    for name in subdir.names() {
+        if !path.is_empty() {
+            patterns.push_str(&format!("!{path}/*\n"));
+        }
+        path.push('/');
+        for c in name.chars() {
+            if matches!(c, '\\' | '*' | '?' | '[' | ' ') {
+                path.push('\\');
+            }
+            path.push(c);
+        }
+        patterns.push_str(&format!("{path}\n"));
+    }
+    patterns
+}
+
 /// git does not say why it could not write a file.
 fn blaming_the_disk(error: GitError, dir: &Path) -> GitError {
     match error {
@@ -259,4 +307,20 @@ fn blaming_the_disk(error: GitError, dir: &Path) -> GitError {
 fn is_full(dir: &Path) -> bool {
     let space = rustix::fs::statvfs(dir);
     space.is_ok_and(|space| space.f_bavail * space.f_frsize < HARDLY_ANY || space.f_favail == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directorys_patterns_name_it_and_what_leads_there() {
+        for (subdir, patterns) in [
+            ("public", "/public\n"),
+            ("a/b/c", "/a\n!/a/*\n/a/b\n!/a/b/*\n/a/b/c\n"),
+            ("a [1] *", "/a\\ \\[1]\\ \\*\n"),
+        ] {
+            assert_eq!(patterns_of(&subdir.parse().unwrap()), patterns);
+        }
+    }
 }

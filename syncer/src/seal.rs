@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use crate::checkout::Checkout;
 use crate::config::RepoConfig;
+use crate::config::Sparse;
 use crate::files;
 use crate::files::Stamp;
 use crate::git::Hash;
@@ -52,7 +53,9 @@ impl Seal {
             .filter(|name| is_pack(name))
             .map(|name| packs.join(name));
         paths.extend(packs);
-        paths.extend(config.sparse_checkout_file.clone());
+        if let Some(Sparse::File(file)) = &config.sparse {
+            paths.push(file.clone());
+        }
         // It changes with every entry: another tree, or a link to a part of this one.
         paths.push(layout.trees());
         let parts = paths.into_iter().map(|path| {
@@ -78,7 +81,7 @@ impl Seal {
     pub(crate) fn holds(&self, commit: &Hash) -> bool {
         self.tree.commit == *commit
             && fs::read_link(&self.link).is_ok_and(|target| target == self.target)
-            && self.tree.dir.is_dir()
+            && self.tree.shown.is_dir()
             && self
                 .parts
                 .iter()

@@ -29,13 +29,41 @@ pub(crate) const LIST: &str = ".gitmodules";
 /// The mode of an entry that is a submodule.
 const GITLINK: &str = "160000";
 
-/// Checks out the submodules of a tree whose own files are there.
+/// Lists the submodules that the patterns chose when the tree's own files were written.
+pub(crate) async fn chosen(
+    git: &Git,
+    place: Place<'_>,
+    deadline: Instant,
+) -> Result<Vec<String>, GitError> {
+    let listed = place
+        .command(git, "ls-files")
+        .arg("-t")
+        .arg("--stage")
+        .arg("-z")
+        .run(deadline)
+        .await?;
+    let chosen = listed.split_terminator('\0').filter_map(chosen_path);
+    Ok(chosen.map(str::to_owned).collect())
+}
+
+/// Reads `TAG MODE HASH STAGE<tab>PATH`; `H` is the tag of what is checked out.
+fn chosen_path(line: &str) -> Option<&str> {
+    let (head, path) = line.split_once('\t')?;
+    let mut head = head.split(' ');
+    (head.next() == Some("H") && head.next() == Some(GITLINK)).then_some(path)
+}
+
+/// Checks out the submodules of a tree whose own files are there: all, or those at these paths.
 pub(crate) async fn update(
     git: &Git,
     place: Place<'_>,
     checkout: &Checkout,
+    paths: Option<&[String]>,
     deadline: Instant,
 ) -> Result<(), TreeError> {
+    if paths.is_some_and(<[_]>::is_empty) {
+        return Ok(());
+    }
     let modules = modules_of(place.git_dir);
     let failed = |source: io::Error| TreeError::Io {
         path: modules.clone(),
@@ -43,7 +71,7 @@ pub(crate) async fn update(
     };
     forget_addresses(place.git_dir).map_err(failed)?;
     let is_kept = modules.is_dir();
-    match run_update(git, place, checkout, deadline).await {
+    match run_update(git, place, checkout, paths, deadline).await {
         // What is left of an earlier time may be the trouble.
         Err(error @ GitError::Failed { .. }) if is_kept => {
             tracing::info!(
@@ -54,7 +82,7 @@ pub(crate) async fn update(
             files::blocking(move || files::remove_any(&modules))
                 .await
                 .map_err(failed)?;
-            run_update(git, place, checkout, deadline).await?;
+            run_update(git, place, checkout, paths, deadline).await?;
         }
         ended => ended?,
     }
@@ -65,6 +93,7 @@ async fn run_update(
     git: &Git,
     place: Place<'_>,
     checkout: &Checkout,
+    paths: Option<&[String]>,
     deadline: Instant,
 ) -> Result<(), GitError> {
     let mut update = place.command(git, "submodule").arg("update").arg("--init");
@@ -73,6 +102,10 @@ async fn run_update(
     }
     if checkout.depth > 0 {
         update = update.arg("--depth").arg(checkout.depth.to_string());
+    }
+    update = update.arg("--");
+    for path in paths.unwrap_or_default() {
+        update = update.arg(format!(":(literal){path}"));
     }
     update.run(deadline).await.map(drop)
 }
@@ -298,6 +331,9 @@ mod tests {
     #[test]
     fn gits_lists_are_read() {
         assert_eq!(named_path("submodule.a.b.path\nx/y"), Some(("a.b", "x/y")));
+        assert_eq!(chosen_path("H 160000 0123 0\ta dir/x"), Some("a dir/x"));
+        assert_eq!(chosen_path("S 160000 0123 0\tx"), None);
+        assert_eq!(chosen_path("H 100644 0123 0\tx"), None);
         assert_eq!(named_path("submodule.../../a.path\nx"), None);
         assert_eq!(named_path("submodule.a.url\nx"), None);
         let hash = "0123456789012345678901234567890123456789";

@@ -35,8 +35,10 @@ pub(crate) enum TreeError {
 #[derive(Clone, Debug)]
 pub(crate) struct Tree {
     pub(crate) commit: Hash,
-    /// The files, for the readers.
+    /// The commit's files.
     pub(crate) dir: PathBuf,
+    /// What readers see of them: all, or one directory.
+    pub(crate) shown: PathBuf,
     /// What git calls the tree's repository: the mirror, or an admin directory in it.
     pub(crate) git_dir: PathBuf,
     pub(crate) index: PathBuf,
@@ -58,7 +60,7 @@ struct Marker {
 pub(crate) enum Verdict {
     /// Made, or compared, since the machine started, and as it is wanted now.
     Whole,
-    /// Whole, but with other submodules or other sparse patterns than are wanted now.
+    /// Whole, but with other submodules, patterns or another directory than are wanted now.
     Other,
     /// Nobody can say before the files are compared.
     Unknown,
@@ -89,10 +91,11 @@ impl Tree {
             Some(Marker {
                 selection: Some(found),
                 ..
-            }) if found == *selection => Verdict::Whole,
+            }) if found == *selection && self.shown.is_dir() => Verdict::Whole,
             Some(Marker {
-                selection: Some(_), ..
-            }) => Verdict::Other,
+                selection: Some(found),
+                ..
+            }) if found != *selection => Verdict::Other,
             _ => Verdict::Unknown,
         }
     }

@@ -110,6 +110,27 @@ fn other_patterns_at_the_same_commit_are_another_tree() {
 }
 
 #[test]
+fn patterns_without_a_file_mean_what_a_file_of_them_would() {
+    for layout in LAYOUTS {
+        let world = World::new(layout);
+        six_files(&world);
+        let text = "!/*\n!/*/\na\n";
+        world.sync_once(&[("sparse-checkout", text)]);
+        assert_eq!(world.files(), ["a", "d/a", "e/f/a"], "{layout}");
+        let inode = || fs::metadata(world.tree()).unwrap().ino();
+        let before = inode();
+        let file = patterns(&world, &["!/*", "!/*/", "a"]);
+        world.sync_once(&[flag(&file)]);
+        assert_eq!(inode(), before, "{layout}: made again");
+        world.sync_once(&[("sparse-checkout", "/d/\n/e/f/b")]);
+        assert_eq!(world.files(), ["d/a", "d/b", "e/f/b"], "{layout}");
+        // An empty one is none, as of an unset variable.
+        world.sync_once(&[("sparse-checkout", "")]);
+        assert_eq!(world.files().len(), 6, "{layout}");
+    }
+}
+
+#[test]
 fn a_sparse_tree_is_trusted_after_a_reboot_or_repaired_from_what_is_there() {
     for layout in LAYOUTS {
         let world = World::new(layout);

@@ -14,6 +14,7 @@ use certs::Serving;
 use tokio::sync::watch;
 
 use crate::metrics::Metrics;
+use crate::namespaces::Namespaces;
 use crate::shutdown::Stage;
 
 /// The content type that the encoder writes.
@@ -24,6 +25,8 @@ const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset
 pub struct Admin {
     /// The certificate's and caBundle's state.
     pub serving: Arc<Serving>,
+    /// What is known of the namespaces.
+    pub namespaces: Arc<Namespaces>,
     /// The counters.
     pub metrics: Arc<Metrics>,
     /// How far the end has come.
@@ -41,6 +44,7 @@ pub fn router(admin: Admin) -> Router {
 
 async fn readyz(State(admin): State<Admin>) -> Response {
     let mut missing = admin.serving.missing(SystemTime::now());
+    missing.extend(admin.namespaces.missing());
     if *admin.stage.borrow() != Stage::Serving {
         missing.push("shutting down");
     }
@@ -52,7 +56,7 @@ async fn readyz(State(admin): State<Admin>) -> Response {
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {
-    match admin.metrics.text(&admin.serving) {
+    match admin.metrics.text(&admin.serving, &admin.namespaces) {
         Ok(text) => ([(CONTENT_TYPE, METRICS_TYPE)], text).into_response(),
         Err(error) => {
             tracing::error!(%error, "metrics cannot be written");

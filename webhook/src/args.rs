@@ -137,6 +137,11 @@ pub struct ServeArgs {
     )]
     pub webhook_configuration: String,
 
+    /// Watch Namespaces for those that hand out ranges of users, as OpenShift's do; needs list and
+    /// watch of namespaces
+    #[arg(long, env = "GITVOLUME_WATCH_NAMESPACES")]
+    pub watch_namespaces: bool,
+
     /// What is injected.
     #[command(flatten)]
     pub settings: SettingsArgs,

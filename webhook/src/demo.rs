@@ -41,6 +41,7 @@ use self::site::Site;
 use self::syncer::Syncer;
 use crate::args::DemoArgs;
 use crate::judge::Injector;
+use crate::namespaces::Namespaces;
 use crate::server;
 use crate::server::Limits;
 use crate::server::Listen;
@@ -223,8 +224,9 @@ async fn webhook() -> anyhow::Result<(Running, Bundle)> {
         "gitvolume.dev/gitvolume-syncer:{}",
         env!("CARGO_PKG_VERSION")
     );
-    let injector = Arc::new(Injector::new(Settings::new(image)));
-    let running = server::start(config, serving, injector).await?;
+    let namespaces = Namespaces::unwatched();
+    let injector = Injector::new(Settings::new(image), Arc::clone(&namespaces));
+    let running = server::start(config, serving, namespaces, Arc::new(injector)).await?;
     Ok((running, trusted))
 }
 

@@ -1,13 +1,15 @@
 //! Bytes to answer: the one place where the server meets the pure crate.
 
 use std::error::Error;
+use std::sync::Arc;
 
 use inject::InternalError;
-use inject::Namespace;
 use inject::Review;
 use inject::Settings;
 use inject::Written;
 use inject::answer;
+
+use crate::namespaces::Namespaces;
 
 /// Answers a call; a trait, so that tests of the server can misbehave where the real one does not.
 pub trait Judge: Send + Sync {
@@ -59,16 +61,20 @@ pub enum Failure {
     },
 }
 
-/// The real judge: the crate `inject` with the operator's settings.
+/// The real judge: the crate `inject` with the operator's settings and what is known of the cluster.
 #[derive(Clone, Debug)]
 pub struct Injector {
     settings: Settings,
+    namespaces: Arc<Namespaces>,
 }
 
 impl Injector {
-    /// Answers by these settings.
-    pub fn new(settings: Settings) -> Self {
-        Self { settings }
+    /// Answers by these settings and namespaces.
+    pub fn new(settings: Settings, namespaces: Arc<Namespaces>) -> Self {
+        Self {
+            settings,
+            namespaces,
+        }
     }
 }
 
@@ -82,7 +88,8 @@ impl Judge for Injector {
             pod: review.pod().to_owned(),
             cause: chain(&error),
         };
-        let answer = answer(&review, &self.settings, &Namespace::default()).map_err(internal)?;
+        let namespace = self.namespaces.get(review.namespace());
+        let answer = answer(&review, &self.settings, &namespace).map_err(internal)?;
         let Written { body, patch_bytes } = answer.to_json();
         Ok(Verdict {
             body,

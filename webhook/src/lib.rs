@@ -6,10 +6,10 @@
 //! 2. [`handler`]: the body, the load limit, one answer; counts and logs each decision.
 //! 3. [`judge`]: bytes to answer, by the pure crate `inject`.
 //!
-//! Beside it: [`admin`] (`/livez /readyz /metrics`), [`metrics`], [`shutdown`] (the stages of a
-//! drain), [`settings`] (what the operator decided), [`args`] (flags and environment), [`serve`]
-//! (all of it put together), [`cli`] (the same engine on manifests) and [`demo`] (all of it shown
-//! without a cluster).
+//! Beside it: [`admin`] (`/livez /readyz /metrics`), [`metrics`], [`namespaces`] (what is known of
+//! them), [`shutdown`] (the stages of a drain), [`settings`] (what the operator decided), [`args`]
+//! (flags and environment), [`serve`] (all of it put together), [`cli`] (the same engine on
+//! manifests) and [`demo`] (all of it shown without a cluster).
 
 pub mod admin;
 pub mod args;
@@ -19,6 +19,7 @@ pub mod handler;
 pub mod judge;
 mod logging;
 pub mod metrics;
+pub mod namespaces;
 pub mod serve;
 pub mod server;
 pub mod settings;

@@ -13,6 +13,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use crate::namespaces::Namespaces;
+
 /// An answer takes tens of microseconds; the API server gives up after seconds.
 const DURATION_BUCKETS: [f64; 13] = [
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
@@ -33,6 +35,8 @@ pub struct Metrics {
     pub tls_handshake_failures: Counter,
     cert_not_after: Gauge<f64, AtomicU64>,
     ca_bundle_in_sync: Gauge,
+    namespaces_stale: Gauge<f64, AtomicU64>,
+    namespaces_with_users: Gauge,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -57,6 +61,8 @@ impl Metrics {
         let tls_handshake_failures = Counter::default();
         let cert_not_after = Gauge::default();
         let ca_bundle_in_sync = Gauge::default();
+        let namespaces_stale = Gauge::default();
+        let namespaces_with_users = Gauge::default();
         // The text format adds `_total` and `_info` by itself.
         registry.register("requests", "Calls by decision and reason", requests.clone());
         registry.register(
@@ -81,6 +87,16 @@ impl Metrics {
             "1 if the webhook configuration trusts the CA of the serving certificate",
             ca_bundle_in_sync.clone(),
         );
+        registry.register(
+            "namespaces_stale_seconds",
+            "How long changes of Namespaces have not been heard of; 0 while they are, or need not be",
+            namespaces_stale.clone(),
+        );
+        registry.register(
+            "namespaces_with_user_ranges",
+            "Namespaces that hand out ranges of users",
+            namespaces_with_users.clone(),
+        );
         let version = env!("CARGO_PKG_VERSION");
         registry.register(
             "build",
@@ -96,6 +112,8 @@ impl Metrics {
             tls_handshake_failures,
             cert_not_after,
             ca_bundle_in_sync,
+            namespaces_stale,
+            namespaces_with_users,
         }
     }
 
@@ -111,8 +129,12 @@ impl Metrics {
         self.patch_bytes.observe(bytes as f64);
     }
 
-    /// The text of `/metrics`, with the certificate's state as it is now.
-    pub fn text(&self, serving: &certs::Serving) -> Result<String, fmt::Error> {
+    /// The text of `/metrics`, with the certificate's and the namespaces' state as it is now.
+    pub fn text(
+        &self,
+        serving: &certs::Serving,
+        namespaces: &Namespaces,
+    ) -> Result<String, fmt::Error> {
         let not_after = serving.leaf().and_then(|leaf| {
             let since = leaf.not_after().duration_since(std::time::UNIX_EPOCH);
             since.ok().map(|since| since.as_secs_f64())
@@ -120,6 +142,9 @@ impl Metrics {
         self.cert_not_after.set(not_after.unwrap_or_default());
         self.ca_bundle_in_sync
             .set(i64::from(serving.ca_bundle_in_sync()));
+        self.namespaces_stale.set(namespaces.stale().as_secs_f64());
+        let with_users = i64::try_from(namespaces.with_users()).unwrap_or(i64::MAX);
+        self.namespaces_with_users.set(with_users);
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)

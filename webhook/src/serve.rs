@@ -24,6 +24,8 @@ use crate::args::Tls;
 use crate::args::TlsName;
 use crate::judge::Injector;
 use crate::logging;
+use crate::namespaces;
+use crate::namespaces::Namespaces;
 use crate::server;
 use crate::server::Limits;
 use crate::server::Running;
@@ -55,6 +57,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         service,
         secret_name,
         webhook_configuration,
+        watch_namespaces,
         settings,
         drain_delay,
         log,
@@ -72,6 +75,10 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     // Before anything is served: a signal that comes early is a drain too.
     let mut signals = Signals::new().context("cannot take signals")?;
 
+    let client = match (tls, watch_namespaces) {
+        (Tls::InMemory, false) => None,
+        (Tls::Cluster, _) | (Tls::InMemory, true) => Some(client().await?),
+    };
     let serving = Serving::new();
     let keeping = match tls {
         Tls::InMemory => {
@@ -90,12 +97,18 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
             }
             let namespace = namespace.context("--namespace must be set with --tls=cluster")?;
             let names = with(Names::service(&service, &namespace), tls_name);
-            // The text alone: kube's errors repeat their causes in it.
-            let client = kube::Client::try_default().await;
-            let client = client.map_err(|error| anyhow!("no access to a cluster: {error}"))?;
+            let client = client.clone().context("a client is made above")?;
             let cluster = Cluster::new(client, &namespace, &secret_name, &webhook_configuration);
             let keep = keep_in_cluster(Arc::clone(&serving), cluster, names);
             tokio::spawn(async { match keep.await {} })
+        }
+    };
+    let (namespaces, watching) = match client.filter(|_| watch_namespaces) {
+        None => (Namespaces::unwatched(), tokio::spawn(pending())),
+        Some(client) => {
+            let namespaces = Namespaces::watched();
+            let watch = namespaces::watch(Arc::clone(&namespaces), client);
+            (namespaces, tokio::spawn(async { match watch.await {} }))
         }
     };
     let config = server::Config {
@@ -103,14 +116,27 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         admin_listen,
         limits: Limits::default(),
     };
-    let mut running = server::start(config, serving, Arc::new(Injector::new(settings))).await?;
+    let injector = Arc::new(Injector::new(settings, Arc::clone(&namespaces)));
+    let mut running = server::start(config, serving, namespaces, injector).await?;
     tokio::select! {
         signal = signals.next() => tracing::info!(signal, %drain_delay, "draining"),
         () = running.ended() => bail!("a listener ended by itself"),
         error = died(keeping) => bail!("the keeping of certificates ended by itself: {error}"),
+        error = died(watching) => bail!("the watch of namespaces ended by itself: {error}"),
     }
     drain(running, drain_delay.get(), signals).await;
     Ok(())
+}
+
+/// The cluster that we run in, or that a kubeconfig names.
+async fn client() -> anyhow::Result<kube::Client> {
+    // The texts alone: kube's errors repeat their causes in them.
+    let config = kube::Config::infer().await;
+    let mut config = config.map_err(|error| anyhow!("no access to a cluster: {error}"))?;
+    config.read_timeout = Some(namespaces::SILENCE);
+    // Whoever calls tries again by itself, and says so.
+    config.default_retry = false;
+    kube::Client::try_from(config).map_err(|error| anyhow!("no access to a cluster: {error}"))
 }
 
 async fn drain(running: Running, delay: Duration, mut signals: Signals) {

@@ -31,6 +31,7 @@ use crate::handler;
 use crate::handler::Mutate;
 use crate::judge::Judge;
 use crate::metrics::Metrics;
+use crate::namespaces::Namespaces;
 use crate::shutdown::FINISH_TIMEOUT;
 use crate::shutdown::Stage;
 use crate::shutdown::reached;
@@ -112,6 +113,7 @@ pub struct Running {
 pub async fn start(
     config: Config,
     serving: Arc<Serving>,
+    namespaces: Arc<Namespaces>,
     judge: Arc<dyn Judge>,
 ) -> Result<Running, StartError> {
     let Config {
@@ -143,6 +145,7 @@ pub async fn start(
     };
     let admin = admin::router(Admin {
         serving,
+        namespaces,
         metrics,
         stage: watch,
     });

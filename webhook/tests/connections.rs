@@ -24,10 +24,12 @@ use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use webhook::judge::Injector;
+use webhook::namespaces::Namespaces;
 use webhook::server::Limits;
 
 fn injector() -> Arc<Injector> {
-    Arc::new(Injector::new(Settings::new("registry.example/syncer:1")))
+    let settings = Settings::new("registry.example/syncer:1");
+    Arc::new(Injector::new(settings, Namespaces::unwatched()))
 }
 
 #[tokio::test]

@@ -29,3 +29,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- printf "%s:%s" .image.repository $tag -}}
 {{- end -}}
 {{- end -}}
+
+{{/* Whether Namespaces are watched: where they may hand out ranges of users. */}}
+{{- define "gitvolume.watchNamespaces" -}}
+{{- $watch := .Values.webhook.watchNamespaces -}}
+{{- or (eq $watch "always") (and (eq $watch "auto") (.Capabilities.APIVersions.Has "security.openshift.io/v1")) -}}
+{{- end -}}

@@ -5,7 +5,7 @@
 //!   [`SyncArgs::to_argv`], so that what the webhook writes is what the syncer parses.
 //! - [`paths`]: where the injected container finds its volumes.
 //! - [`secret`]: which keys of a mounted Secret mean what.
-//! - [`GitDuration`], [`RepoUrl`], [`Rev`], [`Link`]: the values, checked once at the edge.
+//! - [`GitDuration`], [`RepoUrl`], [`Rev`], [`Link`], [`Subdir`]: the values, checked once at the edge.
 //! - [`read`]: the program's arguments and environment, as git-sync v2, v3 and v4 had them.
 //!
 //! Pure: no clock, no environment of its own, no file system.
@@ -22,6 +22,7 @@ mod repo_url;
 mod rev;
 pub mod secret;
 mod secret_text;
+mod subdir;
 mod text;
 
 pub use command_line::Asked;
@@ -59,3 +60,5 @@ pub use rev::ParseRevError;
 pub use rev::Rev;
 pub use rev::Revision;
 pub use secret_text::Secret;
+pub use subdir::ParseSubdirError;
+pub use subdir::Subdir;

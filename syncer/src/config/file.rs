@@ -34,7 +34,7 @@ const INLINE: &str = "GITSYNC_CONFIG_INLINE";
 
 /// Flags that belong together: an entry that gives one of them has nothing of the others from
 /// beside the file.
-const TOGETHER: [&[&str]; 2] = [
+const TOGETHER: [&[&str]; 3] = [
     &["username", "password", "password-file"],
     &[
         "github-app-client-id",
@@ -43,6 +43,7 @@ const TOGETHER: [&[&str]; 2] = [
         "github-app-private-key",
         "github-app-private-key-file",
     ],
+    &["sparse-checkout", "sparse-checkout-file"],
 ];
 
 /// Keys whose values no message repeats.

@@ -25,6 +25,7 @@ pub(crate) use crate::config::process::ProcessConfig;
 pub(crate) use crate::config::repo::Credentials;
 pub(crate) use crate::config::repo::LayoutConfig;
 pub(crate) use crate::config::repo::RepoConfig;
+pub(crate) use crate::config::repo::Sparse;
 pub(crate) use crate::config::v3::keep_v3_root;
 
 /// What the syncer does, with every value checked: the process's part, and each repository's.

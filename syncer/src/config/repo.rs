@@ -13,6 +13,7 @@ use args::RepoArgs;
 use args::RepoKind;
 use args::RepoUrl;
 use args::Revision;
+use args::Subdir;
 use args::Submodules;
 use percent_encoding::percent_decode_str;
 
@@ -51,7 +52,7 @@ pub(crate) struct RepoConfig {
     pub(crate) stale_after: Duration,
     pub(crate) filter: Option<String>,
     pub(crate) submodules: Submodules,
-    pub(crate) sparse_checkout_file: Option<PathBuf>,
+    pub(crate) sparse: Option<Sparse>,
     pub(crate) gc: GarbageCollection,
     /// Absolute, or relative to the root.
     pub(crate) error_file: Option<PathBuf>,
@@ -90,10 +91,22 @@ impl std::fmt::Debug for Credentials {
 pub(crate) enum LayoutConfig {
     /// git-sync's: the link, absolute or relative to the root.
     Link { link: PathBuf },
-    /// A ConfigMap volume's: where git's own files are.
-    Projected { state: PathBuf },
+    /// A ConfigMap volume's: where git's own files are, and what is shown in place of the top.
+    Projected {
+        state: PathBuf,
+        subdir: Option<Subdir>,
+    },
     /// A gitRepo volume's: where the clone is, relative to the root.
     Clone { dir: PathBuf },
+}
+
+/// Where the patterns are that choose files.
+#[derive(Clone, Debug)]
+pub(crate) enum Sparse {
+    /// In a file, which may change.
+    File(PathBuf),
+    /// Here: what such a file would hold.
+    Patterns(String),
 }
 
 impl RepoConfig {
@@ -108,12 +121,14 @@ impl RepoConfig {
             root,
             link,
             layout,
+            subdir,
             state,
             secret_dir,
             depth,
             filter,
             submodules,
             sparse_checkout_file,
+            sparse_checkout,
             period,
             init_period,
             sync_timeout,
@@ -174,7 +189,7 @@ impl RepoConfig {
         let init_period = init_period.filter(|init| *init > GitDuration::default());
         Ok(Self {
             name: None,
-            layout: LayoutConfig::new(layout, link, &repo, &root, state.as_deref())?,
+            layout: LayoutConfig::new(layout, link, subdir, &repo, &root, state.as_deref())?,
             repo: Repo::new(&repo),
             rev,
             root,
@@ -183,7 +198,7 @@ impl RepoConfig {
             depth,
             filter,
             submodules,
-            sparse_checkout_file,
+            sparse: Sparse::of(sparse_checkout_file, sparse_checkout)?,
             period,
             init_period: init_period
                 .map_or(Ok(period), |init| at_least_shortest("init-period", init))?,
@@ -205,13 +220,27 @@ impl RepoConfig {
 }
 
 impl LayoutConfig {
+    /// The directory that is shown in place of the repository's top.
+    pub(crate) fn subdir(&self) -> Option<&Subdir> {
+        match self {
+            Self::Projected { subdir, .. } => subdir.as_ref(),
+            Self::Link { .. } | Self::Clone { .. } => None,
+        }
+    }
+
     fn new(
         layout: Layout,
         link: Option<Link>,
+        subdir: Option<Subdir>,
         repo: &RepoUrl,
         root: &Path,
         state: Option<&Path>,
     ) -> Result<Self, ConfigError> {
+        if let Some(subdir) = subdir.as_ref().filter(|_| layout != Layout::Projected) {
+            let expected =
+                "nothing without --layout=projected, which alone shows a part of the tree";
+            return Err(ConfigError::value("subdir", subdir, expected));
+        }
         match (layout, link, state) {
             (Layout::Link, Some(link), _) => Ok(Self::Link {
                 link: climbed(root, link.as_path()),
@@ -234,6 +263,7 @@ impl LayoutConfig {
             }
             (Layout::Projected, None, Some(state)) => Ok(Self::Projected {
                 state: state.to_owned(),
+                subdir,
             }),
             (Layout::Projected, Some(link), Some(_)) => {
                 let expected = "nothing with --layout=projected, which has no link";
@@ -243,6 +273,21 @@ impl LayoutConfig {
                 let expected = "a directory outside --root, which --layout=projected needs";
                 Err(ConfigError::missing("state", expected))
             }
+        }
+    }
+}
+
+impl Sparse {
+    /// An empty text is none, as of an empty variable.
+    fn of(file: Option<PathBuf>, patterns: Option<String>) -> Result<Option<Self>, ConfigError> {
+        match (file, patterns.filter(|patterns| !patterns.is_empty())) {
+            (Some(_), Some(_)) => {
+                let problem = "expected nothing beside --sparse-checkout-file";
+                Err(ConfigError::new("sparse-checkout", problem))
+            }
+            (Some(file), None) => Ok(Some(Self::File(file))),
+            (None, Some(patterns)) => Ok(Some(Self::Patterns(patterns))),
+            (None, None) => Ok(None),
         }
     }
 }

@@ -121,7 +121,7 @@ impl Revision {
         Self {
             commit: tree.commit.clone(),
             before: before.filter(|before| **before != tree.commit).cloned(),
-            dir: tree.dir.clone(),
+            dir: tree.shown.clone(),
             environment: git.environment_of_hooks(),
         }
     }

@@ -69,9 +69,11 @@ impl LinkLayout {
 
     pub(super) fn tree(&self, commit: &Hash) -> Tree {
         let git_dir = self.git_dir().join("worktrees").join(commit.as_str());
+        let dir = self.worktrees().join(commit.as_str());
         Tree {
             commit: commit.clone(),
-            dir: self.worktrees().join(commit.as_str()),
+            shown: dir.clone(),
+            dir,
             index: git_dir.join("index"),
             marker: git_dir.join(MARKER),
             git_dir,

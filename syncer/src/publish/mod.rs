@@ -40,6 +40,8 @@ pub(crate) enum PublishError {
          rename it, or use --layout=link"
     )]
     Reserved(String),
+    #[error("the revision has no directory {subdir:?}, which --subdir names: {what}")]
+    Subdir { subdir: String, what: String },
 }
 
 /// The layout in use.
@@ -54,8 +56,9 @@ impl Layout {
         let root = config.root.clone();
         match &config.layout {
             LayoutConfig::Link { link } => Some(Self::Link(LinkLayout::new(root, link.clone()))),
-            LayoutConfig::Projected { state } => {
-                Some(Self::Projected(ProjectedLayout::new(root, state)))
+            LayoutConfig::Projected { state, subdir } => {
+                let layout = ProjectedLayout::new(root, state, subdir.clone());
+                Some(Self::Projected(layout))
             }
             LayoutConfig::Clone { .. } => None,
         }
@@ -93,7 +96,7 @@ impl Layout {
         tree.verdict(selection) == Verdict::Whole
             && match self {
                 Self::Link(layout) => layout.is_linked(tree),
-                Self::Projected(_) => true,
+                Self::Projected(layout) => layout.shows_what_is_wanted(tree),
             }
     }
 
@@ -148,7 +151,7 @@ impl Layout {
             commit: tree.commit.to_string(),
             link: Some(link),
             target,
-            tree: tree.dir.clone(),
+            tree: tree.shown.clone(),
             marker: tree.marker.clone(),
         }
     }

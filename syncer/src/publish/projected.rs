@@ -2,7 +2,8 @@
 //!
 //! `root/X → ..data/X`, and `root/..data → ..<commit>`, which one rename switches. New entries are
 //! linked before the switch and stale ones removed after it, so a path that both revisions have is
-//! there at every moment. git's own files are on the state volume alone.
+//! there at every moment. Where a directory of the repository is shown in place of its top, `..data`
+//! leads into it, `root/..data → ..<commit>/DIR`, and its entries are linked. git's own files are on the state volume alone.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -10,9 +11,11 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::io;
+use std::path::Component;
 use std::path::Path;
 use std::path::PathBuf;
 
+use args::Subdir;
 use tokio::time::Instant;
 
 use crate::checkout::Checkout;
@@ -40,14 +43,17 @@ pub(crate) struct ProjectedLayout {
     git_dir: PathBuf,
     /// Markers and indexes, which are not for the readers.
     trees: PathBuf,
+    /// What is shown of a tree; none is all.
+    subdir: Option<Subdir>,
 }
 
 impl ProjectedLayout {
-    pub(super) fn new(root: PathBuf, state: &Path) -> Self {
+    pub(super) fn new(root: PathBuf, state: &Path, subdir: Option<Subdir>) -> Self {
         Self {
             root,
             git_dir: state.join("repo"),
             trees: state.join("trees"),
+            subdir,
         }
     }
 
@@ -65,13 +71,28 @@ impl ProjectedLayout {
 
     fn tree(&self, name: &TreeName) -> Tree {
         let own = |extension: &str| self.trees.join(format!("{name}.{extension}"));
+        let dir = self.root.join(format!("..{name}"));
         Tree {
             commit: name.commit.clone(),
-            dir: self.root.join(format!("..{name}")),
+            shown: self.shown_of(&dir),
+            dir,
             git_dir: self.git_dir.clone(),
             index: own("index"),
             marker: own("whole"),
         }
+    }
+
+    /// The part of a tree that readers see.
+    fn shown_of(&self, dir: &Path) -> PathBuf {
+        match &self.subdir {
+            Some(subdir) => dir.join(subdir.as_path()),
+            None => dir.to_owned(),
+        }
+    }
+
+    /// Tells whether readers of this tree see of it what they are to see now.
+    pub(super) fn shows_what_is_wanted(&self, tree: &Tree) -> bool {
+        tree.shown == self.shown_of(&tree.dir)
     }
 
     pub(super) fn clean(&self) -> io::Result<()> {
@@ -84,12 +105,13 @@ impl ProjectedLayout {
             }
         }
         let published = files::read_link(&self.data())?.unwrap_or_default();
+        let published = published.iter().next().unwrap_or_default();
         for name in files::names_in(&self.root)? {
             let Some(tree) = TreeName::of_dir(&name).map(|name| self.tree(&name)) else {
                 continue;
             };
             // Half of a tree; what is published is judged by more than its marker.
-            if name != *published.as_os_str() && !tree.marker.exists() {
+            if name != published && !tree.marker.exists() {
                 files::remove_any(&tree.dir)?;
             }
         }
@@ -111,8 +133,12 @@ impl ProjectedLayout {
     pub(super) fn current(&self) -> Result<Option<Tree>, PublishError> {
         match files::read_link(&self.data()) {
             Ok(None) => Ok(None),
-            Ok(Some(target)) => match TreeName::of_dir(target.as_os_str()) {
-                Some(name) => Ok(Some(self.tree(&name))),
+            Ok(Some(target)) => match TreeName::of_link(&target) {
+                // Another directory of it may have been wanted before.
+                Some(name) => Ok(Some(Tree {
+                    shown: self.root.join(target),
+                    ..self.tree(&name)
+                })),
                 None => Err(self.foreign(self.data())),
             },
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
@@ -177,14 +203,51 @@ impl ProjectedLayout {
                 .await
                 .map_err(|source| self.io(source))?;
         }
+        self.check_subdir(&tree)?;
         self.check_entries(&tree)?;
         tree.mark(&checkout.selection)?;
         Ok(tree)
     }
 
+    /// Refuses a tree without the directory that is to be shown. No part of the way there may be a
+    /// symlink, which could lead out of the tree.
+    fn check_subdir(&self, tree: &Tree) -> Result<(), PublishError> {
+        let Some(subdir) = &self.subdir else {
+            return Ok(());
+        };
+        let refused = |what: String| PublishError::Subdir {
+            subdir: subdir.to_string(),
+            what,
+        };
+        let mut path = PathBuf::new();
+        for name in subdir.names() {
+            path.push(name);
+            let found = files::absent_is_none(fs::symlink_metadata(tree.dir.join(&path)));
+            let found = found.map_err(|source| self.io(source))?;
+            let shown = path.display();
+            match found {
+                Some(found) if found.is_dir() => {}
+                Some(found) if found.is_symlink() => {
+                    return Err(refused(format!(
+                        "{shown} is a symlink, which is not followed"
+                    )));
+                }
+                Some(_) => return Err(refused(format!("{shown} is a file"))),
+                None => return Err(refused("nothing of that name was checked out".to_owned())),
+            }
+        }
+        let names = files::names_in(&tree.shown).map_err(|source| self.io(source))?;
+        if names.is_empty() {
+            // git knows no empty directories.
+            let what = "it is empty, as a submodule is that was not checked out";
+            return Err(refused(what.to_owned()));
+        }
+        Ok(())
+    }
+
     /// Refuses a tree that cannot be shown, before any of it is.
     fn check_entries(&self, tree: &Tree) -> Result<(), PublishError> {
-        for name in files::names_in(&tree.dir).map_err(|source| self.io(source))? {
+        for name in files::names_in(&tree.shown).map_err(|source| self.io(source))? {
             if name.as_encoded_bytes().starts_with(b"..") {
                 return Err(PublishError::Reserved(name.to_string_lossy().into_owned()));
             }
@@ -199,7 +262,7 @@ impl ProjectedLayout {
     pub(super) fn publish(&self, tree: &Tree) -> Result<(), PublishError> {
         self.check_entries(tree)?;
         let publish = || -> io::Result<()> {
-            let entries: BTreeSet<OsString> = files::names_in(&tree.dir)?.into_iter().collect();
+            let entries: BTreeSet<OsString> = files::names_in(&tree.shown)?.into_iter().collect();
             for name in &entries {
                 if !self.is_ours(name) {
                     files::new_link(&Path::new(DATA).join(name), &self.root.join(name))?;
@@ -220,14 +283,14 @@ impl ProjectedLayout {
     }
 
     pub(super) fn link_to(&self, tree: &Tree) -> (PathBuf, PathBuf) {
-        let target = tree.dir.file_name().unwrap_or_default();
-        (self.data(), PathBuf::from(target))
+        let target = tree.shown.strip_prefix(&self.root).unwrap_or(&tree.shown);
+        (self.data(), target.to_owned())
     }
 
     /// Tells whether every entry leads into the tree.
     pub(super) fn is_shown(&self, tree: &Tree) -> bool {
         let (link, target) = self.link_to(tree);
-        let names = files::names_in(&tree.dir);
+        let names = files::names_in(&tree.shown);
         fs::read_link(link).is_ok_and(|found| found == target)
             && names.is_ok_and(|names| names.iter().all(|name| self.is_ours(name)))
     }
@@ -299,6 +362,14 @@ struct TreeName {
 }
 
 impl TreeName {
+    /// Reads the target of the link: a tree's directory, or one in it.
+    fn of_link(target: &Path) -> Option<Self> {
+        let mut parts = target.components();
+        let name = Self::of_dir(parts.next()?.as_os_str())?;
+        let is_name = |part| matches!(part, Component::Normal(_));
+        parts.all(is_name).then_some(name)
+    }
+
     /// Reads the name of a tree's directory, two dots and the tree's name.
     fn of_dir(dir: &OsStr) -> Option<Self> {
         let name = dir.to_str()?.strip_prefix("..")?;
@@ -340,6 +411,18 @@ mod tests {
             "..2026_11_21_06_00_00.1234",
         ] {
             assert_eq!(TreeName::of_dir(OsStr::new(name)), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_link_leads_to_a_tree_or_into_one() {
+        let tree = "..0123456789012345678901234567890123456789-2";
+        for target in [tree.to_owned(), format!("{tree}/a/b")] {
+            let name = TreeName::of_link(Path::new(&target)).unwrap();
+            assert_eq!(format!("..{name}"), tree);
+        }
+        for target in [format!("{tree}/../x"), format!("/{tree}"), "a".to_owned()] {
+            assert_eq!(TreeName::of_link(Path::new(&target)), None, "{target}");
         }
     }
 }

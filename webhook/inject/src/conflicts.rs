@@ -116,7 +116,7 @@ fn contradiction(request: &Request) -> Option<Mistake> {
     let sentence = format!(
         "{}: {}: expected no {} beside it: below the link the directory has its own name",
         full_key(name, "subdir"),
-        shown(subdir),
+        shown(&subdir.to_string()),
         full_key(name, "link"),
     );
     Some(Mistake::new("subdir", sentence))

@@ -90,7 +90,8 @@ impl Entry {
         if let Some(timeout) = timeout {
             args.sync_timeout = *timeout;
         }
-        let _ = (subdir, sparse_checkout);
+        args.subdir = subdir.clone();
+        args.sparse_checkout = sparse_checkout.clone();
         let base = match name {
             None => "gitvolume-content".to_owned(),
             Some(name) => format!("gitvolume-content-{name}"),

@@ -2,6 +2,7 @@ use args::GitDuration;
 use args::Link;
 use args::RepoUrl;
 use args::Rev;
+use args::Subdir;
 use args::Submodules;
 
 use crate::MountPath;
@@ -22,7 +23,7 @@ pub struct Request {
     /// The symlink's name where the link layout is wanted; else the tree is at the path itself.
     pub link: Option<Link>,
     /// The directory of the repository that appears instead of its top.
-    pub subdir: Option<String>,
+    pub subdir: Option<Subdir>,
     /// Whether it is followed.
     pub mode: Mode,
     /// How long to wait between checks of the remote.
@@ -103,7 +104,7 @@ pub(crate) struct Fields {
     pub(crate) rev: Option<Rev>,
     pub(crate) mount_path: Option<MountPath>,
     pub(crate) link: Option<Link>,
-    pub(crate) subdir: Option<String>,
+    pub(crate) subdir: Option<Subdir>,
     pub(crate) mode: Option<Mode>,
     pub(crate) period: Option<GitDuration>,
     pub(crate) timeout: Option<GitDuration>,

@@ -6,6 +6,7 @@ use args::GitDuration;
 use args::Link;
 use args::RepoKind;
 use args::RepoUrl;
+use args::Subdir;
 use args::Submodules;
 use url::Url;
 
@@ -130,16 +131,8 @@ pub(crate) fn secret(text: &str) -> Result<String, Wrong> {
     }
 }
 
-/// A path inside the repository; git's own directory is not the author's.
-pub(crate) fn subdir(text: &str) -> Result<String, Wrong> {
-    let path = text.strip_suffix('/').unwrap_or(text);
-    let bad = |name: &str| {
-        name.is_empty() || name == "." || name == ".." || name.eq_ignore_ascii_case(".git")
-    };
-    if path.split('/').any(bad) || path.contains(char::is_control) {
-        return Err(Wrong::Grammar);
-    }
-    Ok(path.to_owned())
+pub(crate) fn subdir(text: &str) -> Result<Subdir, Wrong> {
+    text.parse().map_err(|_| Wrong::Grammar)
 }
 
 /// Patterns for git's sparse checkout; blanks around them are a manifest's indentation.

@@ -32,6 +32,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use webhook::judge::Injector;
 use webhook::judge::Judge;
+use webhook::namespaces::Namespaces;
 use webhook::server;
 use webhook::server::Config;
 use webhook::server::Limits;
@@ -69,11 +70,25 @@ impl Answered {
 pub(crate) type Client = SendRequest<Full<Bytes>>;
 
 pub(crate) async fn world() -> anyhow::Result<World> {
-    let injector = Injector::new(Settings::new("registry.example/syncer:1"));
-    world_with(Limits::default(), Arc::new(injector)).await
+    world_where(Namespaces::unwatched()).await
+}
+
+/// A server that knows these namespaces.
+pub(crate) async fn world_where(namespaces: Arc<Namespaces>) -> anyhow::Result<World> {
+    let settings = Settings::new("registry.example/syncer:1");
+    let injector = Injector::new(settings, Arc::clone(&namespaces));
+    start(Limits::default(), namespaces, Arc::new(injector)).await
 }
 
 pub(crate) async fn world_with(limits: Limits, judge: Arc<dyn Judge>) -> anyhow::Result<World> {
+    start(limits, Namespaces::unwatched(), judge).await
+}
+
+async fn start(
+    limits: Limits,
+    namespaces: Arc<Namespaces>,
+    judge: Arc<dyn Judge>,
+) -> anyhow::Result<World> {
     let bundle = Bundle::generate(SystemTime::now())?;
     let serving = Serving::new();
     serving.set_published(Published::NotNeeded);
@@ -84,7 +99,7 @@ pub(crate) async fn world_with(limits: Limits, judge: Arc<dyn Judge>) -> anyhow:
         admin_listen: listen,
         limits,
     };
-    let running = server::start(config, Arc::clone(&serving), judge).await?;
+    let running = server::start(config, Arc::clone(&serving), namespaces, judge).await?;
     Ok(World {
         running,
         serving,

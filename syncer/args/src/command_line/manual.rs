@@ -201,6 +201,7 @@ fn more(flag: &str) -> &'static [&'static str] {
         "root" => &[
             "It is made if it is not there, and need not be empty: what is not ours is left alone.",
         ],
+        "sparse-checkout" => &["It cannot be given beside --sparse-checkout-file."],
         "sparse-checkout-file" => {
             &["It is read at each sync; its patterns are those of .gitignore."]
         }
@@ -214,6 +215,11 @@ fn more(flag: &str) -> &'static [&'static str] {
         "stale-worktree-timeout" => &[
             "Whoever still reads the old tree may finish. With 0 it goes as soon as the new one is \
              published.",
+        ],
+        "subdir" => &[
+            "It needs --layout=projected. A revision without it, or where it or a directory on the \
+             way to it is a symlink, is a failure, and the last one stays. Without patterns of \
+             one's own, nothing else is checked out. Hooks run in it.",
         ],
         "submodules" => &["shallow is one level deep, whatever --depth is."],
         "sync-on-signal" => &["A signal that comes during a sync makes another follow it."],

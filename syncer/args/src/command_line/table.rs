@@ -97,6 +97,7 @@ pub(crate) const FLAGS: &[Flag] = table! {
     "repo"                          Text        GitSync ["GITSYNC_REPO" "GIT_SYNC_REPO"];
     "root"                          Path        GitSync ["GITSYNC_ROOT" "GIT_SYNC_ROOT"];
     "secret-dir"                    Path        Ours    ["GITSYNC_SECRET_DIR"];
+    "sparse-checkout"               Text        Ours    ["GITSYNC_SPARSE_CHECKOUT"];
     "sparse-checkout-file"          Path        GitSync ["GITSYNC_SPARSE_CHECKOUT_FILE" "GIT_SYNC_SPARSE_CHECKOUT_FILE"];
     "ssh-key-file"                  Paths       GitSync ["GITSYNC_SSH_KEY_FILE" "GIT_SYNC_SSH_KEY_FILE" "GIT_SSH_KEY_FILE"];
     "ssh-known-hosts"               Bool        GitSync ["GITSYNC_SSH_KNOWN_HOSTS" "GIT_SYNC_KNOWN_HOSTS" "GIT_KNOWN_HOSTS"];
@@ -104,6 +105,7 @@ pub(crate) const FLAGS: &[Flag] = table! {
     "stale-after"                   Duration    Ours    ["GITSYNC_STALE_AFTER"];
     "stale-worktree-timeout"        Duration    GitSync ["GITSYNC_STALE_WORKTREE_TIMEOUT"];
     "state"                         Path        Ours    ["GITSYNC_STATE"];
+    "subdir"                        Path        Ours    ["GITSYNC_SUBDIR"];
     "submodules"                    Text        GitSync ["GITSYNC_SUBMODULES" "GIT_SYNC_SUBMODULES"];
     "sync-on-signal"                Text        GitSync ["GITSYNC_SYNC_ON_SIGNAL" "GIT_SYNC_SYNC_ON_SIGNAL"];
     "sync-timeout"                  Duration    GitSync ["GITSYNC_SYNC_TIMEOUT" "GIT_SYNC_SYNC_TIMEOUT"];

@@ -15,6 +15,7 @@ use crate::Link;
 use crate::RepoUrl;
 use crate::Revision;
 use crate::Secret;
+use crate::Subdir;
 
 /// Which submodules are checked out.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
@@ -73,6 +74,11 @@ pub struct RepoArgs {
     #[arg(long, value_enum, default_value = "link")]
     pub layout: Layout,
 
+    /// The directory of the repository that appears at the root in place of its top; for the
+    /// projected layout alone
+    #[arg(long, value_name = "DIR")]
+    pub subdir: Option<Subdir>,
+
     /// A directory outside the root for the syncer's own files; required by the projected layout
     #[arg(long, value_name = "DIR")]
     pub state: Option<PathBuf>,
@@ -97,6 +103,10 @@ pub struct RepoArgs {
     /// A file whose patterns say which files to check out (git sparse-checkout)
     #[arg(long, value_name = "FILE")]
     pub sparse_checkout_file: Option<PathBuf>,
+
+    /// Patterns that say which files to check out, one per line, as that file would hold them
+    #[arg(long, value_name = "PATTERNS")]
+    pub sparse_checkout: Option<String>,
 
     /// How long to wait between checks of the remote; at least 10ms
     #[arg(long, default_value = "10s", value_name = "DURATION")]
@@ -294,12 +304,14 @@ impl Default for RepoArgs {
             root: None,
             link: None,
             layout: Layout::default(),
+            subdir: None,
             state: None,
             secret_dir: None,
             depth: 1,
             filter: None,
             submodules: Submodules::default(),
             sparse_checkout_file: None,
+            sparse_checkout: None,
             period: GitDuration::from_secs(10),
             init_period: None,
             sync_timeout: GitDuration::from_secs(120),

@@ -36,12 +36,14 @@ impl SyncArgs {
             root,
             link,
             layout,
+            subdir,
             state,
             secret_dir,
             depth,
             filter,
             submodules,
             sparse_checkout_file,
+            sparse_checkout,
             period,
             init_period,
             sync_timeout,
@@ -89,6 +91,7 @@ impl SyncArgs {
         argv.path("root", root.as_deref());
         argv.some("link", link.as_ref().map(ToString::to_string));
         argv.some("layout", choice(layout));
+        argv.some("subdir", subdir.as_ref().map(ToString::to_string));
         argv.path("state", state.as_deref());
         argv.path("secret-dir", secret_dir.as_deref());
         argv.some("depth", Some(depth.to_string()));
@@ -121,6 +124,7 @@ impl SyncArgs {
             choice(submodules).filter(|_| *submodules != usual.1.submodules),
         );
         argv.path("sparse-checkout-file", sparse_checkout_file.as_deref());
+        argv.some("sparse-checkout", sparse_checkout.clone());
         argv.some("init-period", init_period.as_ref().map(ToString::to_string));
         argv.some(
             "init-max-failures",

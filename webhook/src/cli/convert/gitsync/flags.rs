@@ -33,12 +33,15 @@ pub(super) fn told(typed: &Typed, major: Option<u32>, pod: &PodSpec) -> Result<T
         root: _,
         link: _,
         layout,
+        // Ours, and of the layout that is not converted.
+        subdir: _,
         state: _,
         secret_dir,
         depth,
         filter,
         submodules,
         sparse_checkout_file,
+        sparse_checkout,
         period,
         init_period,
         sync_timeout,
@@ -181,6 +184,8 @@ pub(super) fn told(typed: &Typed, major: Option<u32>, pod: &PodSpec) -> Result<T
         keys.push(("depth", depth.to_string()));
     }
     keys.extend(filter.clone().map(|filter| ("filter", filter)));
+    let patterns = sparse_checkout.as_ref().map(ToString::to_string);
+    keys.extend(patterns.map(|patterns| ("sparse-checkout", patterns)));
     match submodules {
         Submodules::Recursive => {}
         Submodules::Shallow => keys.push(("submodules", "shallow".to_owned())),

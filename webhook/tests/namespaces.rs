@@ -1,0 +1,235 @@
+//! The watch of Namespaces, against an API server that lists and watches as the real one does. The
+//! same against a real kube-apiserver is in the workspace's `tests`.
+
+mod common;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::RawQuery;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use axum::routing::get;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use common::World;
+use common::good_review;
+use common::post;
+use common::world_where;
+use futures::channel::mpsc;
+use futures::channel::mpsc::UnboundedSender;
+use serde_json::Value;
+use serde_json::json;
+use tokio::net::TcpListener;
+use webhook::namespaces;
+use webhook::namespaces::Namespaces;
+
+type Chunk = Result<Bytes, io::Error>;
+
+#[derive(Default)]
+struct Objects {
+    /// Each with whether it hands out users.
+    namespaces: Vec<(&'static str, bool)>,
+    is_away: bool,
+    watches: Vec<UnboundedSender<Chunk>>,
+    accepted: Vec<String>,
+}
+
+#[derive(Clone)]
+struct ApiServer(Arc<Mutex<Objects>>);
+
+impl ApiServer {
+    fn with(namespaces: &[(&'static str, bool)]) -> Self {
+        Self(Arc::new(Mutex::new(Objects {
+            namespaces: namespaces.to_vec(),
+            ..Objects::default()
+        })))
+    }
+
+    fn objects(&self) -> MutexGuard<'_, Objects> {
+        self.0.lock().unwrap()
+    }
+
+    /// Answers nobody from now on, and breaks off what is under way.
+    fn leave(&self) {
+        let mut objects = self.objects();
+        objects.is_away = true;
+        for watch in objects.watches.drain(..) {
+            let _ = watch.unbounded_send(Err(io::Error::other("cut")));
+        }
+    }
+
+    fn tell(&self, kind: &str, name: &str, hands_out_users: bool) {
+        let event = json!({"type": kind, "object": namespace(name, hands_out_users)});
+        for watch in &self.objects().watches {
+            let _ = watch.unbounded_send(Ok(format!("{event}\n").into()));
+        }
+    }
+
+    /// Has the webhook watch it, and gives a server that knows what the watch knows.
+    async fn watched(&self) -> anyhow::Result<World> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address: SocketAddr = listener.local_addr()?;
+        let router = Router::new()
+            .route("/api/v1/namespaces", get(answer))
+            .with_state(self.clone());
+        tokio::spawn(async { axum::serve(listener, router).await });
+        let mut config = kube::Config::new(format!("http://{address}").parse()?);
+        config.default_retry = false;
+        let known = Namespaces::watched();
+        tokio::spawn(namespaces::watch(
+            Arc::clone(&known),
+            kube::Client::try_from(config)?,
+        ));
+        world_where(known).await
+    }
+}
+
+async fn answer(
+    State(server): State<ApiServer>,
+    RawQuery(query): RawQuery,
+    headers: axum::http::HeaderMap,
+) -> Response {
+    let mut objects = server.objects();
+    if objects.is_away {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    let accept = headers.get("accept").and_then(|value| value.to_str().ok());
+    objects.accepted.push(accept.unwrap_or_default().to_owned());
+    if query.unwrap_or_default().contains("watch=true") {
+        let (sender, receiver) = mpsc::unbounded();
+        objects.watches.push(sender);
+        return Body::from_stream(receiver).into_response();
+    }
+    let items: Vec<Value> = objects
+        .namespaces
+        .iter()
+        .map(|(name, hands_out_users)| namespace(name, *hands_out_users))
+        .collect();
+    let list = json!({
+        "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadataList",
+        "metadata": {"resourceVersion": "7"}, "items": items,
+    });
+    list.to_string().into_response()
+}
+
+fn namespace(name: &str, hands_out_users: bool) -> Value {
+    let annotations = match hands_out_users {
+        true => json!({"openshift.io/sa.scc.uid-range": "1000680000/10000"}),
+        false => json!({"kubectl.kubernetes.io/last-applied-configuration": "{}"}),
+    };
+    json!({
+        "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
+        "metadata": {"name": name, "resourceVersion": "8", "annotations": annotations},
+    })
+}
+
+/// Whether the syncer in a Pod of the namespace `shop` gets a user from us.
+async fn gets_a_user(world: &World) -> anyhow::Result<bool> {
+    let answered = post(&mut world.client().await?, good_review()).await?;
+    let answer = answered.json()?;
+    let patch = answer["response"]["patch"].as_str().unwrap_or_default();
+    let patch = String::from_utf8(BASE64_STANDARD.decode(patch)?)?;
+    anyhow::ensure!(patch.contains("runAsNonRoot"), "no syncer: {patch}");
+    Ok(patch.contains("runAsUser"))
+}
+
+async fn readiness(world: &World) -> anyhow::Result<String> {
+    let body = world.admin("/readyz").await?.body;
+    Ok(String::from_utf8_lossy(&body).into_owned())
+}
+
+async fn metric(world: &World, name: &str) -> anyhow::Result<f64> {
+    let body = world.admin("/metrics").await?.body;
+    let text = String::from_utf8_lossy(&body).into_owned();
+    let name = format!("gitvolume_webhook_{name} ");
+    let value = text.lines().find_map(|line| line.strip_prefix(&name));
+    let value = value.ok_or_else(|| anyhow::anyhow!("no {name}in {text}"))?;
+    Ok(value.parse()?)
+}
+
+/// Looks until it is so.
+macro_rules! eventually {
+    ($holds:expr) => {
+        tokio::time::timeout(Duration::from_secs(60), async {
+            while !$holds {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            anyhow::Ok(())
+        })
+        .await
+        .map_err(|_| anyhow::anyhow!("never: {}", stringify!($holds)))??
+    };
+}
+
+#[tokio::test]
+async fn it_is_ready_once_the_namespaces_are_listed_and_stays_so_when_the_watch_is_lost()
+-> anyhow::Result<()> {
+    let server = ApiServer::with(&[("default", false), ("shop", true)]);
+    server.leave();
+    let world = server.watched().await?;
+    eventually!(metric(&world, "namespaces_stale_seconds").await? > 0.0);
+    let missing = "not ready: the namespaces are not listed yet\n";
+    assert_eq!(readiness(&world).await?, missing);
+
+    server.objects().is_away = false;
+    eventually!(readiness(&world).await? == "ok\n");
+    assert!(!gets_a_user(&world).await?);
+    assert_eq!(metric(&world, "namespaces_stale_seconds").await?, 0.0);
+    assert_eq!(metric(&world, "namespaces_with_user_ranges").await?, 1.0);
+
+    eventually!(!server.objects().watches.is_empty());
+    server.leave();
+    eventually!(metric(&world, "namespaces_stale_seconds").await? > 0.0);
+    assert_eq!(readiness(&world).await?, "ok\n");
+    assert!(!gets_a_user(&world).await?, "what was known counts");
+
+    let mut objects = server.objects();
+    objects.namespaces = vec![("shop", false)];
+    objects.is_away = false;
+    drop(objects);
+    eventually!(gets_a_user(&world).await?);
+    assert_eq!(metric(&world, "namespaces_stale_seconds").await?, 0.0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_namespace_that_changes_is_known_by_its_change() -> anyhow::Result<()> {
+    let server = ApiServer::with(&[("default", true)]);
+    let world = server.watched().await?;
+    eventually!(readiness(&world).await? == "ok\n");
+    assert!(gets_a_user(&world).await?);
+    eventually!(!server.objects().watches.is_empty());
+    server.tell("ADDED", "shop", false);
+    server.tell("MODIFIED", "shop", true);
+    eventually!(!gets_a_user(&world).await?);
+    server.tell("MODIFIED", "shop", false);
+    eventually!(gets_a_user(&world).await?);
+    server.tell("MODIFIED", "shop", true);
+    eventually!(!gets_a_user(&world).await?);
+    server.tell("DELETED", "shop", true);
+    eventually!(gets_a_user(&world).await?);
+    assert_eq!(metric(&world, "namespaces_with_user_ranges").await?, 1.0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn only_the_metadata_is_asked_for() -> anyhow::Result<()> {
+    let server = ApiServer::with(&[]);
+    let world = server.watched().await?;
+    eventually!(readiness(&world).await? == "ok\n");
+    eventually!(!server.objects().watches.is_empty());
+    for accepted in &server.objects().accepted {
+        assert!(accepted.contains("as=PartialObjectMetadata"), "{accepted}");
+    }
+    Ok(())
+}
