@@ -2,8 +2,10 @@
 //! made once and never touched again (pkg/volume/git_repo of Kubernetes).
 //!
 //! It is made in a directory of ours inside its place, which may be a mount point and so cannot be
-//! renamed; declared done by a marker in its `.git`; and moved out, `.git` last.
+//! renamed; declared done by a marker in its `.git`; and moved out, `.git` last. The record on the
+//! state volume knows of it, too: what is made is the app's, which may remove `.git`.
 
+use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
@@ -23,6 +25,7 @@ use crate::follow::sleep_unless;
 use crate::git::Git;
 use crate::git::GitError;
 use crate::git::Hash;
+use crate::health::Phase;
 use crate::limits::Limits;
 use crate::permits::Permits;
 use crate::private::Private;
@@ -66,6 +69,8 @@ pub(crate) struct Cloner {
     auth: Auth,
     permits: Permits,
     status: Status,
+    /// The last attempt failed.
+    is_troubled: bool,
 }
 
 impl Cloner {
@@ -81,6 +86,7 @@ impl Cloner {
             auth: Auth::new(&config, &private, &mut git, report.metrics.clone())?,
             status: Status::open(config.state.as_deref()),
             permits: common.permits.clone(),
+            is_troubled: false,
             config,
             private,
             git,
@@ -90,9 +96,11 @@ impl Cloner {
     /// Clones, as often as it takes; then ends, or waits until the process does.
     pub(crate) async fn follow(&mut self, mut limits: Limits, mut report: Report) -> Ended {
         loop {
+            report.health.is_now(Phase::Syncing);
             let began = Instant::now();
             let secret = Stamp::of(&self.config);
             let made = self.once(&report).await;
+            self.is_troubled = made.is_err();
             let made = made.map_err(|error| redact::redact(&chain(&error)));
             if let Err(error) = self.status.ended(made.as_ref().err().cloned()) {
                 let error = chain(&error);
@@ -105,6 +113,7 @@ impl Cloner {
                         return Ended::Done;
                     }
                     tracing::info!("the clone is made, no further sync needed");
+                    report.health.is_now(Phase::Done);
                     std::future::pending::<Duration>().await
                 }
                 Err(error) => match limits.after_failure(&error, began.elapsed(), &report) {
@@ -118,12 +127,13 @@ impl Cloner {
     }
 
     async fn once(&mut self, report: &Report) -> Result<Outcome, CloneError> {
-        let _permit = self.permits.take(false).await;
+        let _permit = self.permits.take(self.is_troubled).await;
         let deadline = Instant::now() + self.config.sync_timeout;
         let outcome = match self.is_done() {
             true => Outcome::Unchanged,
             false => {
                 self.make(deadline).await?;
+                report.metrics.count_fetch();
                 Outcome::Updated
             }
         };
@@ -152,7 +162,13 @@ impl Cloner {
     }
 
     fn is_done(&self) -> bool {
-        marker(&self.config.root).is_file()
+        let dir = &self.config.root;
+        let is_done = marker(dir).is_file() || (self.status.has_clone(dir) && is_there(dir));
+        if is_done {
+            // What is left of it where an earlier process was killed at the very end: empty.
+            let _ = std::fs::remove_dir(dir.join(SCRATCH));
+        }
+        is_done
     }
 
     async fn make(&mut self, deadline: Instant) -> Result<(), CloneError> {
@@ -165,7 +181,21 @@ impl Cloner {
             self.refuse_foreign()?;
             self.clone_into(&scratch, deadline).await?;
         }
+        self.refuse_both(&scratch)?;
         move_out(&scratch, &self.config.root).map_err(|source| self.io(source))
+    }
+
+    /// Refuses to move anything over what has come meanwhile.
+    fn refuse_both(&self, scratch: &Path) -> Result<(), CloneError> {
+        let names = files::names_in(scratch).map_err(|source| self.io(source))?;
+        let paths = names.iter().map(|name| self.config.root.join(name));
+        match paths
+            .into_iter()
+            .find(|path| path.symlink_metadata().is_ok())
+        {
+            Some(path) => Err(CloneError::Foreign(path)),
+            None => Ok(()),
+        }
     }
 
     /// Refuses a directory that holds anything: it may be someone's work.
@@ -205,10 +235,15 @@ impl Cloner {
 
     /// The commit that is checked out; a repository without commits has none.
     async fn head(&self, dir: &Path, deadline: Instant) -> Result<Option<Hash>, GitError> {
+        let git_dir = dir.join(".git");
+        if !git_dir.is_dir() {
+            return Ok(None);
+        }
+        // By its own name: the mount point around it is another user's, and git would refuse.
         let answer = self
             .git
             .command("rev-parse")
-            .current_dir(dir)
+            .git_dir(&git_dir)
             .arg("--verify")
             .arg("--quiet")
             .arg("HEAD")
@@ -227,6 +262,13 @@ impl Cloner {
             source,
         }
     }
+}
+
+/// Tells whether a clone that was made here is here still, or what the app made of it.
+pub(crate) fn is_there(dir: &Path) -> bool {
+    let names = || files::names_in(dir).unwrap_or_default();
+    let is_apps = |name: &OsString| name != SCRATCH && name != LOST_AND_FOUND;
+    marker(dir).is_file() || (!dir.join(SCRATCH).exists() && names().iter().any(is_apps))
 }
 
 fn marker(dir: &Path) -> PathBuf {

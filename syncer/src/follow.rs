@@ -131,7 +131,14 @@ impl Follower {
             }
         }
         if let LayoutConfig::Clone { dir } = &config.layout {
-            config.root = real_dir(&config.root.join(dir))?;
+            let path = config.root.join(dir);
+            let real = real_dir(&path)?;
+            if !real.starts_with(&config.root) {
+                // Whoever writes to the volume could lead us to our own files.
+                let root = config.root;
+                return Err(StartError::Outside { path, root });
+            }
+            config.root = real;
         }
         let mut owned = vec![Owned::take(&config.root).await?];
         if let Some(state) = &config.state {

@@ -66,7 +66,7 @@ pub(crate) enum Phase {
     Syncing,
     /// The next pass is yet to come.
     Waiting,
-    /// It was to be synced one time, and is.
+    /// It was to be synced one time, or cloned, and is.
     Done,
     /// It failed too often.
     GaveUp,
@@ -177,8 +177,10 @@ impl RepoHealth {
         let Some(last) = self.last_success() else {
             return Some(format!("{self} is not ready: nothing was synced yet"));
         };
+        // What was to be done once does not grow old.
+        let is_done = self.standing().phase == Phase::Done;
         let age = now.saturating_duration_since(last);
-        (!limit.is_zero() && age > limit).then(|| {
+        (!is_done && !limit.is_zero() && age > limit).then(|| {
             let age = Duration::from_secs(age.as_secs());
             format!(
                 "{self} is not ready: the last successful sync was {age:?} ago, and --stale-after \
@@ -226,6 +228,8 @@ mod tests {
                 "repo is not ready: the last successful sync was 45s ago, and --stale-after allows 30s"
             ]
         );
+        repo.is_now(Phase::Done);
+        assert_eq!(health.unready(now + Duration::from_secs(45)), [""; 0]);
     }
 
     #[test]

@@ -75,6 +75,8 @@ pub(crate) enum StartError {
     NoGit(String),
     #[error("cannot make {}", .path.display())]
     Make { path: PathBuf, source: io::Error },
+    #[error("{} leads out of {}, in which --layout=clone clones", .path.display(), .root.display())]
+    Outside { path: PathBuf, root: PathBuf },
     #[error("cannot make a directory for the syncer's own files")]
     Private(#[source] io::Error),
     #[error("cannot serve HTTP")]

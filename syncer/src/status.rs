@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::clone;
 use crate::config::RepoConfig;
 use crate::files;
 use crate::tree;
@@ -68,7 +69,7 @@ impl Published {
                 fs::read_link(link).is_ok_and(|target| target == self.target)
                     && tree::is_whole(&self.tree, &self.marker)
             }
-            None => self.marker.is_file(),
+            None => clone::is_there(&self.tree),
         }
     }
 }
@@ -97,6 +98,12 @@ impl Status {
             state: state.map(Path::to_owned),
             record: record.unwrap_or_default(),
         }
+    }
+
+    /// Tells whether a clone was made in this directory, as far as the record knows.
+    pub(crate) fn has_clone(&self, dir: &Path) -> bool {
+        let published = self.record.published.as_ref();
+        published.is_some_and(|published| published.link.is_none() && published.tree == dir)
     }
 
     /// Notes that readers see this tree.

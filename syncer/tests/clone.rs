@@ -4,12 +4,18 @@
 mod world;
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::chown;
 use std::path::Path;
+use std::path::PathBuf;
 
 use nix::sys::signal::Signal;
+use remotes::BasicAuth;
 use remotes::HttpServer;
 use remotes::Trouble;
 use world::Finished;
+use world::PROGRAM;
 use world::Syncer;
 use world::World;
 use world::eventually;
@@ -99,9 +105,15 @@ fn a_revision_is_whatever_git_can_check_out() {
     let commits = Origin::new().commits;
     for (revision, expected, branch) in [
         ("old", 0, "old"),
+        ("main", 2, "main"),
         ("v2", 1, "HEAD"),
+        ("v2^{commit}", 1, "HEAD"),
+        ("refs/tags/v2", 1, "HEAD"),
         ("origin/old", 0, "HEAD"),
+        ("origin/main~1", 1, "HEAD"),
         ("main~1", 1, "HEAD"),
+        ("HEAD~2", 0, "HEAD"),
+        ("HEAD", 2, "main"),
         (&commits[1], 1, "HEAD"),
         (&commits[0][..8], 0, "HEAD"),
     ] {
@@ -112,6 +124,10 @@ fn a_revision_is_whatever_git_can_check_out() {
         let on = origin.git(&["rev-parse", "--abbrev-ref", "HEAD"]);
         assert_eq!(on, branch, "{revision}");
         assert_eq!(origin.git(&["status", "--porcelain"]), "");
+        if branch != "HEAD" {
+            let upstream = origin.git(&["rev-parse", "--abbrev-ref", "@{upstream}"]);
+            assert_eq!(upstream, format!("origin/{branch}"));
+        }
     }
     let origin = Origin::new();
     let run = origin.finish(&[("ref", "nowhere")]);
@@ -119,6 +135,30 @@ fn a_revision_is_whatever_git_can_check_out() {
     run.assert_last_error("nowhere");
     let run = origin.finish(&[("ref", "--detach")]);
     run.assert_code(1);
+}
+
+#[test]
+fn a_revision_that_is_also_a_files_name_is_the_revision() {
+    let origin = Origin::new();
+    origin.world.repo.branch("a", &origin.commits[0]);
+    origin.world.repo.tag("d", &origin.commits[1]);
+    origin.finish(&[("ref", "a")]).assert_code(0);
+    assert_eq!(origin.git(&["rev-parse", "HEAD"]), origin.commits[0]);
+    assert_eq!(origin.git(&["symbolic-ref", "--short", "HEAD"]), "a");
+    assert_eq!(
+        origin.git(&["rev-parse", "--abbrev-ref", "@{upstream}"]),
+        "origin/a"
+    );
+    fs::remove_dir_all(origin.world.root()).unwrap();
+    origin.finish(&[("ref", "d")]).assert_code(0);
+    assert_eq!(origin.git(&["rev-parse", "HEAD"]), origin.commits[1]);
+    assert_eq!(origin.git(&["rev-parse", "--abbrev-ref", "HEAD"]), "HEAD");
+    // A file alone is none.
+    fs::remove_dir_all(origin.world.root()).unwrap();
+    origin.world.repo.commit().write("only", "a file").push();
+    let run = origin.finish(&[("ref", "only")]);
+    run.assert_code(1);
+    assert_eq!(names_in(&origin.world.root()), [".gitvolume-clone"]);
 }
 
 #[test]
@@ -152,6 +192,62 @@ fn a_finished_clone_is_never_touched_again() {
 }
 
 #[test]
+fn whatever_the_app_makes_of_it_a_later_run_leaves_it_so() {
+    let origin = Origin::new();
+    origin.finish(&[("link", "x/y")]).assert_code(0);
+    let clone = origin.world.root().join("x/y");
+    let run = |args: &[&str]| {
+        git(&clone, &["config", "user.name", "app"]);
+        git(&clone, &["config", "user.email", "app@example.org"]);
+        git(&clone, args)
+    };
+    run(&["checkout", "--quiet", "-b", "work", "origin/old"]);
+    fs::write(clone.join("a"), "committed").unwrap();
+    run(&["commit", "--quiet", "--all", "--message=x"]);
+    fs::write(clone.join("staged"), "staged").unwrap();
+    run(&["add", "staged"]);
+    fs::write(clone.join("d/b"), "edited").unwrap();
+    fs::write(clone.join("untracked"), "untracked").unwrap();
+    run(&["remote", "set-url", "origin", "https://elsewhere.example/x"]);
+    let seen = || {
+        let status = git(&clone, &["status", "--porcelain", "--branch"]);
+        let log = git(&clone, &["log", "--format=%H %s", "--all"]);
+        let config = fs::read_to_string(clone.join(".git/config")).unwrap();
+        (status, log, config)
+    };
+    let before = seen();
+    assert!(before.0.contains("## work"), "{}", before.0);
+    fs::remove_dir_all(origin.world.repo.path()).unwrap();
+    for flags in [&[][..], &[("ref", "v2")]] {
+        origin
+            .finish(&[&[("link", "x/y")], flags].concat())
+            .assert_code(0);
+        assert_eq!(seen(), before);
+        assert_eq!(origin.world.probe(), (true, String::new()));
+    }
+    // Without `.git` it is still the app's.
+    fs::remove_dir_all(clone.join(".git")).unwrap();
+    let names = names_in(&clone);
+    origin.finish(&[("link", "x/y")]).assert_code(0);
+    assert_eq!(names_in(&clone), names);
+    assert_eq!(fs::read_to_string(clone.join("a")).unwrap(), "committed");
+    assert_eq!(origin.world.probe(), (true, String::new()));
+}
+
+#[test]
+fn a_directory_that_leads_out_of_the_root_is_refused() {
+    let origin = Origin::new();
+    let away = origin.world.path("away");
+    fs::create_dir_all(&away).unwrap();
+    fs::create_dir_all(origin.world.root()).unwrap();
+    std::os::unix::fs::symlink(&away, origin.world.root().join("x")).unwrap();
+    let run = origin.finish(&[("link", "x")]);
+    run.assert_code(1);
+    run.assert_last_error("in which --layout=clone clones");
+    assert_eq!(names_in(&away), [""; 0]);
+}
+
+#[test]
 fn a_directory_that_is_not_empty_is_refused_and_stays() {
     let origin = Origin::new();
     fs::create_dir_all(origin.world.root().join("lost+found")).unwrap();
@@ -166,6 +262,68 @@ fn a_directory_that_is_not_empty_is_refused_and_stays() {
         names_in(&origin.world.root()),
         [".git", "a", "d", "lost+found"]
     );
+}
+
+#[test]
+fn killed_at_a_step_alone_it_is_made_whole_and_nothing_is_left_over() {
+    let origin = Origin::new();
+    let root = origin.world.root();
+    for step in 0.. {
+        fs::create_dir_all(root.join("lost+found")).unwrap();
+        fs::write(root.join("lost+found/theirs"), "precious").unwrap();
+        let run = origin
+            .syncer(&[("ref", "v2")])
+            .env("GITVOLUME_CRASH_AT", step.to_string())
+            .finish();
+        let was_killed = run.status.code().is_none();
+        assert!(was_killed || run.status.success(), "{}", run.log);
+        origin.finish(&[("ref", "v2")]).assert_code(0);
+        assert_eq!(
+            names_in(&root),
+            [".git", "a", "d", "lost+found"],
+            "step {step}"
+        );
+        assert_eq!(names_in(&root.join("lost+found")), ["theirs"]);
+        assert_eq!(origin.git(&["rev-parse", "HEAD"]), origin.commits[1]);
+        assert_eq!(origin.git(&["status", "--porcelain"]), "?? lost+found/");
+        assert_eq!(origin.world.probe(), (true, String::new()));
+        if !was_killed {
+            assert!(step > 8, "only {step} steps");
+            break;
+        }
+        for dir in [root.clone(), origin.world.state()] {
+            fs::remove_dir_all(dir).unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_comes_while_it_is_cloned_is_not_written_over() {
+    let origin = Origin::new();
+    let root = origin.world.root();
+    let made = root.join(".gitvolume-clone/.git/gitvolume-cloned");
+    // Until it is made.
+    for step in 0.. {
+        let syncer = origin.syncer(&[]);
+        let run = syncer.env("GITVOLUME_CRASH_AT", step.to_string()).finish();
+        assert_eq!(run.status.code(), None, "{}", run.log);
+        if made.exists() {
+            break;
+        }
+    }
+    // What was not moved yet.
+    let names = names_in(&root.join(".gitvolume-clone"));
+    let name = names.last().unwrap();
+    let file = root.join(name);
+    fs::write(&file, "theirs").unwrap();
+    let run = origin.finish(&[]);
+    run.assert_code(1);
+    run.assert_last_error(&format!("{name} is in the way"));
+    assert_eq!(fs::read_to_string(&file).unwrap(), "theirs");
+    assert_eq!(names_in(&root.join(".gitvolume-clone")), names);
+    fs::remove_file(&file).unwrap();
+    origin.finish(&[]).assert_code(0);
+    assert_eq!(names_in(&root), [".git", "a", "d"]);
 }
 
 #[test]
@@ -239,4 +397,180 @@ fn an_empty_repository_is_a_clone_too() {
     let world = World::new("clone");
     world.sync_once(&[]);
     assert_eq!(names_in(&world.root()), [".git"]);
+    assert_eq!(world.probe(), (true, String::new()));
+    world.sync_once(&[]);
+    fs::remove_dir_all(world.root()).unwrap();
+    let run = world
+        .syncer()
+        .flag("ref", "main")
+        .flag("max-failures", "0")
+        .finish();
+    run.assert_code(1);
+    run.assert_last_error("main");
+}
+
+#[test]
+fn submodules_are_left_alone() {
+    let world = World::new("clone");
+    let commit = world.repo.commit().write("a", "1").push();
+    let list = "[submodule \"x\"]\n\tpath = x\n\turl = http://127.0.0.1:1/x.git\n";
+    let with = world.repo.commit().submodule("x", &commit);
+    with.write(".gitmodules", list).push();
+    world.sync_once(&[("submodules", "off")]);
+    assert_eq!(names_in(&world.root().join("x")), [""; 0]);
+    assert_eq!(git(&world.root(), &["status", "--porcelain"]), "");
+}
+
+/// The files below a directory that contain a text, links not followed.
+fn holding(dir: &Path, text: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for (path, is) in all_in(dir) {
+        if is.is_file() {
+            let content = fs::read(&path).unwrap();
+            if content.windows(text.len()).any(|at| at == text.as_bytes()) {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+/// Everything below a directory, itself included.
+fn all_in(dir: &Path) -> Vec<(PathBuf, fs::Metadata)> {
+    let mut all = Vec::new();
+    let mut rest = vec![dir.to_owned()];
+    while let Some(path) = rest.pop() {
+        let found = fs::symlink_metadata(&path).unwrap();
+        if found.is_dir() {
+            let entries = fs::read_dir(&path).unwrap();
+            rest.extend(entries.map(|entry| entry.unwrap().path()));
+        }
+        all.push((path, found));
+    }
+    all
+}
+
+#[test]
+fn no_credential_is_left_in_the_clone() {
+    const PASSWORD: &str = "correct-horse-battery";
+    for in_address in [true, false] {
+        let origin = Origin::new();
+        let server = HttpServer::start(origin.world.repo.path().parent().unwrap());
+        server.require(Some(BasicAuth::Password(
+            "somebody".into(),
+            PASSWORD.into(),
+        )));
+        let url = server.url("site.git");
+        let secret = origin.world.path("secret");
+        let syncer = if in_address {
+            let with = format!("http://somebody:{PASSWORD}@");
+            origin.world.syncer_of(&url.replace("http://", &with))
+        } else {
+            fs::create_dir(&secret).unwrap();
+            fs::write(secret.join("username"), "somebody").unwrap();
+            fs::write(secret.join("password"), PASSWORD).unwrap();
+            origin.world.syncer_of(&url).flag("secret-dir", &secret)
+        };
+        let run = syncer.flag("one-time", "true").flag("ref", "old").finish();
+        run.assert_code(0);
+        assert_eq!(origin.git(&["remote", "get-url", "origin"]), url);
+        let config = fs::read_to_string(origin.world.root().join(".git/config")).unwrap();
+        for text in [PASSWORD, "somebody", "helper", "secret", "state"] {
+            assert!(!config.contains(text), "{text}: {config}");
+        }
+        assert_eq!(
+            holding(&origin.world.root(), PASSWORD),
+            Vec::<PathBuf>::new()
+        );
+        assert!(!run.log.contains(PASSWORD), "{}", run.log);
+    }
+}
+
+/// A root that is read-only but for the directory given first, then the rest as a command.
+const READ_ONLY_ROOT: &str =
+    r#"mount --bind "$0" "$0" && mount -o remount,bind,ro / && ! touch /tmp/x 2>&- && exec "$@""#;
+
+#[test]
+fn a_user_whom_nobody_knows_clones_into_anothers_volume() {
+    if !nix::unistd::Uid::current().is_root() {
+        panic!("run as root: another user cannot become a user that does not exist");
+    }
+    for (link, group_write) in [("", true), ("a/b", true), ("", false), ("a/b", false)] {
+        let world = World::new("clone");
+        let commit = world.repo.commit().write("plain", "1").write("d/e/f", "1");
+        let head = commit.write_executable("run", "#!/bin/sh\n").push();
+        fs::set_permissions(world.path(""), fs::Permissions::from_mode(0o711)).unwrap();
+        let program = world.path("gitvolume-syncer");
+        fs::copy(PROGRAM, &program).unwrap();
+        // As the kubelet makes an emptyDir, with and without an fsGroup.
+        let mode = if group_write { 0o2777 } else { 0o777 };
+        for dir in [world.root(), world.state()] {
+            fs::create_dir(&dir).unwrap();
+            if group_write {
+                chown(&dir, Some(0), Some(4321)).unwrap();
+            }
+            fs::set_permissions(&dir, fs::Permissions::from_mode(mode)).unwrap();
+        }
+        let mut server = HttpServer::start(&world.path(""));
+        let url = server.url("site.git");
+        let syncer = || {
+            let syncer = Syncer::program("unshare")
+                .arg("--mount")
+                .args(["sh", "-c", READ_ONLY_ROOT])
+                .arg(world.path(""))
+                .arg("setpriv")
+                .args(["--reuid=65533", "--regid=65533", "--groups=4321"])
+                .args(["--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"])
+                .arg(&program)
+                .flag("repo", &url)
+                .flag("ref", "main")
+                .flag("root", world.root())
+                .flag("layout", "clone")
+                .flag("state", world.state())
+                .flag("depth", "0")
+                .flag("one-time", "true")
+                .flag("max-failures", "0")
+                .flag("group-write", group_write.to_string())
+                .env("HOME", world.state().join("home"))
+                .env("TMPDIR", world.state().join("tmp"));
+            match link {
+                "" => syncer,
+                link => syncer.flag("link", link),
+            }
+        };
+        let run = syncer().finish();
+        run.assert_code(0);
+        let clone = world.root().join(link);
+        let told = format!("\"commit\":\"{head}\"");
+        assert!(run.log.contains(&told), "{}", run.log);
+        assert_eq!(fs::read_to_string(clone.join("d/e/f")).unwrap(), "1");
+        let objects = clone.join(".git/objects");
+        for (path, found) in all_in(&world.root()) {
+            let mode = found.permissions().mode();
+            let shown = path.display();
+            if path == world.root() {
+                continue;
+            }
+            assert_eq!(found.uid(), 65533, "{shown}");
+            let expected = match (found.is_dir(), group_write) {
+                (true, true) => 0o2775,
+                (true, false) => 0o755,
+                // git's own objects are written once.
+                (false, _) if path.starts_with(&objects) => 0o444,
+                (false, true) => 0o664,
+                (false, false) => 0o644,
+            };
+            let is_program = mode & 0o100 != 0 && found.is_file();
+            let expected = expected | if is_program { 0o111 } else { 0 };
+            assert_eq!(mode & 0o7777, expected, "{shown}: {mode:o}");
+            assert_eq!(
+                found.gid(),
+                if group_write { 4321 } else { 65533 },
+                "{shown}"
+            );
+        }
+        // A restart of the container, with the remote gone.
+        server.stop();
+        syncer().finish().assert_code(0);
+    }
 }

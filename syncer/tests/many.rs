@@ -500,6 +500,163 @@ fn one_time_ends_when_all_are_done_and_tells_by_its_code_if_one_has_failed() {
     one_time(&entries).assert_code(1);
 }
 
+/// The command line and the variable that an injector gives the init container of gitRepo volumes.
+fn cloning(many: &Many, entries: &Value) -> Syncer {
+    let inline = json!({ "repos": entries }).to_string();
+    Syncer::new()
+        .flag("ref", "HEAD")
+        .flag("root", many.path("content"))
+        .flag("layout", "clone")
+        .flag("state", many.world.state())
+        .flag("depth", "0")
+        .flag("period", "50ms")
+        .flag("one-time", "true")
+        .flag("max-failures", "-1")
+        .flag("sync-timeout", "10m")
+        .flag("stale-worktree-timeout", "1m")
+        .flag("verbose", "0")
+        .env("HOME", many.world.state().join("home"))
+        .env("TMPDIR", many.world.state().join("tmp"))
+        .env("GITSYNC_STATE", many.world.state())
+        .env("GITSYNC_CONFIG_INLINE", inline)
+}
+
+#[test]
+fn clones_of_one_process_are_made_beside_each_other_and_it_ends_with_the_last() {
+    let many = Many::new();
+    let site = &many.world.repo;
+    let first = site.commit().write("a", "1").push();
+    site.commit().write("a", "2").push();
+    many.repo("data.git").commit().write("b", "1").push();
+    let mut refusing = HttpServer::start(&many.path(""));
+    refusing.stop();
+    let mut hanging = HttpServer::start(&many.path(""));
+    hanging.hang(true);
+    let entries = json!({
+        "config": {"link": "conf/d", "ref": "HEAD~1", "repo": site.url(), "submodules": "off"},
+        // Names of directories that we make ourselves.
+        "home": {"repo": site.url(), "submodules": "off"},
+        "hung": {"link": "data", "repo": hanging.url("data.git"), "submodules": "off"},
+        "lost": {"repo": refusing.url("data.git"), "submodules": "off"},
+        "tmp": {"link": "site", "repo": site.url(), "submodules": "off"},
+    });
+    let mut running = many.start(cloning(&many, &entries));
+    let content = many.path("content");
+    let read = |path: &str| fs::read_to_string(content.join(path)).ok();
+    for path in ["config/conf/d/a", "home/a", "tmp/site/a"] {
+        eventually("what can be cloned is", || read(path));
+    }
+    let config = content.join("config/conf/d/.git");
+    eventually("all of it is there", || {
+        config.join("gitvolume-cloned").exists().then_some(())
+    });
+    assert_eq!(read("config/conf/d/.git/HEAD").unwrap().trim(), first);
+    eventually("the one without a server was tried again", || {
+        let log = running.log();
+        let is_its = |line: &&str| line.contains(r#""repo":"lost""#);
+        let failures = log.lines().filter(is_its);
+        let failures = failures.filter(|line| line.contains("will retry"));
+        (failures.count() > 2).then_some(())
+    });
+    refusing.start_again();
+    eventually("it is cloned", || read("lost/b"));
+    assert!(hanging.requests() > 0, "it was not begun with the others");
+    assert!(!running.has_ended(), "one is missing");
+    hanging.stop();
+    hanging.hang(false);
+    hanging.start_again();
+    assert_eq!(running.wait().code(), Some(0));
+    assert_eq!(read("hung/data/b").as_deref(), Some("1"));
+    assert!(many.world.probe().0);
+
+    // A restart of the container, when the app was there and no remote is.
+    fs::write(content.join("home/a"), "the app's").unwrap();
+    fs::remove_dir_all(content.join("tmp/site/.git")).unwrap();
+    refusing.stop();
+    hanging.stop();
+    fs::remove_dir_all(site.path()).unwrap();
+    let run = cloning(&many, &entries).finish();
+    run.assert_code(0);
+    assert!(!run.log.contains("cloning"), "{}", run.log);
+    assert_eq!(read("home/a").as_deref(), Some("the app's"));
+    assert!(!content.join("tmp/site/.git").exists());
+}
+
+#[test]
+fn clones_and_what_is_followed_stand_side_by_side_on_all_pages() {
+    let many = Many::new();
+    let site = &many.world.repo;
+    let first = site.commit().write("a", "1").push();
+    let mut server = HttpServer::start(&many.path(""));
+    let away = server.url("site.git");
+    server.stop();
+    let mut entries = json!({ "followed": many.entry("followed", &site.url()) });
+    for (name, url) in [("cloned", site.url()), ("late", away)] {
+        entries[name] = many.entry(name, &url);
+        entries[name]["layout"] = json!("clone");
+        entries[name].as_object_mut().unwrap().remove("link");
+        entries[name]["stale-after"] = json!("1s");
+    }
+    entries["once"] = many.entry("once", &site.url());
+    entries["once"]["one-time"] = json!(true);
+    let running = many.start(many.syncer(&entries));
+    many.eventually_published("followed", &first);
+    eventually("the late one has failed", || {
+        (status_of(&running, "late")["failures"] != 0).then_some(())
+    });
+    for name in ["cloned", "once"] {
+        let found = eventually("what is once done is done", || {
+            Some(status_of(&running, name)).filter(|found| found["phase"] == "done")
+        });
+        assert_eq!(found["published"]["commit"], *first, "{name}");
+        assert_eq!(found["nextPass"], Value::Null, "{name}");
+        assert_eq!(found["lastError"], Value::Null, "{name}");
+    }
+    let (is_content, text) = many.world.probe();
+    assert!(!is_content && text.starts_with("late: "), "{text}");
+    let (status, page) = get(&running, "/readyz");
+    assert_eq!(status, 503);
+    assert!(
+        page.contains("repo late") && !page.contains("cloned"),
+        "{page}"
+    );
+
+    server.start_again();
+    eventually("the late one is cloned", || {
+        (status_of(&running, "late")["phase"] == "done").then_some(())
+    });
+    assert_eq!(status_of(&running, "late")["lastError"], Value::Null);
+    assert_eq!(many.world.probe(), (true, String::new()));
+    let second = site.commit().write("a", "2").push();
+    many.eventually_published("followed", &second);
+    eventually("all are ready, however old a clone is", || {
+        let cloned = status_of(&running, "cloned")["lastSuccess"].clone();
+        let cloned: Timestamp = cloned.as_str()?.parse().ok()?;
+        let is_old = Timestamp::now().duration_since(cloned).as_secs() > 1;
+        (is_old && get(&running, "/readyz").0 == 200).then_some(())
+    });
+    let (_, metrics) = get(&running, "/metrics");
+    for name in ["cloned", "late", "once", "followed"] {
+        let line = format!("git_sync_count_total{{repo=\"{name}\",status=\"success\"}}");
+        assert!(metrics.contains(&line), "{name}: {metrics}");
+    }
+    let of = |name: &str, word: &str| {
+        let label = format!("repo=\"{name}\"");
+        let mut lines = metrics.lines();
+        lines.any(|line| line.contains(&label) && line.contains(word))
+    };
+    assert!(of("late", "error"), "{metrics}");
+    assert!(!of("cloned", "error"), "{metrics}");
+    assert!(of("cloned", &first), "{metrics}");
+    assert!(of("followed", &second), "{metrics}");
+    // The app may do with its clone as it likes.
+    let clone = many.path("roots/cloned");
+    fs::remove_dir_all(clone.join(".git")).unwrap();
+    fs::write(clone.join("a"), "the app's").unwrap();
+    assert_eq!(many.world.probe(), (true, String::new()));
+    assert_eq!(running.terminate().code(), Some(0));
+}
+
 #[test]
 fn log_metrics_and_status_name_the_repository() {
     let many = Many::new();
