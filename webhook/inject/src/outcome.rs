@@ -39,7 +39,7 @@ pub enum SkipReason {
 
 impl SkipReason {
     /// Every reason, for a metric that starts all its series at zero.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::AlreadyInjected,
         Self::GitRepoTurnedOff,
         Self::MirrorPod,
