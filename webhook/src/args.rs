@@ -22,6 +22,7 @@ use crate::cli::convert::ConvertArgs;
 use crate::cli::diff::DiffArgs;
 use crate::cli::inject::InjectArgs;
 use crate::cli::man::ManArgs;
+use crate::cli::uninject::UninjectArgs;
 pub use crate::logging::LogFormat;
 use crate::server::Listen;
 use crate::settings::SettingsArgs;
@@ -44,6 +45,8 @@ pub enum Command {
     Inject(InjectArgs),
     /// Write gitRepo volumes and git-sync's containers as annotations
     Convert(ConvertArgs),
+    /// Take the injection out of manifests again
+    Uninject(UninjectArgs),
     /// Show what inject would change
     Diff(DiffArgs),
     /// Show everything on this machine, without a cluster
@@ -242,6 +245,7 @@ impl Cli {
             Command::Demo(args) => (crate::demo::run(args).map(always), ExitCode::FAILURE),
             Command::Inject(args) => offline(cli::inject::run(args)),
             Command::Convert(args) => offline(Ok(cli::convert::run(args))),
+            Command::Uninject(args) => offline(cli::uninject::run(args)),
             Command::Diff(args) => offline(cli::diff::run(args)),
             Command::Completions(args) => offline(cli::completions::run(&args)),
             Command::Man(args) => offline(cli::man::run(args)),

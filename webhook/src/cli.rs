@@ -16,6 +16,7 @@ pub mod inject;
 pub mod man;
 pub mod output;
 pub mod report;
+pub mod uninject;
 pub mod workloads;
 
 use std::process::ExitCode;

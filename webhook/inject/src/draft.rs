@@ -112,6 +112,42 @@ impl Draft {
         }
     }
 
+    /// The text at a path.
+    pub(crate) fn text(&self, path: &PointerBuf) -> Option<String> {
+        let text = self.working.pointer(path.as_str())?.as_str()?;
+        Some(text.to_owned())
+    }
+
+    /// Removes an item of a list.
+    pub(crate) fn take(&mut self, list: &PointerBuf, index: usize) -> Result<(), InternalError> {
+        match self.working.pointer_mut(list.as_str()) {
+            Some(Value::Array(items)) if index < items.len() => {
+                items.remove(index);
+                let path = list.with_trailing_token(index);
+                let operation = RemoveOperation { path };
+                self.operations.push(PatchOperation::Remove(operation));
+                Ok(())
+            }
+            _ => Err(no_place(list)),
+        }
+    }
+
+    /// Removes a member that is an empty list or map.
+    pub(crate) fn prune(&mut self, path: &PointerBuf) {
+        let is_empty = match self.working.pointer(path.as_str()) {
+            Some(Value::Array(items)) => items.is_empty(),
+            Some(Value::Object(members)) => members.is_empty(),
+            _ => false,
+        };
+        if let Some((parent, key)) = path.split_back().filter(|_| is_empty)
+            && let Some(Value::Object(members)) = self.working.pointer_mut(parent.as_str())
+        {
+            members.remove(key.decoded().as_ref());
+            let operation = RemoveOperation { path: path.clone() };
+            self.operations.push(PatchOperation::Remove(operation));
+        }
+    }
+
     /// Gives the edited document and what was recorded.
     pub(crate) fn finish(self) -> (Value, Patch) {
         (self.working, Patch(self.operations))

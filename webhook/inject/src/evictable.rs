@@ -20,6 +20,22 @@ pub(crate) fn merged<'a>(
     (names.len() > before).then(|| names.join(","))
 }
 
+/// The annotation's value without these volumes: as it was before they were merged into it, where
+/// nobody has changed it since; `None` where nothing is left.
+pub(crate) fn without<'a>(
+    value: &str,
+    before: Option<&str>,
+    volumes: impl Iterator<Item = &'a str> + Clone,
+) -> Option<String> {
+    let kept = listed(before);
+    let mut names = listed(Some(value));
+    names.retain(|name| kept.contains(name) || volumes.clone().all(|volume| volume != *name));
+    match before {
+        Some(before) if names == kept => Some(before.to_owned()),
+        _ => Some(names.join(",")).filter(|value| !value.is_empty()),
+    }
+}
+
 fn listed(value: Option<&str>) -> Vec<&str> {
     let names = value.into_iter().flat_map(|value| value.split(','));
     names
@@ -39,5 +55,14 @@ mod tests {
         assert_eq!(merge(Some("x, a"), &["a", "b"]).as_deref(), Some("x,a,b"));
         assert_eq!(merge(Some("x, a"), &["a"]), None);
         assert_eq!(merge(None, &[]), None);
+    }
+
+    #[test]
+    fn what_was_merged_in_is_taken_out_again() {
+        let without = |value, before| without(value, before, ["a", "b"].into_iter());
+        assert_eq!(without("a,b", None), None);
+        assert_eq!(without("x,b", None).as_deref(), Some("x"));
+        assert_eq!(without("x,a,b", Some("x, a")).as_deref(), Some("x, a"));
+        assert_eq!(without("x,a,b,y", Some("x, a")).as_deref(), Some("x,a,y"));
     }
 }

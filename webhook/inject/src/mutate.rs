@@ -53,12 +53,16 @@ pub(crate) fn inject(
     for name in &plan.pull_secrets {
         draft.append(&pull_secrets, json!({"name": name}))?;
     }
+    let mut safe_to_evict = None;
     if let Some(names) = &plan.evictable {
+        let before = path(["metadata", "annotations", evictable::KEY]);
+        safe_to_evict = draft.text(&before);
         draft.ensure("metadata");
         let annotations = path(["metadata", "annotations"]);
         draft.set(&annotations, evictable::KEY, json!(names))?;
     }
-    note(draft, &Status::of_plan(plan, status, settings))
+    let status = Status::of_plan(plan, status, safe_to_evict, settings);
+    note(draft, &status)
 }
 
 /// Writes the status annotation.

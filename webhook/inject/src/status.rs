@@ -26,16 +26,25 @@ pub(crate) struct Status {
     /// takes them from there. Who takes an injection back asks it, and never this.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) git_repos: BTreeMap<String, GitRepoVolumeSource>,
+    /// The pull secrets that were added.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) pull_secrets: Vec<String>,
     /// Why nothing was added, where mistakes are only warned of.
     #[serde(skip_serializing_if = "Option::is_none")]
     refused: Option<String>,
+    /// The containers whose git was told to trust the repositories.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) safe_directory: Vec<String>,
+    /// What the author had told the cluster autoscaler.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) safe_to_evict: Option<String>,
     /// Why nothing was added, where nothing is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     skipped: Option<String>,
     version: String,
     /// The volumes that were added.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    volumes: Vec<String>,
+    pub(crate) volumes: Vec<String>,
 }
 
 impl Status {
@@ -44,12 +53,22 @@ impl Status {
         format!("{PREFIX}status")
     }
 
-    /// What was added now, and what was before, by an earlier call.
-    pub(crate) fn of_plan(plan: &Plan, before: Option<&Self>, settings: &Settings) -> Self {
+    /// What was added now, and what was before, by an earlier call. `safe_to_evict` is what the Pod
+    /// tells the cluster autoscaler.
+    pub(crate) fn of_plan(
+        plan: &Plan,
+        before: Option<&Self>,
+        safe_to_evict: Option<String>,
+        settings: &Settings,
+    ) -> Self {
+        let safe_to_evict = safe_to_evict.filter(|_| before.is_none());
         let before = before.cloned().unwrap_or_default();
         let mut status = Self {
             containers: before.containers,
             git_repos: before.git_repos,
+            pull_secrets: before.pull_secrets,
+            safe_directory: before.safe_directory,
+            safe_to_evict: before.safe_to_evict.or(safe_to_evict),
             volumes: before.volumes,
             ..Self::of(settings)
         };
@@ -57,6 +76,11 @@ impl Status {
             .containers
             .extend(plan.syncers.iter().map(|own| own.name().to_owned()));
         status.git_repos.extend(plan.replaced.clone());
+        status.pull_secrets.extend(plan.pull_secrets.clone());
+        let told = plan.consumers.iter().filter(|own| !own.env.is_empty());
+        status
+            .safe_directory
+            .extend(told.map(|own| own.name.clone()));
         status
             .volumes
             .extend(plan.volumes.iter().map(|own| own.name.clone()));

@@ -1,16 +1,14 @@
 //! `gitvolume inject`: what the webhook would do to the Pods of manifests, done to the manifests.
 
 use clap::Args;
+use inject::InternalError;
 use inject::Namespace;
 use inject::Outcome;
 use inject::PREFIX;
 use inject::Review;
 use inject::Settings;
-use json_patch::AddOperation;
-use json_patch::PatchOperation;
 use json_patch::jsonptr::PointerBuf;
 use serde_json::Value;
-use serde_json::json;
 
 use crate::cli::Exit;
 use crate::cli::args::InputArgs;
@@ -88,20 +86,13 @@ fn judge(object: &Object<'_>, namespace: Option<&str>, settings: &Settings) -> J
         judged.notes.push(note);
         return judged;
     }
-    let mut pod = pod.clone();
     let root = PointerBuf::parse(at).unwrap_or_default();
-    // The API server gives each Pod its metadata; a template may have none.
-    let lacks_metadata = !pod["metadata"].is_object();
-    if lacks_metadata {
-        pod["metadata"] = json!({});
-    }
     let namespace = object.namespace().or(namespace).unwrap_or("default");
-    let review = Review::of_pod(pod).in_namespace(namespace);
+    let review = Review::of_pod(pod.clone()).in_namespace(namespace);
     let answer = match inject::answer(&review, settings, &Namespace::default()) {
         Ok(answer) => answer,
         Err(error) => {
-            let error = anyhow::Error::new(error);
-            judged.errors.push(without_texts(&format!("{error:#}")));
+            judged.errors.push(unreadable(error));
             return judged;
         }
     };
@@ -113,20 +104,14 @@ fn judge(object: &Object<'_>, namespace: Option<&str>, settings: &Settings) -> J
             .errors
             .extend(refusal.mistakes().map(ToString::to_string));
     }
-    let Some(patch) = answer.patch else {
-        return judged;
-    };
-    if lacks_metadata {
-        judged.patch.push(PatchOperation::Add(AddOperation {
-            path: root.with_trailing_token("metadata"),
-            value: json!({}),
-        }));
-    }
-    let operations = patch.0.into_iter();
+    let operations = answer.patch.into_iter().flat_map(|patch| patch.0);
+    judged.patch = operations.map(|own| edit::under(&root, own)).collect();
     judged
-        .patch
-        .extend(operations.map(|own| edit::under(&root, own)));
-    judged
+}
+
+/// The sentence for a Pod that the engine could not deal with.
+pub(crate) fn unreadable(error: InternalError) -> String {
+    without_texts(&format!("{:#}", anyhow::Error::new(error)))
 }
 
 /// Annotations that are where nobody looks for them.

@@ -9,3 +9,4 @@ mod golden;
 mod page;
 mod pods;
 mod random;
+mod uninject;

@@ -18,7 +18,7 @@ use crate::pods::patched;
 use crate::pods::settings;
 
 /// Any JSON, not too deep.
-fn any_json() -> impl Strategy<Value = Value> {
+pub(crate) fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
@@ -97,7 +97,7 @@ fn container() -> impl Strategy<Value = Value> {
     object(known)
 }
 
-fn pod() -> impl Strategy<Value = Value> {
+pub(crate) fn pod() -> impl Strategy<Value = Value> {
     let volume = object(Just(json!({"name": "v", "emptyDir": {}})));
     let spec = (
         prop::collection::vec(container(), 1..4),

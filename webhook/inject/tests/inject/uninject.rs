@@ -1,0 +1,90 @@
+//! What is injected can be taken out again, from every Pod there is.
+
+use std::fs;
+use std::path::Path;
+
+use inject::Outcome;
+use inject::uninject;
+use proptest::prelude::*;
+use serde_json::Value;
+
+use crate::pods::ask;
+use crate::pods::patched;
+use crate::pods::settings;
+use crate::random;
+
+/// The Pod after the injection is taken out of it.
+fn undone(pod: &Value) -> Value {
+    let mut pod = pod.clone();
+    if let Some(patch) = uninject(&pod).unwrap() {
+        json_patch::patch(&mut pod, &patch).unwrap();
+    }
+    pod
+}
+
+/// Without what says nothing: empty lists and maps, and nulls, in their places.
+fn bare(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => items.iter().map(bare).collect(),
+        Value::Object(members) => {
+            let members = members
+                .iter()
+                .map(|(key, value)| (key.clone(), bare(value)));
+            let says = |value: &Value| match value {
+                Value::Null => false,
+                Value::Array(items) => !items.is_empty(),
+                Value::Object(members) => !members.is_empty(),
+                _ => true,
+            };
+            Value::Object(members.filter(|(_, value)| says(value)).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+#[test]
+fn every_golden_pod_is_what_it_was() {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/inject");
+    let mut seen = 0;
+    for case in fs::read_dir(cases).unwrap() {
+        let file = case.unwrap().path().join("pod.yaml");
+        let mut pod: Value = serde_saphyr::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+        let answer = ask(&pod, &settings());
+        let Outcome::Inject(_) = answer.outcome else {
+            continue;
+        };
+        let after = patched(&pod, &answer);
+        // A status is ours, whoever wrote it.
+        let annotations = pod.pointer_mut("/metadata/annotations");
+        if let Some(annotations) = annotations.and_then(Value::as_object_mut) {
+            annotations.remove("gitvolume.dev/status");
+        }
+        assert_eq!(bare(&undone(&after)), bare(&pod), "{}", file.display());
+        seen += 1;
+    }
+    assert!(seen >= 20, "{seen}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn every_random_pod_is_what_it_was(pod in random::pod()) {
+        let after = patched(&pod, &ask(&pod, &settings()));
+        prop_assert_ne!(&after, &pod);
+        prop_assert_eq!(bare(&undone(&after)), bare(&pod));
+        prop_assert_eq!(uninject(&pod).unwrap(), None);
+    }
+
+    #[test]
+    fn no_document_makes_us_panic(status in ".{0,60}", inits in random::any_json(), spec in random::any_json()) {
+        let metadata = serde_json::json!({"annotations": {"gitvolume.dev/status": status}});
+        for pod in [
+            serde_json::json!({"metadata": metadata, "spec": {"containers": [], "initContainers": inits}}),
+            serde_json::json!({"metadata": metadata, "spec": spec}),
+            spec,
+        ] {
+            let _ = uninject(&pod);
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! `gitvolume uninject`: takes an injection out of manifests again, such as those that
+//! `kubectl get -o yaml` shows.
+
+use clap::Args;
+use json_patch::jsonptr::PointerBuf;
+
+use crate::cli::Exit;
+use crate::cli::args::InputArgs;
+use crate::cli::args::OutputArgs;
+use crate::cli::edit;
+use crate::cli::edit::Judged;
+use crate::cli::files;
+use crate::cli::inject::unreadable;
+use crate::cli::output;
+use crate::cli::report::Report;
+use crate::cli::workloads::Object;
+
+/// Flags of `uninject`.
+#[derive(Args, Clone, Debug)]
+pub struct UninjectArgs {
+    /// Which manifests.
+    #[command(flatten)]
+    pub input: InputArgs,
+
+    /// Where they go.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Runs the command.
+pub fn run(args: UninjectArgs) -> anyhow::Result<Exit> {
+    let UninjectArgs { input, output } = args;
+    let mut report = Report::default();
+    let files = files::read(&input.filenames, &mut report);
+    let edited = edit::edit(files, &mut report, judge);
+    Ok(output::write(&edited, output, &mut report))
+}
+
+fn judge(object: &Object<'_>) -> Judged {
+    let mut judged = Judged::default();
+    let pod = object
+        .pod
+        .and_then(|at| Some((at, object.value.pointer(at)?)));
+    let Some((at, pod)) = pod else {
+        return judged;
+    };
+    let root = PointerBuf::parse(at).unwrap_or_default();
+    match inject::uninject(pod) {
+        Ok(patch) => {
+            let operations = patch.into_iter().flat_map(|patch| patch.0);
+            judged.patch = operations.map(|own| edit::under(&root, own)).collect();
+        }
+        Err(error) => judged.errors.push(unreadable(error)),
+    }
+    judged
+}
