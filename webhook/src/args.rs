@@ -20,6 +20,7 @@ use crate::cli::Exit;
 use crate::cli::completions::CompletionsArgs;
 use crate::cli::convert::ConvertArgs;
 use crate::cli::diff::DiffArgs;
+use crate::cli::explain::ExplainArgs;
 use crate::cli::inject::InjectArgs;
 use crate::cli::man::ManArgs;
 use crate::cli::uninject::UninjectArgs;
@@ -49,6 +50,8 @@ pub enum Command {
     Uninject(UninjectArgs),
     /// Show what inject would change
     Diff(DiffArgs),
+    /// Say what the webhook would do about Pods, who said so and why; or what can be said at all
+    Explain(ExplainArgs),
     /// Show everything on this machine, without a cluster
     Demo(DemoArgs),
     /// Write a shell's completions
@@ -246,6 +249,7 @@ impl Cli {
             Command::Inject(args) => offline(cli::inject::run(args)),
             Command::Convert(args) => offline(Ok(cli::convert::run(args))),
             Command::Uninject(args) => offline(cli::uninject::run(args)),
+            Command::Explain(args) => offline(cli::explain::run(args)),
             Command::Diff(args) => offline(cli::diff::run(args)),
             Command::Completions(args) => offline(cli::completions::run(&args)),
             Command::Man(args) => offline(cli::man::run(args)),

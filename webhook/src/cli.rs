@@ -11,6 +11,7 @@ pub mod convert;
 pub mod diff;
 pub mod documents;
 pub mod edit;
+pub mod explain;
 pub mod files;
 pub mod inject;
 pub mod man;

@@ -223,12 +223,12 @@ type Amounts<'a> = BTreeMap<&'a str, &'a Quantity>;
 type Wanted = (&'static str, &'static str, Quantity);
 
 /// Tells whether the Pod has resources of its own, for all its containers together.
-fn has_own(pod: &PodSpec) -> bool {
+pub(crate) fn has_own(pod: &PodSpec) -> bool {
     pod.resources.as_ref().is_some_and(|own| !is_empty(own))
 }
 
 /// The class that a Pod has by its containers.
-fn is_guaranteed(pod: &PodSpec) -> bool {
+pub(crate) fn is_guaranteed(pod: &PodSpec) -> bool {
     let is_equal = |name: &&str| containers(pod).all(|own| has_equal_limit(own, name));
     !has_own(pod) && [CPU, MEMORY].iter().all(is_equal)
 }

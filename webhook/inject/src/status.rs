@@ -115,6 +115,16 @@ impl Status {
         Some(serde_json::from_str(text).unwrap_or_default())
     }
 
+    /// The version that wrote this.
+    pub(crate) fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The configuration that it had then.
+    pub(crate) fn config(&self) -> &str {
+        &self.config
+    }
+
     /// Tells whether this was written by the same version with the same configuration.
     pub(crate) fn is_by(&self, settings: &Settings) -> bool {
         self.version == settings.version && self.config == settings.hash()

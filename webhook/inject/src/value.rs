@@ -235,7 +235,7 @@ pub(crate) fn shown(text: &str) -> String {
 }
 
 /// Rather too much than too little: everything up to the last `@`, if a colon or a token is in it.
-fn without_credentials(text: &str) -> String {
+pub(crate) fn without_credentials(text: &str) -> String {
     if let Some((scheme, rest)) = text.split_once("://")
         && let Some((user, host)) = rest.rsplit_once('@')
         && (user.contains(':') || has_credentials(text))

@@ -115,7 +115,7 @@ pub(crate) fn unreadable(error: InternalError) -> String {
 }
 
 /// Annotations that are where nobody looks for them.
-fn misplaced(object: &Object<'_>) -> Option<String> {
+pub(crate) fn misplaced(object: &Object<'_>) -> Option<String> {
     let at = object.pod.filter(|at| !at.is_empty())?;
     let annotations = object.value.get("metadata")?.get("annotations")?;
     let mut keys = annotations.as_object()?.keys();

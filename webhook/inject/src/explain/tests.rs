@@ -1,0 +1,203 @@
+//! Golden texts in `testdata/explain`, of Pods of the other cases: `KIND.CASE.txt` explains the Pod in
+//! `testdata/KIND/CASE`. `UPDATE_GOLDENS=1 cargo test -p inject explain` writes those that are there.
+
+use std::fs;
+use std::path::Path;
+use std::path::PathBuf;
+
+use similar::TextDiff;
+
+use super::*;
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test has no arguments; nobody but the person at the keyboard sets this"
+)]
+fn is_update() -> bool {
+    std::env::var_os("UPDATE_GOLDENS").is_some()
+}
+
+fn testdata() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata")
+}
+
+fn settings(case: &Path) -> Settings {
+    let mut settings = Settings::new("registry.example/gitvolume-syncer:test");
+    settings.version = "0.0.0-test".to_owned();
+    let mut own = serde_json::to_value(&settings).unwrap();
+    if let Ok(text) = fs::read_to_string(case.join("settings.yaml")) {
+        let changes: Value = serde_saphyr::from_str(&text).unwrap();
+        for (key, value) in changes.as_object().unwrap() {
+            own[key] = value.clone();
+        }
+    }
+    serde_json::from_value(own).unwrap()
+}
+
+fn pod(case: &Path) -> Value {
+    let file = case.join("pod.yaml");
+    let text =
+        fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    serde_saphyr::from_str(&text).unwrap()
+}
+
+fn explained(pod: Value, settings: &Settings) -> Explanation {
+    explain(&Review::of_pod(pod), settings, &Namespace::default()).unwrap()
+}
+
+fn cases(kind: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(testdata().join(kind)).unwrap();
+    let cases: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    assert!(cases.len() > 5, "{kind}: {}", cases.len());
+    cases
+}
+
+#[test]
+fn every_golden_text_is_what_is_said() {
+    let mut goldens: Vec<PathBuf> = fs::read_dir(testdata().join("explain"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    goldens.sort();
+    assert!(goldens.len() >= 10, "{}", goldens.len());
+    for golden in goldens {
+        let name = golden.file_stem().unwrap().to_str().unwrap();
+        let (kind, case) = name.split_once('.').unwrap();
+        let case = testdata().join(kind).join(case);
+        let settings = settings(&case);
+        let text = explained(pod(&case), &settings).to_string();
+        if is_update() {
+            fs::write(&golden, &text).unwrap();
+            continue;
+        }
+        let written = fs::read_to_string(&golden).unwrap();
+        let diff = TextDiff::from_lines(&written, &text);
+        assert!(
+            written == text,
+            "{} is not what comes out (UPDATE_GOLDENS=1 writes it):\n{}",
+            golden.display(),
+            diff.unified_diff()
+        );
+    }
+}
+
+#[test]
+fn what_is_told_is_what_is_done() {
+    for case in cases("inject") {
+        let settings = settings(&case);
+        let review = Review::of_pod(pod(&case));
+        let answer = answer(&review, &settings, &Namespace::default()).unwrap();
+        let Outcome::Inject(plan) = &answer.outcome else {
+            panic!("{}", case.display());
+        };
+        let explanation = explained(pod(&case), &settings);
+        let dir = case.display();
+        assert_eq!(explanation.decision, "inject", "{dir}");
+        assert_eq!(explanation.warnings, answer.warnings, "{dir}");
+        assert_eq!(
+            explanation.repositories.len(),
+            plan.requests.len() + plan.git_repos.len(),
+            "{dir}"
+        );
+        assert_eq!(explanation.volumes.len(), plan.volumes.len(), "{dir}");
+        // Each mount of the plan is told, at the path where the files are.
+        for consumer in &plan.consumers {
+            for mount in &consumer.mounts {
+                let is_it = |seen: &Seen| {
+                    let rest = seen.path.strip_prefix(&mount.path);
+                    seen.container == consumer.name
+                        && seen.read_only == mount.read_only
+                        && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+                };
+                let mut seen = explanation.repositories.iter().flat_map(|own| &own.seen);
+                assert!(seen.any(is_it), "{dir}: {mount:?}");
+            }
+        }
+        for (told, syncer) in explanation.containers.iter().zip(&plan.syncers) {
+            assert_eq!(told.name, syncer.name(), "{dir}");
+            let user = syncer.user.map(|user| format!("{}:{}", user.uid, user.gid));
+            let user = user.unwrap_or_else(|| "none of ours".to_owned());
+            assert_eq!(told.user.0, user, "{dir}");
+        }
+        // Every annotation of ours is told, with its value.
+        let annotations = review.object()["metadata"]["annotations"].as_object();
+        let told: Vec<&str> = explanation
+            .repositories
+            .iter()
+            .flat_map(|own| &own.settings)
+            .chain(&explanation.pod)
+            .map(|setting| setting.from.as_str())
+            .collect();
+        for key in annotations.into_iter().flatten().map(|(key, _)| key) {
+            let is_warned = answer.warnings.iter().any(|warning| warning.contains(key));
+            if key.starts_with(PREFIX) && !key.ends_with("/status") && !is_warned {
+                assert!(told.contains(&key.as_str()), "{dir}: {key}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_refusal_is_told_in_its_own_words_and_without_secrets() {
+    for case in cases("deny") {
+        let explanation = explained(pod(&case), &settings(&case));
+        assert!(explanation.is_refused(), "{}", case.display());
+        assert!(!explanation.mistakes.is_empty());
+        let all = format!(
+            "{explanation}{}",
+            serde_json::to_string(&explanation).unwrap()
+        );
+        for secret in ["hunter2", "secret@", "ghp_"] {
+            assert!(!all.contains(secret), "{}: {all}", case.display());
+        }
+    }
+}
+
+#[test]
+fn an_injected_pod_says_by_whom_and_whether_that_is_still_so() {
+    let case = testdata().join("inject/link-layout");
+    let before = settings(&case);
+    let mut pod = pod(&case);
+    let answer = answer(&Review::of_pod(pod.clone()), &before, &Namespace::default()).unwrap();
+    json_patch::patch(&mut pod, &answer.patch.unwrap()).unwrap();
+    let same = explained(pod.clone(), &before);
+    assert_eq!(same.reason, "already-injected");
+    let present = same.present.unwrap();
+    assert!(present.is_same && present.is_there);
+    assert_eq!(present.version, "0.0.0-test");
+    let mut after = before.clone();
+    after.version = "9.9.9".to_owned();
+    let other = explained(pod, &after);
+    assert!(!other.present.as_ref().unwrap().is_same);
+    let text = other.to_string();
+    assert!(text.contains("injected by version 0.0.0-test"), "{text}");
+    assert!(text.contains("a new Pod may"), "{text}");
+}
+
+#[test]
+fn the_table_has_every_key_with_all_that_is_known_of_it() {
+    let (text, json) = (annotations_text(), annotations_json());
+    assert_eq!(json.as_array().unwrap().len(), ANNOTATIONS.len());
+    for row in ANNOTATIONS {
+        assert!(
+            text.contains(&format!("  {PREFIX}{}\n", row.key)),
+            "{}",
+            row.key
+        );
+        assert!(text.contains(row.example), "{}", row.key);
+    }
+    assert!(
+        text.lines().all(|line| line.chars().count() <= 110),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_pod_that_asks_for_nothing_is_told_so_in_a_line() {
+    let pod = serde_json::json!({"spec": {"containers": [{"name": "c"}]}});
+    let explanation = explained(pod, &Settings::new("x"));
+    assert_eq!(
+        explanation.to_string(),
+        "skip (not-requested): no annotation and no gitRepo volume asks for anything\n"
+    );
+}

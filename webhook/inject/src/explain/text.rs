@@ -1,0 +1,170 @@
+use std::fmt;
+use std::fmt::Write;
+
+use super::Explanation;
+use super::Present;
+use super::Setting;
+
+/// The columns of a terminal that lines of prose are kept to.
+const WIDTH: usize = 100;
+
+/// Writes prose in lines that a terminal shows whole, each begun by so many blanks.
+pub(super) fn wrapped(text: &str, indent: usize) -> String {
+    let mut lines = String::new();
+    let mut line = String::new();
+    for word in text.split(' ') {
+        let length = indent + line.chars().count() + 1 + word.chars().count();
+        if !line.is_empty() && length > WIDTH {
+            let _ = writeln!(lines, "{:indent$}{line}", "");
+            line.clear();
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    let _ = writeln!(lines, "{:indent$}{line}", "");
+    lines
+}
+
+/// Rows in columns that are as wide as they need to be; the last one is not padded.
+fn columns(f: &mut fmt::Formatter<'_>, rows: &[Vec<String>]) -> fmt::Result {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells
+            .map(|cell| cell.chars().count())
+            .filter(|width| *width <= WIDTH / 2)
+            .max()
+            .unwrap_or_default()
+    };
+    for row in rows {
+        let mut line = String::new();
+        for (index, cell) in row.iter().enumerate() {
+            let _ = match index + 1 == row.len() {
+                true => write!(line, "  {cell}"),
+                false => write!(line, "  {cell:width$}", width = width(index)),
+            };
+        }
+        writeln!(f, "  {}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+fn settings(f: &mut fmt::Formatter<'_>, settings: &[Setting]) -> fmt::Result {
+    let row = |setting: &Setting| {
+        let Setting { key, value, from } = setting;
+        vec![key.clone(), one_line(value), from.clone()]
+    };
+    columns(f, &settings.iter().map(row).collect::<Vec<_>>())
+}
+
+fn one_line(text: &str) -> String {
+    let text: Vec<&str> = text.lines().collect();
+    text.join(" ⏎ ")
+}
+
+fn list(f: &mut fmt::Formatter<'_>, heading: &str, lines: &[String]) -> fmt::Result {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    writeln!(f, "  {heading}")?;
+    lines
+        .iter()
+        .try_for_each(|line| f.write_str(&wrapped(&one_line(line), 4)))
+}
+
+impl fmt::Display for Explanation {
+    /// Writes it for a terminal, each line begun by two blanks but the first.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Taken apart without `..`: what is not told does not compile.
+        let Self {
+            decision,
+            reason,
+            because,
+            present,
+            repositories,
+            pod,
+            containers,
+            volumes,
+            others,
+            warnings,
+            mistakes,
+        } = self;
+        write!(f, "{decision} ({reason})")?;
+        match because {
+            Some(because) => writeln!(f, ": {because}")?,
+            None => writeln!(f)?,
+        }
+        if let Some(present) = present {
+            write!(f, "{present}")?;
+        }
+        list(f, "refused", mistakes)?;
+        list(f, "warnings", warnings)?;
+        for repository in repositories {
+            writeln!(f, "  {}", repository.called)?;
+            settings(f, &repository.settings)?;
+            let rows = repository.seen.iter().map(|seen| {
+                let how = if seen.read_only {
+                    "to read"
+                } else {
+                    "to read and write"
+                };
+                vec![
+                    format!("in {}", seen.container),
+                    seen.path.clone(),
+                    how.to_owned(),
+                ]
+            });
+            columns(f, &rows.collect::<Vec<_>>())?;
+        }
+        if !pod.is_empty() {
+            writeln!(f, "  the Pod")?;
+            settings(f, pod)?;
+        }
+        for container in containers {
+            writeln!(f, "  adds {}: {}", container.name, container.does)?;
+            let row = |key: &str, (value, why): &(String, String)| {
+                vec![key.to_owned(), value.clone(), why.clone()]
+            };
+            let mut rows = vec![
+                row("image", &container.image),
+                row("position", &container.position),
+                row("user", &container.user),
+                row("resources", &container.resources),
+            ];
+            let port = container.metrics_port.iter();
+            rows.extend(port.map(|port| vec!["metrics".to_owned(), format!("port {port}")]));
+            columns(f, &rows)?;
+        }
+        if !volumes.is_empty() {
+            writeln!(f, "  adds volumes")?;
+            let row = |(name, what): (&String, &String)| vec![name.clone(), what.clone()];
+            columns(f, &volumes.iter().map(row).collect::<Vec<_>>())?;
+        }
+        list(f, "changes", others)
+    }
+}
+
+impl fmt::Display for Present {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            version,
+            config,
+            present_config,
+            is_same,
+            is_there: _,
+        } = self;
+        writeln!(
+            f,
+            "  injected by version {version} with configuration {config}"
+        )?;
+        match is_same {
+            true => writeln!(f, "    the same as now: a new Pod gets the same"),
+            false => writeln!(
+                f,
+                "    now it is another version or configuration ({present_config}): a new Pod may \
+                 get something else"
+            ),
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! `gitvolume explain`: what the webhook would do about each Pod of manifests, who said so, and why;
+//! without manifests, what can be said at all.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::ValueEnum;
+use inject::Explanation;
+use inject::Namespace;
+use inject::Review;
+use inject::Settings;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::cli::Exit;
+use crate::cli::args::settings;
+use crate::cli::documents;
+use crate::cli::files;
+use crate::cli::inject::IMAGE_HELP;
+use crate::cli::inject::misplaced;
+use crate::cli::output::printed;
+use crate::cli::report::Report;
+use crate::cli::workloads::Object;
+use crate::cli::workloads::objects;
+use crate::settings::SettingsArgs;
+
+/// Flags of `explain`.
+#[derive(Args, Clone, Debug)]
+#[command(mut_arg("syncer_image", |arg| arg.help(IMAGE_HELP)))]
+pub struct ExplainArgs {
+    /// Manifests, YAML or JSON: a file, - for standard input, or a directory; may be repeated.
+    /// Without any, the annotations there are
+    #[arg(short = 'f', long = "filename", value_name = "FILE|-|DIR")]
+    pub filenames: Vec<PathBuf>,
+
+    /// The namespace of what does not name one
+    #[arg(short, long, value_name = "NAME")]
+    pub namespace: Option<String>,
+
+    /// How it is written
+    #[arg(short, long, value_enum, default_value = "text")]
+    pub output: Format,
+
+    /// What is injected.
+    #[command(flatten)]
+    pub settings: SettingsArgs,
+}
+
+/// How an explanation is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Format {
+    /// A list, one item for each Pod
+    Json,
+    /// For people
+    Text,
+}
+
+/// One Pod of a text, explained.
+struct Told {
+    file: String,
+    document: usize,
+    object: String,
+    explanation: Explanation,
+    misplaced: Option<String>,
+}
+
+/// Runs the command. A Pod that would be refused is an error, as for `inject`.
+pub fn run(args: ExplainArgs) -> anyhow::Result<Exit> {
+    let ExplainArgs {
+        filenames,
+        namespace,
+        output,
+        settings: flags,
+    } = args;
+    let mut report = Report::default();
+    if filenames.is_empty() {
+        let text = match output {
+            Format::Text => inject::annotations_text(),
+            Format::Json => pretty(&inject::annotations_json())?,
+        };
+        return Ok(printed(&text, &mut report));
+    }
+    let settings = settings(flags)?;
+    let mut all = Vec::new();
+    for file in files::read(&filenames, &mut report) {
+        match told(&file.name, &file.text, namespace.as_deref(), &settings) {
+            Ok(told) => all.extend(told),
+            Err(error) => report.error(&format!("{}: {error:#}", file.name)),
+        }
+    }
+    let text = match output {
+        Format::Text => {
+            let each = all.iter().map(ToString::to_string);
+            each.collect::<Vec<_>>().join("\n")
+        }
+        Format::Json => pretty(&Value::Array(all.iter().map(Told::to_json).collect()))?,
+    };
+    let exit = printed(&text, &mut report);
+    let is_refused = all.iter().any(|told| told.explanation.is_refused());
+    Ok(match report.has_errors() || is_refused {
+        true => Exit::Wrong,
+        false => exit,
+    })
+}
+
+/// Explains every Pod and Pod template of a text.
+fn told(
+    file: &str,
+    text: &str,
+    namespace: Option<&str>,
+    settings: &Settings,
+) -> anyhow::Result<Vec<Told>> {
+    let mut all = Vec::new();
+    for document in documents::read(text)? {
+        for object in objects(document.value()) {
+            if let Some(explanation) = explained(&object, namespace, settings)? {
+                all.push(Told {
+                    file: file.to_owned(),
+                    document: document.number(),
+                    object: object.name(),
+                    explanation,
+                    misplaced: misplaced(&object),
+                });
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn explained(
+    object: &Object<'_>,
+    namespace: Option<&str>,
+    settings: &Settings,
+) -> anyhow::Result<Option<Explanation>> {
+    let Some(pod) = object.pod.and_then(|at| object.value.pointer(at)) else {
+        return Ok(None);
+    };
+    let mut pod = pod.clone();
+    // The API server gives each Pod its metadata; a template may have none.
+    if !pod["metadata"].is_object() {
+        pod["metadata"] = json!({});
+    }
+    let namespace = object.namespace().or(namespace).unwrap_or("default");
+    let review = Review::of_pod(pod).in_namespace(namespace);
+    let explanation = inject::explain(&review, settings, &Namespace::default());
+    // What the error says of the manifest may be a secret of it.
+    explanation
+        .map(Some)
+        .map_err(|_| anyhow::anyhow!("{}: it is no Pod that Kubernetes takes", object.name()))
+}
+
+impl Told {
+    fn to_json(&self) -> Value {
+        json!({
+            "file": self.file,
+            "document": self.document,
+            "object": self.object,
+            "misplaced": self.misplaced,
+            "explanation": self.explanation,
+        })
+    }
+}
+
+impl std::fmt::Display for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            file,
+            document,
+            object,
+            explanation,
+            misplaced,
+        } = self;
+        write!(f, "{file}:document {document} ({object}): {explanation}")?;
+        match misplaced {
+            Some(misplaced) => writeln!(f, "  {misplaced}"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn pretty(value: &Value) -> anyhow::Result<String> {
+    Ok(serde_json::to_string_pretty(value)? + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(text: &str) -> Vec<Told> {
+        told("x.yaml", text, Some("shop"), &Settings::new("syncer:1")).unwrap()
+    }
+
+    #[test]
+    fn each_pod_is_explained_under_its_name_and_nothing_else_is() {
+        let told = said(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n---\n\
+             apiVersion: apps/v1\nkind: Deployment\n\
+             metadata: {name: web, annotations: {gitvolume.dev/repo: x}}\n\
+             spec: {template: {spec: {containers: [{name: web}]}}}\n",
+        );
+        assert_eq!(told.len(), 1);
+        assert_eq!(
+            told[0].to_string(),
+            "x.yaml:document 2 (Deployment web): skip (not-requested): no annotation and no gitRepo \
+             volume asks for anything\n  gitvolume.dev/repo has no effect here; expected in \
+             spec.template.metadata.annotations\n"
+        );
+        assert_eq!(told[0].to_json()["explanation"]["decision"], "skip");
+    }
+
+    #[test]
+    fn a_pod_that_would_be_refused_says_why() {
+        let told = said(
+            "apiVersion: v1\nkind: Pod\n\
+             metadata: {name: web, annotations: {gitvolume.dev/repo: ./x}}\n\
+             spec: {containers: [{name: web}]}\n",
+        );
+        assert!(told[0].explanation.is_refused());
+        let json = told[0].to_json();
+        let mistake = json["explanation"]["mistakes"][0].as_str().unwrap();
+        assert!(
+            mistake.starts_with("gitvolume.dev/repo: \"./x\""),
+            "{mistake}"
+        );
+    }
+
+    #[test]
+    fn what_is_no_pod_is_an_error_without_its_texts() {
+        let text = "apiVersion: v1\nkind: Pod\n\
+            metadata: {name: web, annotations: {gitvolume.dev/repo: 'https://git.example/x'}}\n\
+            spec: {containers: hunter2}\n";
+        let error = told("x.yaml", text, None, &Settings::new("syncer:1")).err();
+        let error = error.map(|error| error.to_string()).unwrap_or_default();
+        assert_eq!(error, "Pod web: it is no Pod that Kubernetes takes");
+    }
+}
