@@ -5,7 +5,9 @@
     reason = "all of this is a test; clippy sees that only in functions marked so"
 )]
 
+mod generated;
 mod golden;
+mod mutators;
 mod page;
 mod pods;
 mod random;

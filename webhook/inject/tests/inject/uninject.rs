@@ -8,10 +8,10 @@ use inject::uninject;
 use proptest::prelude::*;
 use serde_json::Value;
 
+use crate::generated;
 use crate::pods::ask;
 use crate::pods::patched;
 use crate::pods::settings;
-use crate::random;
 
 /// The Pod after the injection is taken out of it.
 fn undone(pod: &Value) -> Value {
@@ -66,10 +66,10 @@ fn every_golden_pod_is_what_it_was() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
-    fn every_random_pod_is_what_it_was(pod in random::pod()) {
+    fn every_random_pod_is_what_it_was(pod in generated::asking()) {
         let after = patched(&pod, &ask(&pod, &settings()));
         prop_assert_ne!(&after, &pod);
         prop_assert_eq!(bare(&undone(&after)), bare(&pod));
@@ -77,7 +77,7 @@ proptest! {
     }
 
     #[test]
-    fn no_document_makes_us_panic(status in ".{0,60}", inits in random::any_json(), spec in random::any_json()) {
+    fn no_document_makes_us_panic(status in ".{0,60}", inits in generated::any_json(), spec in generated::any_json()) {
         let metadata = serde_json::json!({"annotations": {"gitvolume.dev/status": status}});
         for pod in [
             serde_json::json!({"metadata": metadata, "spec": {"containers": [], "initContainers": inits}}),
