@@ -1,0 +1,13 @@
+//! The target as a program that reads one input, as AFL and its like start it; see `replay.rs`.
+
+use std::io;
+use std::io::Read;
+
+mod target;
+
+fn main() -> io::Result<()> {
+    let mut data = Vec::new();
+    io::stdin().lock().read_to_end(&mut data)?;
+    target::fuzz(&data);
+    Ok(())
+}

@@ -1,0 +1,43 @@
+//! What a fuzzer drives: any bytes as the body of a call.
+
+use inject::InternalError;
+use inject::Namespace;
+use inject::Outcome;
+use inject::Review;
+use inject::Settings;
+use inject::SkipReason;
+use inject::answer;
+use serde_json::Value;
+
+/// Answers the bytes as a call, and panics where the answer is none that can be sent, where its
+/// patch does not apply, or where the patched object is not left alone.
+pub fn fuzz(data: &[u8]) {
+    let Ok(review) = Review::parse(data) else {
+        return;
+    };
+    let settings = Settings::new("syncer:1");
+    let answered = match answer(&review, &settings, &Namespace::default()) {
+        Ok(answered) => answered,
+        // What is no Pod at all is told as what it is; the others are faults of ours.
+        Err(InternalError::NoPlace(_) | InternalError::Unreadable(_)) => return,
+        Err(error) => panic!("{error}: {error:?}"),
+    };
+    for warning in &answered.warnings {
+        assert!(warning.chars().count() <= 120, "{warning:?}");
+        assert!(!warning.contains(char::is_control), "{warning:?}");
+    }
+    let sent: Value = serde_json::from_slice(&answered.to_json().body).expect("an answer is JSON");
+    assert_eq!(sent["response"]["uid"], review.uid());
+    assert_eq!(sent["response"]["allowed"], answered.allowed);
+    let Some(patch) = &answered.patch else {
+        return;
+    };
+    let mut object = review.object().clone();
+    json_patch::patch(&mut object, patch).expect("a patch applies");
+    let again = Review::of_pod(object).in_namespace(review.namespace());
+    let again = answer(&again, &settings, &Namespace::default()).expect("a second answer");
+    assert_eq!(again.patch, None, "twice is not once");
+    if let Outcome::Inject(_) = answered.outcome {
+        assert_eq!(again.outcome, Outcome::Skip(SkipReason::AlreadyInjected));
+    }
+}
