@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         guard::it_writes_to_the_audit_log_alone_where_it_is_told_to,
         guard::what_we_inject_passes_and_no_part_of_it_can_be_taken_away,
         guard::what_the_webhook_let_through_with_a_reason_passes,
+        guard::git_repo_volumes_that_the_operator_leaves_to_the_kubelet_pass,
     ])
     .prepared_by(serve)
     .run_on_an_api_server()

@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         a_value_that_is_not_known_or_not_right_is_refused,
         the_guard_leaves_our_own_namespace_alone_and_can_be_switched_off,
         templates_are_only_looked_at_and_can_be_left_alone,
+        the_settings_reach_the_webhook_as_it_reads_them,
         the_rights_are_to_one_secret_and_one_registration,
     ])
     .run_on_an_api_server()
@@ -86,6 +87,8 @@ fn a_value_that_is_not_known_or_not_right_is_refused(world: &World) -> TestResul
         "guard.failurePolicy=Maybe",
         "templates.timeoutSeconds=0",
         "templates.deny=true",
+        "settings.gitRepos=false",
+        "settings.image=other",
     ] {
         let refusal = match product::render(world.cluster(), &["--set", set]) {
             Err(refusal) => refusal.to_string(),
@@ -172,5 +175,58 @@ fn templates_are_only_looked_at_and_can_be_left_alone(world: &World) -> TestResu
     }
     let pods = webhooks(&["--set=templates.warn=false"])?;
     assert_eq!(pods.len(), 1, "{pods:?}");
+    Ok(())
+}
+
+fn the_settings_reach_the_webhook_as_it_reads_them(world: &World) -> TestResult {
+    let all = json!({
+        "allowedImages": ["registry.example/*"],
+        "defaultSecrets": {"shop": "git", "*": "other"},
+        "gitRepo": false,
+        "imagePullSecrets": ["pull"],
+        "resources": {"requests": {"cpu": "7m"}},
+        "runAs": "namespace",
+        "staleWorktreeTimeout": "90s",
+        "syncTimeout": "5m",
+    });
+    let values = world.cluster().folder().join("values.json");
+    std::fs::write(&values, json!({"settings": all}).to_string())?;
+    let objects = objects(world, &["--values", &values.to_string_lossy()])?;
+    let of_kind = |kind: &str| objects.iter().find(|object| object["kind"] == kind);
+    let config_map = of_kind("ConfigMap").ok_or("no ConfigMap")?;
+    let text = config_map["data"]["settings.yaml"]
+        .as_str()
+        .ok_or("no text")?;
+    let mut read: Value = serde_saphyr::from_str(text)?;
+    assert_eq!(read, all);
+    // What is told by flags, and what nobody chooses.
+    read["image"] = json!("syncer:1");
+    let read = serde_json::to_value(serde_json::from_value::<inject::Settings>(read)?)?;
+    let told: Vec<&String> = read.as_object().ok_or("no object")?.keys().collect();
+    let mut expected: Vec<&str> = all
+        .as_object()
+        .ok_or("no object")?
+        .keys()
+        .map(|key| &**key)
+        .collect();
+    expected.extend(["image", "onMistake", "version"]);
+    expected.sort_unstable();
+    assert_eq!(told, expected, "each setting is one of the chart's");
+
+    let template = &of_kind("Deployment").ok_or("no Deployment")?["spec"]["template"];
+    let container = &template["spec"]["containers"][0];
+    let config = json!("--config=/etc/gitvolume/settings.yaml");
+    let args = container["args"].as_array().ok_or("no args")?;
+    assert!(args.contains(&config), "{container}");
+    assert_eq!(container["volumeMounts"][0]["mountPath"], "/etc/gitvolume");
+    assert_eq!(
+        template["spec"]["volumes"][0]["configMap"]["name"],
+        config_map["metadata"]["name"]
+    );
+    let yaml = product::render(world.cluster(), &[])?;
+    assert!(
+        !yaml.contains("--config") && !yaml.contains("ConfigMap"),
+        "{yaml}"
+    );
     Ok(())
 }
