@@ -102,6 +102,7 @@ pub use resources::ParseResourcesError;
 pub use resources::Resources;
 pub use review::Review;
 pub use review::ReviewError;
+pub use template::misplaced;
 pub use template::pod_template;
 pub use uninject::uninject;
 pub use user::User;

@@ -58,11 +58,7 @@ pub(crate) fn warnings(
     let Some(at) = pod_template(workload).filter(|at| !at.is_empty()) else {
         return Ok(Vec::new());
     };
-    let mut warnings: Vec<String> = ["", "/spec/jobTemplate"]
-        .into_iter()
-        .filter(|level| *level != at)
-        .filter_map(|level| misplaced(workload, level, at))
-        .collect();
+    let mut warnings = misplaced(workload);
     let part = |key: &str| workload.pointer(at).and_then(|template| template.get(key));
     let pod = json!({
         "apiVersion": "v1", "kind": "Pod",
@@ -79,8 +75,19 @@ pub(crate) fn warnings(
     Ok(warnings)
 }
 
-/// The sentence for annotations of ours on the workload itself, or on the Jobs that it makes.
-fn misplaced(workload: &Value, level: &str, at: &str) -> Option<String> {
+/// The sentences for annotations of ours that are beside an object's Pod template, where they do
+/// nothing: on the workload itself, or on the Jobs that it makes.
+pub fn misplaced(workload: &Value) -> Vec<String> {
+    let Some(at) = pod_template(workload).filter(|at| !at.is_empty()) else {
+        return Vec::new();
+    };
+    let levels = ["", "/spec/jobTemplate"].into_iter();
+    levels
+        .filter_map(|level| misplaced_on(level, workload, at))
+        .collect()
+}
+
+fn misplaced_on(level: &str, workload: &Value, at: &str) -> Option<String> {
     let annotations = workload.pointer(&format!("{level}/metadata/annotations"))?;
     let mut keys = annotations
         .as_object()?

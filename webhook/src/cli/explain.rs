@@ -202,8 +202,8 @@ mod tests {
         assert_eq!(
             told[0].to_string(),
             "x.yaml:document 2 (Deployment web): skip (not-requested): no annotation and no gitRepo \
-             volume asks for anything\n  gitvolume.dev/repo has no effect here; expected in \
-             spec.template.metadata.annotations\n"
+             volume asks for anything\n  gitvolume.dev/repo: no effect on a Deployment; expected in \
+             spec.template.metadata\n"
         );
         assert_eq!(told[0].to_json()["explanation"]["decision"], "skip");
     }

@@ -116,14 +116,8 @@ pub(crate) fn unreadable(error: InternalError) -> String {
 
 /// Annotations that are where nobody looks for them.
 pub(crate) fn misplaced(object: &Object<'_>) -> Option<String> {
-    let at = object.pod.filter(|at| !at.is_empty())?;
-    let annotations = object.value.get("metadata")?.get("annotations")?;
-    let mut keys = annotations.as_object()?.keys();
-    let key = keys.find(|key| key.starts_with(PREFIX))?;
-    let level = at.trim_start_matches('/').replace('/', ".");
-    Some(format!(
-        "{key} has no effect here; expected in {level}.metadata.annotations"
-    ))
+    let told = inject::misplaced(object.value);
+    (!told.is_empty()).then(|| told.join("; "))
 }
 
 /// Tells whether what asks for us is still to be filled in by a chart.
