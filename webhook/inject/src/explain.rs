@@ -2,6 +2,7 @@
 //!
 //! What is decided is [`answer`]'s; here it is told, from the very values that it is decided by.
 
+mod present;
 mod repository;
 mod syncer;
 mod table;
@@ -95,6 +96,8 @@ pub struct Present {
     pub present_config: String,
     /// Whether version and settings are those that explain now.
     pub is_same: bool,
+    /// What a new Pod would get otherwise than this one has it: a container and its fields.
+    pub differences: Vec<String>,
     /// Whether what is in the Pod is what it claims and the annotations ask for.
     pub is_there: bool,
 }
@@ -154,13 +157,16 @@ pub fn explain(
         namespace: &namespace,
         default_secret: settings.default_secret(review.namespace()),
     };
-    explanation.present = was.map(|was| Present {
-        version: was.version().to_owned(),
-        config: was.config().to_owned(),
-        present_config: settings.hash(),
-        is_same: was.is_by(settings),
-        is_there: answer.outcome == Outcome::Skip(SkipReason::AlreadyInjected),
-    });
+    if let Some(was) = was {
+        explanation.present = Some(Present {
+            version: was.version().to_owned(),
+            config: was.config().to_owned(),
+            present_config: settings.hash(),
+            is_same: was.is_by(settings),
+            differences: present::differences(review, settings, &namespace)?,
+            is_there: answer.outcome == Outcome::Skip(SkipReason::AlreadyInjected),
+        });
+    }
     explanation.repositories = repository::all(&wanted, &asked, annotations);
     let is_there = explanation.present.as_ref().is_some_and(|own| own.is_there);
     if explanation.decision != "inject" && !is_there {

@@ -27,6 +27,7 @@ pub use self::command::ConvertArgs;
 pub use self::command::run;
 
 use self::rewrite::Rewritten;
+use crate::cli::inject::without_texts;
 
 /// What becomes of one Pod or Pod template.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -89,6 +90,7 @@ pub fn convert(template: &Value) -> Conversion {
     let pod = match template.get("spec").map(PodSpec::deserialize) {
         Some(Ok(pod)) => pod,
         Some(Err(error)) if is_about_git(template) => {
+            let error = without_texts(&error.to_string());
             let why = format!("it is no Pod that Kubernetes takes: {error}");
             notes.push(left("the Pod".to_owned(), why));
             return Conversion {
@@ -100,6 +102,17 @@ pub fn convert(template: &Value) -> Conversion {
     };
     let mut sources = gitrepo::sources(template, &pod);
     sources.extend(gitsync::sources(&pod));
+    if view::all(&pod).any(|(own, _)| process::is_ours(own)) {
+        // Its annotations and its containers would no longer belong together.
+        for source in &mut sources {
+            let about = match source {
+                Ok(source) => source.about.clone(),
+                Err(left) => left.about.clone(),
+            };
+            let why = "the Pod is injected; `gitvolume uninject` takes that out".to_owned();
+            *source = Err(Left { about, why });
+        }
+    }
     let mut accepted: Vec<Source> = Vec::new();
     let mut done = Rewritten::default();
     let mut refused: Vec<(Source, String)> = Vec::new();

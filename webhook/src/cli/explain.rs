@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::ValueEnum;
 use inject::Explanation;
+use inject::InternalError;
 use inject::Namespace;
 use inject::Review;
 use inject::Settings;
@@ -15,9 +16,11 @@ use serde_json::json;
 use crate::cli::Exit;
 use crate::cli::args::settings;
 use crate::cli::documents;
+use crate::cli::documents::ReadError;
 use crate::cli::files;
 use crate::cli::inject::IMAGE_HELP;
 use crate::cli::inject::misplaced;
+use crate::cli::inject::without_texts;
 use crate::cli::output::printed;
 use crate::cli::report::Report;
 use crate::cli::workloads::Object;
@@ -84,8 +87,15 @@ pub fn run(args: ExplainArgs) -> anyhow::Result<Exit> {
     let mut all = Vec::new();
     for file in files::read(&filenames, &mut report) {
         match told(&file.name, &file.text, namespace.as_deref(), &settings) {
-            Ok(told) => all.extend(told),
-            Err(error) => report.error(&format!("{}: {error:#}", file.name)),
+            Ok(told) => {
+                for told in told {
+                    match told {
+                        Ok(told) => all.push(told),
+                        Err(error) => report.error(&format!("{}: {error}", file.name)),
+                    }
+                }
+            }
+            Err(error) => report.error(&format!("{}: {error}", file.name)),
         }
     }
     let text = match output {
@@ -109,44 +119,48 @@ fn told(
     text: &str,
     namespace: Option<&str>,
     settings: &Settings,
-) -> anyhow::Result<Vec<Told>> {
+) -> Result<Vec<Result<Told, String>>, ReadError> {
     let mut all = Vec::new();
     for document in documents::read(text)? {
         for object in objects(document.value()) {
-            if let Some(explanation) = explained(&object, namespace, settings)? {
-                all.push(Told {
-                    file: file.to_owned(),
-                    document: document.number(),
-                    object: object.name(),
-                    explanation,
-                    misplaced: misplaced(&object),
-                });
-            }
+            let Some(explanation) = explained(&object, namespace, settings) else {
+                continue;
+            };
+            let told = explanation.map(|explanation| Told {
+                file: file.to_owned(),
+                document: document.number(),
+                object: object.name(),
+                explanation,
+                misplaced: misplaced(&object),
+            });
+            all.push(told.map_err(|error| {
+                // What it says of the manifest may be a secret of it.
+                let error = without_texts(&format!("{:#}", anyhow::Error::new(error)));
+                format!(
+                    "document {} ({}): {error}",
+                    document.number(),
+                    object.name()
+                )
+            }));
         }
     }
     Ok(all)
 }
 
+/// Explains an object's Pod; `None` where it makes none.
 fn explained(
     object: &Object<'_>,
     namespace: Option<&str>,
     settings: &Settings,
-) -> anyhow::Result<Option<Explanation>> {
-    let Some(pod) = object.pod.and_then(|at| object.value.pointer(at)) else {
-        return Ok(None);
-    };
-    let mut pod = pod.clone();
+) -> Option<Result<Explanation, InternalError>> {
+    let mut pod = object.value.pointer(object.pod?)?.clone();
     // The API server gives each Pod its metadata; a template may have none.
     if !pod["metadata"].is_object() {
         pod["metadata"] = json!({});
     }
     let namespace = object.namespace().or(namespace).unwrap_or("default");
     let review = Review::of_pod(pod).in_namespace(namespace);
-    let explanation = inject::explain(&review, settings, &Namespace::default());
-    // What the error says of the manifest may be a secret of it.
-    explanation
-        .map(Some)
-        .map_err(|_| anyhow::anyhow!("{}: it is no Pod that Kubernetes takes", object.name()))
+    Some(inject::explain(&review, settings, &Namespace::default()))
 }
 
 impl Told {
@@ -187,7 +201,8 @@ mod tests {
     use super::*;
 
     fn said(text: &str) -> Vec<Told> {
-        told("x.yaml", text, Some("shop"), &Settings::new("syncer:1")).unwrap()
+        let told = told("x.yaml", text, Some("shop"), &Settings::new("syncer:1"));
+        told.unwrap().into_iter().map(Result::unwrap).collect()
     }
 
     #[test]
@@ -229,8 +244,14 @@ mod tests {
         let text = "apiVersion: v1\nkind: Pod\n\
             metadata: {name: web, annotations: {gitvolume.dev/repo: 'https://git.example/x'}}\n\
             spec: {containers: hunter2}\n";
-        let error = told("x.yaml", text, None, &Settings::new("syncer:1")).err();
-        let error = error.map(|error| error.to_string()).unwrap_or_default();
-        assert_eq!(error, "Pod web: it is no Pod that Kubernetes takes");
+        let told = told("x.yaml", text, None, &Settings::new("syncer:1")).unwrap();
+        assert_eq!(told.len(), 1);
+        let error = told[0]
+            .as_ref()
+            .err()
+            .map(String::as_str)
+            .unwrap_or_default();
+        assert!(error.starts_with("document 1 (Pod web): "), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
     }
 }

@@ -132,7 +132,7 @@ fn is_template(pod: &Value) -> bool {
 }
 
 /// Takes quoted texts out of a message: they are the manifest's, and may be secret.
-fn without_texts(message: &str) -> String {
+pub(crate) fn without_texts(message: &str) -> String {
     let parts = message.split('"').enumerate();
     let parts = parts.map(|(index, part)| if index % 2 == 0 { part } else { "…" });
     parts.collect::<Vec<&str>>().join("\"")

@@ -165,13 +165,35 @@ fn an_injected_pod_says_by_whom_and_whether_that_is_still_so() {
     let present = same.present.unwrap();
     assert!(present.is_same && present.is_there);
     assert_eq!(present.version, "0.0.0-test");
+    assert_eq!(present.differences, [""; 0]);
     let mut after = before.clone();
     after.version = "9.9.9".to_owned();
+    after.image = "registry.example/gitvolume-syncer:next".to_owned();
     let other = explained(pod, &after);
     assert!(!other.present.as_ref().unwrap().is_same);
     let text = other.to_string();
     assert!(text.contains("injected by version 0.0.0-test"), "{text}");
-    assert!(text.contains("a new Pod may"), "{text}");
+    assert!(
+        text.contains("something else: container gitvolume: image\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_was_just_injected_is_what_a_new_pod_gets() {
+    for case in cases("inject") {
+        let settings = settings(&case);
+        let mut pod = pod(&case);
+        let answer = answer(
+            &Review::of_pod(pod.clone()),
+            &settings,
+            &Namespace::default(),
+        );
+        json_patch::patch(&mut pod, &answer.unwrap().patch.unwrap()).unwrap();
+        let present = explained(pod, &settings).present.unwrap();
+        assert!(present.is_same && present.is_there, "{}", case.display());
+        assert_eq!(present.differences, [""; 0], "{}", case.display());
+    }
 }
 
 #[test]

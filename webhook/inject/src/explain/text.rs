@@ -152,19 +152,28 @@ impl fmt::Display for Present {
             config,
             present_config,
             is_same,
+            differences,
             is_there: _,
         } = self;
         writeln!(
             f,
             "  injected by version {version} with configuration {config}"
         )?;
-        match is_same {
-            true => writeln!(f, "    the same as now: a new Pod gets the same"),
-            false => writeln!(
+        if !is_same {
+            writeln!(
                 f,
-                "    now it is another version or configuration ({present_config}): a new Pod may \
-                 get something else"
-            ),
+                "    now it is another version or configuration ({present_config})"
+            )?;
         }
+        if differences.is_empty() {
+            return writeln!(f, "    a new Pod gets the same");
+        }
+        let lines: Vec<String> = differences
+            .iter()
+            .map(|text| format!("a new Pod gets something else: {text}"))
+            .collect();
+        lines
+            .iter()
+            .try_for_each(|line| f.write_str(&wrapped(line, 4)))
     }
 }

@@ -4,6 +4,8 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use args::expand_as_kubelet;
+use args::paths;
+use inject::Role;
 use k8s_openapi::api::core::v1::Container;
 
 /// The names under which git-sync's program is called.
@@ -62,8 +64,11 @@ pub(super) fn kind(container: &Container) -> Kind {
     let path = image.split('@').next().unwrap_or(image);
     let last = path.rsplit('/').next().unwrap_or(path);
     // The tag of a mirror may say what the name does not.
+    if is_ours(container) {
+        return Kind::Other;
+    }
     let is_image = named.iter().any(|name| last.contains(name));
-    let program = container.command.as_ref().and_then(|own| own.first());
+    let program = program(container);
     if is_image || program.is_some_and(|program| is_program(program)) {
         return Kind::GitSync;
     }
@@ -72,6 +77,18 @@ pub(super) fn kind(container: &Container) -> Kind {
         true => Kind::Alike,
         false => Kind::Other,
     }
+}
+
+/// Tells whether annotations brought a container about: a manifest that was taken from a running Pod
+/// has it.
+pub(super) fn is_ours(container: &Container) -> bool {
+    let ours = Role::ALL.map(Role::container);
+    let is_program = program(container).is_some_and(|own| own == paths::PROGRAM);
+    is_program && ours.contains(&container.name.as_str())
+}
+
+fn program(container: &Container) -> Option<&String> {
+    container.command.as_ref()?.first()
 }
 
 fn is_program(text: &str) -> bool {

@@ -207,9 +207,12 @@ fn whatever_is_left_is_there_to_the_last_field() {
 
 #[test]
 fn a_template_that_is_no_pod_is_told_of_if_it_may_be_about_git() {
-    let conversion = convert(&json!({"spec": {"volumes": [{"name": "x", "gitRepo": {}}]}}));
+    let spec = json!({"volumes": [{"name": "x", "gitRepo": "hunter2"}]});
+    let conversion = convert(&json!({"spec": spec}));
     assert_eq!(conversion.notes.len(), 1);
-    assert!(conversion.notes[0].is_left, "{:?}", conversion.notes);
+    let note = &conversion.notes[0];
+    assert!(note.is_left, "{note}");
+    assert!(!note.to_string().contains("hunter2"), "{note}");
     for template in [
         json!({}),
         json!({"spec": 7}),
@@ -217,4 +220,39 @@ fn a_template_that_is_no_pod_is_told_of_if_it_may_be_about_git() {
     ] {
         assert_eq!(convert(&template), Conversion::default());
     }
+}
+
+/// The Pods that the injector is tried with, before and after their injection.
+#[test]
+fn whatever_had_a_volume_has_its_files_in_the_same_places_and_nothing_panics() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("inject/testdata/inject");
+    let settings = Settings::new("gitvolume-syncer");
+    let seen = |pod: &Value| {
+        let review = Review::of_pod(pod.clone());
+        let told = inject::explain(&review, &settings, &inject::Namespace::default()).unwrap();
+        let seen = told.repositories.into_iter().flat_map(|own| own.seen);
+        seen.map(|seen| (seen.container, seen.path))
+            .collect::<BTreeSet<_>>()
+    };
+    let mut converted = 0;
+    for entry in fs::read_dir(&root).unwrap() {
+        let dir = entry.unwrap().path();
+        let read = |name: &str| {
+            let text = fs::read_to_string(dir.join(name)).unwrap();
+            documents::read(&text).unwrap()[0].value().clone()
+        };
+        let pod = read("pod.yaml");
+        let conversion = convert(&pod);
+        let mut after = pod.clone();
+        json_patch::patch(&mut after, &conversion.patch).unwrap();
+        if after != pod {
+            converted += 1;
+            let (before, after) = (seen(&pod), seen(&after));
+            assert!(!before.is_empty());
+            assert_eq!(before, after, "{}", dir.display());
+        }
+        let injected = convert(&read("patched.yaml"));
+        assert_eq!(injected.patch.0, [], "{}", dir.display());
+    }
+    assert!(converted >= 10, "{converted}");
 }
