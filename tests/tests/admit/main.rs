@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         mistakes::each_mistake_is_refused_in_one_sentence_with_key_value_and_accepted_form,
         mistakes::an_unknown_key_is_admitted_with_a_warning_that_names_the_nearest,
         templates::each_kind_tells_of_its_template_and_of_annotations_beside_it,
+        templates::a_rollout_of_argos_is_told_like_a_deployment,
         templates::a_template_is_told_the_sentences_that_its_pods_would_be,
         templates::it_is_told_once_and_again_when_the_template_changes,
         templates::what_a_controller_makes_and_what_asks_for_nothing_is_not_sent,

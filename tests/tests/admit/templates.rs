@@ -204,6 +204,44 @@ pub(crate) fn each_kind_tells_of_its_template_and_of_annotations_beside_it(
     Ok(())
 }
 
+/// Its kind is not the API server's own: nothing fills in defaults, and nothing checks it.
+pub(crate) fn a_rollout_of_argos_is_told_like_a_deployment(world: &World) -> TestResult {
+    let rollouts = json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "rollouts.argoproj.io"},
+        "spec": {
+            "group": "argoproj.io", "scope": "Namespaced",
+            "names": {"plural": "rollouts", "singular": "rollout", "kind": "Rollout"},
+            "versions": [{
+                "name": "v1alpha1", "served": true, "storage": true,
+                "schema": {"openAPIV3Schema": {
+                    "type": "object", "x-kubernetes-preserve-unknown-fields": true,
+                }},
+            }],
+        },
+    });
+    world.kubectl().apply(&rollouts.to_string())?;
+    let minute = Duration::from_secs(60);
+    world
+        .kubectl()
+        .wait_for("crd/rollouts.argoproj.io", "condition=Established", minute)?;
+    let told = Told::in_a_namespace(world)?;
+    let mut rollout = deployment("web", &json!({"gitvolume.dev/mode": "always"}));
+    rollout["apiVersion"] = json!("argoproj.io/v1alpha1");
+    rollout["kind"] = json!("Rollout");
+    let said = eventually("the new kind", minute, || match told.says(&rollout)? {
+        said if warnings(&said).is_empty() => Err(said),
+        said => Ok(said),
+    })?;
+    assert!(warnings(&said).contains(MISTAKE), "{said}");
+    // What cannot be read as a template is none of our business.
+    rollout["spec"]["template"]["spec"]["containers"] = json!("none");
+    let said = told.says(&rollout)?;
+    assert_eq!(warnings(&said), BTreeSet::new(), "{said}");
+    assert!(said.contains("rollout.argoproj.io/web created"), "{said}");
+    Ok(())
+}
+
 /// Every mistake that a Pod is refused for, in the same words; and nothing is said of what is right.
 pub(crate) fn a_template_is_told_the_sentences_that_its_pods_would_be(world: &World) -> TestResult {
     let told = Told::in_a_namespace(world)?;
