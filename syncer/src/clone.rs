@@ -188,11 +188,8 @@ impl Cloner {
     /// Refuses to move anything over what has come meanwhile.
     fn refuse_both(&self, scratch: &Path) -> Result<(), CloneError> {
         let names = files::names_in(scratch).map_err(|source| self.io(source))?;
-        let paths = names.iter().map(|name| self.config.root.join(name));
-        match paths
-            .into_iter()
-            .find(|path| path.symlink_metadata().is_ok())
-        {
+        let mut paths = names.iter().map(|name| self.config.root.join(name));
+        match paths.find(|path| path.symlink_metadata().is_ok()) {
             Some(path) => Err(CloneError::Foreign(path)),
             None => Ok(()),
         }

@@ -386,6 +386,20 @@ fn patterns_of_ones_own_choose_in_it() {
 }
 
 #[test]
+fn a_symlink_in_it_reaches_what_patterns_have_checked_out() {
+    let world = World::new("projected");
+    site(&world);
+    let link = world.repo.commit().symlink("public/main", "../src/main");
+    link.push();
+    world.sync_once(&[("subdir", "public")]);
+    assert_eq!(world.read("main"), None);
+    assert_eq!(entries(&world), ["css", "index.html", "main"]);
+    world.sync_once(&[("subdir", "public"), ("sparse-checkout", "/*")]);
+    assert_eq!(world.read("main").as_deref(), Some("m"));
+    assert_eq!(entries(&world), ["css", "index.html", "main"]);
+}
+
+#[test]
 fn with_a_filter_only_its_contents_are_fetched() {
     let world = World::new("projected");
     for key in ["uploadpack.allowFilter", "uploadpack.allowAnySHA1InWant"] {
