@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::control_plane::ControlPlane;
 use crate::control_plane::Options;
+use crate::control_plane::Version;
 use crate::image::Image;
 use crate::image::ImageFile;
 use crate::kubectl::Kubectl;
@@ -72,11 +73,12 @@ impl Cluster {
     }
 
     /// Starts etcd and an API server, without anything that would run a Pod.
-    pub(crate) fn without_a_node() -> Result<Self> {
+    pub(crate) fn without_a_node(version: Version) -> Result<Self> {
         let dir = tempfile::Builder::new()
             .prefix("gitvolume-apiserver-")
             .tempdir()?;
         let options = Options {
+            version,
             audit: true,
             ..Options::default()
         };

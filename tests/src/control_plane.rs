@@ -22,9 +22,41 @@ const ADMIN_TOKEN: &str = "admin-token";
 /// How long a first start may take on a busy machine; five seconds are usual.
 const START: Duration = Duration::from_secs(120);
 
+/// A release of Kubernetes, as `tests/tools` pins it; etcd is the same for both.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Version {
+    /// The newest minor; all other programs are of this one.
+    #[default]
+    Newest,
+    /// The oldest minor that is supported.
+    Oldest,
+}
+
+impl Version {
+    /// Both, for tests of what must be so on either.
+    pub const ALL: &'static [Self] = &[Self::Newest, Self::Oldest];
+
+    /// The word that tells a test's runs apart.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Newest => "newest",
+            Self::Oldest => "oldest",
+        }
+    }
+
+    fn apiserver(self) -> &'static str {
+        match self {
+            Self::Newest => "kube-apiserver",
+            Self::Oldest => "kube-apiserver-oldest",
+        }
+    }
+}
+
 /// What can be chosen about a control plane.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// Which API server.
+    pub version: Version,
     /// Where the API server listens and what it advertises.
     pub address: IpAddr,
     /// Further flags for kube-apiserver.
@@ -41,6 +73,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            version: Version::default(),
             address: Ipv4Addr::LOCALHOST.into(),
             flags: Vec::new(),
             audit: false,
@@ -56,6 +89,7 @@ pub struct ControlPlane {
     // The API server first: it is dropped, and so stopped, before its store.
     apiserver: Process,
     etcd: Process,
+    version: Version,
     dir: PathBuf,
     url: String,
     kubectl: Kubectl,
@@ -77,8 +111,8 @@ impl ControlPlane {
         fs::write(key.with_extension("pub"), pair.public_key_pem())?;
         fs::write(dir.join("tokens.csv"), tokens(options))?;
         let args = apiserver_args(dir, client, secure, &key, options)?;
-        let apiserver =
-            Process::start("kube-apiserver", &tool("kube-apiserver"), &args, &logs(dir))?;
+        let program = tool(options.version.apiserver());
+        let apiserver = Process::start("kube-apiserver", &program, &args, &logs(dir))?;
 
         let url = format!("https://{}:{secure}", options.address);
         let certificate = dir.join("certs/apiserver.crt");
@@ -87,6 +121,7 @@ impl ControlPlane {
         let plane = Self {
             apiserver,
             etcd,
+            version: options.version,
             dir: dir.to_path_buf(),
             url,
             kubectl,
@@ -110,7 +145,12 @@ impl ControlPlane {
         Ok(plane)
     }
 
-    /// The real kubectl as the user `admin`.
+    /// Which API server it is.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The real kubectl as the user `admin`; it is of the newest minor always.
     pub fn kubectl(&self) -> &Kubectl {
         &self.kubectl
     }

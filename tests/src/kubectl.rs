@@ -85,6 +85,20 @@ impl Kubectl {
         self.send("create", flags, yaml)
     }
 
+    /// Creates objects with further flags, such as `--dry-run=server`; answers them as the API server
+    /// made them, in their order, and what it warned of, a line each.
+    pub fn created(&self, flags: &[&str], yaml: &str) -> Result<(Vec<Value>, String), String> {
+        let args = [&["create", "-o=json", "-f", "-"], flags].concat();
+        let (stdout, stderr) = self.run_with_input(&args, yaml)?;
+        let objects: Result<_, _> = serde_json::Deserializer::from_str(&stdout)
+            .into_iter()
+            .collect();
+        Ok((
+            objects.map_err(|error| format!("{error}: {stdout}"))?,
+            stderr,
+        ))
+    }
+
     /// Gets objects as JSON: `get_json(&["pod", "web"])`.
     pub fn get_json(&self, what: &[&str]) -> Result<Value, String> {
         let mut args = vec!["get", "-o=json"];

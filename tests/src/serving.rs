@@ -31,17 +31,28 @@ pub struct Serving {
     admin: String,
 }
 
+/// The name of the webhook in the chart's registration.
+pub const WEBHOOK: &str = "pods.gitvolume.dev";
+
 impl Serving {
-    /// Starts it in a folder and waits until it listens.
+    /// Starts it in a folder with the chart's settings and waits until it listens.
     pub fn start(dir: &Path) -> Result<Self> {
+        Self::start_with(dir, &json!({"image": images::SYNCER}))
+    }
+
+    /// Starts it in a folder of its own with these settings and waits until it listens.
+    pub fn start_with(dir: &Path, settings: &Value) -> Result<Self> {
+        std::fs::create_dir_all(dir)?;
         let ca = dir.join("webhook-ca.pem");
+        let config = dir.join("settings.json");
+        std::fs::write(&config, settings.to_string())?;
         let args = [
             "serve",
             "--tls=in-memory",
             "--tls-name=127.0.0.1",
             "--listen=127.0.0.1:0",
             "--admin-listen=127.0.0.1:0",
-            &format!("--syncer-image={}", images::SYNCER),
+            &format!("--config={}", config.display()),
             "--drain-delay=0s",
             "--log-format=json",
             &format!("--ca-out={}", ca.display()),
@@ -94,9 +105,17 @@ impl Serving {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// Registers it as the chart does, with its address in the Service's place; `copies` such
-    /// entries make the API server ask it as often about each Pod.
-    pub fn register(&self, cluster: &Cluster, copies: usize) -> Result<()> {
+    /// Registers it as the chart does, under a name and with its address in the Service's place,
+    /// once for each of these webhooks. With a webhook's name comes which namespaces it is for: the
+    /// members of a `namespaceSelector.matchExpressions`. Waits until the API server asks the first
+    /// of them about a Pod in a namespace with these labels.
+    pub fn register(
+        &self,
+        cluster: &Cluster,
+        name: &str,
+        webhooks: &[(&str, Value)],
+        labels: &[(&str, &str)],
+    ) -> Result<()> {
         let only = "--show-only=templates/mutatingwebhookconfiguration.yaml";
         let rendered = product::render(cluster, &[only])?;
         let ca = STANDARD.encode(std::fs::read(&self.ca)?);
@@ -104,22 +123,29 @@ impl Serving {
         // kubectl reads the YAML for us.
         let said = kubectl.apply_with(&["--dry-run=client", "-o=json"], &rendered);
         let mut configuration: Value = serde_json::from_str(&said.map_err(|e| anyhow!(e))?)?;
-        let mut entry = configuration["webhooks"][0].clone();
+        let chart = configuration["webhooks"][0].clone();
         let url = format!("https://{}/mutate", self.address);
-        entry["clientConfig"] = json!({"url": url, "caBundle": ca});
-        let entries = (0..copies).map(|copy| {
-            let mut entry = entry.clone();
-            if copy > 0 {
-                entry["name"] = json!(format!("copy{copy}.gitvolume.dev"));
-            }
+        let entries = webhooks.iter().map(|(webhook, namespaces)| {
+            let mut entry = chart.clone();
+            entry["name"] = json!(webhook);
+            entry["clientConfig"] = json!({"url": url, "caBundle": ca});
+            let own = &mut entry["namespaceSelector"]["matchExpressions"];
+            let all = [own.clone(), namespaces.clone()];
+            *own = all
+                .iter()
+                .filter_map(Value::as_array)
+                .flatten()
+                .cloned()
+                .collect();
             entry
         });
         configuration["webhooks"] = entries.collect();
+        configuration["metadata"]["name"] = json!(name);
         kubectl
             .apply(&configuration.to_string())
             .map_err(|error| anyhow!(error))?;
         // The API server learns of it by a watch, a moment later.
-        let namespace = Namespace::create(kubectl, "registered", &[]).map_err(|e| anyhow!(e))?;
+        let namespace = Namespace::create(kubectl, "registered", labels).map_err(|e| anyhow!(e))?;
         let pod = json!({
             "apiVersion": "v1", "kind": "Pod",
             "metadata": {
@@ -132,7 +158,9 @@ impl Serving {
             "the registration in force",
             Duration::from_secs(30),
             || match namespace.apply_with(&["--dry-run=server"], &pod) {
-                Err(refusal) if refusal.contains("pods.gitvolume.dev") => Ok(()),
+                Err(refusal) if refusal.contains(WEBHOOK) => Ok(()),
+                // Where mistakes are only warned of.
+                Ok(said) if said.contains("no-address") => Ok(()),
                 other => Err(format!("{other:?}")),
             },
         )

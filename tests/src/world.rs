@@ -25,9 +25,10 @@ use std::panic::resume_unwind;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::OnceLock;
 use std::sync::PoisonError;
 use std::sync::RwLock;
+use std::thread;
+use std::thread::ScopedJoinHandle;
 
 use anyhow::Result;
 use libtest_mimic::Arguments;
@@ -35,6 +36,7 @@ use libtest_mimic::Failed;
 use libtest_mimic::Trial;
 
 use crate::cluster::Cluster;
+use crate::control_plane::Version;
 use crate::enclosure;
 use crate::image::Image;
 use crate::kubectl::Kubectl;
@@ -151,75 +153,103 @@ impl Suite {
             return finish(enclosure::clean_when_left(&dir).map(|()| ExitCode::SUCCESS));
         }
         let arguments = Arguments::from_args();
-        if !self.wants_a_cluster(&arguments) {
-            return self.run(arguments, None);
+        if !self.wants_a_cluster(&arguments, "") {
+            return self.run(arguments, &[(String::new(), None)]);
         }
         if settings::kubeconfig().is_none() && settings::enclosure().is_none() {
             return finish(enclosure::run_inside());
         }
-        let cluster = Cluster::for_pods(&self.images);
-        self.run_on(arguments, cluster)
+        let place = (String::new(), Some(Cluster::for_pods(&self.images)));
+        self.run_on(arguments, vec![place])
     }
 
     /// Runs the tests on a plain API server: no node, so no Pod ever starts.
     #[must_use]
     pub fn run_on_an_api_server(self) -> ExitCode {
         let arguments = Arguments::from_args();
-        if !self.wants_a_cluster(&arguments) {
-            return self.run(arguments, None);
-        }
-        self.run_on(arguments, Cluster::without_a_node())
+        let wanted = self.wants_a_cluster(&arguments, "");
+        let cluster = wanted.then(|| Cluster::without_a_node(Version::Newest));
+        self.run_on(arguments, vec![(String::new(), cluster)])
     }
 
-    fn run_on(self, arguments: Arguments, cluster: Result<Cluster>) -> ExitCode {
-        let prepared = cluster.and_then(|cluster| {
-            self.prepare.map_or(Ok(()), |prepare| prepare(&cluster))?;
-            Ok(Arc::new(cluster))
+    /// Runs each test on a plain API server of each version; its name begins with the version's:
+    /// `oldest::module::test`. Only the versions of which a test is wanted are started.
+    #[must_use]
+    pub fn run_on_api_servers(self, versions: &[Version]) -> ExitCode {
+        let arguments = Arguments::from_args();
+        let started = thread::scope(|scope| {
+            let starts: Vec<_> = versions
+                .iter()
+                .map(|&version| {
+                    let prefix = format!("{}::", version.name());
+                    let wanted = self.wants_a_cluster(&arguments, &prefix);
+                    let start =
+                        wanted.then(|| scope.spawn(move || Cluster::without_a_node(version)));
+                    (prefix, start)
+                })
+                .collect();
+            // A panic is a missing program's, and says how to get it.
+            let joined = |start: ScopedJoinHandle<'_, Result<Cluster>>| {
+                start.join().unwrap_or_else(|panic| resume_unwind(panic))
+            };
+            starts
+                .into_iter()
+                .map(|(prefix, start)| (prefix, start.map(joined)))
+                .collect()
         });
-        match prepared {
-            Ok(cluster) => self.run(arguments, Some(cluster)),
-            Err(error) => finish(Err(error)),
-        }
+        self.run_on(arguments, started)
     }
 
-    fn run(self, mut arguments: Arguments, cluster: Option<Arc<Cluster>>) -> ExitCode {
+    fn run_on(
+        self,
+        arguments: Arguments,
+        started: Vec<(String, Option<Result<Cluster>>)>,
+    ) -> ExitCode {
+        let mut places = Vec::new();
+        for (prefix, cluster) in started {
+            let prepared = cluster.map(|cluster| {
+                let cluster = cluster?;
+                self.prepare.map_or(Ok(()), |prepare| prepare(&cluster))?;
+                Ok(Arc::new(cluster))
+            });
+            match prepared.transpose() {
+                Ok(cluster) => places.push((prefix, cluster)),
+                Err(error) => return finish(Err(error)),
+            }
+        }
+        self.run(arguments, &places)
+    }
+
+    fn run(self, mut arguments: Arguments, places: &[Place]) -> ExitCode {
         // Tests wait more than they compute.
         arguments.test_threads.get_or_insert(4);
-        let shared = Arc::new(OnceLock::new());
-        if let Some(cluster) = &cluster {
-            let _ = shared.set(Arc::clone(cluster));
-        }
         let together = self.tests.iter().map(|test| (test, false));
-        let trials = together
+        let tests: Vec<(&'static Test, bool)> = together
             .chain(self.alone.iter().map(|test| (test, true)))
-            .map(|(&(name, test), alone)| {
-                let shared = Arc::clone(&shared);
-                Trial::test(name, move || {
-                    let cluster = shared.get().ok_or("there is no cluster")?;
-                    // A failed test poisons nothing: the lock guards no data.
-                    let _alone =
-                        alone.then(|| SHARING.write().unwrap_or_else(PoisonError::into_inner));
-                    let _shared =
-                        (!alone).then(|| SHARING.read().unwrap_or_else(PoisonError::into_inner));
-                    run_one(name, test, Arc::clone(cluster))
-                })
+            .collect();
+        let trials = places
+            .iter()
+            .flat_map(|place| {
+                tests
+                    .iter()
+                    .map(move |&(test, alone)| trial(place, test, alone))
             })
             .collect();
         let code = libtest_mimic::run(&arguments, trials).exit_code();
-        drop(shared);
         if settings::enclosure().is_some() {
             // The kernel ends the node with us; asking each program first takes ten seconds.
-            std::mem::forget(cluster);
+            std::mem::forget(places.to_vec());
         }
         code
     }
 
     /// Listing tests, or filtering all of them out, starts nothing.
-    fn wants_a_cluster(&self, arguments: &Arguments) -> bool {
+    fn wants_a_cluster(&self, arguments: &Arguments, prefix: &str) -> bool {
         let runs = |(name, _): &Test| {
+            let name = format!("{prefix}{name}");
             let matches = |filter: &String| {
                 if arguments.exact {
-                    name == filter
+                    name == *filter
                 } else {
                     name.contains(filter.as_str())
                 }
@@ -229,6 +259,21 @@ impl Suite {
         let mut all = self.tests.iter().chain(self.alone);
         !arguments.list && !arguments.ignored && all.any(runs)
     }
+}
+
+/// Where tests run, and what their names there begin with; no cluster where none of them is wanted.
+type Place = (String, Option<Arc<Cluster>>);
+
+fn trial((prefix, cluster): &Place, (name, test): &'static Test, alone: bool) -> Trial {
+    let cluster = cluster.as_ref().map(Arc::downgrade);
+    Trial::test(format!("{prefix}{name}"), move || {
+        let cluster = cluster.and_then(|cluster| cluster.upgrade());
+        let cluster = cluster.ok_or("there is no cluster")?;
+        // A failed test poisons nothing: the lock guards no data.
+        let _alone = alone.then(|| SHARING.write().unwrap_or_else(PoisonError::into_inner));
+        let _shared = (!alone).then(|| SHARING.read().unwrap_or_else(PoisonError::into_inner));
+        run_one(name, *test, cluster)
+    })
 }
 
 fn run_one(

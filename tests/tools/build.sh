@@ -11,7 +11,9 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 out=${GITVOLUME_TOOLS:-$(cd "$here/../.." && pwd)/target/tools}
+# The newest minor that the tests run on, and the oldest one that we support.
 KUBERNETES=v1.36.3
+OLDEST=v1.33.13
 
 # Program, module folder, package; the slow ones first. The order is the build order.
 table() {
@@ -19,6 +21,7 @@ table() {
   local n=github.com/containernetworking/plugins/plugins
   cat <<END
 kube-apiserver          .          $k/kube-apiserver
+kube-apiserver-oldest   oldest     $k/kube-apiserver
 containerd              containerd $c/containerd
 kube-controller-manager .          $k/kube-controller-manager
 etcd                    etcd       go.etcd.io/etcd/server/v3
@@ -40,10 +43,12 @@ END
 # Without a version kube-apiserver calls itself v0.0.0-master+$Format and kubectl and helm refuse it.
 linker_flags() {
   local flags="-s -w" v=k8s.io/component-base/version
-  if [[ $1 == . ]]; then
-    local minor=${KUBERNETES#v1.}
-    flags+=" -X $v.gitVersion=$KUBERNETES -X $v.gitMajor=1 -X $v.gitMinor=${minor%%.*}"
-    flags+=" -X $v.gitTreeState=clean -X k8s.io/client-go/pkg/version.gitVersion=$KUBERNETES"
+  if [[ $1 == . || $1 == oldest ]]; then
+    local release=$KUBERNETES minor
+    [[ $1 == . ]] || release=$OLDEST
+    minor=${release#v1.}
+    flags+=" -X $v.gitVersion=$release -X $v.gitMajor=1 -X $v.gitMinor=${minor%%.*}"
+    flags+=" -X $v.gitTreeState=clean -X k8s.io/client-go/pkg/version.gitVersion=$release"
   elif [[ $2 == runc ]]; then
     flags+=" -X main.version=$(version_of runc github.com/opencontainers/runc) -linkmode external -extldflags -static"
   elif [[ $1 == containerd ]]; then

@@ -78,10 +78,7 @@ impl Drop for Guarded<'_> {
         if let Err(error) = gone {
             eprintln!("{error}");
         }
-        let again = crate::SERVING
-            .get()
-            .map(|serving| serving.register(self.cluster, 2));
-        if let Some(Err(error)) = again {
+        if let Err(error) = crate::register(self.cluster) {
             eprintln!("the webhook is not registered again: {error}");
         }
     }

@@ -1,29 +1,79 @@
-//! What is shown on a real API server, where no Pod ever starts.
+//! What is shown on a real API server, where no Pod ever starts: on the newest minor and on the
+//! oldest one that is supported, as `newest::…` and `oldest::…`.
 
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
+use anyhow::Context;
 use anyhow::Result;
-use anyhow::anyhow;
+use serde_json::json;
 use tests::cluster::Cluster;
+use tests::control_plane::ControlPlane;
+use tests::control_plane::Version;
+use tests::product;
 use tests::serving::Serving;
+use tests::serving::WEBHOOK;
 use tests::world::Suite;
+use tests::world::World;
 
 mod beliefs;
+mod gitrepo;
+mod goldens;
 mod guard;
 mod mistakes;
+mod others;
+mod ranges;
+mod records;
 mod templates;
+mod toy;
 mod untouched;
 
-/// The webhook that all tests here share, registered twice: the second time everything is there.
+/// A namespace with this label is none of the shared webhook's.
+const UNASKED: &str = "gitvolume.test/unasked";
+/// A namespace with this label is that of one webhook with settings of its own.
+const SETTINGS: &str = "gitvolume.test/settings";
+/// In a namespace with this label the shared webhook is asked twice: the second time everything is
+/// there.
+const TWICE: &str = "gitvolume.test/twice";
+
+/// The webhook that all tests share, on both API servers.
 static SERVING: OnceLock<Serving> = OnceLock::new();
 
 fn main() -> ExitCode {
     Suite::new(tests::tests![
         beliefs::a_git_repo_volume_is_admitted_with_a_warning,
         beliefs::a_field_the_server_does_not_know_is_dropped_with_a_warning,
+        beliefs::a_patch_that_does_not_apply_refuses_the_pod_even_under_ignore,
+        beliefs::a_patch_whose_outcome_is_no_pod_refuses_it_even_under_ignore,
+        beliefs::a_webhook_that_fails_is_ignored_where_the_policy_says_so,
+        beliefs::a_patch_that_is_none_is_a_failed_call_on_new_servers_alone,
+        beliefs::what_a_webhook_adds_gets_the_token_and_the_defaults_of_the_namespace,
+        beliefs::a_condition_that_takes_annotations_for_granted_refuses_pods_without_any,
+        beliefs::a_webhook_that_was_not_asked_at_first_is_not_asked_again,
+        gitrepo::a_git_repo_pod_passes_the_restricted_level_with_us_alone,
+        gitrepo::each_mode_and_layout_passes_the_restricted_level,
+        goldens::every_injected_pod_is_stored_as_its_golden_says,
+        goldens::every_pod_left_alone_is_stored_as_its_golden_says,
+        goldens::every_refusal_reaches_the_author_as_its_golden_says,
+        goldens::every_warning_reaches_the_author_as_its_golden_says,
+        goldens::the_pods_that_prove_nothing_here_are_refused_without_us,
         mistakes::each_mistake_is_refused_in_one_sentence_with_key_value_and_accepted_form,
         mistakes::an_unknown_key_is_admitted_with_a_warning_that_names_the_nearest,
+        mistakes::where_mistakes_are_only_warned_of_the_pod_says_why_it_has_nothing,
+        others::what_a_webhook_after_us_adds_does_not_double_us,
+        others::a_repository_that_a_webhook_asks_for_after_us_is_refused_not_forgotten,
+        others::a_git_repo_volume_that_a_webhook_adds_after_us_is_converted_too,
+        others::what_a_webhook_before_us_asks_for_is_injected,
+        others::a_policy_of_the_cluster_may_ask_for_a_repository,
+        ranges::the_defaults_of_a_namespace_do_not_reach_us,
+        ranges::a_minimum_above_ours_is_told_and_an_annotation_meets_it,
+        ranges::a_maximum_below_our_limit_is_told_and_an_annotation_meets_it,
+        ranges::a_quota_of_limits_counts_ours_too,
+        ranges::a_guaranteed_pod_stays_guaranteed,
+        ranges::a_pod_with_resources_of_its_own_keeps_them_and_its_class,
+        records::each_decision_is_in_the_audit_log_with_reason_and_configuration,
+        records::a_dry_run_leaves_nothing_behind,
+        records::pods_of_system_namespaces_are_injected_where_they_ask,
         templates::each_kind_tells_of_its_template_and_of_annotations_beside_it,
         templates::a_rollout_of_argos_is_told_like_a_deployment,
         templates::a_template_is_told_the_sentences_that_its_pods_would_be,
@@ -45,11 +95,31 @@ fn main() -> ExitCode {
         guard::git_repo_volumes_that_the_operator_leaves_to_the_kubelet_pass,
     ])
     .prepared_by(serve)
-    .run_on_an_api_server()
+    .run_on_api_servers(Version::ALL)
+}
+
+/// Which API server a test runs on.
+fn version(world: &World) -> Result<Version, String> {
+    let plane = world.cluster().control_plane();
+    plane
+        .map(ControlPlane::version)
+        .ok_or("no API server of our own".to_owned())
 }
 
 fn serve(cluster: &Cluster) -> Result<()> {
-    let serving = Serving::start(cluster.folder())?;
-    serving.register(cluster, 2)?;
-    SERVING.set(serving).map_err(|_| anyhow!("prepared twice"))
+    if SERVING.get().is_none() {
+        // Its folder is the first API server's, and both end together.
+        let serving = Serving::start(&cluster.folder().join("webhook"))?;
+        let _ = SERVING.set(serving);
+    }
+    register(cluster)
+}
+
+/// Registers the shared webhook, for all namespaces but those with labels of ours.
+fn register(cluster: &Cluster) -> Result<()> {
+    let serving = SERVING.get().context("no webhook")?;
+    let shared = json!([{"key": UNASKED, "operator": "DoesNotExist"}]);
+    let twice = json!([{"key": TWICE, "operator": "Exists"}]);
+    let webhooks = [(WEBHOOK, shared), ("twice.gitvolume.dev", twice)];
+    serving.register(cluster, product::RELEASE, &webhooks, &[])
 }

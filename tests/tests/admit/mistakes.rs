@@ -2,8 +2,14 @@
 
 use serde_json::Value;
 use serde_json::json;
+use tests::images;
+use tests::serving::Serving;
+use tests::serving::WEBHOOK;
 use tests::world::TestResult;
 use tests::world::World;
+
+use crate::SETTINGS;
+use crate::UNASKED;
 
 fn pod(annotations: &Value) -> String {
     json!({
@@ -77,5 +83,31 @@ pub(crate) fn an_unknown_key_is_admitted_with_a_warning_that_names_the_nearest(
         assert!(warning.contains(part), "no {part} in {said}");
     }
     assert!(said.contains("pod/web created"), "{said}");
+    Ok(())
+}
+
+pub(crate) fn where_mistakes_are_only_warned_of_the_pod_says_why_it_has_nothing(
+    world: &World,
+) -> TestResult {
+    let dir = tempfile::tempdir()?;
+    let settings = json!({"image": images::SYNCER, "onMistake": "warn"});
+    let serving = Serving::start_with(dir.path(), &settings)?;
+    let labels = [(UNASKED, "true"), (SETTINGS, "warn")];
+    let namespaces = json!([{"key": SETTINGS, "operator": "In", "values": ["warn"]}]);
+    serving.register(world.cluster(), "warn", &[(WEBHOOK, namespaces)], &labels)?;
+    let namespace = world.namespace(&labels)?;
+    let said = namespace.apply(&pod(&json!({
+        "gitvolume.dev/repo": "https://git.example/site.git",
+        "gitvolume.dev/mode": "always",
+    })))?;
+    let sentence = "gitvolume.dev/mode: \"always\": expected sync or once";
+    assert!(said.contains(&format!("Warning: {sentence}")), "{said}");
+    assert!(said.contains("pod/web created"), "{said}");
+
+    let pod = namespace.get_json(&["pod", "web"])?;
+    assert!(pod["spec"]["initContainers"].is_null(), "{pod}");
+    let status = pod["metadata"]["annotations"]["gitvolume.dev/status"].as_str();
+    let status: Value = serde_json::from_str(status.ok_or("no status")?)?;
+    assert_eq!(status["refused"], sentence);
     Ok(())
 }

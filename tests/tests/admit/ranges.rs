@@ -1,0 +1,221 @@
+//! Namespaces that say what containers may take: ours are containers like any other there.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use serde_json::json;
+use tests::control_plane::Version;
+use tests::eventually::eventually;
+use tests::namespace::Namespace;
+use tests::world::TestResult;
+use tests::world::World;
+
+use crate::version;
+
+/// How long the API server may take to learn of an object.
+const LONG: Duration = Duration::from_secs(30);
+/// What an administrator of the webhook leaves as it comes.
+const REQUESTS: &str = r#"{"cpu":"5m","memory":"32Mi"}"#;
+const LIMITS: &str = r#"{"cpu":"1","memory":"512Mi"}"#;
+
+fn pod(annotations: Value, app: Value) -> Value {
+    let mut pod = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"generateName": "web-", "annotations": annotations},
+        "spec": {"containers": [{"name": "web", "image": "nginx", "resources": app}]},
+    });
+    pod["metadata"]["annotations"]["gitvolume.dev/repo"] = json!("https://git.example/site.git");
+    pod
+}
+
+/// Limits a namespace's containers, and waits until a Pod without us meets the limits.
+fn limited(world: &World, limits: Value) -> Result<std::sync::Arc<Namespace>, String> {
+    let namespace = world.namespace(&[])?;
+    let range = json!({
+        "apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "limits"},
+        "spec": {"limits": [limits]},
+    });
+    namespace.create(&range.to_string())?;
+    let mut plain = pod(json!({}), json!({}));
+    plain["metadata"]["annotations"] = json!({});
+    eventually("the LimitRange in force", LONG, || {
+        let (made, _) = namespace.created(&["--dry-run=server"], &plain.to_string())?;
+        let app = &made[0]["spec"]["containers"][0]["resources"];
+        match app["requests"].is_object() {
+            true => Ok(()),
+            false => Err(app.to_string()),
+        }
+    })?;
+    Ok(namespace)
+}
+
+fn ours(pod: &Value) -> Result<&Value, String> {
+    let inits = pod["spec"]["initContainers"].as_array();
+    let mut all = inits.into_iter().flatten();
+    let own = all.find(|own| own["name"] == "gitvolume");
+    Ok(&own.ok_or_else(|| format!("no syncer: {pod}"))?["resources"])
+}
+
+/// Creates a Pod that is admitted, or answers the refusal.
+fn created(namespace: &Namespace, pod: &Value) -> Result<Value, String> {
+    let (mut made, _) = namespace.created(&[], &pod.to_string())?;
+    made.pop().ok_or("nothing was made".to_owned())
+}
+
+fn refusal(namespace: &Namespace, pod: &Value) -> Result<String, String> {
+    match created(namespace, pod) {
+        Err(refusal) => Ok(refusal),
+        Ok(pod) => Err(format!("admitted: {pod}")),
+    }
+}
+
+pub(crate) fn the_defaults_of_a_namespace_do_not_reach_us(world: &World) -> TestResult {
+    let amounts = json!({"cpu": "2", "memory": "2Gi"});
+    let most = json!({"cpu": "4", "memory": "4Gi"});
+    let none = json!({});
+    let requests: Value = serde_json::from_str(REQUESTS)?;
+    let limits: Value = serde_json::from_str(LIMITS)?;
+    for (range, own) in [
+        // The app has limits by then, so we have some too: ours.
+        (
+            json!({"type": "Container", "defaultRequest": amounts, "default": most}),
+            json!({"requests": requests, "limits": limits}),
+        ),
+        (
+            json!({"type": "Container", "defaultRequest": amounts}),
+            json!({"requests": requests}),
+        ),
+        // With these the namespace makes each Pod a Guaranteed one, and we keep it so.
+        (
+            json!({"type": "Container", "default": most}),
+            json!({"requests": limits, "limits": limits}),
+        ),
+    ] {
+        let namespace = limited(world, range)?;
+        let pod = created(&namespace, &pod(none.clone(), none.clone()))?;
+        let app = &pod["spec"]["containers"][0]["resources"]["requests"];
+        assert!(*app == amounts || *app == most, "{pod}");
+        assert_eq!(*ours(&pod)?, own);
+    }
+    Ok(())
+}
+
+pub(crate) fn a_minimum_above_ours_is_told_and_an_annotation_meets_it(world: &World) -> TestResult {
+    let range = json!({"type": "Container", "min": {"cpu": "50m", "memory": "64Mi"}});
+    let namespace = limited(world, range)?;
+    let refusal = refusal(&namespace, &pod(json!({}), json!({})))?;
+    for sentence in [
+        "minimum cpu usage per Container is 50m, but request is 5m",
+        "minimum memory usage per Container is 64Mi, but request is 32Mi",
+    ] {
+        assert!(refusal.contains(sentence), "{refusal}");
+    }
+    let met = json!({
+        "gitvolume.dev/resources.requests.cpu": "50m",
+        "gitvolume.dev/resources.requests.memory": "64Mi",
+    });
+    created(&namespace, &pod(met, json!({})))?;
+    Ok(())
+}
+
+pub(crate) fn a_maximum_below_our_limit_is_told_and_an_annotation_meets_it(
+    world: &World,
+) -> TestResult {
+    let range = json!({"type": "Container", "max": {"cpu": "500m", "memory": "256Mi"}});
+    let namespace = limited(world, range)?;
+    let refusal = refusal(&namespace, &pod(json!({}), json!({})))?;
+    for sentence in [
+        "maximum cpu usage per Container is 500m, but limit is 1",
+        "maximum memory usage per Container is 256Mi, but limit is 512Mi",
+    ] {
+        assert!(refusal.contains(sentence), "{refusal}");
+    }
+    let met = json!({
+        "gitvolume.dev/resources.limits.cpu": "500m",
+        "gitvolume.dev/resources.limits.memory": "256Mi",
+    });
+    created(&namespace, &pod(met, json!({})))?;
+    Ok(())
+}
+
+pub(crate) fn a_quota_of_limits_counts_ours_too(world: &World) -> TestResult {
+    let namespace = world.namespace(&[])?;
+    let hard = json!({"limits.cpu": "4", "limits.memory": "4Gi", "requests.cpu": "2"});
+    let quota = json!({
+        "apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "quota"},
+        "spec": {"hard": hard},
+    });
+    namespace.create(&quota.to_string())?;
+    // What a controller-manager would do.
+    let none = json!({"limits.cpu": "0", "limits.memory": "0", "requests.cpu": "0"});
+    let status = json!({"status": {"hard": hard, "used": none}}).to_string();
+    let patch = [
+        "patch",
+        "resourcequota",
+        "quota",
+        "--subresource=status",
+        "--type=merge",
+    ];
+    namespace.run(&[&patch[..], &["--patch", &status]].concat())?;
+
+    let bare = pod(json!({}), json!({}));
+    let refusal = eventually("the quota in force", LONG, || {
+        match namespace.created(&["--dry-run=server"], &bare.to_string()) {
+            Err(refusal) => Ok(refusal),
+            Ok(_) => Err("a Pod without limits is admitted"),
+        }
+    })?;
+    assert!(refusal.contains("must specify limits.cpu"), "{refusal}");
+
+    let amounts = json!({
+        "requests": {"cpu": "100m"}, "limits": {"cpu": "500m", "memory": "256Mi"},
+    });
+    created(&namespace, &pod(json!({}), amounts))?;
+    let used = &namespace.get_json(&["resourcequota", "quota"])?["status"]["used"];
+    // A native sidecar counts beside the app's containers (KEP-753).
+    assert_eq!(used["limits.cpu"], "1500m", "{used}");
+    assert_eq!(used["limits.memory"], "768Mi", "{used}");
+    assert_eq!(used["requests.cpu"], "105m", "{used}");
+    Ok(())
+}
+
+pub(crate) fn a_guaranteed_pod_stays_guaranteed(world: &World) -> TestResult {
+    let namespace = world.namespace(&[])?;
+    for (class, resources) in [
+        (
+            "Guaranteed",
+            json!({"limits": {"cpu": "500m", "memory": "256Mi"}}),
+        ),
+        ("Burstable", json!({"requests": {"cpu": "500m"}})),
+    ] {
+        let pod = created(&namespace, &pod(json!({}), resources))?;
+        assert_eq!(pod["status"]["qosClass"], class, "{pod}");
+        let own = ours(&pod)?;
+        assert_eq!(
+            own["requests"] == own["limits"],
+            class == "Guaranteed",
+            "{own}"
+        );
+    }
+    Ok(())
+}
+
+pub(crate) fn a_pod_with_resources_of_its_own_keeps_them_and_its_class(
+    world: &World,
+) -> TestResult {
+    let namespace = world.namespace(&[])?;
+    let amounts = json!({"cpu": "1", "memory": "1Gi"});
+    let wide = json!({"requests": amounts, "limits": amounts});
+    let mut pod = pod(json!({}), json!({}));
+    pod["spec"]["resources"] = wide.clone();
+    let pod = created(&namespace, &pod)?;
+    if version(world)? == Version::Oldest {
+        // Not served by default before 1.34, and dropped before anybody is asked (KEP-2837).
+        assert_eq!(pod["spec"]["resources"], Value::Null);
+        return Ok(());
+    }
+    assert_eq!(pod["spec"]["resources"], wide);
+    assert_eq!(pod["status"]["qosClass"], "Guaranteed", "{pod}");
+    assert_eq!(*ours(&pod)?, json!({}));
+    Ok(())
+}
