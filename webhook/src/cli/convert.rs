@@ -84,8 +84,11 @@ struct Left {
     why: String,
 }
 
+/// The text of a ConfigMap's key, where the ConfigMap is among the manifests: by name, then key.
+pub type ConfigMaps<'a> = &'a dyn Fn(&str, &str) -> Option<String>;
+
 /// Converts a Pod or Pod template: an object with `metadata` and `spec`.
-pub fn convert(template: &Value) -> Conversion {
+pub fn convert(template: &Value, config_maps: ConfigMaps<'_>) -> Conversion {
     let mut notes = Vec::new();
     let pod = match template.get("spec").map(PodSpec::deserialize) {
         Some(Ok(pod)) => pod,
@@ -101,7 +104,7 @@ pub fn convert(template: &Value) -> Conversion {
         _ => return Conversion::default(),
     };
     let mut sources = gitrepo::sources(template, &pod);
-    sources.extend(gitsync::sources(&pod));
+    sources.extend(gitsync::sources(&pod, config_maps));
     if view::all(&pod).any(|(own, _)| process::is_ours(own)) {
         // Its annotations and its containers would no longer belong together.
         for source in &mut sources {

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use clap::Args;
 use json_patch::jsonptr::PointerBuf;
 
@@ -6,12 +8,15 @@ use super::convert;
 use crate::cli::Exit;
 use crate::cli::args::InputArgs;
 use crate::cli::args::OutputArgs;
+use crate::cli::documents;
 use crate::cli::edit;
 use crate::cli::edit::Judged;
 use crate::cli::files;
+use crate::cli::files::File;
 use crate::cli::output;
 use crate::cli::report::Report;
 use crate::cli::workloads::Object;
+use crate::cli::workloads::objects;
 
 /// Flags of `convert`.
 #[derive(Args, Clone, Debug)]
@@ -30,11 +35,38 @@ pub fn run(args: ConvertArgs) -> Exit {
     let ConvertArgs { input, output } = args;
     let mut report = Report::default();
     let files = files::read(&input.filenames, &mut report);
-    let edited = edit::edit(files, &mut report, judge);
+    let config_maps = config_maps(&files);
+    let edited = edit::edit(files, &mut report, |object| judge(object, &config_maps));
     output::write(&edited, output, &mut report)
 }
 
-pub(super) fn judge(object: &Object<'_>) -> Judged {
+/// The ConfigMaps of manifests: namespace and name, then key, then text.
+pub(super) type Found = BTreeMap<(String, String), BTreeMap<String, String>>;
+
+/// Finds all of them; a text that cannot be read is told of when it is edited.
+pub(super) fn config_maps(files: &[File]) -> Found {
+    let mut found = Found::new();
+    for file in files {
+        for document in documents::read(&file.text).unwrap_or_default() {
+            for object in objects(document.value()) {
+                let value = object.value;
+                let is_it = value["apiVersion"] == "v1" && value["kind"] == "ConfigMap";
+                let name = value["metadata"]["name"].as_str().filter(|_| is_it);
+                let (Some(name), Some(data)) = (name, value["data"].as_object()) else {
+                    continue;
+                };
+                let texts = data
+                    .iter()
+                    .filter_map(|(key, text)| Some((key.clone(), text.as_str()?.to_owned())));
+                let namespace = object.namespace().unwrap_or_default().to_owned();
+                found.insert((namespace, name.to_owned()), texts.collect());
+            }
+        }
+    }
+    found
+}
+
+pub(super) fn judge(object: &Object<'_>, found: &Found) -> Judged {
     let Some((at, template)) = object
         .pod
         .and_then(|at| Some((at, object.value.pointer(at)?)))
@@ -42,7 +74,12 @@ pub(super) fn judge(object: &Object<'_>) -> Judged {
         return Judged::default();
     };
     let root = PointerBuf::parse(at).unwrap_or_default();
-    let Conversion { patch, notes } = convert(template);
+    let namespace = object.namespace().unwrap_or_default();
+    let config_maps = |name: &str, key: &str| {
+        let texts = found.get(&(namespace.to_owned(), name.to_owned()))?;
+        texts.get(key).cloned()
+    };
+    let Conversion { patch, notes } = convert(template, &config_maps);
     let patch = patch.0.into_iter();
     Judged {
         patch: patch.map(|own| edit::under(&root, own)).collect(),

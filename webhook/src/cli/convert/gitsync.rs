@@ -12,6 +12,7 @@ use k8s_openapi::api::core::v1::Container;
 use k8s_openapi::api::core::v1::PodSpec;
 
 use self::flags::Told;
+use super::ConfigMaps;
 use super::Left;
 use super::Source;
 use super::access;
@@ -54,7 +55,7 @@ struct Place {
 }
 
 /// Each container of git-sync's, those that work together as one.
-pub(super) fn sources(pod: &PodSpec) -> Vec<Result<Source, Left>> {
+pub(super) fn sources(pod: &PodSpec, config_maps: ConfigMaps<'_>) -> Vec<Result<Source, Left>> {
     let mut sources = Vec::new();
     let mut syncers: Vec<Syncer<'_>> = Vec::new();
     let mut failed: Vec<&Container> = Vec::new();
@@ -66,7 +67,7 @@ pub(super) fn sources(pod: &PodSpec) -> Vec<Result<Source, Left>> {
                  what it does beside syncing is nothing for an annotation (image {:?})",
                 container.image.as_deref().unwrap_or_default()
             )),
-            Kind::GitSync => read(pod, container, is_init),
+            Kind::GitSync => read(pod, container, is_init, config_maps),
         };
         match read {
             Ok(syncer) => syncers.push(syncer),
@@ -112,11 +113,28 @@ fn left(container: &Container, why: String) -> Left {
 }
 
 /// Reads one container; an error says what of it no annotation says.
-fn read<'a>(pod: &PodSpec, container: &'a Container, is_init: bool) -> Result<Syncer<'a>, String> {
+fn read<'a>(
+    pod: &PodSpec,
+    container: &'a Container,
+    is_init: bool,
+    config_maps: ConfigMaps<'_>,
+) -> Result<Syncer<'a>, String> {
     let process = process::read(container)?;
     let typed = typed(container, &process)?;
     let major = process::major(container);
-    let told = flags::told(&typed, major, pod)?;
+    let mut told = flags::told(&typed, major, pod)?;
+    let mut volumes: Vec<&str> = Vec::new();
+    if let Some(path) = &typed.sync.repo.sparse_checkout_file {
+        let path = path.display().to_string();
+        let (volume, patterns) = patterns(pod, container, &path, config_maps).ok_or_else(|| {
+            format!(
+                "--sparse-checkout-file: {path} is in no ConfigMap among the manifests; its lines \
+                 belong in {PREFIX}sparse-checkout"
+            )
+        })?;
+        told.keys.push(("sparse-checkout", patterns));
+        volumes.push(volume);
+    }
     let place = place(pod, container, &typed.sync.repo, told.default_link.as_str())?;
     let secret = access::secret(pod, container, &process, &typed.sync.repo, told.kind)?;
     let is_native = container.restart_policy.as_deref() == Some("Always") && is_init;
@@ -130,7 +148,8 @@ fn read<'a>(pod: &PodSpec, container: &'a Container, is_init: bool) -> Result<Sy
             "env {name}: the injected syncer does not have it, and git-sync does not read it"
         ));
     }
-    let rest = container::rest(pod, container, &place.volume, secret.as_deref(), told.port)?;
+    volumes.push(&place.volume);
+    let rest = container::rest(pod, container, &volumes, secret.as_deref(), told.port)?;
     notes.extend(rest.notes);
     if is_once && !is_init {
         notes.push(
@@ -190,6 +209,29 @@ fn typed(container: &Container, process: &Process) -> Result<Typed, String> {
         Some(root) => read(root),
         None => Ok(typed),
     }
+}
+
+/// The volume of a file in a container and what is in the file, where that is a ConfigMap's key.
+fn patterns<'a>(
+    pod: &PodSpec,
+    container: &'a Container,
+    path: &str,
+    config_maps: ConfigMaps<'_>,
+) -> Option<(&'a str, String)> {
+    let (mount, rest) = mount_of(container, path)?;
+    let mut volumes = pod.volumes.iter().flatten();
+    let volume = volumes.find(|volume| volume.name == mount.name)?;
+    let source = volume.config_map.as_ref()?;
+    let inside = match &mount.sub_path {
+        Some(sub) => joined(sub, &rest),
+        None => rest,
+    };
+    let key = match &source.items {
+        None => inside,
+        Some(items) => items.iter().find(|item| item.path == inside)?.key.clone(),
+    };
+    let text = config_maps(&source.name, &key)?;
+    Some((mount.name.as_str(), text))
 }
 
 /// Where a syncer publishes, if it is in a volume of the Pod's that is only for it.

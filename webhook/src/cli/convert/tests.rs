@@ -76,8 +76,9 @@ fn convert_text(text: &str) -> Converted {
         path: None,
         text: text.to_owned(),
     };
+    let config_maps = command::config_maps(std::slice::from_ref(&file));
     let edited = edit::edit(vec![file], &mut Report::default(), |object| {
-        let mut judged = command::judge(object);
+        let mut judged = command::judge(object, &config_maps);
         let told = std::mem::take(&mut judged.notes);
         notes.extend(told.iter().map(|note| format!("{}: {note}", object.name())));
         judged
@@ -181,7 +182,7 @@ fn whatever_is_left_is_there_to_the_last_field() {
             for object in objects(document.value()) {
                 let Some(at) = object.pod else { continue };
                 let template = object.value.pointer(at).unwrap();
-                let conversion = convert(template);
+                let conversion = convert(template, &|_, _| None);
                 let mut after = template.clone();
                 json_patch::patch(&mut after, &conversion.patch).unwrap();
                 for note in conversion.notes.iter().filter(|note| note.is_left) {
@@ -208,7 +209,7 @@ fn whatever_is_left_is_there_to_the_last_field() {
 #[test]
 fn a_template_that_is_no_pod_is_told_of_if_it_may_be_about_git() {
     let spec = json!({"volumes": [{"name": "x", "gitRepo": "hunter2"}]});
-    let conversion = convert(&json!({"spec": spec}));
+    let conversion = convert(&json!({"spec": spec}), &|_, _| None);
     assert_eq!(conversion.notes.len(), 1);
     let note = &conversion.notes[0];
     assert!(note.is_left, "{note}");
@@ -218,7 +219,7 @@ fn a_template_that_is_no_pod_is_told_of_if_it_may_be_about_git() {
         json!({"spec": 7}),
         json!({"spec": {"containers": 7}}),
     ] {
-        assert_eq!(convert(&template), Conversion::default());
+        assert_eq!(convert(&template, &|_, _| None), Conversion::default());
     }
 }
 
@@ -242,7 +243,7 @@ fn whatever_had_a_volume_has_its_files_in_the_same_places_and_nothing_panics() {
             documents::read(&text).unwrap()[0].value().clone()
         };
         let pod = read("pod.yaml");
-        let conversion = convert(&pod);
+        let conversion = convert(&pod, &|_, _| None);
         let mut after = pod.clone();
         json_patch::patch(&mut after, &conversion.patch).unwrap();
         if after != pod {
@@ -251,7 +252,7 @@ fn whatever_had_a_volume_has_its_files_in_the_same_places_and_nothing_panics() {
             assert!(!before.is_empty());
             assert_eq!(before, after, "{}", dir.display());
         }
-        let injected = convert(&read("patched.yaml"));
+        let injected = convert(&read("patched.yaml"), &|_, _| None);
         assert_eq!(injected.patch.0, [], "{}", dir.display());
     }
     assert!(converted >= 10, "{converted}");

@@ -33,12 +33,12 @@ const RESOURCES: [(&str, &str, &str); 6] = [
     ),
 ];
 
-/// Says a container's other fields in annotations, and tells of those that are dropped. `volume` is
-/// the one it publishes on, `secret` the Secret that is named, `port` where its metrics are.
+/// Says a container's other fields in annotations, and tells of those that are dropped. `volumes` are
+/// said otherwise, `secret` is the Secret that is named, `port` where its metrics are.
 pub(super) fn rest(
     pod: &PodSpec,
     container: &Container,
-    volume: &str,
+    volumes: &[&str],
     secret: Option<&str>,
     port: Option<u16>,
 ) -> Result<Rest, String> {
@@ -74,7 +74,7 @@ pub(super) fn rest(
         return Err("it has volumeDevices".to_owned());
     }
     for mount in volume_mounts.iter().flatten() {
-        if mount.name != volume {
+        if !volumes.contains(&mount.name.as_str()) {
             rest.notes
                 .extend(other_mount(pod, container, mount, secret)?);
         }

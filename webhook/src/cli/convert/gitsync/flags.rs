@@ -40,7 +40,8 @@ pub(super) fn told(typed: &Typed, major: Option<u32>, pod: &PodSpec) -> Result<T
         depth,
         filter,
         submodules,
-        sparse_checkout_file,
+        // Its lines, in `gitsync`.
+        sparse_checkout_file: _,
         sparse_checkout,
         period,
         init_period,
@@ -105,10 +106,6 @@ pub(super) fn told(typed: &Typed, major: Option<u32>, pod: &PodSpec) -> Result<T
     lose(
         secret_dir.is_some(),
         "--secret-dir: name its Secret by gitvolume.dev/secret",
-    );
-    lose(
-        sparse_checkout_file.is_some(),
-        "--sparse-checkout-file: its lines belong in gitvolume.dev/sparse-checkout",
     );
     lose(
         error_file.is_some(),
