@@ -143,10 +143,16 @@ impl Resources {
         };
         wanted.iter().find_map(|own| {
             let (list, name, amount) = own;
-            if *list == "limits" {
-                // Each container's limit is held to the Pod's.
-                let limit = read(&of_pod.limits, name)?;
-                return (*amount > limit).then_some((own, limit));
+            let is_limit = *list == "limits";
+            // Each container's limit is held to the Pod's.
+            let limit = read(&of_pod.limits, name).filter(|_| is_limit);
+            if let Some(limit) = limit.filter(|limit| amount > limit) {
+                return Some((own, limit));
+            }
+            // A limit is the request too where that is left out.
+            let is_request = |other: &Wanted| other.0 == "requests" && other.1 == *name;
+            if is_limit && wanted.iter().any(is_request) {
+                return None;
             }
             let whole = request(of_pod, name)?;
             let sidecars = pod.init_containers.iter().flatten();
@@ -264,4 +270,94 @@ fn has_equal_limit(own: Option<&ResourceRequirements>, name: &str) -> bool {
             _ => request.0 == limit,
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod(spec: Value) -> PodSpec {
+        serde_json::from_value(spec).unwrap()
+    }
+
+    fn wanted(list: &'static str, name: &'static str, amount: &str) -> Wanted {
+        (list, name, amount.parse().unwrap())
+    }
+
+    /// What is left, for an amount that is too much.
+    fn left(spec: &PodSpec, wanted: &[Wanted], is_sidecar: bool) -> Option<String> {
+        let (_, left) = Resources::above_pod(spec, wanted, is_sidecar)?;
+        Some(left.to_string())
+    }
+
+    #[test]
+    fn what_a_syncer_gets_fits_into_what_the_pod_has() {
+        let spec = pod(json!({
+            "resources": {"requests": {"cpu": "1"}, "limits": {"cpu": "2", "memory": "1Gi"}},
+            "containers": [{"name": "a", "resources": {"requests": {"cpu": "600m"}}}, {"name": "b"}],
+            "initContainers": [
+                {"name": "s", "restartPolicy": "Always", "resources": {"limits": {"cpu": "0.1"}}},
+                {"name": "i", "resources": {"requests": {"cpu": "1"}}},
+            ],
+        }));
+        let cpu = |list, amount| [wanted(list, "cpu", amount)];
+        assert_eq!(left(&spec, &cpu("requests", "300m"), true), None);
+        let above = left(&spec, &cpu("requests", "301m"), true);
+        assert_eq!(above.as_deref(), Some("300m"));
+        // An init container is done before the others begin.
+        assert_eq!(left(&spec, &cpu("requests", "1"), false), None);
+        assert_eq!(
+            left(&spec, &cpu("requests", "1001m"), false).as_deref(),
+            Some("1")
+        );
+        assert_eq!(
+            left(&spec, &cpu("limits", "2.5"), false).as_deref(),
+            Some("2")
+        );
+        // A limit alone is a request.
+        let above = left(&spec, &cpu("limits", "400m"), true);
+        assert_eq!(above.as_deref(), Some("300m"));
+        let both = [
+            wanted("requests", "cpu", "1m"),
+            wanted("limits", "cpu", "2"),
+        ];
+        assert_eq!(left(&spec, &both, true), None);
+        // Of memory the Pod says its limit alone, which is its request then.
+        let memory = [wanted("requests", "memory", "1025Mi")];
+        assert_eq!(left(&spec, &memory, true).as_deref(), Some("1073741824"));
+        let storage = [wanted("requests", "ephemeral-storage", "1Ti")];
+        assert_eq!(left(&spec, &storage, true), None);
+        let without = pod(json!({"containers": []}));
+        assert_eq!(left(&without, &memory, true), None);
+    }
+
+    #[test]
+    fn a_guaranteed_pod_stays_so_unless_its_author_says_otherwise() {
+        let resources = Resources::default();
+        let guaranteed = pod(json!({"containers": [
+            {"name": "a", "resources": {"limits": {"cpu": "1", "memory": "1Gi"}}},
+        ]}));
+        for own in [
+            vec![],
+            vec![wanted("limits", "memory", "2Gi")],
+            vec![wanted("limits", "memory", "16Mi")],
+            vec![wanted("requests", "cpu", "2")],
+            vec![
+                wanted("requests", "cpu", "100m"),
+                wanted("limits", "cpu", "0.1"),
+            ],
+        ] {
+            assert!(!resources.ends_guarantee(&guaranteed, &own), "{own:?}");
+            let (requests, limits) = resources.amounts(&guaranteed, &own);
+            assert_eq!(requests, limits, "{own:?}");
+            assert_eq!(resources.inverted(&guaranteed, &own), None);
+        }
+        let own = [
+            wanted("requests", "cpu", "100m"),
+            wanted("limits", "cpu", "1"),
+        ];
+        assert!(resources.ends_guarantee(&guaranteed, &own));
+        let burstable = pod(json!({"containers": [{"name": "a"}]}));
+        assert!(!resources.ends_guarantee(&burstable, &own));
+    }
 }

@@ -7,6 +7,7 @@
 
 mod generated;
 mod golden;
+mod later;
 mod mutators;
 mod page;
 mod pods;
