@@ -11,7 +11,7 @@ use serde_json::Value;
 
 /// Answers the bytes as a call, and panics where the answer is none that can be sent, where its
 /// patch does not apply, or where the patched object is not left alone.
-pub fn fuzz(data: &[u8]) {
+pub(crate) fn fuzz(data: &[u8]) {
     let Ok(review) = Review::parse(data) else {
         return;
     };
