@@ -80,10 +80,11 @@ impl Editor<'_> {
                 if items.len() != old.len() {
                     return None;
                 }
-                Some(match is_flow {
-                    true => self.flow_seq(items, old, new),
-                    false => self.block_seq(items, old, new),
-                })
+                match is_flow {
+                    true if is_exchanged(old, new) => None,
+                    true => Some(self.flow_seq(items, old, new)),
+                    false => Some(self.block_seq(items, old, new)),
+                }
             }
             _ => None,
         };
@@ -235,9 +236,6 @@ impl Editor<'_> {
                 Step::Added(before, after) => inserted.push((before, after)),
             }
         }
-        if gone.contains(&true) && !inserted.is_empty() {
-            return None;
-        }
         self.remove_in_flow(&places, &gone)?;
         for (before, after) in inserted {
             let written = write::flow(&new[after], self.margin(places[0].start), self.style);
@@ -295,6 +293,9 @@ impl Editor<'_> {
             at = range.end;
         }
         written.push_str(self.text.get(at..)?);
+        if !self.text.ends_with(['\n', '\r']) {
+            written.truncate(written.trim_end_matches(['\n', '\r']).len());
+        }
         Some(written)
     }
 
@@ -416,6 +417,13 @@ fn steps(old: &[Value], new: &[Value]) -> Vec<Step> {
         steps.extend(gone.skip(both).map(Step::Removed));
     }
     steps
+}
+
+/// Tells whether items come and others go: in flow style that is another list.
+fn is_exchanged(old: &[Value], new: &[Value]) -> bool {
+    let steps = steps(old, new);
+    let has = |is: fn(&Step) -> bool| steps.iter().any(is);
+    has(|step| matches!(step, Step::Added(..))) && has(|step| matches!(step, Step::Removed(_)))
 }
 
 fn identity(item: &Value) -> u64 {

@@ -1,4 +1,5 @@
 use super::*;
+use proptest::prelude::*;
 use serde_json::json;
 
 fn texts(text: &str) -> Vec<String> {
@@ -181,7 +182,7 @@ fn what_is_taken_away_leaves_the_rest_in_its_place() {
         ("- a: 1\n  b: 2\n", "/0/a", "- b: 2\n"),
         ("- b: 2\n  a:\n    c: 1\n- d\n", "/0/a", "- b: 2\n- d\n"),
         ("l:\n- 1 # one\n- 2\n- 3\n", "/l/0", "l:\n- 2\n- 3\n"),
-        ("l:\n- 1\n- 2", "/l/1", "l:\n- 1\n"),
+        ("l:\n- 1\n- 2", "/l/1", "l:\n- 1"),
         ("l: [1, 2, 3]\n", "/l/2", "l: [1, 2]\n"),
         ("l: [1, 2, 3]\n", "/l/0", "l: [2, 3]\n"),
         ("l:\n- 1\n", "/l/0", "l: []\n"),
@@ -238,4 +239,75 @@ fn what_cannot_be_edited_in_place_is_written_anew_and_right() {
         .patched(&patch)
         .unwrap();
     assert_eq!(patched.text, "a: &x {k: v}\nb:\n  k: v\n  o: 1 # c\n");
+}
+
+#[test]
+fn a_list_may_have_more_items_than_a_stranger_should_send() {
+    // The library's own limit is of 250,000 nodes.
+    let text = "- [0, 0, 0, 0, 0, 0, 0, 0, 0]\n".repeat(30_000);
+    assert_eq!(values(&text)[0].as_array().map(Vec::len), Some(30_000));
+}
+
+/// Maps and lists as manifests have them, often with names; texts with what is special in YAML.
+fn any_value() -> impl Strategy<Value = Value> {
+    let text = prop_oneof!["[a-c]", "[ -~\n]{0,9}", "\\PC{0,4}", Just("0o7".to_owned())];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i16>().prop_map(Value::from),
+        text.clone().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 24, 4, move |inner| {
+        let named = ("[a-d]", "[a-c]", inner.clone());
+        let named = named.prop_map(|(name, key, value)| json!({"name": name, key: value}));
+        let key = prop_oneof!["[a-d]", text.clone()];
+        prop_oneof![
+            prop::collection::vec(named, 0..4).prop_map(Value::from),
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(key, inner, 0..4)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+/// What the one document of a text says that says anything.
+fn said(text: &str) -> Value {
+    let mut values = values(text).into_iter();
+    values.find(|value| !value.is_null()).unwrap_or_default()
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_changed_the_text_says_it(
+        old in any_value(),
+        new in any_value(),
+        style in 0..6u8,
+    ) {
+        let (old, new) = (json!({"a": old, "z": [old, 1]}), json!({"a": new, "b": new, "z": [old, new, 1]}));
+        let yaml = |indents: bool| {
+            let options = serde_saphyr::ser_options! { compact_list_indent: !indents };
+            serde_saphyr::to_string_with_options(&old, options).unwrap()
+        };
+        let text = match style {
+            0 => old.to_string(),
+            1 => format!("{old:#}\n"),
+            2 => format!("---\n{old:#}\n...\n"),
+            3 => yaml(true),
+            4 => format!("# c\n---\n{}# c\n", yaml(false)),
+            _ => yaml(false).replace('\n', "\r\n"),
+        };
+        let documents = read(&text).unwrap();
+        let document = documents.iter().find(|own| own.number() == 1).unwrap();
+        let patch: Patch =
+            serde_json::from_value(json!([{"op": "replace", "path": "", "value": new}])).unwrap();
+        let patched = document.patched(&patch).unwrap();        prop_assert_eq!(said(&patched.text), new, "{}", patched.text);
+    }
+
+    #[test]
+    fn every_text_is_its_documents(text in "(---|\\.\\.\\.|%|#|[a-b:{}\\[\\]'|>&*!?,\" -]|\r?\n|\\PC){0,60}") {
+        if let Ok(documents) = read(&text) {
+            let all: String = documents.iter().map(Document::text).collect();
+            prop_assert_eq!(all, text);
+        }
+    }
 }

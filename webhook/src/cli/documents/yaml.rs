@@ -62,8 +62,10 @@ fn content(text: &str, line: usize) -> Result<Result<Value, Unread>, ReadError> 
 /// Reads one document; `None` where it is no YAML, or cannot be said in JSON.
 pub(super) fn value(text: &str) -> Option<Value> {
     let options = serde_saphyr::options! {
-        with_snippet: false,
+        // Whoever runs this chose the file, and a List of a cluster's Pods is long.
+        budget: None,
         legacy_octal_numbers: true,
+        with_snippet: false,
     };
     serde_saphyr::from_str_with_options(bare(text), options).ok()
 }

@@ -1,0 +1,75 @@
+//! docs/cli.md is run: its files are written, its commands are typed, and what they say is what
+//! stands there. A line with … alone stands for any lines.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// A block of the page: what its first line says after the fence, and its lines.
+fn blocks(page: &str) -> Vec<(String, String)> {
+    let mut blocks = Vec::new();
+    let mut open: Option<(String, String)> = None;
+    for line in page.lines() {
+        match (line.strip_prefix("```"), &mut open) {
+            (Some(""), Some(_)) => blocks.extend(open.take()),
+            (Some(kind), None) => open = Some((kind.to_owned(), String::new())),
+            (_, Some((_, text))) => {
+                text.push_str(line);
+                text.push('\n');
+            }
+            _ => {}
+        }
+    }
+    assert!(open.is_none());
+    blocks
+}
+
+/// Tells whether a text is as shown.
+fn is_shown(text: &str, shown: &str) -> bool {
+    let parts: Vec<&str> = shown.split("…\n").collect();
+    let [first, .., last] = parts[..] else {
+        return text == shown;
+    };
+    let Some(mut rest) = text.strip_prefix(first) else {
+        return false;
+    };
+    for part in &parts[1..parts.len() - 1] {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+#[test]
+fn every_command_of_the_page_says_what_stands_there() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/cli.md");
+    let page = fs::read_to_string(page).unwrap();
+    let root = tempfile::tempdir().unwrap();
+    let programs = tempfile::tempdir().unwrap();
+    let program = env!("CARGO_BIN_EXE_gitvolume");
+    std::os::unix::fs::symlink(program, programs.path().join("gitvolume")).unwrap();
+    let mut seen = 0;
+    for (kind, text) in blocks(&page) {
+        if let Some(name) = kind.strip_prefix("yaml ") {
+            fs::write(root.path().join(name), text).unwrap();
+        } else if kind == "console" {
+            for session in text.split("$ ").skip(1) {
+                let (command, shown) = session.split_once('\n').unwrap();
+                let path = format!("{}:/usr/bin:/bin", programs.path().display());
+                let output = Command::new("sh")
+                    .args(["-c", &format!("exec 2>&1; {command}")])
+                    .current_dir(root.path())
+                    .env_clear()
+                    .env("PATH", path)
+                    .output()
+                    .unwrap();
+                let said = String::from_utf8(output.stdout).unwrap();
+                assert!(is_shown(&said, shown), "$ {command}\n{said}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen >= 5, "{seen}");
+}
