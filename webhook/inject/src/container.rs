@@ -30,6 +30,8 @@ pub(crate) const CONFIG: &str = "GITSYNC_CONFIG_INLINE";
 pub enum Role {
     /// Clones what the Pod has gitRepo volumes for, and ends.
     GitRepo,
+    /// The same, for what another mutator added after the one above was put in.
+    GitRepoLate,
     /// Fetches what is wanted once, and ends.
     Once,
     /// Stays beside the app and follows.
@@ -38,12 +40,13 @@ pub enum Role {
 
 impl Role {
     /// Every role, in the order in which the containers start.
-    pub const ALL: [Self; 3] = [Self::GitRepo, Self::Once, Self::Sync];
+    pub const ALL: [Self; 4] = [Self::GitRepo, Self::GitRepoLate, Self::Once, Self::Sync];
 
     /// The container's name.
     pub fn container(self) -> &'static str {
         match self {
             Self::GitRepo => "gitvolume-gitrepo",
+            Self::GitRepoLate => "gitvolume-gitrepo-late",
             Self::Once => "gitvolume-once",
             Self::Sync => "gitvolume",
         }
@@ -60,6 +63,7 @@ impl Role {
     fn state(self) -> &'static str {
         match self {
             Self::GitRepo => "gitvolume-gitrepo-state",
+            Self::GitRepoLate => "gitvolume-gitrepo-late-state",
             Self::Once => "gitvolume-once-state",
             Self::Sync => "gitvolume-state",
         }

@@ -127,6 +127,7 @@ impl Entry {
             timeout,
             size_limit,
             medium,
+            is_late: _,
             follow,
         } = volume;
         let mut args = common(wanted.settings);
@@ -162,7 +163,7 @@ impl Entry {
                 args.submodules = *submodules;
                 args.filter = filter.clone();
                 args.webhook_url = notify.clone();
-                let _ = sparse_checkout;
+                args.sparse_checkout = sparse_checkout.clone();
             }
         }
         Self {

@@ -55,6 +55,8 @@ pub struct GitRepo {
     pub size_limit: Option<Quantity>,
     /// What the files are kept in.
     pub medium: Medium,
+    /// Whether it came after our container for the others.
+    pub is_late: bool,
     /// How the volume is followed; `None` is a clone that is made once, as the kubelet's.
     pub follow: Option<Follow>,
 }
@@ -80,6 +82,7 @@ impl GitRepo {
     /// Which of our containers serves it.
     pub(crate) fn role(&self) -> Role {
         match self.follow {
+            None if self.is_late => Role::GitRepoLate,
             None => Role::GitRepo,
             Some(_) => Role::Sync,
         }
@@ -133,11 +136,25 @@ pub(crate) fn read(
     for (name, (index, source)) in found.names.iter().zip(sources) {
         let keys = Keys::of(name, asked);
         match rules::volume(index, name, source, &keys, mode) {
-            Ok(volume) => found.volumes.push(volume),
+            Ok(volume) => found.volumes.push(GitRepo {
+                is_late: is_late(pod, name),
+                ..volume
+            }),
             Err(mistakes) => found.mistakes.extend(mistakes),
         }
     }
     found
+}
+
+/// Tells whether our container is there already and has nothing to do with this volume: what it was
+/// told stays as it is, and another one is told of the rest.
+fn is_late(pod: &PodSpec, volume: &str) -> bool {
+    let mut inits = pod.init_containers.iter().flatten();
+    let ours = inits.find(|own| own.name == Role::GitRepo.container());
+    ours.is_some_and(|ours| {
+        let mut mounts = ours.volume_mounts.iter().flatten();
+        mounts.all(|mount| mount.name != volume)
+    })
 }
 
 /// The sources of the Pod's converted gitRepo volumes by their names, as they were written: for

@@ -339,7 +339,7 @@ pub const ANNOTATIONS: &[Annotation] = &[
         "follow",
         "What becomes of the Pod's `gitRepo` volumes: cloned once before all containers, as the \
          kubelet did; cloned and followed; or left to the kubelet, which refuses them since \
-         Kubernetes 1.36.",
+         Kubernetes 1.36. docs/gitrepo.md has the keys that mean something for them.",
         |pod, text| wide::git_repo(text).map(|value| pod.git_repo = Some(value)),
     )
     .or("convert"),

@@ -140,6 +140,7 @@ fn of_volume(
         timeout,
         size_limit,
         medium,
+        is_late: _,
         follow,
     } = volume;
     let name: Option<Name> = volume.parse().ok();

@@ -38,7 +38,9 @@ pub(super) fn explained(syncer: &Syncer, wanted: &Wanted<'_>) -> Explained {
     Explained {
         name: syncer.name().to_owned(),
         does: match role {
-            Role::GitRepo => "an init container that clones the gitRepo volumes and ends",
+            Role::GitRepo | Role::GitRepoLate => {
+                "an init container that clones the gitRepo volumes and ends"
+            }
             Role::Once => "an init container that fetches once and ends",
             Role::Sync => "a sidecar that fetches before the app starts, and follows",
         },

@@ -48,6 +48,7 @@ pub(super) fn volume(
                 timeout: fields.timeout,
                 size_limit: fields.size_limit.clone(),
                 medium: keys.medium(),
+                is_late: false,
                 follow: (mode == GitRepoMode::Follow).then(|| keys.follow()),
             })
         }

@@ -23,7 +23,7 @@ pub(crate) fn warnings(wanted: &Wanted<'_>) -> Vec<String> {
             warnings.extend(about_following(volume));
         }
     }
-    let roles = [Role::GitRepo, Role::Sync];
+    let roles = [Role::GitRepo, Role::GitRepoLate, Role::Sync];
     warnings.extend(roles.into_iter().filter_map(|role| owner(role, wanted)));
     warnings
 }

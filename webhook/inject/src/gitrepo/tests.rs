@@ -97,6 +97,24 @@ fn a_volume_that_comes_after_the_first_call_is_converted_by_the_second() {
 }
 
 #[test]
+fn a_volume_that_comes_after_our_container_gets_one_of_its_own() {
+    let mut pod = injected(pod(json!([git_repo("a", "https://git.example/a.git")])));
+    let volumes = pod["spec"]["volumes"].as_array_mut().unwrap();
+    volumes.push(git_repo("late", "https://git.example/late.git"));
+    let before = pod["spec"]["initContainers"][0].clone();
+
+    let pod = injected(pod);
+    let inits = pod["spec"]["initContainers"].as_array().unwrap();
+    assert_eq!(inits[0]["name"], "gitvolume-gitrepo-late");
+    assert_eq!(inits[1], before);
+    let metadata = pod["metadata"]["annotations"].as_object();
+    let status = Status::read(metadata).unwrap();
+    assert_eq!(status.git_repos.len(), 2);
+    let again = ask(&pod);
+    assert_eq!(again.outcome, Outcome::Skip(SkipReason::AlreadyInjected));
+}
+
+#[test]
 fn a_status_of_somebodys_own_converts_nothing() {
     let mut pod = pod(json!([{"name": "cache", "emptyDir": {}}]));
     let status = json!({"gitRepos": {"cache": {"repository": "https://git.example/x.git"}}});

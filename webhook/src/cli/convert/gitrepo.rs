@@ -68,6 +68,7 @@ fn source(pod: &PodSpec, volume: &GitRepo) -> Result<Source, String> {
         timeout,
         size_limit,
         medium,
+        is_late: _,
         follow,
     } = volume;
     let rev = revision
