@@ -84,7 +84,7 @@ fn scalar(value: &Value) -> String {
     let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
     let written = serde_saphyr::to_string_with_options(text, options).unwrap_or_default();
     let written = written.trim_end();
-    let is_plain = !written.starts_with(['"', '\'', '|', '>']);
+    let is_plain = !is_like_a_number(text) && !written.starts_with(['"', '\'', '|', '>']);
     if is_plain && !written.contains('\n') && written == text {
         text.clone()
     } else if text.contains('"') && !text.contains(char::is_control) {
@@ -92,6 +92,13 @@ fn scalar(value: &Value) -> String {
     } else {
         value.to_string()
     }
+}
+
+/// Numbers and dates of YAML 1.1 too, which kubectl's parser still knows (`1_000`, `0b1`, `1:30`).
+fn is_like_a_number(text: &str) -> bool {
+    let digits = text.trim_start_matches(['+', '-', '.']);
+    let is_part = |c: char| c.is_ascii_hexdigit() || "_.:+-xXoO".contains(c);
+    digits.starts_with(|c: char| c.is_ascii_digit()) && digits.chars().all(is_part)
 }
 
 /// Flow style; over several lines with `margin` before each but the first, or on one.
@@ -147,4 +154,75 @@ fn ordered(members: &Map<String, Value>) -> impl Iterator<Item = (&String, &Valu
         .iter()
         .filter(|(key, _)| !FIRST.contains(&key.as_str()));
     first.chain(others)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_some_yaml_takes_for_something_else_is_quoted() {
+        for text in [
+            "1_000",
+            "0b1",
+            "0o7",
+            "007",
+            "1e3",
+            "1:30",
+            ".5",
+            "+1",
+            "-0x1F",
+            "2026-01-01",
+            "yes",
+            "No",
+            "on",
+            "y",
+            "n",
+            "null",
+            "~",
+            "",
+            "=",
+            "<<",
+            "*a",
+            "&a",
+            "!a",
+            "%a",
+            "@a",
+            "`a",
+            "- a",
+            "? a",
+            "a: b",
+            "a #b",
+            "#a",
+            "[a",
+            "{a",
+            "a ",
+            " a",
+            ".inf",
+            "NaN",
+            "---",
+            "...",
+            "'a",
+            "\"a",
+            "a:",
+            "|",
+            ">",
+        ] {
+            let written = scalar(&Value::from(text));
+            assert!(written.starts_with(['"', '\'']), "{text:?}: {written}");
+            let read: String = serde_saphyr::from_str(&written).unwrap();
+            assert_eq!(read, text);
+        }
+        for text in [
+            "10s",
+            "64Mi",
+            "--depth=1",
+            "/git",
+            "a.b/c:1.29",
+            "https://x/y#z",
+            "it's",
+        ] {
+            assert_eq!(scalar(&Value::from(text)), text);
+        }
+    }
 }
