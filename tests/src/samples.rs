@@ -35,6 +35,12 @@ impl Samples {
         Self(rounds.map(|(mine, theirs)| mine / theirs).collect())
     }
 
+    /// Each round's value with the same round's of another added.
+    pub fn plus(&self, other: &Self) -> Self {
+        let rounds = self.0.iter().zip(&other.0);
+        Self(rounds.map(|(mine, more)| mine + more).collect())
+    }
+
     fn sorted(&self) -> Vec<f64> {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);

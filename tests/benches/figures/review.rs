@@ -16,9 +16,39 @@ pub(crate) const REFUSE: &str =
 pub(crate) const SKIP: &str =
     include_str!("../../../webhook/inject/testdata/skip/no-annotations/pod.yaml");
 
+/// A Pod that asks for three repositories.
+pub(crate) const SEVERAL: &str =
+    include_str!("../../../webhook/inject/testdata/inject/several-repositories/pod.yaml");
+/// A Pod with two gitRepo volumes.
+pub(crate) const GIT_REPO: &str =
+    include_str!("../../../webhook/inject/testdata/inject/gitrepo-two-volumes/pod.yaml");
+
 /// The body of a request about a Pod.
 pub(crate) fn about(yaml: &str) -> Result<Vec<u8>> {
     Ok(review(&serde_saphyr::from_str(yaml)?))
+}
+
+/// The body of a request about the Pod [`INJECT`] with so many variables.
+pub(crate) fn with_variables(count: usize) -> Result<Vec<u8>> {
+    let mut pod: Value = serde_saphyr::from_str(INJECT)?;
+    let variables = (0..count).map(
+        |number| json!({"name": format!("NAME_{number}"), "value": format!("value-{number}")}),
+    );
+    pod["spec"]["containers"][0]["env"] = variables.collect();
+    Ok(review(&pod))
+}
+
+/// The body of a request about the Pod [`INJECT`] with its container so many times.
+pub(crate) fn with_containers(count: usize) -> Result<Vec<u8>> {
+    let mut pod: Value = serde_saphyr::from_str(INJECT)?;
+    let container = pod["spec"]["containers"][0].clone();
+    let containers = (0..count).map(|number| {
+        let mut container = container.clone();
+        container["name"] = json!(format!("container-{number}"));
+        container
+    });
+    pod["spec"]["containers"] = containers.collect();
+    Ok(review(&pod))
 }
 
 /// The body of a request about the Pod [`INJECT`] that asks vault-k8s for its sidecar in our place.

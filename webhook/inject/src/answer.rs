@@ -22,13 +22,13 @@ use crate::check;
 use crate::conflicts;
 use crate::conflicts::Place;
 use crate::container::Role;
-use crate::draft::Draft;
 use crate::evictable;
 use crate::gitrepo;
 use crate::injected;
 use crate::injected::Injected;
 use crate::mutate;
 use crate::plan;
+use crate::recorder::Recorder;
 use crate::request::GitRepoMode;
 use crate::request::PodWide;
 use crate::review::API_VERSION;
@@ -36,6 +36,7 @@ use crate::review::KIND;
 use crate::status::Status;
 use crate::template;
 use crate::typed;
+use crate::wanted::Served;
 use crate::wanted::Wanted;
 use crate::warnings;
 
@@ -63,6 +64,23 @@ pub fn answer(
     settings: &Settings,
     namespace: &Namespace,
 ) -> Result<Answer, InternalError> {
+    propose(review, settings, namespace)?.checked()
+}
+
+/// An answer whose patch nobody has tried yet.
+#[derive(Debug)]
+pub struct Proposal<'a> {
+    answer: Answer,
+    document: &'a Value,
+}
+
+/// The first half of [`answer`]: everything but the trial of our own patch, which
+/// [`Proposal::checked`] is. They are apart to tell what each costs.
+pub fn propose<'a>(
+    review: &'a Review,
+    settings: &Settings,
+    namespace: &Namespace,
+) -> Result<Proposal<'a>, InternalError> {
     let Decision {
         outcome,
         patch,
@@ -72,14 +90,33 @@ pub fn answer(
         Outcome::Deny(_) => settings.on_mistake == OnMistake::Warn,
         Outcome::Inject(_) | Outcome::Skip(_) => true,
     };
-    Ok(Answer {
+    let answer = Answer {
         uid: review.uid().to_owned(),
         outcome,
         allowed,
         patch,
         warnings: bearable(&warnings),
         config_hash: settings.hash(),
+    };
+    Ok(Proposal {
+        answer,
+        document: review.object(),
     })
+}
+
+impl Proposal<'_> {
+    /// Applies the patch to a copy of the Pod, reads what comes of it, and holds what was added to
+    /// the rules of a Pod.
+    pub fn checked(self) -> Result<Answer, InternalError> {
+        let Self { answer, document } = self;
+        if let Some(patch) = &answer.patch {
+            let patched = check::applied(document, patch)?;
+            if let Outcome::Inject(plan) = &answer.outcome {
+                check::is_sound(patched, plan)?;
+            }
+        }
+        Ok(answer)
+    }
 }
 
 /// An answer as it goes over the wire.
@@ -167,6 +204,7 @@ pub(crate) fn decide(
         settings,
         namespace: &namespace,
         default_secret: settings.default_secret(review.namespace()),
+        served: Served::new(),
     };
     let mut missing = Role::ALL.to_vec();
     if asked.mistakes.is_empty() {
@@ -200,14 +238,11 @@ pub(crate) fn decide(
         return refuse(document, mistake.into(), told, settings);
     }
     told.extend(warnings::of(&wanted, &plan));
-    let mut draft = Draft::new(document);
+    let mut draft = Recorder::new(document);
     mutate::inject(&mut draft, &plan, was, settings)?;
-    let (working, patch) = draft.finish();
-    check::applies(document, &patch, &working)?;
-    check::is_sound(&working, &plan)?;
     Ok(Decision {
         outcome: Outcome::Inject(Box::new(plan)),
-        patch: Some(patch),
+        patch: Some(draft.finish()),
         warnings: told,
     })
 }
@@ -283,10 +318,9 @@ fn refuse(
 
 /// The patch that writes nothing but a status; `None` where the Pod has it.
 fn noted(document: &Value, status: &Status) -> Result<Option<Patch>, InternalError> {
-    let mut draft = Draft::new(document);
+    let mut draft = Recorder::new(document);
     mutate::note(&mut draft, status)?;
-    let (working, recorded) = draft.finish();
-    check::applies(document, &recorded, &working)?;
+    let recorded = draft.finish();
     Ok(Some(recorded).filter(|recorded| !recorded.is_empty()))
 }
 
@@ -386,7 +420,8 @@ impl Answer {
             _ => None,
         };
         let patch = self.patch.as_ref();
-        let patch = patch.and_then(|patch| serde_json::to_vec(patch).ok());
+        let patch = patch.and_then(|patch| written(patch, 4096));
+        let room = patch.as_ref().map_or(0, |patch| patch.len() * 4 / 3);
         let envelope = Envelope {
             api_version: API_VERSION,
             kind: KIND,
@@ -402,7 +437,7 @@ impl Answer {
         };
         Written {
             // Nothing in it can fail to be written: its maps have texts for keys.
-            body: serde_json::to_vec(&envelope).unwrap_or_default(),
+            body: written(&envelope, room + 1024).unwrap_or_default(),
             patch_bytes: patch.as_ref().map_or(0, Vec::len),
         }
     }
@@ -418,6 +453,13 @@ impl Answer {
         }
         annotations
     }
+}
+
+/// JSON in a buffer that seldom grows.
+fn written(value: &impl Serialize, room: usize) -> Option<Vec<u8>> {
+    let mut text = Vec::with_capacity(room);
+    serde_json::to_writer(&mut text, value).ok()?;
+    Some(text)
 }
 
 #[cfg(test)]

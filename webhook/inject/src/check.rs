@@ -20,24 +20,30 @@ use crate::name::is_label;
 use crate::reader;
 use crate::typed;
 
-/// Applies the patch to the document, and expects what the draft made of it.
+/// Applies the patch to a copy of the document.
+pub(crate) fn applied(document: &Value, patch: &Patch) -> Result<Value, InternalError> {
+    let mut patched = document.clone();
+    // "Unsafe" is to keep a document that only half of it was applied to.
+    json_patch::patch_unsafe(&mut patched, patch)
+        .map_err(|error| InternalError::Patch(Box::new(error)))?;
+    Ok(patched)
+}
+
+/// Applies the patch to a copy of the document, and expects what the draft made of it.
 pub(crate) fn applies(
     document: &Value,
     patch: &Patch,
     expected: &Value,
 ) -> Result<(), InternalError> {
-    let mut patched = document.clone();
-    json_patch::patch(&mut patched, patch)
-        .map_err(|error| InternalError::Patch(Box::new(error)))?;
-    if patched != *expected {
-        return Err(InternalError::Differs);
+    match applied(document, patch)? == *expected {
+        true => Ok(()),
+        false => Err(InternalError::Differs),
     }
-    Ok(())
 }
 
 /// Reads the patched document as a Pod, and holds what the plan added to the rules of one.
-pub(crate) fn is_sound(patched: &Value, plan: &Plan) -> Result<(), InternalError> {
-    let pod: Pod = typed::read(patched).map_err(InternalError::Unreadable)?;
+pub(crate) fn is_sound(patched: Value, plan: &Plan) -> Result<(), InternalError> {
+    let pod: Pod = typed::take(patched).map_err(InternalError::Unreadable)?;
     let spec = pod_spec(&pod)?;
     for volume in &plan.volumes {
         let same = spec

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::InternalError;
 
-/// A document being edited: every edit is made in a working copy and recorded as an RFC 6902
+/// A document that things are taken out of, as an uninjection does: every edit is made in a working copy and recorded as an RFC 6902
 /// operation at once, so that the next edit is judged on the document as it then is.
 ///
 /// No `diff` (it compares lists by index, so one insertion rewrites all that follows) and no `test`
@@ -27,34 +27,6 @@ impl Draft {
             working: document.clone(),
             operations: Vec::new(),
         }
-    }
-
-    /// Puts an item at the end of a list; makes the list where there is none.
-    pub(crate) fn append(&mut self, list: &PointerBuf, item: Value) -> Result<(), InternalError> {
-        self.insert(list, usize::MAX, item)
-    }
-
-    /// Puts an item before the one at `index`, or at the end where there is no such item; makes
-    /// the list where there is none.
-    pub(crate) fn insert(
-        &mut self,
-        list: &PointerBuf,
-        index: usize,
-        item: Value,
-    ) -> Result<(), InternalError> {
-        match self.working.pointer_mut(list.as_str()) {
-            Some(Value::Array(items)) if index < items.len() => {
-                items.insert(index, item.clone());
-                self.record_add(list.with_trailing_token(index), item);
-            }
-            Some(Value::Array(items)) => {
-                items.push(item.clone());
-                self.record_add(list.with_trailing_token("-"), item);
-            }
-            None | Some(Value::Null) => self.add_member(list, Value::Array(vec![item]))?,
-            Some(_) => return Err(no_place(list)),
-        }
-        Ok(())
     }
 
     /// Sets a member of a map; makes the map where there is none, and does nothing where the
@@ -86,17 +58,6 @@ impl Draft {
         }
     }
 
-    /// Makes a member of the document an empty map where there is none.
-    pub(crate) fn ensure(&mut self, key: &str) {
-        if let Some(members) = self.working.as_object_mut()
-            && members.get(key).is_none_or(Value::is_null)
-        {
-            let value = Value::Object(Map::new());
-            members.insert(key.to_owned(), value.clone());
-            self.record_add(path([key]), value);
-        }
-    }
-
     /// Removes a member of a map; does nothing where there is none.
     pub(crate) fn remove(&mut self, map: &PointerBuf, key: &str) -> Result<(), InternalError> {
         match self.working.pointer_mut(map.as_str()) {
@@ -110,12 +71,6 @@ impl Draft {
             }
             _ => Err(no_place(map)),
         }
-    }
-
-    /// The text at a path.
-    pub(crate) fn text(&self, path: &PointerBuf) -> Option<String> {
-        let text = self.working.pointer(path.as_str())?.as_str()?;
-        Some(text.to_owned())
     }
 
     /// Removes an item of a list.
@@ -175,7 +130,7 @@ pub(crate) fn path<'a>(tokens: impl IntoIterator<Item: Into<Token<'a>>>) -> Poin
     PointerBuf::from_tokens(tokens)
 }
 
-fn no_place(path: &PointerBuf) -> InternalError {
+pub(crate) fn no_place(path: &PointerBuf) -> InternalError {
     InternalError::NoPlace(path.to_string())
 }
 
@@ -200,29 +155,6 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_made_once_and_then_appended_to() {
-        for spec in [json!({}), json!({"volumes": null}), json!({"volumes": []})] {
-            let (working, paths) = edited(json!({"spec": spec}), |draft| {
-                draft.append(&path(["spec", "volumes"]), json!(1))?;
-                draft.append(&path(["spec", "volumes"]), json!(2))
-            });
-            assert_eq!(working, json!({"spec": {"volumes": [1, 2]}}));
-            assert_eq!(paths[1], "/spec/volumes/-");
-        }
-    }
-
-    #[test]
-    fn an_item_is_put_before_another_without_rewriting_it() {
-        let (working, paths) = edited(json!({"l": [1, 2]}), |draft| {
-            draft.insert(&path(["l"]), 1, json!(9))?;
-            draft.insert(&path(["l"]), 3, json!(8))?;
-            draft.insert(&path(["l"]), 0, json!(7))
-        });
-        assert_eq!(working, json!({"l": [7, 1, 9, 2, 8]}));
-        assert_eq!(paths, ["/l/1", "/l/-", "/l/0"]);
-    }
-
-    #[test]
     fn a_member_is_set_in_whatever_map_there_is() {
         let set = |document: Value| {
             edited(document, |draft| {
@@ -237,28 +169,5 @@ mod tests {
             set(json!({"m": {"k": 1}})).0,
             json!({"m": {"k": 1, "a/b~c": "x"}})
         );
-    }
-
-    #[test]
-    fn a_map_is_made_only_where_there_is_none() {
-        let ensure = |document: Value| {
-            edited(document, |draft| {
-                draft.ensure("m");
-                Ok(())
-            })
-        };
-        for document in [json!({}), json!({"m": null})] {
-            assert_eq!(ensure(document), (json!({"m": {}}), vec!["/m".to_owned()]));
-        }
-        assert_eq!(ensure(json!({"m": {"k": 1}})).1, [""; 0]);
-    }
-
-    #[test]
-    fn a_document_of_another_shape_is_an_error() {
-        let mut draft = Draft::new(&json!({"spec": {"volumes": 7}}));
-        for at in [path(["spec", "volumes"]), path(["status", "volumes"])] {
-            assert!(draft.append(&at, json!(1)).is_err());
-            assert!(draft.set(&at, "k", json!(1)).is_err());
-        }
     }
 }

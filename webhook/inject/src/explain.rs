@@ -41,6 +41,7 @@ use crate::injected;
 use crate::status::Status;
 use crate::typed;
 use crate::value;
+use crate::wanted::Served;
 use crate::wanted::Wanted;
 
 /// Everything there is to know about what becomes of a Pod.
@@ -156,6 +157,7 @@ pub fn explain(
         settings,
         namespace: &namespace,
         default_secret: settings.default_secret(review.namespace()),
+        served: Served::new(),
     };
     if let Some(was) = was {
         explanation.present = Some(Present {

@@ -42,7 +42,7 @@ pub(crate) fn look(wanted: &Wanted<'_>, status: Option<&Status>) -> Injected {
         match &named[..] {
             [] if entries.is_empty() => {}
             [] => missing.push(role),
-            [(List::InitContainers, own)] if is_same(wanted, own, role, &entries, status) => {}
+            [(List::InitContainers, own)] if is_same(wanted, own, role, entries, status) => {}
             [..] => return Injected::Other(foreign(role)),
         }
     }

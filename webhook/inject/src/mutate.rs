@@ -4,15 +4,15 @@ use serde_json::json;
 use crate::InternalError;
 use crate::Plan;
 use crate::Settings;
-use crate::draft::Draft;
 use crate::draft::path;
 use crate::evictable;
+use crate::recorder::Recorder;
 use crate::status::Status;
 use crate::volume::Source;
 
 /// Writes a plan into a Pod.
 pub(crate) fn inject(
-    draft: &mut Draft,
+    draft: &mut Recorder<'_>,
     plan: &Plan,
     status: Option<&Status>,
     settings: &Settings,
@@ -66,7 +66,7 @@ pub(crate) fn inject(
 }
 
 /// Writes the status annotation.
-pub(crate) fn note(draft: &mut Draft, status: &Status) -> Result<(), InternalError> {
+pub(crate) fn note(draft: &mut Recorder<'_>, status: &Status) -> Result<(), InternalError> {
     // A template in a manifest may have none at all; the API server always sends some.
     draft.ensure("metadata");
     let annotations = path(["metadata", "annotations"]);

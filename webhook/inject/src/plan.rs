@@ -77,7 +77,7 @@ pub(crate) fn plan(wanted: &Wanted<'_>, missing: &[Role], evictable: Option<&str
         if entries.is_empty() {
             continue;
         }
-        let (syncer, content) = syncer(role, &entries, wanted, &mut volumes);
+        let (syncer, content) = syncer(role, entries, wanted, &mut volumes);
         syncers.push(syncer);
         contents.push((role, content));
     }

@@ -18,6 +18,12 @@ pub(crate) fn read<T: DeserializeOwned>(document: &Value) -> Result<T, serde_jso
     })
 }
 
+/// [`read`] where the document is needed no more: its texts are taken instead of copied.
+pub(crate) fn take<T: DeserializeOwned>(mut document: Value) -> Result<T, serde_json::Error> {
+    amounts_to_text(&mut document, false);
+    T::deserialize(document)
+}
+
 /// Makes texts of the numbers that are amounts, and tells whether there were any.
 fn amounts_to_text(value: &mut Value, is_amount: bool) -> bool {
     let mut found = false;

@@ -1,5 +1,7 @@
 //! Everything that is wanted for a Pod, wherever it was asked for.
 
+use std::cell::OnceCell;
+
 use args::RepoKind;
 use args::RepoUrl;
 use k8s_openapi::api::core::v1::Container;
@@ -20,7 +22,7 @@ use crate::reader::Reader;
 use crate::request::PodWide;
 
 /// What is wanted for a Pod, and the Pod it is wanted for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Wanted<'a> {
     pub(crate) pod: &'a PodSpec,
     pub(crate) wide: &'a PodWide,
@@ -30,11 +32,23 @@ pub(crate) struct Wanted<'a> {
     pub(crate) namespace: &'a Namespace,
     /// The Secret that the operator chose for the namespace.
     pub(crate) default_secret: Option<&'a str>,
+    /// What each role serves, once somebody has asked.
+    pub(crate) served: Served,
 }
+
+/// The repositories of each role.
+pub(crate) type Served = OnceCell<[Vec<Entry>; Role::ALL.len()]>;
 
 impl<'a> Wanted<'a> {
     /// The repositories that the container of a role serves; their names differ.
-    pub(crate) fn entries(&self, role: Role) -> Vec<Entry> {
+    pub(crate) fn entries(&self, role: Role) -> &[Entry] {
+        let served = self
+            .served
+            .get_or_init(|| Role::ALL.map(|role| self.served_by(role)));
+        &served[role as usize]
+    }
+
+    fn served_by(&self, role: Role) -> Vec<Entry> {
         let requests = self.requests.iter();
         let requests = requests.map(|request| Entry::of_request(request, self));
         let git_repos = self.git_repos.iter();

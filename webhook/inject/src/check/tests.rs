@@ -51,7 +51,7 @@ fn a_patch_that_does_not_apply_or_makes_something_else_is_found() {
 #[test]
 fn a_pod_that_the_api_server_would_refuse_for_our_part_is_found() {
     let (patched, _, plan) = injected();
-    let check = |pod: &Value| is_sound(pod, &plan);
+    let check = |pod: &Value| is_sound(pod.clone(), &plan);
     assert!(check(&patched).is_ok());
     let mut other = patched.clone();
     other["spec"]["containers"] = json!(7);
@@ -168,7 +168,7 @@ fn variables_and_volumes_of_the_pods_own_are_held_too() {
     };
     let mut patched = pod;
     json_patch::patch(&mut patched, &answer.patch.unwrap()).unwrap();
-    let check = |pod: &Value| is_sound(pod, plan);
+    let check = |pod: &Value| is_sound(pod.clone(), plan);
     check(&patched).unwrap();
     for (at, value) in [
         ("/spec/containers/0/env/0/name", json!("OTHER")),
