@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use axum::Router;
@@ -56,7 +57,7 @@ impl ApiServer {
     }
 
     fn objects(&self) -> MutexGuard<'_, Objects> {
-        self.0.lock().unwrap()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Answers nobody from now on, and breaks off what is under way.
@@ -161,7 +162,10 @@ async fn metric(world: &World, name: &str) -> anyhow::Result<f64> {
 macro_rules! eventually {
     ($holds:expr) => {
         tokio::time::timeout(Duration::from_secs(60), async {
-            while !$holds {
+            loop {
+                if $holds {
+                    break;
+                }
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
             anyhow::Ok(())
@@ -193,10 +197,11 @@ async fn it_is_ready_once_the_namespaces_are_listed_and_stays_so_when_the_watch_
     assert_eq!(readiness(&world).await?, "ok\n");
     assert!(!gets_a_user(&world).await?, "what was known counts");
 
-    let mut objects = server.objects();
-    objects.namespaces = vec![("shop", false)];
-    objects.is_away = false;
-    drop(objects);
+    {
+        let mut objects = server.objects();
+        objects.namespaces = vec![("shop", false)];
+        objects.is_away = false;
+    }
     eventually!(gets_a_user(&world).await?);
     assert_eq!(metric(&world, "namespaces_stale_seconds").await?, 0.0);
     Ok(())

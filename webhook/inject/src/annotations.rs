@@ -118,9 +118,9 @@ pub(crate) fn read(annotations: Option<&Map<String, Value>>) -> Asked {
             Err(Unknown::Key) => asked.warnings.push(unknown(text)),
             Err(Unknown::Name(row)) => {
                 let sentence = format!(
-                    "{PREFIX}{text}: expected {} before .{}",
-                    Name::GRAMMAR,
-                    row.key
+                    "{PREFIX}{text}: before .{}, expected {}, and no key",
+                    row.key,
+                    Name::GRAMMAR
                 );
                 asked.mistakes.push(Mistake::new(row.key, sentence));
             }
@@ -181,7 +181,7 @@ fn group<'a>(groups: &'a mut Vec<Group>, name: &Option<Name>, key: &'static str)
 enum Unknown {
     /// No row has this key.
     Key,
-    /// A row has it, and what stands before it is no name.
+    /// A row has it, and what stands before it is no name, or is a key itself.
     Name(&'static Annotation),
 }
 

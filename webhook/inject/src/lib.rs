@@ -4,8 +4,11 @@
 //!
 //! 1. [`Review`] (`review`): the API server's question, the Pod as the raw document it sent.
 //! 2. [`Request`] (`annotations`, `request`): what the Pod asks for, by one table, [`ANNOTATIONS`].
-//! 3. [`Plan`] (`plan`; `container`, `volume`, `resources`, `user`): what the Pod gets, from the
-//!    requests, the Pod read as typed data, and the operator's [`Settings`] (`policy`).
+//!    `wanted` is all of it, that of gitRepo volumes included; `injected` tells what of it the Pod
+//!    has already, `conflicts` what the Pod does not allow, `warnings` what may surprise.
+//! 3. [`Plan`] (`plan`; `position`, `reader`, `entry`, `container`, `volume`, `resources`, `user`):
+//!    what the Pod gets, from the requests, the Pod read as typed data (`typed`), and the operator's
+//!    [`Settings`] (`policy`).
 //! 4. `mutate` writes the plan into a `draft`, which records every edit as an RFC 6902 operation.
 //! 5. `check` applies the recorded patch to the document and looks at the outcome as the API
 //!    server will.

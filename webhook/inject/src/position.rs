@@ -46,9 +46,10 @@ pub(crate) fn mistakes(wanted: &Wanted<'_>) -> Vec<Mistake> {
     let text = shown(&text);
     if find(inits, name).is_none() {
         let known: Vec<&str> = inits.iter().map(|own| own.name.as_str()).collect();
+        // One that another webhook adds may come after us; `last` is behind those before us.
         let expected = match known.is_empty() {
-            true => "first or last, since it has none".to_owned(),
-            false => format!("one out of {}", known.join(", ")),
+            true => "first or last, since it has none yet".to_owned(),
+            false => format!("first, last, or one out of {}", known.join(", ")),
         };
         let sentence = format!(
             "{PREFIX}position: {text}: the Pod has no such init container; expected {expected}"

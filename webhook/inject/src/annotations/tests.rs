@@ -217,10 +217,10 @@ fn a_name_that_is_none_and_a_key_that_is_the_pods_are_not_taken_for_one() {
         [
             "gitvolume.dev/site.repo: missing, but gitvolume.dev/site.ref is set; expected the \
              address of a remote repository: https://, http://, ssh:// or user@host:path",
-            "gitvolume.dev/Site.repo: expected a name of at most 40 small letters, digits and \
-             inner hyphens, such as site before .repo",
-            "gitvolume.dev/ref.repo: expected a name of at most 40 small letters, digits and \
-             inner hyphens, such as site before .repo",
+            "gitvolume.dev/Site.repo: before .repo, expected a name of at most 40 small letters, \
+             digits and inner hyphens, such as site, and no key",
+            "gitvolume.dev/ref.repo: before .repo, expected a name of at most 40 small letters, \
+             digits and inner hyphens, such as site, and no key",
         ]
     );
     assert_eq!(
