@@ -22,6 +22,9 @@ use tests::settings;
 use tests::world::TestResult;
 use tests::world::World;
 
+use crate::toy::AFTER_US;
+use crate::toy::Toy;
+
 const POLICY: &str = "validatingadmissionpolicy/gitvolume-guard";
 const BINDING: &str = "validatingadmissionpolicybinding/gitvolume-guard";
 const WEBHOOK: &str = "mutatingwebhookconfiguration/gitvolume";
@@ -471,6 +474,59 @@ pub(crate) fn what_ignore_lets_through_is_refused(world: &World) -> TestResult {
     let said = namespace.create(&pod("plain", json!({}), json!({})).to_string())?;
     assert_eq!(said.trim(), "pod/plain created");
     Ok(())
+}
+
+/// Webhooks of before Kubernetes 1.29 decode a Pod, drop the field that they do not know, and answer
+/// with the difference (KEP-753; kubernetes-sigs/windows-testing#576).
+pub(crate) fn a_sidecar_that_a_webhook_after_us_has_spoilt_is_refused(world: &World) -> TestResult {
+    let _guarded = Guarded::with(world.cluster(), &[])?;
+    let namespace = world.namespace(&[])?;
+    let _toy = Toy::start(world, &namespace, &AFTER_US, |pod| {
+        let all = pod["spec"]["initContainers"]
+            .as_array()
+            .into_iter()
+            .flatten();
+        let spoilt = all
+            .enumerate()
+            .filter(|(_, own)| own["restartPolicy"] == "Always");
+        // With its probe the API server would refuse it by itself, and say less.
+        let remove = spoilt.flat_map(|(index, _)| {
+            ["restartPolicy", "startupProbe"].map(|field| {
+                let path = format!("/spec/initContainers/{index}/{field}");
+                json!({"op": "remove", "path": path})
+            })
+        });
+        remove.collect()
+    })?;
+    crate::register(world.cluster())?;
+    // Where we are asked again, we see it ourselves.
+    let refusal = refusal(&namespace, &asking("web"))?;
+    assert!(
+        refusal.contains("\"pods.gitvolume.dev\" denied"),
+        "{refusal}"
+    );
+
+    let once = r#"[{"op": "replace", "path": "/webhooks/0/reinvocationPolicy", "value": "Never"}]"#;
+    world
+        .kubectl()
+        .run(&["patch", WEBHOOK, "--type=json", "-p", once])?;
+    eventually(
+        "being asked once",
+        Duration::from_secs(30),
+        || match self::refusal(&namespace, &asking("web"))? {
+            said if said.contains(POLICY_NAME) => Ok(said),
+            said => Err(said),
+        },
+    )
+    .map(|said| assert!(said.contains("has lost restartPolicy: Always"), "{said}"))?;
+    Ok(())
+}
+
+fn refusal(kubectl: &Kubectl, pod: &Value) -> Result<String, String> {
+    match kubectl.create_with(&["--dry-run=server"], &pod.to_string()) {
+        Err(refusal) => Ok(refusal),
+        Ok(said) => Err(format!("admitted: {said}")),
+    }
 }
 
 /// The registration as the chart makes it, with an address that nobody listens at.

@@ -88,6 +88,7 @@ fn main() -> ExitCode {
         guard::each_row_of_the_truth_table_is_as_documented,
         guard::a_pod_of_an_excluded_namespace_is_left_alone,
         guard::what_ignore_lets_through_is_refused,
+        guard::a_sidecar_that_a_webhook_after_us_has_spoilt_is_refused,
         guard::it_warns_where_it_is_told_to,
         guard::it_writes_to_the_audit_log_alone_where_it_is_told_to,
         guard::what_we_inject_passes_and_no_part_of_it_can_be_taken_away,
