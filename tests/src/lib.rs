@@ -15,7 +15,7 @@
 //! - [`contained`], [`proc`], [`samples`]: a program as a container runs it, and what it costs
 //! - [`eventually`], [`http`], [`process`], [`tools`], [`settings`]: small things
 //!
-//! How long things take on two cores: the programs' first build 10–14 minutes, an API server
+//! How long things take on two cores: the programs' first build 14–18 minutes, an API server
 //! 5 s, the node 10 s, a Pod 1–3 s.
 
 pub mod cluster;

@@ -2,7 +2,7 @@
 # Builds the Kubernetes programs that the tests run, from the Go modules pinned beside this file,
 # into target/tools/bin.
 #
-#   tests/tools/build.sh            all of them (about 10 minutes on two cores, once)
+#   tests/tools/build.sh            all of them (about 15 minutes on two cores, once)
 #   tests/tools/build.sh NAME…      only those, e.g. `etcd kube-apiserver kubectl`
 #
 # What is up to date is skipped: each program's stamp is the hash of its module's go.mod and go.sum,
