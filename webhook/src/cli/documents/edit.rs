@@ -25,6 +25,7 @@ pub(super) fn edited(text: &str, old: &Value, new: &Value, is_json: bool) -> Opt
     let root = tree::parse(text)?;
     let mut editor = Editor {
         text,
+        lines: line_starts(text),
         style: Style {
             // JSON is YAML too, with a marker before it or a comment in it.
             is_json: is_json || is_like_json(text, &root),
@@ -34,6 +35,16 @@ pub(super) fn edited(text: &str, old: &Value, new: &Value, is_json: bool) -> Opt
     };
     editor.change(&root, old, new, Slot::Root)?;
     editor.finish()
+}
+
+fn line_starts(text: &str) -> Vec<usize> {
+    let mut starts = Vec::new();
+    let mut start = 0;
+    for line in super::split::lines(text) {
+        starts.push(start);
+        start += line.len();
+    }
+    starts
 }
 
 /// What a node stands in.
@@ -51,6 +62,8 @@ enum Slot<'a> {
 
 struct Editor<'a> {
     text: &'a str,
+    /// Where each line begins: all of a List may be on one.
+    lines: Vec<usize>,
     style: Style,
     pieces: Vec<(Range<usize>, String)>,
 }
@@ -306,7 +319,8 @@ impl Editor<'_> {
     }
 
     fn line_start(&self, at: usize) -> usize {
-        self.text[..at].rfind(['\n', '\r']).map_or(0, |end| end + 1)
+        let before = self.lines.partition_point(|start| *start <= at);
+        before.checked_sub(1).map_or(0, |line| self.lines[line])
     }
 
     /// Where the line after the one of this place begins.
@@ -465,14 +479,16 @@ fn style(text: &str, root: &Node) -> Style {
             Kind::Map { entries, .. } => {
                 nodes.extend(entries.iter().rev().map(|entry| &entry.value));
                 for entry in entries {
-                    let (outer, inner) = (column(entry.start), column(first(&entry.value)));
                     let between = text.get(entry.start..first(&entry.value));
-                    let is_below = between.is_some_and(|text| text.contains(['\n', '\r']));
+                    if !between.is_some_and(|text| text.contains(['\n', '\r'])) {
+                        continue;
+                    }
+                    let (outer, inner) = (column(entry.start), column(first(&entry.value)));
                     match entry.value.kind {
-                        Kind::Map { .. } if is_below && !has_step && inner > outer => {
+                        Kind::Map { .. } if !has_step && inner > outer => {
                             (style.step, has_step) = (inner - outer, true);
                         }
-                        Kind::Seq { is_flow: false, .. } if is_below && !has_lists => {
+                        Kind::Seq { is_flow: false, .. } if !has_lists => {
                             let line = &text[..first(&entry.value)];
                             let line = &line[line.rfind(['\n', '\r']).map_or(0, |end| end + 1)..];
                             let dash = line.find('-').unwrap_or_default();
