@@ -1,3 +1,5 @@
+use crate::ShapeError;
+
 /// Our own failure, never the author's: the caller answers HTTP 500 and `failurePolicy` decides.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -16,5 +18,5 @@ pub enum InternalError {
     Unsound(String),
     /// The document is not a Pod that we can read.
     #[error("the object cannot be read as a Pod")]
-    Unreadable(#[source] serde_json::Error),
+    Unreadable(#[source] ShapeError),
 }

@@ -9,7 +9,8 @@
 //! 3. [`Plan`] (`plan`; `position`, `reader`, `entry`, `container`, `volume`, `resources`, `user`):
 //!    what the Pod gets, from the requests, the Pod read as typed data (`typed`), and the operator's
 //!    [`Settings`] (`policy`).
-//! 4. `mutate` writes the plan into a `draft`, which records every edit as an RFC 6902 operation.
+//!    `decide` goes this way for one Pod.
+//! 4. `mutate` writes the plan through a `recorder`, which makes of every edit an RFC 6902 operation.
 //! 5. `check` applies the recorded patch to the document and looks at the outcome as the API
 //!    server will.
 //! 6. [`Answer`] (`answer`, `outcome`): response, log line, metric and audit annotations.
@@ -25,6 +26,7 @@ mod answer;
 mod check;
 mod conflicts;
 mod container;
+mod decide;
 mod draft;
 mod entry;
 mod error;
@@ -110,6 +112,7 @@ pub use review::Review;
 pub use review::ReviewError;
 pub use template::misplaced;
 pub use template::pod_template;
+pub use typed::ShapeError;
 pub use uninject::uninject;
 pub use user::User;
 pub use volume::Mount;

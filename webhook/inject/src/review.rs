@@ -1,6 +1,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::ShapeError;
+
 use crate::template::pod_template;
 
 /// The only version of the review that we register for and that is not removed
@@ -22,7 +24,7 @@ pub struct Review {
 pub enum ReviewError {
     /// The body is no JSON, or a field of the review has the wrong type.
     #[error("the body is not an AdmissionReview")]
-    Decode(#[source] serde_json::Error),
+    Decode(#[source] ShapeError),
     /// The review is of a kind or version that we do not speak.
     #[error("expected {API_VERSION} {KIND}, got {api_version} {kind}")]
     Kind {
@@ -76,7 +78,9 @@ impl Review {
     /// Decodes an AdmissionReview v1. The object stays raw, so nothing about the Pod can make this
     /// fail and the answer always has its uid.
     pub fn parse(body: &[u8]) -> Result<Self, ReviewError> {
-        let envelope: Envelope = serde_json::from_slice(body).map_err(ReviewError::Decode)?;
+        let envelope: Envelope = serde_json::from_slice(body)
+            .map_err(ShapeError::from)
+            .map_err(ReviewError::Decode)?;
         if envelope.api_version != API_VERSION || envelope.kind != KIND {
             return Err(ReviewError::Kind {
                 api_version: envelope.api_version,

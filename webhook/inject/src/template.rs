@@ -10,7 +10,7 @@ use crate::Outcome;
 use crate::PREFIX;
 use crate::Review;
 use crate::Settings;
-use crate::answer::decide;
+use crate::decide::decide;
 use crate::status::Status;
 
 /// The kinds with a Pod template: group, kind, and where it is, as a JSON pointer (RFC 6901). The

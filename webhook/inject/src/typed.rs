@@ -2,26 +2,50 @@
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serde_json::error::Category;
+
+/// Says what a document should have been. Not what is in it: that may be a Secret's, and the sentence
+/// goes into a log.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{0}")]
+pub struct ShapeError(String);
+
+impl From<serde_json::Error> for ShapeError {
+    fn from(error: serde_json::Error) -> Self {
+        let text = error.to_string();
+        Self(match (error.classify(), text.split_once(", expected ")) {
+            (Category::Data, Some((_, expected))) => format!("expected {expected}"),
+            // It names a field of ours.
+            (Category::Data, None) if text.starts_with("missing field") => text,
+            (Category::Data, None) => {
+                "a field has another type than Kubernetes gives it".to_owned()
+            }
+            // About the syntax alone.
+            (Category::Eof | Category::Io | Category::Syntax, _) => text,
+        })
+    }
+}
 
 /// Reads what an API server would take.
 ///
 /// An amount may be a number there (`cpu: 1`), and usually is one in a manifest; our types know it
 /// as the text that the API server makes of it before it asks a webhook. The document is copied
 /// only where that is so.
-pub(crate) fn read<T: DeserializeOwned>(document: &Value) -> Result<T, serde_json::Error> {
-    T::deserialize(document).or_else(|error| {
+pub(crate) fn read<T: DeserializeOwned>(document: &Value) -> Result<T, ShapeError> {
+    let read = T::deserialize(document).or_else(|error| {
         let mut copy = document.clone();
         match amounts_to_text(&mut copy, false) {
             true => T::deserialize(&copy),
             false => Err(error),
         }
-    })
+    });
+    read.map_err(ShapeError::from)
 }
 
 /// [`read`] where the document is needed no more: its texts are taken instead of copied.
-pub(crate) fn take<T: DeserializeOwned>(mut document: Value) -> Result<T, serde_json::Error> {
+pub(crate) fn take<T: DeserializeOwned>(mut document: Value) -> Result<T, ShapeError> {
     amounts_to_text(&mut document, false);
-    T::deserialize(document)
+    T::deserialize(document).map_err(ShapeError::from)
 }
 
 /// Makes texts of the numbers that are amounts, and tells whether there were any.
@@ -78,6 +102,31 @@ mod tests {
         let volumes = spec.volumes.unwrap();
         let limit = volumes[0].empty_dir.as_ref().unwrap().size_limit.as_ref();
         assert_eq!(limit.unwrap().0, "1024");
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_document_is_told_without_what_is_in_it() {
+        for (spec, expected) in [
+            (json!({"containers": "hunter2"}), "expected a sequence"),
+            (
+                json!({"containers": [{"name": ["hunter2"]}]}),
+                "expected a string",
+            ),
+            (
+                json!({"containers": [], "shareProcessNamespace": "hunter2"}),
+                "expected a boolean",
+            ),
+        ] {
+            let error = read::<PodSpec>(&spec).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        let error = serde_json::from_str::<Value>("{").unwrap_err();
+        assert!(
+            ShapeError::from(error)
+                .to_string()
+                .contains("line 1 column 1")
+        );
     }
 
     #[test]

@@ -41,6 +41,25 @@ fn an_injection_is_sent_as_a_patch() {
 }
 
 #[test]
+fn a_conversion_names_its_volumes_to_the_audit_log() {
+    let pod = json!({"spec": {
+        "containers": [{"name": "web", "image": "nginx"}],
+        "volumes": [
+            {"name": "a", "gitRepo": {"repository": "https://git.example/a"}},
+            {"name": "b", "gitRepo": {"repository": "https://me:hunter2@git.example/b"}},
+        ],
+    }});
+    let review = Review::of_pod(pod);
+    let answer = answer(&review, &Settings::new("syncer:1"), &Namespace::default()).unwrap();
+    assert_eq!(answer.reason(), "gitrepo");
+    let sent: Value = serde_json::from_slice(&answer.to_json().body).unwrap();
+    let audit = sent["response"]["auditAnnotations"].clone();
+    assert_eq!(audit["reason"], "gitrepo");
+    assert_eq!(audit["converted"], "a,b");
+    assert!(!audit.to_string().contains("hunter2"), "{audit}");
+}
+
+#[test]
 fn a_refusal_is_sent_as_an_invalid_pod_with_the_sentence() {
     let response = response(json!({"gitvolume.dev/repo": "/etc"}));
     assert_eq!(response["allowed"], false);
