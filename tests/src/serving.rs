@@ -15,6 +15,7 @@ use serde_json::json;
 use crate::cluster::Cluster;
 use crate::eventually::eventually;
 use crate::images;
+use crate::kubectl::Kubectl;
 use crate::namespace::Namespace;
 use crate::process::Process;
 use crate::process::eventually_while;
@@ -42,6 +43,15 @@ impl Serving {
 
     /// Starts it in a folder of its own with these settings and waits until it listens.
     pub fn start_with(dir: &Path, settings: &Value) -> Result<Self> {
+        Self::begin(dir, settings, None)
+    }
+
+    /// Starts it as [`start_with`](Self::start_with), with a watch of this cluster's namespaces.
+    pub fn start_watching(dir: &Path, settings: &Value, cluster: &Kubectl) -> Result<Self> {
+        Self::begin(dir, settings, Some(cluster))
+    }
+
+    fn begin(dir: &Path, settings: &Value, watched: Option<&Kubectl>) -> Result<Self> {
         std::fs::create_dir_all(dir)?;
         let ca = dir.join("webhook-ca.pem");
         let config = dir.join("settings.json");
@@ -60,8 +70,18 @@ impl Serving {
         .map(str::to_owned);
         let logs = dir.join("log");
         let binary = settings::webhook_binary();
-        let process = Process::start("gitvolume", &binary, &args, &logs)
-            .with_context(|| format!("start {}: make dist builds it", binary.display()))?;
+        let process = match watched {
+            None => Process::start("gitvolume", &binary, &args, &logs),
+            Some(cluster) => {
+                let kubeconfig = format!("KUBECONFIG={}", cluster.kubeconfig().display());
+                let program = [kubeconfig, binary.display().to_string()];
+                let watch = ["--watch-namespaces".to_owned()];
+                let args = [&program[..], &args, &watch].concat();
+                Process::start("gitvolume", Path::new("env"), &args, &logs)
+            }
+        };
+        let process =
+            process.with_context(|| format!("start {}: make dist builds it", binary.display()))?;
         let log = logs.join("gitvolume.log");
         let line = eventually_while(
             || process.check(),

@@ -27,6 +27,7 @@ mod records;
 mod templates;
 mod toy;
 mod untouched;
+mod users;
 
 /// A namespace with this label is none of the shared webhook's.
 const UNASKED: &str = "gitvolume.test/unasked";
@@ -83,6 +84,7 @@ fn main() -> ExitCode {
         untouched::a_pod_is_the_same_as_without_us_but_for_what_is_ours,
         untouched::twice_is_once_and_no_token_reaches_the_syncer,
         untouched::a_pod_that_asks_for_nothing_is_never_sent_to_us,
+        users::a_namespace_that_hands_out_users_decides_who_we_are,
     ])
     .with_tests_alone(tests::tests![
         guard::each_row_of_the_truth_table_is_as_documented,

@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         templates_are_only_looked_at_and_can_be_left_alone,
         the_settings_reach_the_webhook_as_it_reads_them,
         the_rights_are_to_one_secret_and_one_registration,
+        namespaces_are_watched_where_they_hand_out_users_and_the_right_comes_with_it,
     ])
     .run_on_an_api_server()
 }
@@ -114,6 +115,35 @@ fn the_rights_are_to_one_secret_and_one_registration(world: &World) -> TestResul
                 assert!(!verbs.contains(&format!("\"{verb}\"")), "{kind}: {rule}");
             }
         }
+    }
+    Ok(())
+}
+
+fn namespaces_are_watched_where_they_hand_out_users_and_the_right_comes_with_it(
+    world: &World,
+) -> TestResult {
+    let openshift = "--api-versions=security.openshift.io/v1";
+    for (more, expected) in [
+        (&[][..], false),
+        (&[openshift][..], true),
+        (&["--set=webhook.watchNamespaces=always"][..], true),
+        (
+            &[openshift, "--set=webhook.watchNamespaces=never"][..],
+            false,
+        ),
+    ] {
+        let all = objects(world, more)?;
+        let kind = |kind: &'static str| all.iter().filter(move |own| own["kind"] == kind);
+        let rules =
+            kind("ClusterRole").flat_map(|role| role["rules"].as_array().into_iter().flatten());
+        let mut namespaces = rules.filter(|rule| rule["resources"] == json!(["namespaces"]));
+        let rule = namespaces.next();
+        assert_eq!(rule.is_some(), expected, "{more:?}");
+        if let Some(rule) = rule {
+            assert_eq!(rule["verbs"], json!(["list", "watch"]));
+        }
+        let flag = kind("Deployment").any(|own| own.to_string().contains("--watch-namespaces"));
+        assert_eq!(flag, expected, "{more:?}");
     }
     Ok(())
 }
