@@ -34,8 +34,8 @@ fn annotations_on_the_wrong_level_are_told_of() {
     assert_eq!((ran.code, ran.out.as_str()), (0, text));
     assert_eq!(
         ran.err,
-        "-:document 1 (Deployment shop/web): gitvolume.dev/repo has no effect here; expected in \
-         spec.template.metadata.annotations\n"
+        "-:document 1 (Deployment shop/web): gitvolume.dev/repo: no effect on a Deployment; expected \
+         in spec.template.metadata\n"
     );
 }
 
