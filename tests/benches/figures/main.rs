@@ -2,6 +2,7 @@
 //! `cargo bench -p tests --bench figures -- [handler] [webhook] [syncer]`. How to read the tables is
 //! told in docs/benchmarks.md.
 
+mod constant;
 mod fleet;
 mod handler;
 mod load;
@@ -16,6 +17,7 @@ mod targets;
 mod vault;
 mod webhook;
 
+use std::path::Path;
 use std::process::Command;
 use std::process::ExitCode;
 use std::thread::available_parallelism;
@@ -50,6 +52,11 @@ fn run() -> Result<()> {
         .skip(1)
         .filter(|argument| argument != "--bench")
         .collect();
+    if let [first, dir] = &wanted[..]
+        && first == constant::ARGUMENT
+    {
+        match constant::serve(Path::new(dir))? {}
+    }
     for name in &wanted {
         if !PARTS.iter().any(|(part, _)| part == name) {
             let parts = PARTS.map(|(part, _)| part).join(", ");

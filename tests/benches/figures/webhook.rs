@@ -5,17 +5,24 @@ use std::time::Duration;
 
 use anyhow::Context;
 use anyhow::Result;
+use anyhow::bail;
+use inject::Namespace;
+use inject::Review;
+use inject::Settings;
 use tempfile::TempDir;
 use tests::proc;
 use tests::samples::Samples;
 use tests::serving::Serving;
 
+use crate::constant::Constant;
 use crate::load::Client;
 use crate::load::Target;
 use crate::load::quantile;
 use crate::peers::Peers;
 use crate::review;
 use crate::table::Table;
+use crate::targets::Targets;
+use crate::targets::Wanted;
 use crate::vault::Vault;
 
 const ROUNDS: usize = 5;
@@ -105,6 +112,15 @@ pub(crate) fn print(peers: &Peers) -> Result<()> {
         body: review::about(review::INJECT)?.into(),
     };
     let mut subjects = vec![Subject::new("gitvolume", serving.pid(), &ours)?];
+    let answer = inject::answer(
+        &Review::parse(&ours.body)?,
+        &Settings::new("registry.example/gitvolume-syncer:test"),
+        &Namespace::default(),
+    )?;
+    let constant_dir = dir.path().join("constant");
+    let answer = answer.to_json().body;
+    let constant = Constant::start(&constant_dir, ours.body.clone(), &answer)?;
+    subjects.push(Subject::new("constant", constant.pid(), constant.target())?);
     if let Some(vault) = &vault {
         subjects.push(Subject::new("vault-k8s", vault.pid(), vault.target())?);
     }
@@ -121,6 +137,29 @@ pub(crate) fn print(peers: &Peers) -> Result<()> {
     let names: Vec<&str> = subjects.iter().map(|subject| subject.name).collect();
     let title = format!("webhook over TLS, {CONNECTIONS} connections");
     let mut table = Table::new(&title, &names, vault.is_some());
+    let mut targets = Targets::new("webhook over TLS", "other");
+    let (own, others) = subjects.split_at(1);
+    let [constant, peers @ ..] = others else {
+        bail!("no constant to compare with")
+    };
+    for own in own {
+        let vault = peers.first();
+        let paced = vault.map(|vault| vault.paced.clone());
+        let label = format!("vault-k8s: CPU at {RATE}/s, µs per admission");
+        targets.line(&label, Wanted::Ratio(3.0), &own.paced, paced);
+        let busy = vault.map(|vault| vault.busy.clone());
+        let label = "vault-k8s: CPU never idle, µs per admission";
+        targets.line(label, Wanted::Ratio(3.0), &own.busy, busy);
+        let label = "a constant: CPU never idle, µs (throughput of a core)";
+        targets.line(
+            label,
+            Wanted::Ratio(0.6),
+            &own.busy,
+            Some(constant.busy.clone()),
+        );
+        let label = "RSS after a load, MB";
+        targets.line(label, Wanted::AtMost(20.0), &own.rss_after, None);
+    }
     let mut row = |label: &str, figure: for<'a> fn(&'a Subject<'_>) -> &'a Samples| {
         let values: Vec<Samples> = subjects.iter().map(figure).cloned().collect();
         table.row(label, &values);
@@ -138,5 +177,6 @@ pub(crate) fn print(peers: &Peers) -> Result<()> {
     row("RSS idle, MB", |subject| &subject.rss_idle);
     row("RSS after a load, MB", |subject| &subject.rss_after);
     table.print();
+    targets.print();
     Ok(())
 }
