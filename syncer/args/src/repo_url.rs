@@ -35,7 +35,14 @@ pub struct ParseRepoUrlError;
 impl RepoUrl {
     /// Tells how the repository is reached.
     pub fn kind(&self) -> RepoKind {
-        kind_of(&self.0).unwrap_or(RepoKind::Local)
+        // The grammar has been checked; what begins it is enough.
+        match self.0.split_once("://") {
+            _ if self.0.starts_with('/') => RepoKind::Local,
+            Some(("http" | "https", _)) => RepoKind::Http,
+            Some(("git", _)) => RepoKind::Git,
+            Some(("file", _)) => RepoKind::Local,
+            Some(_) | None => RepoKind::Ssh,
+        }
     }
 
     /// Gives the full text, password included; for git's own use, never for a log or an argv.
@@ -46,7 +53,9 @@ impl RepoUrl {
     /// Splits an http(s) address into the address without user and password, and those two as
     /// written in it (still percent-encoded).
     pub fn split_credentials(&self) -> (String, Option<(String, String)>) {
-        match self.http_url() {
+        // Most addresses have none, and are not taken apart.
+        let url = self.0.contains('@').then(|| self.http_url()).flatten();
+        match url {
             Some(mut url) if !url.username().is_empty() || url.password().is_some() => {
                 let user = url.username().to_owned();
                 let password = url.password().unwrap_or_default().to_owned();
@@ -148,6 +157,24 @@ serde_by_text!(hidden RepoUrl, |value| value.reveal());
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_kind_is_what_the_grammar_found() {
+        for text in [
+            "https://git.example/x",
+            "http://git.example/x",
+            "ssh://git@git.example/x",
+            "git@git.example:org/x",
+            "git.example:x",
+            "git://git.example/x",
+            "file:///srv/x",
+            "/srv/x://y",
+            "https://git.example/a://b",
+        ] {
+            let url: RepoUrl = text.parse().unwrap();
+            assert_eq!(Some(url.kind()), kind_of(text), "{text}");
+        }
+    }
 
     fn kind(text: &str) -> Option<RepoKind> {
         text.parse::<RepoUrl>().ok().map(|url| url.kind())

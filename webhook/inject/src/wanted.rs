@@ -70,14 +70,14 @@ impl<'a> Wanted<'a> {
     /// The Secret of a repository: the one that its author names, or the namespace's. The latter is
     /// for addresses that are encrypted, and have no credentials of their own.
     pub(crate) fn secret_of(&self, own: Option<&String>, repo: &RepoUrl) -> Option<SecretName> {
-        let is_safe = match repo.kind() {
+        let is_safe = || match repo.kind() {
             RepoKind::Ssh => true,
             RepoKind::Http => {
                 repo.reveal().starts_with("https:") && repo.split_credentials().1.is_none()
             }
             RepoKind::Git | RepoKind::Local => false,
         };
-        let default = self.default_secret.filter(|_| is_safe);
+        let default = self.default_secret.filter(|_| is_safe());
         let named = own.map(|name| (name.as_str(), false));
         let (name, is_default) = named.or(default.map(|name| (name, true)))?;
         Some(SecretName {
