@@ -151,10 +151,9 @@ pub(crate) enum What<'a> {
 /// Tells whether the repositories are told by flags: one is, and is easier to read so. An address
 /// with a password has no place in an argv.
 fn is_by_flags(entries: &[Entry]) -> bool {
-    let url = |entry: &Entry| entry.args.repo.clone();
     let has_credentials = entries
         .iter()
-        .filter_map(url)
+        .filter_map(|entry| entry.args.repo.as_ref())
         .any(|url| url.split_credentials().1.is_some());
     entries.len() == 1 && !has_credentials
 }

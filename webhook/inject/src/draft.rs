@@ -1,31 +1,25 @@
-use json_patch::AddOperation;
 use json_patch::Patch;
-use json_patch::PatchOperation;
-use json_patch::RemoveOperation;
-use json_patch::ReplaceOperation;
 use json_patch::jsonptr::PointerBuf;
-use json_patch::jsonptr::Token;
 use serde_json::Map;
 use serde_json::Value;
 
 use crate::InternalError;
+use crate::operations::Operations;
+use crate::operations::no_place;
 
-/// A document that things are taken out of, as an uninjection does: every edit is made in a working copy and recorded as an RFC 6902
-/// operation at once, so that the next edit is judged on the document as it then is.
-///
-/// No `diff` (it compares lists by index, so one insertion rewrites all that follows) and no `test`
-/// operations (one that fails rejects the Pod even under `failurePolicy: Ignore`).
+/// A document that things are taken out of, as an uninjection does: every edit is made in a working
+/// copy and recorded at once, so that the next edit is judged on the document as it then is.
 #[derive(Debug)]
 pub(crate) struct Draft {
     working: Value,
-    operations: Vec<PatchOperation>,
+    operations: Operations,
 }
 
 impl Draft {
     pub(crate) fn new(document: &Value) -> Self {
         Self {
             working: document.clone(),
-            operations: Vec::new(),
+            operations: Operations::default(),
         }
     }
 
@@ -39,15 +33,7 @@ impl Draft {
     ) -> Result<(), InternalError> {
         match self.working.pointer_mut(map.as_str()) {
             Some(Value::Object(members)) => {
-                let path = map.with_trailing_token(key);
-                match members.insert(key.to_owned(), value.clone()) {
-                    Some(old) if old == value => {}
-                    Some(_) => {
-                        let operation = ReplaceOperation { path, value };
-                        self.operations.push(PatchOperation::Replace(operation));
-                    }
-                    None => self.record_add(path, value),
-                }
+                self.operations.set(members, map, key, value);
                 Ok(())
             }
             None | Some(Value::Null) => {
@@ -62,11 +48,7 @@ impl Draft {
     pub(crate) fn remove(&mut self, map: &PointerBuf, key: &str) -> Result<(), InternalError> {
         match self.working.pointer_mut(map.as_str()) {
             Some(Value::Object(members)) => {
-                if members.remove(key).is_some() {
-                    let path = map.with_trailing_token(key);
-                    let operation = RemoveOperation { path };
-                    self.operations.push(PatchOperation::Remove(operation));
-                }
+                self.operations.unset(members, map, key);
                 Ok(())
             }
             _ => Err(no_place(map)),
@@ -78,9 +60,7 @@ impl Draft {
         match self.working.pointer_mut(list.as_str()) {
             Some(Value::Array(items)) if index < items.len() => {
                 items.remove(index);
-                let path = list.with_trailing_token(index);
-                let operation = RemoveOperation { path };
-                self.operations.push(PatchOperation::Remove(operation));
+                self.operations.remove(list.with_trailing_token(index));
                 Ok(())
             }
             _ => Err(no_place(list)),
@@ -98,14 +78,13 @@ impl Draft {
             && let Some(Value::Object(members)) = self.working.pointer_mut(parent.as_str())
         {
             members.remove(key.decoded().as_ref());
-            let operation = RemoveOperation { path: path.clone() };
-            self.operations.push(PatchOperation::Remove(operation));
+            self.operations.remove(path.clone());
         }
     }
 
     /// Gives the edited document and what was recorded.
     pub(crate) fn finish(self) -> (Value, Patch) {
-        (self.working, Patch(self.operations))
+        (self.working, self.operations.into_patch())
     }
 
     fn add_member(&mut self, path: &PointerBuf, value: Value) -> Result<(), InternalError> {
@@ -115,28 +94,15 @@ impl Draft {
         });
         let (parent, key) = parent.ok_or_else(|| no_place(path))?;
         parent.insert(key, value.clone());
-        self.record_add(path.clone(), value);
+        self.operations.add(path.clone(), value);
         Ok(())
     }
-
-    fn record_add(&mut self, path: PointerBuf, value: Value) {
-        let operation = AddOperation { path, value };
-        self.operations.push(PatchOperation::Add(operation));
-    }
-}
-
-/// Writes a path of member names and indexes; each is escaped as RFC 6901 wants it.
-pub(crate) fn path<'a>(tokens: impl IntoIterator<Item: Into<Token<'a>>>) -> PointerBuf {
-    PointerBuf::from_tokens(tokens)
-}
-
-pub(crate) fn no_place(path: &PointerBuf) -> InternalError {
-    InternalError::NoPlace(path.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operations::path;
     use serde_json::json;
 
     /// Makes the edits, and holds the recorded patch to making the same document.

@@ -38,6 +38,7 @@ mod mount_path;
 mod mutate;
 mod name;
 mod namespace;
+mod operations;
 mod outcome;
 mod plan;
 mod policy;

@@ -1,24 +1,17 @@
-use json_patch::AddOperation;
 use json_patch::Patch;
-use json_patch::PatchOperation;
-use json_patch::RemoveOperation;
-use json_patch::ReplaceOperation;
 use json_patch::jsonptr::Pointer;
 use json_patch::jsonptr::PointerBuf;
 use serde_json::Map;
 use serde_json::Value;
 
 use crate::InternalError;
-use crate::draft::no_place;
-use crate::draft::path;
+use crate::operations::Operations;
+use crate::operations::no_place;
+use crate::operations::path;
 
-/// A document that things are added to, as an injection does. Nothing is copied, unlike in a
-/// [`crate::draft::Draft`], which can also take things out of lists: every edit is recorded as an RFC 6902 operation at
-/// once, and what it changes is remembered, so that the next edit is judged on the document as it
-/// then is.
-///
-/// No `diff` (it compares lists by index, so one insertion rewrites all that follows) and no `test`
-/// operations (one that fails rejects the Pod even under `failurePolicy: Ignore`).
+/// A document that things are added to, as an injection does. The document is not copied, unlike in a
+/// [`crate::draft::Draft`], which can also take things out of lists: every edit is recorded at once,
+/// and what it changes is remembered, so that the next edit is judged on the document as it then is.
 #[derive(Debug)]
 pub(crate) struct Recorder<'a> {
     document: &'a Value,
@@ -26,7 +19,7 @@ pub(crate) struct Recorder<'a> {
     lists: Vec<(PointerBuf, usize)>,
     /// The maps that were edited, as they are now.
     maps: Vec<(PointerBuf, Map<String, Value>)>,
-    operations: Vec<PatchOperation>,
+    operations: Operations,
 }
 
 impl<'a> Recorder<'a> {
@@ -35,7 +28,7 @@ impl<'a> Recorder<'a> {
             document,
             lists: Vec::new(),
             maps: Vec::new(),
-            operations: Vec::new(),
+            operations: Operations::default(),
         }
     }
 
@@ -56,14 +49,14 @@ impl<'a> Recorder<'a> {
         if let Some((_, length)) = edited {
             let path = place(list, index, *length);
             *length += 1;
-            self.record_add(path, item);
+            self.operations.add(path, item);
             return Ok(());
         }
         let length = match self.now(list)? {
             Some(Value::Array(items)) => {
                 let path = place(list, index, items.len());
                 let length = items.len() + 1;
-                self.record_add(path, item);
+                self.operations.add(path, item);
                 length
             }
             None | Some(Value::Null) => {
@@ -90,18 +83,7 @@ impl<'a> Recorder<'a> {
             self.maps.push((map.clone(), members));
             return Ok(());
         };
-        let members = &mut self.maps[at].1;
-        if members.get(key) == Some(&value) {
-            return Ok(());
-        }
-        let path = map.with_trailing_token(key);
-        match members.insert(key.to_owned(), value.clone()) {
-            None => self.record_add(path, value),
-            Some(_) => {
-                let operation = ReplaceOperation { path, value };
-                self.operations.push(PatchOperation::Replace(operation));
-            }
-        }
+        self.operations.set(&mut self.maps[at].1, map, key, value);
         Ok(())
     }
 
@@ -111,7 +93,7 @@ impl<'a> Recorder<'a> {
         let members = self.document.as_object();
         let is_missing = members.is_some_and(|members| members.get(key).is_none_or(Value::is_null));
         if is_missing && self.maps.iter().all(|(path, _)| *path != map) {
-            self.record_add(map.clone(), Value::Object(Map::new()));
+            self.operations.add(map.clone(), Value::Object(Map::new()));
             self.maps.push((map, Map::new()));
         }
     }
@@ -119,11 +101,7 @@ impl<'a> Recorder<'a> {
     /// Removes a member of a map; does nothing where there is none.
     pub(crate) fn remove(&mut self, map: &PointerBuf, key: &str) -> Result<(), InternalError> {
         let at = self.edited(map)?.ok_or_else(|| no_place(map))?;
-        if self.maps[at].1.remove(key).is_some() {
-            let path = map.with_trailing_token(key);
-            let operation = RemoveOperation { path };
-            self.operations.push(PatchOperation::Remove(operation));
-        }
+        self.operations.unset(&mut self.maps[at].1, map, key);
         Ok(())
     }
 
@@ -134,7 +112,7 @@ impl<'a> Recorder<'a> {
 
     /// Gives what was recorded.
     pub(crate) fn finish(self) -> Patch {
-        Patch(self.operations)
+        self.operations.into_patch()
     }
 
     /// The map at a path among those that are edited; `None` where there is no map yet.
@@ -170,13 +148,8 @@ impl<'a> Recorder<'a> {
         if !is_made && !there.is_some_and(Value::is_object) {
             return Err(no_place(path));
         }
-        self.record_add(path.clone(), value);
+        self.operations.add(path.clone(), value);
         Ok(())
-    }
-
-    fn record_add(&mut self, path: PointerBuf, value: Value) {
-        let operation = AddOperation { path, value };
-        self.operations.push(PatchOperation::Add(operation));
     }
 }
 
