@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use args::ProcessArgs;
 use args::RepoArgs;
+use args::is_label;
 use serde::Deserialize;
 use serde::Deserializer;
 use serde::de::Error as _;
@@ -182,7 +183,8 @@ impl Entry<'_> {
         beside: &RepoArgs,
         environment: &Arc<Environment>,
     ) -> Result<RepoConfig, ConfigError> {
-        if !is_label(self.name) {
+        // It becomes a directory, a label of the metrics and a part of annotations.
+        if self.name.len() > 63 || !is_label(self.name) {
             let why = "expected a name of at most 63 small letters, digits and inner hyphens";
             return Err(self.wrong(why.to_owned()).into());
         }
@@ -295,16 +297,6 @@ fn said(key: &str, error: &str) -> String {
             .trim_start_matches("invalid value: ")
             .to_owned(),
     }
-}
-
-/// Tells whether a text is a DNS label (RFC 1123): it becomes a directory, a label of the metrics
-/// and a part of annotations.
-fn is_label(text: &str) -> bool {
-    let is_inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
-    (1..=63).contains(&text.len())
-        && text.bytes().all(is_inner)
-        && !text.starts_with('-')
-        && !text.ends_with('-')
 }
 
 /// Refuses two entries that would write at one place.

@@ -5,6 +5,7 @@
 //!
 //! Only what we added is judged: the author's own mistakes are the API server's to report.
 
+use args::is_label;
 use args::paths;
 use json_patch::Patch;
 use k8s_openapi::api::core::v1::Container;
@@ -16,7 +17,6 @@ use serde_json::Value;
 use crate::InternalError;
 use crate::Plan;
 use crate::Quantity;
-use crate::name::is_label;
 use crate::reader;
 use crate::typed;
 

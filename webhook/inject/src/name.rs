@@ -1,6 +1,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use args::is_label;
+
 /// The NAME of `gitvolume.dev/NAME.KEY`: tells the repositories of a Pod apart, and becomes part of
 /// the names of volumes, directories and metrics.
 ///
@@ -38,15 +40,6 @@ impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// Tells whether a text is a DNS label, of any length (RFC 1123).
-pub(crate) fn is_label(text: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let bytes = text.as_bytes();
-    bytes.first().is_some_and(|byte| inner(*byte))
-        && bytes.last().is_some_and(|byte| inner(*byte))
-        && bytes.iter().all(|byte| inner(*byte) || *byte == b'-')
 }
 
 #[cfg(test)]

@@ -1,3 +1,4 @@
+use args::is_label;
 use std::collections::BTreeMap;
 
 use args::GitDuration;
@@ -5,7 +6,6 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::Resources;
-use crate::name::is_label;
 use crate::value;
 
 /// What the operator decided about every injection; the rest is the Pod's.

@@ -1,5 +1,6 @@
 //! The values of annotations, each read once; the grammar of each is in the table beside it.
 
+use args::is_label;
 use std::path::Component;
 
 use args::GitDuration;
@@ -14,7 +15,6 @@ use crate::Medium;
 use crate::Mode;
 use crate::MountPath;
 use crate::Quantity;
-use crate::name::is_label;
 
 /// What is wrong with a value: it is not of the table's grammar, or there is more to say.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

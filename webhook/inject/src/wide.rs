@@ -1,12 +1,12 @@
 //! The values of the annotations that a Pod has once.
 
 use crate::Quantity;
-use crate::name::is_label;
 use crate::request::GitRepoMode;
 use crate::request::PodWide;
 use crate::request::Position;
 use crate::value;
 use crate::value::Wrong;
+use args::is_label;
 
 pub(crate) fn position(text: &str) -> Result<Position, Wrong> {
     let named = |name: &str| {
