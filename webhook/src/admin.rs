@@ -13,8 +13,8 @@ use axum::routing::get;
 use certs::Serving;
 use tokio::sync::watch;
 
+use crate::known::Known;
 use crate::metrics::Metrics;
-use crate::namespaces::Namespaces;
 use crate::shutdown::Stage;
 
 /// The content type that the encoder writes.
@@ -25,8 +25,8 @@ const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset
 pub struct Admin {
     /// The certificate's and caBundle's state.
     pub serving: Arc<Serving>,
-    /// What is known of the namespaces.
-    pub namespaces: Arc<Namespaces>,
+    /// What answers are made from.
+    pub known: Known,
     /// The counters.
     pub metrics: Arc<Metrics>,
     /// How far the end has come.
@@ -44,19 +44,23 @@ pub fn router(admin: Admin) -> Router {
 
 async fn readyz(State(admin): State<Admin>) -> Response {
     let mut missing = admin.serving.missing(SystemTime::now());
-    missing.extend(admin.namespaces.missing());
+    missing.extend(admin.known.namespaces.missing());
     if *admin.stage.borrow() != Stage::Serving {
         missing.push("shutting down");
     }
     if missing.is_empty() {
-        return "ok\n".into_response();
+        // With what is old, Pods are still answered: that is for people, and no reason to go.
+        let trouble = admin.known.settings.reloads().trouble;
+        let trouble =
+            trouble.map(|trouble| format!("the settings are older than the file: {trouble}\n"));
+        return format!("ok\n{}", trouble.unwrap_or_default()).into_response();
     }
     let body = format!("not ready: {}\n", missing.join("; "));
     (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {
-    match admin.metrics.text(&admin.serving, &admin.namespaces) {
+    match admin.metrics.text(&admin.serving, &admin.known) {
         Ok(text) => ([(CONTENT_TYPE, METRICS_TYPE)], text).into_response(),
         Err(error) => {
             tracing::error!(%error, "metrics cannot be written");

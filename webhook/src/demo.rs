@@ -41,7 +41,7 @@ use self::site::Site;
 use self::syncer::Syncer;
 use crate::args::DemoArgs;
 use crate::judge::Injector;
-use crate::namespaces::Namespaces;
+use crate::known::Known;
 use crate::server;
 use crate::server::Limits;
 use crate::server::Listen;
@@ -224,9 +224,9 @@ async fn webhook() -> anyhow::Result<(Running, Bundle)> {
         "gitvolume.dev/gitvolume-syncer:{}",
         env!("CARGO_PKG_VERSION")
     );
-    let namespaces = Namespaces::unwatched();
-    let injector = Injector::new(Settings::new(image), Arc::clone(&namespaces));
-    let running = server::start(config, serving, namespaces, Arc::new(injector)).await?;
+    let known = Known::only(Settings::new(image));
+    let injector = Injector::new(known.clone());
+    let running = server::start(config, serving, known, Arc::new(injector)).await?;
     Ok((running, trusted))
 }
 

@@ -1,15 +1,13 @@
 //! Bytes to answer: the one place where the server meets the pure crate.
 
 use std::error::Error;
-use std::sync::Arc;
 
 use inject::InternalError;
 use inject::Review;
-use inject::Settings;
 use inject::Written;
 use inject::answer;
 
-use crate::namespaces::Namespaces;
+use crate::known::Known;
 
 /// Answers a call; a trait, so that tests of the server can misbehave where the real one does not.
 pub trait Judge: Send + Sync {
@@ -64,17 +62,13 @@ pub enum Failure {
 /// The real judge: the crate `inject` with the operator's settings and what is known of the cluster.
 #[derive(Clone, Debug)]
 pub struct Injector {
-    settings: Settings,
-    namespaces: Arc<Namespaces>,
+    known: Known,
 }
 
 impl Injector {
-    /// Answers by these settings and namespaces.
-    pub fn new(settings: Settings, namespaces: Arc<Namespaces>) -> Self {
-        Self {
-            settings,
-            namespaces,
-        }
+    /// Answers by what is known at the time.
+    pub fn new(known: Known) -> Self {
+        Self { known }
     }
 }
 
@@ -88,8 +82,12 @@ impl Judge for Injector {
             pod: review.pod().to_owned(),
             cause: chain(&error),
         };
-        let namespace = self.namespaces.get(review.namespace());
-        let answer = answer(&review, &self.settings, &namespace).map_err(internal)?;
+        let Known {
+            settings,
+            namespaces,
+        } = &self.known;
+        let namespace = namespaces.get(review.namespace());
+        let answer = answer(&review, &settings.load(), &namespace).map_err(internal)?;
         let Written { body, patch_bytes } = answer.to_json();
         Ok(Verdict {
             body,

@@ -6,8 +6,8 @@
 //! 2. [`handler`]: the body, the load limit, one answer; counts and logs each decision.
 //! 3. [`judge`]: bytes to answer, by the pure crate `inject`.
 //!
-//! Beside it: [`admin`] (`/livez /readyz /metrics`), [`metrics`], [`namespaces`] (what is known of
-//! them), [`shutdown`] (the stages of a drain), [`settings`] (what the operator decided), [`args`]
+//! Beside it: [`admin`] (`/livez /readyz /metrics`), [`metrics`], [`known`] (the settings
+//! in force and [`namespaces`], what is known of them), [`shutdown`] (the stages of a drain), [`settings`] (what the operator decided), [`args`]
 //! (flags and environment), [`serve`] (all of it put together), [`cli`] (the same engine on
 //! manifests) and [`demo`] (all of it shown without a cluster).
 
@@ -17,6 +17,7 @@ pub mod cli;
 pub mod demo;
 pub mod handler;
 pub mod judge;
+pub mod known;
 mod logging;
 pub mod metrics;
 pub mod namespaces;

@@ -13,7 +13,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use crate::namespaces::Namespaces;
+use crate::known::Known;
+use crate::settings::Reloads;
 
 /// An answer takes tens of microseconds; the API server gives up after seconds.
 const DURATION_BUCKETS: [f64; 13] = [
@@ -37,12 +38,25 @@ pub struct Metrics {
     ca_bundle_in_sync: Gauge,
     namespaces_stale: Gauge<f64, AtomicU64>,
     namespaces_with_users: Gauge,
+    config_reloads: Family<OutcomeLabels, Counter>,
+    config_valid: Gauge,
+    config: Family<ConfigLabels, Gauge>,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct RequestLabels {
     decision: &'static str,
     reason: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct OutcomeLabels {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ConfigLabels {
+    hash: String,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -63,6 +77,9 @@ impl Metrics {
         let ca_bundle_in_sync = Gauge::default();
         let namespaces_stale = Gauge::default();
         let namespaces_with_users = Gauge::default();
+        let config_reloads = Family::default();
+        let config_valid = Gauge::default();
+        let config = Family::default();
         // The text format adds `_total` and `_info` by itself.
         registry.register("requests", "Calls by decision and reason", requests.clone());
         registry.register(
@@ -97,6 +114,21 @@ impl Metrics {
             "Namespaces that hand out ranges of users",
             namespaces_with_users.clone(),
         );
+        registry.register(
+            "config_reloads",
+            "Changes of the settings' file by what became of them",
+            config_reloads.clone(),
+        );
+        registry.register(
+            "config_valid",
+            "1 if the settings in force are those of the file; 0 if the file cannot be used",
+            config_valid.clone(),
+        );
+        registry.register(
+            "config_info",
+            "The settings in force, by the hash that Pods' status has",
+            config.clone(),
+        );
         let version = env!("CARGO_PKG_VERSION");
         registry.register(
             "build",
@@ -114,6 +146,9 @@ impl Metrics {
             ca_bundle_in_sync,
             namespaces_stale,
             namespaces_with_users,
+            config_reloads,
+            config_valid,
+            config,
         }
     }
 
@@ -129,12 +164,8 @@ impl Metrics {
         self.patch_bytes.observe(bytes as f64);
     }
 
-    /// The text of `/metrics`, with the certificate's and the namespaces' state as it is now.
-    pub fn text(
-        &self,
-        serving: &certs::Serving,
-        namespaces: &Namespaces,
-    ) -> Result<String, fmt::Error> {
+    /// The text of `/metrics`, with the state as it is now of what is asked for rather than counted.
+    pub fn text(&self, serving: &certs::Serving, known: &Known) -> Result<String, fmt::Error> {
         let not_after = serving.leaf().and_then(|leaf| {
             let since = leaf.not_after().duration_since(std::time::UNIX_EPOCH);
             since.ok().map(|since| since.as_secs_f64())
@@ -142,12 +173,34 @@ impl Metrics {
         self.cert_not_after.set(not_after.unwrap_or_default());
         self.ca_bundle_in_sync
             .set(i64::from(serving.ca_bundle_in_sync()));
+        let Known {
+            settings,
+            namespaces,
+        } = known;
         self.namespaces_stale.set(namespaces.stale().as_secs_f64());
         let with_users = i64::try_from(namespaces.with_users()).unwrap_or(i64::MAX);
         self.namespaces_with_users.set(with_users);
+        self.settings(settings.load().hash(), &settings.reloads());
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)
+    }
+
+    fn settings(&self, hash: String, reloads: &Reloads) {
+        let Reloads {
+            accepted,
+            rejected,
+            trouble,
+        } = reloads;
+        for (outcome, count) in [("accepted", *accepted), ("rejected", *rejected)] {
+            let counter = self
+                .config_reloads
+                .get_or_create(&OutcomeLabels { outcome });
+            counter.inc_by(count.saturating_sub(counter.get()));
+        }
+        self.config_valid.set(i64::from(trouble.is_none()));
+        self.config.clear();
+        self.config.get_or_create(&ConfigLabels { hash }).set(1);
     }
 }
 

@@ -23,12 +23,15 @@ use crate::args::ServeArgs;
 use crate::args::Tls;
 use crate::args::TlsName;
 use crate::judge::Injector;
+use crate::known::Known;
 use crate::logging;
 use crate::namespaces;
 use crate::namespaces::Namespaces;
 use crate::server;
 use crate::server::Limits;
 use crate::server::Running;
+use crate::settings;
+use crate::settings::Current;
 use crate::shutdown::Signals;
 
 /// An answer takes microseconds: two threads serve thousands of calls per second, and the second
@@ -58,14 +61,14 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         secret_name,
         webhook_configuration,
         watch_namespaces,
-        settings,
+        settings: settings_args,
         drain_delay,
         log,
         log_format,
     } = args;
     let filter = EnvFilter::builder().parse(&log);
     logging::init(filter.context("--log")?, log_format);
-    let settings = settings.load()?;
+    let settings = settings_args.clone().load()?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         syncer_image = settings.image,
@@ -116,12 +119,20 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         admin_listen,
         limits: Limits::default(),
     };
-    let injector = Arc::new(Injector::new(settings, Arc::clone(&namespaces)));
-    let mut running = server::start(config, serving, namespaces, injector).await?;
+    let settings = Current::new(settings);
+    let renew = settings::keep(Arc::clone(&settings), settings_args, settings::PERIOD);
+    let renewing = tokio::spawn(async { match renew.await {} });
+    let known = Known {
+        settings,
+        namespaces,
+    };
+    let injector = Arc::new(Injector::new(known.clone()));
+    let mut running = server::start(config, serving, known, injector).await?;
     tokio::select! {
         signal = signals.next() => tracing::info!(signal, %drain_delay, "draining"),
         () = running.ended() => bail!("a listener ended by itself"),
         error = died(keeping) => bail!("the keeping of certificates ended by itself: {error}"),
+        error = died(renewing) => bail!("the reload of settings ended by itself: {error}"),
         error = died(watching) => bail!("the watch of namespaces ended by itself: {error}"),
     }
     drain(running, drain_delay.get(), signals).await;

@@ -30,8 +30,8 @@ use crate::admin::Admin;
 use crate::handler;
 use crate::handler::Mutate;
 use crate::judge::Judge;
+use crate::known::Known;
 use crate::metrics::Metrics;
-use crate::namespaces::Namespaces;
 use crate::shutdown::FINISH_TIMEOUT;
 use crate::shutdown::Stage;
 use crate::shutdown::reached;
@@ -113,7 +113,7 @@ pub struct Running {
 pub async fn start(
     config: Config,
     serving: Arc<Serving>,
-    namespaces: Arc<Namespaces>,
+    known: Known,
     judge: Arc<dyn Judge>,
 ) -> Result<Running, StartError> {
     let Config {
@@ -145,7 +145,7 @@ pub async fn start(
     };
     let admin = admin::router(Admin {
         serving,
-        namespaces,
+        known,
         metrics,
         stage: watch,
     });

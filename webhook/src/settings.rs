@@ -1,5 +1,7 @@
 //! What the operator decided about every injection: a file, and flags that beat it.
 
+mod current;
+
 use std::io;
 use std::path::PathBuf;
 
@@ -10,6 +12,11 @@ use inject::Settings;
 use serde::de::DeserializeOwned;
 use serde_json::Map;
 use serde_json::Value;
+
+pub use current::Current;
+pub use current::PERIOD;
+pub use current::Reloads;
+pub use current::keep;
 
 /// Flags of the settings.
 #[derive(Args, Clone, Debug, Default)]
@@ -83,25 +90,40 @@ impl SettingsArgs {
     }
 
     fn read(self, default_image: Option<&str>) -> Result<Settings, SettingsError> {
+        let text = self.text()?;
+        self.over(text.as_deref(), default_image)
+    }
+
+    /// What is in the file; `None` where none is named.
+    fn text(&self) -> Result<Option<String>, SettingsError> {
+        let Some(path) = &self.config else {
+            return Ok(None);
+        };
+        let read = std::fs::read_to_string(path);
+        read.map(Some).map_err(|source| SettingsError::Read {
+            path: path.clone(),
+            source,
+        })
+    }
+
+    /// Lays the flags over what is in the file.
+    fn over(
+        self,
+        text: Option<&str>,
+        default_image: Option<&str>,
+    ) -> Result<Settings, SettingsError> {
         let Self {
             config,
             syncer_image,
             syncer_image_pull_policy,
             on_mistake,
         } = self;
-        let mut settings: Map<String, Value> = match config {
+        let mut settings: Map<String, Value> = match text {
             None => Map::new(),
-            Some(path) => {
-                let read = std::fs::read_to_string(&path);
-                let text = match read {
-                    Ok(text) => text,
-                    Err(source) => return Err(SettingsError::Read { path, source }),
-                };
-                serde_saphyr::from_str(&text).map_err(|source| SettingsError::Syntax {
-                    path,
-                    source: Box::new(source),
-                })?
-            }
+            Some(text) => serde_saphyr::from_str(text).map_err(|source| SettingsError::Syntax {
+                path: config.unwrap_or_default(),
+                source: Box::new(source),
+            })?,
         };
         let flags = [
             ("image", syncer_image.map(serde_json::to_value)),

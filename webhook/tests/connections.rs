@@ -24,12 +24,12 @@ use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use webhook::judge::Injector;
-use webhook::namespaces::Namespaces;
+use webhook::known::Known;
 use webhook::server::Limits;
 
 fn injector() -> Arc<Injector> {
     let settings = Settings::new("registry.example/syncer:1");
-    Arc::new(Injector::new(settings, Namespaces::unwatched()))
+    Arc::new(Injector::new(Known::only(settings)))
 }
 
 #[tokio::test]

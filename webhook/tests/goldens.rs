@@ -25,7 +25,7 @@ use json_patch::Patch;
 use serde_json::Value;
 use serde_json::json;
 use webhook::judge::Injector;
-use webhook::namespaces::Namespaces;
+use webhook::known::Known;
 use webhook::server::Limits;
 
 /// A Pod, the settings it meets, and what is to come of it.
@@ -177,7 +177,7 @@ async fn is_answered_as_its_goldens_say(client: &mut Client, case: &Case) -> any
 async fn every_case_is_answered_over_tls_as_its_goldens_say() -> anyhow::Result<()> {
     for (settings, cases) in groups()? {
         let settings: Settings = serde_json::from_str(&settings)?;
-        let injector = Injector::new(settings, Namespaces::unwatched());
+        let injector = Injector::new(Known::only(settings));
         let world = world_with(Limits::default(), Arc::new(injector)).await?;
         let mut client = world.client().await?;
         for case in cases {

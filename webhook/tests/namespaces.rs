@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -19,10 +18,9 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use axum::routing::get;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use common::World;
+use common::eventually;
 use common::good_review;
 use common::post;
 use common::world_where;
@@ -137,9 +135,7 @@ fn namespace(name: &str, hands_out_users: bool) -> Value {
 /// Whether the syncer in a Pod of the namespace `shop` gets a user from us.
 async fn gets_a_user(world: &World) -> anyhow::Result<bool> {
     let answered = post(&mut world.client().await?, good_review()).await?;
-    let answer = answered.json()?;
-    let patch = answer["response"]["patch"].as_str().unwrap_or_default();
-    let patch = String::from_utf8(BASE64_STANDARD.decode(patch)?)?;
+    let patch = answered.patch()?;
     anyhow::ensure!(patch.contains("runAsNonRoot"), "no syncer: {patch}");
     Ok(patch.contains("runAsUser"))
 }
@@ -156,23 +152,6 @@ async fn metric(world: &World, name: &str) -> anyhow::Result<f64> {
     let value = text.lines().find_map(|line| line.strip_prefix(&name));
     let value = value.ok_or_else(|| anyhow::anyhow!("no {name}in {text}"))?;
     Ok(value.parse()?)
-}
-
-/// Looks until it is so.
-macro_rules! eventually {
-    ($holds:expr) => {
-        tokio::time::timeout(Duration::from_secs(60), async {
-            loop {
-                if $holds {
-                    break;
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-            anyhow::Ok(())
-        })
-        .await
-        .map_err(|_| anyhow::anyhow!("never: {}", stringify!($holds)))??
-    };
 }
 
 #[tokio::test]

@@ -17,11 +17,12 @@ use certs::Bundle;
 use certs::Leaf;
 use certs::Names;
 use certs::Serving;
+use inject::Settings;
 use tests::eventually::eventually;
 use tests::process::Process;
 use webhook::judge::Failure;
 use webhook::judge::Verdict;
-use webhook::namespaces::Namespaces;
+use webhook::known::Known;
 use webhook::server;
 use webhook::server::Config;
 use webhook::server::Limits;
@@ -96,7 +97,7 @@ pub(crate) fn serve(dir: &Path) -> Result<Infallible> {
     let running = runtime.block_on(server::start(
         config,
         serving,
-        Namespaces::unwatched(),
+        Known::only(Settings::new("none")),
         Arc::new(judge),
     ))?;
     fs::write(dir.join("ca.pem"), bundle.pem())?;

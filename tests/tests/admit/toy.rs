@@ -16,6 +16,7 @@ use certs::Bundle;
 use certs::Leaf;
 use certs::Names;
 use certs::Serving;
+use inject::Settings;
 use serde_json::Value;
 use serde_json::json;
 use tests::eventually::eventually;
@@ -25,7 +26,7 @@ use tests::world::World;
 use tokio::runtime::Runtime;
 use webhook::judge::Failure;
 use webhook::judge::Verdict;
-use webhook::namespaces::Namespaces;
+use webhook::known::Known;
 use webhook::server;
 use webhook::server::Config;
 use webhook::server::Limits;
@@ -86,7 +87,7 @@ impl Toy {
         let running = runtime.block_on(server::start(
             config,
             serving,
-            Namespaces::unwatched(),
+            Known::only(Settings::new("none")),
             Arc::new(judge),
         ))?;
         let order = if registration.before_us { "a" } else { "z" };

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::Context;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use certs::Bundle;
 use certs::Leaf;
@@ -32,12 +34,16 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use webhook::judge::Injector;
 use webhook::judge::Judge;
+use webhook::known::Known;
 use webhook::namespaces::Namespaces;
 use webhook::server;
 use webhook::server::Config;
 use webhook::server::Limits;
 use webhook::server::Listen;
 use webhook::server::Running;
+
+/// The syncer's image by the settings.
+const IMAGE: &str = "registry.example/syncer:1";
 
 pub(crate) struct World {
     pub(crate) running: Running,
@@ -56,6 +62,13 @@ impl Answered {
         serde_json::from_slice(&self.body).context("the answer is no JSON")
     }
 
+    /// The text of the patch in it.
+    pub(crate) fn patch(&self) -> anyhow::Result<String> {
+        let answer = self.json()?;
+        let patch = answer["response"]["patch"].as_str().unwrap_or_default();
+        Ok(String::from_utf8(BASE64_STANDARD.decode(patch)?)?)
+    }
+
     pub(crate) fn closes(&self) -> bool {
         self.headers
             .get("connection")
@@ -70,25 +83,29 @@ impl Answered {
 pub(crate) type Client = SendRequest<Full<Bytes>>;
 
 pub(crate) async fn world() -> anyhow::Result<World> {
-    world_where(Namespaces::unwatched()).await
+    world_that_knows(Known::only(Settings::new(IMAGE))).await
 }
 
 /// A server that knows these namespaces.
 pub(crate) async fn world_where(namespaces: Arc<Namespaces>) -> anyhow::Result<World> {
-    let settings = Settings::new("registry.example/syncer:1");
-    let injector = Injector::new(settings, Arc::clone(&namespaces));
-    start(Limits::default(), namespaces, Arc::new(injector)).await
+    let known = Known {
+        namespaces,
+        ..Known::only(Settings::new(IMAGE))
+    };
+    world_that_knows(known).await
+}
+
+/// A server that answers from this.
+pub(crate) async fn world_that_knows(known: Known) -> anyhow::Result<World> {
+    let injector = Injector::new(known.clone());
+    start(Limits::default(), known, Arc::new(injector)).await
 }
 
 pub(crate) async fn world_with(limits: Limits, judge: Arc<dyn Judge>) -> anyhow::Result<World> {
-    start(limits, Namespaces::unwatched(), judge).await
+    start(limits, Known::only(Settings::new(IMAGE)), judge).await
 }
 
-async fn start(
-    limits: Limits,
-    namespaces: Arc<Namespaces>,
-    judge: Arc<dyn Judge>,
-) -> anyhow::Result<World> {
+async fn start(limits: Limits, known: Known, judge: Arc<dyn Judge>) -> anyhow::Result<World> {
     let bundle = Bundle::generate(SystemTime::now())?;
     let serving = Serving::new();
     serving.set_published(Published::NotNeeded);
@@ -99,7 +116,7 @@ async fn start(
         admin_listen: listen,
         limits,
     };
-    let running = server::start(config, Arc::clone(&serving), namespaces, judge).await?;
+    let running = server::start(config, Arc::clone(&serving), known, judge).await?;
     Ok(World {
         running,
         serving,
@@ -217,3 +234,23 @@ pub(crate) fn good_review() -> Vec<u8> {
         "gitvolume.dev/mount-path": "/usr/share/nginx/html",
     }))
 }
+
+/// Looks until it is so.
+#[allow(unused_macros, reason = "each test program uses a part")]
+macro_rules! eventually {
+    ($holds:expr) => {
+        tokio::time::timeout(std::time::Duration::from_secs(60), async {
+            loop {
+                if $holds {
+                    break;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+            anyhow::Ok(())
+        })
+        .await
+        .map_err(|_| anyhow::anyhow!("never: {}", stringify!($holds)))??
+    };
+}
+#[allow(unused_imports, reason = "each test program uses a part")]
+pub(crate) use eventually;

@@ -1,0 +1,115 @@
+//! The settings' file under a server that runs.
+
+mod common;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::World;
+use common::eventually;
+use common::good_review;
+use common::post;
+use common::world_that_knows;
+use webhook::known::Known;
+use webhook::settings::Current;
+use webhook::settings::SettingsArgs;
+use webhook::settings::keep;
+
+/// A server with the settings of this file, and nothing else that is set.
+async fn world(file: &Path) -> anyhow::Result<World> {
+    let args = SettingsArgs {
+        config: Some(file.to_owned()),
+        ..SettingsArgs::default()
+    };
+    let settings = Current::new(args.clone().load()?);
+    let kept = keep(Arc::clone(&settings), args, Duration::from_millis(10));
+    tokio::spawn(kept);
+    let known = Known {
+        settings,
+        ..Known::only(inject::Settings::new("unused"))
+    };
+    world_that_knows(known).await
+}
+
+/// Whether a Pod gets this image now.
+async fn injects(world: &World, image: &str) -> anyhow::Result<bool> {
+    let mut client = world.client().await?;
+    let patch = post(&mut client, good_review()).await?.patch()?;
+    Ok(patch.contains(&format!("\"image\":\"{image}\"")))
+}
+
+async fn text(world: &World, path: &str) -> anyhow::Result<String> {
+    let answered = world.admin(path).await?;
+    assert!(answered.status.is_success(), "{path}: {}", answered.status);
+    Ok(String::from_utf8(answered.body.to_vec())?)
+}
+
+async fn metric(world: &World, sample: &str) -> anyhow::Result<Option<u64>> {
+    let text = text(world, "/metrics").await?;
+    let mut lines = text.lines();
+    let value = lines.find_map(|line| line.strip_prefix(&format!("gitvolume_webhook_{sample} ")));
+    Ok(value.map(str::parse).transpose()?)
+}
+
+#[tokio::test]
+async fn a_file_that_changes_counts_for_the_next_pod_and_one_that_is_wrong_does_not()
+-> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let file = dir.path().join("settings.yaml");
+    std::fs::write(&file, "image: first:1\n")?;
+    let world = world(&file).await?;
+    assert!(injects(&world, "first:1").await?);
+    assert_eq!(metric(&world, "config_valid").await?, Some(1));
+
+    std::fs::write(&file, "image: second:1\n")?;
+    eventually!(injects(&world, "second:1").await?);
+    let accepted = "config_reloads_total{outcome=\"accepted\"}";
+    assert_eq!(metric(&world, accepted).await?, Some(1));
+
+    std::fs::write(&file, "image: third:1\nonMistakes: warn\n")?;
+    eventually!(metric(&world, "config_valid").await? == Some(0));
+    let rejected = "config_reloads_total{outcome=\"rejected\"}";
+    assert_eq!(metric(&world, rejected).await?, Some(1));
+    assert!(injects(&world, "second:1").await?, "the old ones stay");
+    let ready = text(&world, "/readyz").await?;
+    let expected = "ok\nthe settings are older than the file: the settings cannot be used: \
+                    unknown field `onMistakes`";
+    assert!(ready.starts_with(expected), "{ready}");
+
+    std::fs::remove_file(&file)?;
+    let gone = "cannot read --config";
+    eventually!(text(&world, "/readyz").await?.contains(gone));
+    assert_eq!(metric(&world, rejected).await?, Some(2));
+
+    std::fs::write(&file, "image: second:1\n")?;
+    eventually!(text(&world, "/readyz").await? == "ok\n");
+    assert_eq!(metric(&world, "config_valid").await?, Some(1));
+    assert_eq!(metric(&world, accepted).await?, Some(1), "nothing new");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_config_map_that_the_kubelet_swaps_is_read_anew() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let at = |name: &str| dir.path().join(name);
+    for (version, settings) in [("..1", "image: first:1\n"), ("..2", "image: second:1\n")] {
+        std::fs::create_dir(at(version))?;
+        std::fs::write(at(version).join("settings.yaml"), settings)?;
+    }
+    std::os::unix::fs::symlink("..1", at("..data"))?;
+    std::os::unix::fs::symlink("..data/settings.yaml", at("settings.yaml"))?;
+    let world = world(&at("settings.yaml")).await?;
+    let hash = |image: &str| {
+        let hash = inject::Settings::new(image).hash();
+        format!("config_info{{hash=\"{hash}\"}}")
+    };
+    assert_eq!(metric(&world, &hash("first:1")).await?, Some(1));
+
+    std::os::unix::fs::symlink("..2", at("..data_tmp"))?;
+    std::fs::rename(at("..data_tmp"), at("..data"))?;
+    eventually!(injects(&world, "second:1").await?);
+    assert_eq!(metric(&world, &hash("second:1")).await?, Some(1));
+    assert_eq!(metric(&world, &hash("first:1")).await?, None);
+    Ok(())
+}
