@@ -76,6 +76,7 @@ impl Namespaces {
             hands_out_users: self
                 .read()
                 .is_some_and(|known| known.with_users.contains(name)),
+            ..Namespace::default()
         }
     }
 

@@ -196,11 +196,16 @@ fn apart(text: &str) -> Result<(Option<Name>, &'static Annotation), Unknown> {
         .filter(|row| row.scope == Scope::Repository)
         .ok_or(Unknown::Key)?;
     // A name that is a key would make `repo.ref` and `ref` look like the same thing.
-    let is_key = ANNOTATIONS.iter().any(|row| row.key == name) || name == "resources";
-    match name.parse() {
-        Ok(name) if !is_key => Ok((Some(name), row)),
-        _ => Err(Unknown::Name(row)),
+    match self::name(name) {
+        Some(name) => Ok((Some(name), row)),
+        None => Err(Unknown::Name(row)),
     }
+}
+
+/// Reads the name of a repository, which is none of our keys.
+pub(crate) fn name(text: &str) -> Option<Name> {
+    let is_key = ANNOTATIONS.iter().any(|row| row.key == text) || text == "resources";
+    text.parse().ok().filter(|_| !is_key)
 }
 
 /// The whole key of a repository's annotation.
@@ -224,11 +229,27 @@ pub(crate) fn without_repo(name: Option<&Name>, key: &str) -> Mistake {
 
 fn mistake(name: Option<&Name>, row: &Annotation, text: &str, wrong: Wrong) -> Mistake {
     let key = full_key(name, row.key);
-    let sentence = match wrong {
-        Wrong::Clause(clause) => format!("{key}: {text}: {clause}"),
-        Wrong::Grammar => format!("{key}: {text}: expected {}", row.grammar),
-    };
-    Mistake::new(row.key, sentence)
+    Mistake::new(row.key, format!("{key}: {text}: {}", row.clause(wrong)))
+}
+
+impl Annotation {
+    /// What to say of a value that is wrong.
+    fn clause(&self, wrong: Wrong) -> String {
+        match wrong {
+            Wrong::Clause(clause) => clause.to_owned(),
+            Wrong::Grammar => format!("expected {}", self.grammar),
+        }
+    }
+
+    /// Reads a value and forgets it: the error says what to say of it.
+    pub(crate) fn check(&self, text: &str) -> Result<(), String> {
+        let outcome = match self.read {
+            Read::Pod(read) => read(&mut PodWide::default(), text),
+            Read::Repository(read) => read(&mut Fields::default(), text),
+            Read::Status => Ok(()),
+        };
+        outcome.map_err(|wrong| self.clause(wrong))
+    }
 }
 
 /// The warning for a key that is not in the table, with the key that was perhaps meant.
