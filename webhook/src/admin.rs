@@ -60,7 +60,8 @@ async fn readyz(State(admin): State<Admin>) -> Response {
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {
-    match admin.metrics.text(&admin.serving, &admin.known) {
+    let stage = *admin.stage.borrow();
+    match admin.metrics.text(&admin.serving, &admin.known, stage) {
         Ok(text) => ([(CONTENT_TYPE, METRICS_TYPE)], text).into_response(),
         Err(error) => {
             tracing::error!(%error, "metrics cannot be written");

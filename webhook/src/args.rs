@@ -161,6 +161,16 @@ pub struct ServeArgs {
     )]
     pub drain_delay: GitDuration,
 
+    /// How old a connection may be before an answer closes it, with up to as much again at random, so
+    /// that a new replica gets its share; 0 keeps connections for ever
+    #[arg(
+        long,
+        env = "GITVOLUME_MAX_CONNECTION_AGE",
+        default_value = "1m",
+        value_name = "DURATION"
+    )]
+    pub max_connection_age: GitDuration,
+
     /// What to log: a level, or a filter such as info,webhook=debug
     #[arg(
         long,

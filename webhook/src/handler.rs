@@ -11,6 +11,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderValue;
 use axum::http::StatusCode;
+use axum::http::Uri;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::header::RETRY_AFTER;
 use axum::response::IntoResponse;
@@ -18,9 +19,10 @@ use axum::response::Response;
 use axum::routing::post;
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use http_body_util::LengthLimitError;
-use http_body_util::Limited;
+use hyper::body::Body as _;
 use tokio::sync::Semaphore;
+use tokio::sync::SemaphorePermit;
+use tokio::time::timeout;
 
 use crate::judge::Failure;
 use crate::judge::Judge;
@@ -31,43 +33,123 @@ use crate::metrics::Metrics;
 pub const BODY_LIMIT: usize = 8 * 1024 * 1024;
 
 /// Calls answered at a time; more are told to come back. An answer takes microseconds, so this is
-/// reached only when bodies arrive slowly, and it bounds their memory.
+/// reached only when bodies arrive slowly.
 pub const MAX_INFLIGHT: usize = 64;
 
-/// How long a body may take to arrive; the API server waits five seconds for the whole call.
+/// How long a body may take to arrive where the caller does not say how long it waits.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the rest of a body may take to arrive whose call is not answered.
+const REST_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Bytes of bodies held at a time, over all calls; a call that would need more is told to come back.
+/// A review is about 5 KB, so this is two of the largest or thousands of the usual ones.
+pub const MAX_INFLIGHT_BYTES: usize = 2 * BODY_LIMIT;
 
 /// What every call shares.
 pub struct Mutate {
     judge: Arc<dyn Judge>,
     metrics: Arc<Metrics>,
-    inflight: Semaphore,
+    calls: Semaphore,
+    bytes: Semaphore,
 }
 
 impl Mutate {
-    /// Answers by this judge, at most so many calls at a time.
-    pub fn new(judge: Arc<dyn Judge>, metrics: Arc<Metrics>, max_inflight: usize) -> Self {
+    /// Answers by this judge, at most so many calls, and bytes of their bodies, at a time.
+    pub fn new(judge: Arc<dyn Judge>, metrics: Arc<Metrics>, calls: usize, bytes: usize) -> Self {
         Self {
             judge,
             metrics,
-            inflight: Semaphore::new(max_inflight),
+            calls: Semaphore::new(calls),
+            bytes: Semaphore::new(bytes),
+        }
+    }
+
+    /// Says that there is too much to do. The API server's client waits and asks again, through
+    /// the Service and so maybe another replica, within the webhook's own timeout.
+    async fn shed(&self, limit: Limit, mut body: Body, begun: Instant) -> Response {
+        // Read to its end, in parts that are dropped at once: hyper closes a connection in whose
+        // body it is left, and then the caller may find a reset connection in place of the answer.
+        let rest = async { while let Some(Ok(_)) = body.frame().await {} };
+        let _ = timeout(REST_TIMEOUT, rest).await;
+        self.metrics.shed(limit.name());
+        self.metrics.count("error", "overload", begun.elapsed());
+        let mut response = (StatusCode::SERVICE_UNAVAILABLE, limit.sentence()).into_response();
+        let retry = HeaderValue::from_static("1");
+        response.headers_mut().insert(RETRY_AFTER, retry);
+        response
+    }
+}
+
+/// What there is too much of.
+#[derive(Clone, Copy, Debug)]
+enum Limit {
+    Calls,
+    Bytes,
+}
+
+impl Limit {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Calls => "calls",
+            Self::Bytes => "bytes",
+        }
+    }
+
+    fn sentence(self) -> &'static str {
+        match self {
+            Self::Calls => "too many calls at a time\n",
+            Self::Bytes => "too many bytes of calls at a time\n",
         }
     }
 }
 
-/// Keeps the gauge right also when the caller goes away and the call is dropped.
-struct Inflight<'a>(&'a Metrics);
+/// A call and the bytes of its body, which have their places until the answer is made. Keeps the
+/// gauges right also when the caller goes away and the call is dropped.
+struct Inflight<'a> {
+    mutate: &'a Mutate,
+    _call: SemaphorePermit<'a>,
+    bytes: Option<SemaphorePermit<'a>>,
+}
 
 impl<'a> Inflight<'a> {
-    fn enter(metrics: &'a Metrics) -> Self {
-        metrics.inflight.inc();
-        Self(metrics)
+    fn enter(mutate: &'a Mutate) -> Option<Self> {
+        let call = mutate.calls.try_acquire().ok()?;
+        mutate.metrics.inflight.inc();
+        Some(Self {
+            mutate,
+            _call: call,
+            bytes: None,
+        })
+    }
+
+    /// Takes places for bytes that have come: not for those that are announced, so that whoever
+    /// announces much and sends nothing keeps nobody else out.
+    fn take(&mut self, count: usize) -> Result<(), Unread> {
+        if self.bytes() + count > BODY_LIMIT {
+            return Err(Unread::TOO_LARGE);
+        }
+        let more = u32::try_from(count).map_err(|_| Unread::TOO_LARGE)?;
+        let more = self.mutate.bytes.try_acquire_many(more);
+        let more = more.map_err(|_| Unread::Shed)?;
+        match &mut self.bytes {
+            None => self.bytes = Some(more),
+            Some(bytes) => bytes.merge(more),
+        }
+        self.mutate.metrics.inflight_bytes.inc_by(count as i64);
+        Ok(())
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes.as_ref().map_or(0, SemaphorePermit::num_permits)
     }
 }
 
 impl Drop for Inflight<'_> {
     fn drop(&mut self) {
-        self.0.inflight.dec();
+        let metrics = &self.mutate.metrics;
+        metrics.inflight.dec();
+        metrics.inflight_bytes.dec_by(self.bytes() as i64);
     }
 }
 
@@ -78,24 +160,20 @@ pub fn router(mutate: Mutate) -> Router {
         .with_state(Arc::new(mutate))
 }
 
-async fn answer(State(mutate): State<Arc<Mutate>>, body: Body) -> Response {
+async fn answer(State(mutate): State<Arc<Mutate>>, uri: Uri, mut body: Body) -> Response {
     let begun = Instant::now();
-    let Ok(_permit) = mutate.inflight.try_acquire() else {
-        mutate.metrics.count("error", "overload", begun.elapsed());
-        // The API server's client waits and asks again within the webhook's own timeout.
-        let busy = (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "too many calls at a time\n",
-        );
-        let mut response = busy.into_response();
-        let retry = HeaderValue::from_static("1");
-        response.headers_mut().insert(RETRY_AFTER, retry);
-        return response;
+    let Some(mut inflight) = Inflight::enter(&mutate) else {
+        return mutate.shed(Limit::Calls, body, begun).await;
     };
-    let _inflight = Inflight::enter(&mutate.metrics);
-    let body = match read(body).await {
-        Ok(body) => body,
-        Err((status, reason, text)) => {
+    let reading = read(&mut body, &mut inflight);
+    let read = timeout(patience(&uri), reading).await;
+    let body = match read.unwrap_or(Err(Unread::SLOW)) {
+        Ok(read) => read,
+        Err(Unread::Shed) => {
+            drop(inflight);
+            return mutate.shed(Limit::Bytes, body, begun).await;
+        }
+        Err(Unread::Refused(status, reason, text)) => {
             tracing::warn!(%status, reason, "a call could not be read");
             mutate.metrics.count("error", reason, begun.elapsed());
             return (status, text).into_response();
@@ -109,6 +187,7 @@ async fn answer(State(mutate): State<Arc<Mutate>>, body: Body) -> Response {
         Err(_) => {
             // The panic's own text is on standard error already; it is not for the caller.
             tracing::error!("the answer panicked");
+            mutate.metrics.panics.inc();
             mutate.metrics.count("error", "panic", begun.elapsed());
             let text = "gitvolume: an internal error, see the webhook's log\n";
             (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
@@ -166,31 +245,92 @@ fn failed(metrics: &Metrics, failure: &Failure, begun: Instant) -> Response {
     }
 }
 
-type Unread = (StatusCode, &'static str, &'static str);
+/// Why a body was not read.
+enum Unread {
+    /// There are too many bytes of other calls.
+    Shed,
+    /// The caller's fault: a status, a reason and what the caller is told.
+    Refused(StatusCode, &'static str, &'static str),
+}
 
-async fn read(body: Body) -> Result<Bytes, Unread> {
-    const TOO_LARGE: Unread = (
+impl Unread {
+    const TOO_LARGE: Self = Self::Refused(
         StatusCode::PAYLOAD_TOO_LARGE,
         "too-large",
         "the body is larger than 8 MiB\n",
     );
+    const INCOMPLETE: Self = Self::Refused(
+        StatusCode::BAD_REQUEST,
+        "incomplete",
+        "the body is not complete\n",
+    );
+    const SLOW: Self = Self::Refused(
+        StatusCode::REQUEST_TIMEOUT,
+        "slow",
+        "the body did not arrive in time\n",
+    );
+}
+
+/// Reads a body of at most [`BODY_LIMIT`].
+async fn read(body: &mut Body, inflight: &mut Inflight<'_>) -> Result<Bytes, Unread> {
     // The announced length is judged before a byte is read.
-    if axum::body::HttpBody::size_hint(&body).lower() > BODY_LIMIT as u64 {
-        return Err(TOO_LARGE);
+    if body.size_hint().lower() > BODY_LIMIT as u64 {
+        return Err(Unread::TOO_LARGE);
     }
-    let collected = Limited::new(body, BODY_LIMIT).collect();
-    match tokio::time::timeout(BODY_TIMEOUT, collected).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(TOO_LARGE),
-        Ok(Err(_)) => Err((
-            StatusCode::BAD_REQUEST,
-            "incomplete",
-            "the body is not complete\n",
-        )),
-        Err(_) => Err((
-            StatusCode::REQUEST_TIMEOUT,
-            "slow",
-            "the body did not arrive in time\n",
-        )),
+    // Most bodies are one part, which is not copied.
+    let mut first = Bytes::new();
+    let mut parts = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Unread::INCOMPLETE)?;
+        // Trailers are of no interest.
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        inflight.take(data.len())?;
+        if first.is_empty() && parts.is_empty() {
+            first = data;
+        } else {
+            parts.extend_from_slice(&std::mem::take(&mut first));
+            parts.extend_from_slice(&data);
+        }
+    }
+    if parts.is_empty() {
+        return Ok(first);
+    }
+    Ok(parts.into())
+}
+
+/// How long a body may take to arrive: as long as the caller waits for the whole call, which the API
+/// server says in the query (`?timeout=5s`), and at most [`BODY_TIMEOUT`].
+fn patience(uri: &Uri) -> Duration {
+    let query = uri.query().unwrap_or_default();
+    let said = query.split('&').find_map(|pair| {
+        let seconds = pair.strip_prefix("timeout=")?.strip_suffix('s')?;
+        // Whole seconds, as the webhook configuration has them; 0 would be no time at all.
+        seconds.parse().ok().filter(|seconds| *seconds > 0)
+    });
+    said.map_or(BODY_TIMEOUT, Duration::from_secs)
+        .min(BODY_TIMEOUT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_may_take_as_long_as_the_caller_waits_and_no_longer_than_ten_seconds() {
+        for (uri, expected) in [
+            ("/mutate?timeout=5s", 5),
+            ("/mutate?a=b&timeout=1s", 1),
+            ("/mutate?timeout=30s", 10),
+            ("/mutate?timeout=0s", 10),
+            ("/mutate?timeout=-1s", 10),
+            ("/mutate?timeout=1m", 10),
+            ("/mutate?timeout", 10),
+            ("/mutate", 10),
+        ] {
+            let found = patience(&uri.parse().unwrap());
+            assert_eq!(found, Duration::from_secs(expected), "{uri}");
+        }
     }
 }

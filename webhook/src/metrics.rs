@@ -1,5 +1,7 @@
 //! What is counted: closed label sets, no namespaces, seconds.
 
+mod process;
+
 use std::fmt;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -13,8 +15,10 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use self::process::Process;
 use crate::known::Known;
 use crate::settings::Reloads;
+use crate::shutdown::Stage;
 
 /// An answer takes tens of microseconds; the API server gives up after seconds.
 const DURATION_BUCKETS: [f64; 13] = [
@@ -22,6 +26,9 @@ const DURATION_BUCKETS: [f64; 13] = [
 ];
 
 const PATCH_BUCKETS: [f64; 7] = [256.0, 512.0, 1024.0, 2048.0, 4096.0, 8192.0, 16384.0];
+
+/// What there can be too much of.
+pub const LIMITS: [&str; 2] = ["calls", "bytes"];
 
 /// Everything that `/metrics` shows.
 #[derive(Debug)]
@@ -32,8 +39,18 @@ pub struct Metrics {
     patch_bytes: Histogram,
     /// Calls being answered now.
     pub inflight: Gauge,
+    /// Bytes of their bodies.
+    pub inflight_bytes: Gauge,
+    /// Calls whose answer panicked.
+    pub panics: Counter,
+    /// Connections that are open.
+    pub connections: Gauge,
+    /// Connections that were accepted.
+    pub accepted: Counter,
     /// TLS handshakes that failed or took too long.
     pub tls_handshake_failures: Counter,
+    shed: Family<ShedLabels, Counter>,
+    stage: Gauge,
     cert_not_after: Gauge<f64, AtomicU64>,
     ca_bundle_in_sync: Gauge,
     namespaces_stale: Gauge<f64, AtomicU64>,
@@ -60,6 +77,11 @@ struct ConfigLabels {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ShedLabels {
+    limit: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct BuildLabels {
     version: &'static str,
 }
@@ -67,11 +89,23 @@ struct BuildLabels {
 impl Metrics {
     /// Registers every metric, so that each is shown before its first event.
     pub fn new() -> Self {
-        let mut registry = Registry::with_prefix("gitvolume_webhook");
+        let mut all = Registry::default();
+        all.register_collector(Box::new(Process::new()));
+        let registry = all.sub_registry_with_prefix("gitvolume_webhook");
         let requests = Family::default();
         let durations = Histogram::new(DURATION_BUCKETS);
         let patch_bytes = Histogram::new(PATCH_BUCKETS);
         let inflight = Gauge::default();
+        let inflight_bytes = Gauge::default();
+        let panics = Counter::default();
+        let connections = Gauge::default();
+        let accepted = Counter::default();
+        let shed = Family::<ShedLabels, Counter>::default();
+        for limit in LIMITS {
+            // Shown before its first event, so that a rate sees that one too.
+            let _ = shed.get_or_create(&ShedLabels { limit });
+        }
+        let stage = Gauge::default();
         let tls_handshake_failures = Counter::default();
         let cert_not_after = Gauge::default();
         let ca_bundle_in_sync = Gauge::default();
@@ -89,6 +123,32 @@ impl Metrics {
         );
         registry.register("patch_bytes", "Size of the patches", patch_bytes.clone());
         registry.register("inflight", "Calls being answered", inflight.clone());
+        registry.register(
+            "inflight_bytes",
+            "Bytes of the bodies of calls being answered",
+            inflight_bytes.clone(),
+        );
+        registry.register("panics", "Calls whose answer panicked", panics.clone());
+        registry.register(
+            "shed",
+            "Calls told to come back, by what there was too much of",
+            shed.clone(),
+        );
+        registry.register(
+            "connections",
+            "Connections that are open",
+            connections.clone(),
+        );
+        registry.register(
+            "connections_accepted",
+            "Connections that were accepted",
+            accepted.clone(),
+        );
+        registry.register(
+            "stage",
+            "0 while serving, 1 while callers are sent elsewhere, 2 while calls in flight finish",
+            stage.clone(),
+        );
         registry.register(
             "tls_handshake_failures",
             "TLS handshakes that failed or took too long",
@@ -136,12 +196,18 @@ impl Metrics {
             Info::new(BuildLabels { version }),
         );
         Self {
-            registry,
+            registry: all,
             requests,
             durations,
             patch_bytes,
             inflight,
+            inflight_bytes,
+            panics,
+            connections,
+            accepted,
             tls_handshake_failures,
+            shed,
+            stage,
             cert_not_after,
             ca_bundle_in_sync,
             namespaces_stale,
@@ -159,13 +225,23 @@ impl Metrics {
         self.durations.observe(took.as_secs_f64());
     }
 
+    /// Counts a call that was told to come back.
+    pub(crate) fn shed(&self, limit: &'static str) {
+        self.shed.get_or_create(&ShedLabels { limit }).inc();
+    }
+
     /// Takes note of a patch's size.
     pub fn patched(&self, bytes: usize) {
         self.patch_bytes.observe(bytes as f64);
     }
 
     /// The text of `/metrics`, with the state as it is now of what is asked for rather than counted.
-    pub fn text(&self, serving: &certs::Serving, known: &Known) -> Result<String, fmt::Error> {
+    pub fn text(
+        &self,
+        serving: &certs::Serving,
+        known: &Known,
+        stage: Stage,
+    ) -> Result<String, fmt::Error> {
         let not_after = serving.leaf().and_then(|leaf| {
             let since = leaf.not_after().duration_since(std::time::UNIX_EPOCH);
             since.ok().map(|since| since.as_secs_f64())
@@ -181,6 +257,7 @@ impl Metrics {
         let with_users = i64::try_from(namespaces.with_users()).unwrap_or(i64::MAX);
         self.namespaces_with_users.set(with_users);
         self.settings(settings.load().hash(), &settings.reloads());
+        self.stage.set(stage as i64);
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)

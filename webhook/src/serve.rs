@@ -63,6 +63,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         watch_namespaces,
         settings: settings_args,
         drain_delay,
+        max_connection_age,
         log,
         log_format,
     } = args;
@@ -117,7 +118,10 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let config = server::Config {
         listen,
         admin_listen,
-        limits: Limits::default(),
+        limits: Limits {
+            age: max_connection_age.get(),
+            ..Limits::default()
+        },
     };
     let settings = Current::new(settings);
     let renew = settings::keep(Arc::clone(&settings), settings_args, settings::PERIOD);

@@ -56,6 +56,8 @@ pub struct Limits {
     pub connections: usize,
     /// Calls at a time; further ones are told to come back.
     pub inflight: usize,
+    /// Bytes of calls' bodies at a time; a call that needs more is told to come back.
+    pub inflight_bytes: usize,
     /// For the TLS handshake.
     pub handshake: Duration,
     /// From the first byte of a call to the end of its headers.
@@ -68,15 +70,19 @@ pub struct Limits {
     pub age: Duration,
 }
 
+/// A minute, so that a replica that is new has its share after two.
+pub(crate) const DEFAULT_AGE: Duration = Duration::from_secs(60);
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 512,
             inflight: handler::MAX_INFLIGHT,
+            inflight_bytes: handler::MAX_INFLIGHT_BYTES,
             handshake: Duration::from_secs(3),
             head: Duration::from_secs(5),
             idle: Duration::from_secs(120),
-            age: Duration::from_secs(60),
+            age: DEFAULT_AGE,
         }
     }
 }
@@ -135,7 +141,12 @@ pub async fn start(
 
     let metrics = Arc::new(Metrics::new());
     let (stage, watch) = watch::channel(Stage::default());
-    let mutate = Mutate::new(judge, Arc::clone(&metrics), limits.inflight);
+    let mutate = Mutate::new(
+        judge,
+        Arc::clone(&metrics),
+        limits.inflight,
+        limits.inflight_bytes,
+    );
     let connection = Connection {
         acceptor,
         router: handler::router(mutate),
@@ -233,9 +244,10 @@ async fn accept(listener: TcpListener, connection: Connection) {
         match accepted {
             Ok((stream, peer)) => {
                 let connection = connection.clone();
+                let open = Open::count(&connection.metrics);
                 connections.spawn(async move {
                     connection.run(stream, peer).await;
-                    drop(permit);
+                    drop((permit, open));
                 });
             }
             Err(error) => {
@@ -248,6 +260,23 @@ async fn accept(listener: TcpListener, connection: Connection) {
     drop(listener);
     connections.close();
     connections.wait().await;
+}
+
+/// A connection in the gauge, for as long as this value is there: also where its task panics.
+struct Open(Arc<Metrics>);
+
+impl Open {
+    fn count(metrics: &Arc<Metrics>) -> Self {
+        metrics.accepted.inc();
+        metrics.connections.inc();
+        Self(Arc::clone(metrics))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.connections.dec();
+    }
 }
 
 async fn serve_admin(listener: TcpListener, router: Router) -> io::Result<()> {

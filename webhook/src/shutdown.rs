@@ -12,7 +12,7 @@ use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 use tokio::sync::watch;
 
-/// How far the end has come.
+/// How far the end has come; `/metrics` shows it as a number.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Stage {
     /// Nobody asked us to stop.

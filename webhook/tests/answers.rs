@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use common::World;
 use common::good_review;
 use common::post;
 use common::review;
@@ -139,6 +140,7 @@ async fn a_panic_is_500_and_the_server_lives_on() -> anyhow::Result<()> {
     for line in [
         r#"requests_total{decision="error",reason="panic"} 1"#,
         r#"requests_total{decision="error",reason="internal"} 1"#,
+        "panics_total 1",
         "inflight 0",
     ] {
         let line = format!("gitvolume_webhook_{line}");
@@ -163,13 +165,26 @@ async fn a_call_too_many_is_told_to_come_back() -> anyhow::Result<()> {
     slow.write_all(b"POST /mutate HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{")
         .await?;
     // The slow one has its place once the gauge says so.
-    while !String::from_utf8_lossy(&world.admin("/metrics").await?.body)
-        .contains("gitvolume_webhook_inflight 1")
-    {}
+    shows(&world, "gitvolume_webhook_inflight 1").await?;
     let mut client = world.client().await?;
     let answered = post(&mut client, "{}").await?;
     assert_eq!(answered.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(answered.header(RETRY_AFTER), Some("1"));
+    shows(&world, r#"gitvolume_webhook_shed_total{limit="calls"} 1"#).await?;
+    // A body that is still on its way is read, or the connection would be closed under the answer.
+    let mut late = world.connect().await?;
+    late.write_all(b"POST /mutate HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n")
+        .await?;
+    late.write_all(b"{}").await?;
+    late.write_all(b"POST /mutate HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
+        .await?;
+    let mut both = String::new();
+    while both.matches("503 Service Unavailable").count() < 2 {
+        let mut some = [0; 1024];
+        let count = late.read(&mut some).await?;
+        assert!(count > 0, "closed after {both:?}");
+        both.push_str(&String::from_utf8_lossy(&some[..count]));
+    }
     slow.write_all(b"}").await?;
     let mut answer = [0; 12];
     slow.read_exact(&mut answer).await?;
@@ -177,6 +192,68 @@ async fn a_call_too_many_is_told_to_come_back() -> anyhow::Result<()> {
     let answered = post(&mut client, "{}").await?;
     assert_eq!(answered.status, StatusCode::BAD_REQUEST);
     Ok(())
+}
+
+#[tokio::test]
+async fn bytes_too_many_are_told_to_come_back_and_hold_up_no_small_call() -> anyhow::Result<()> {
+    let limits = Limits {
+        inflight_bytes: 1_000_000,
+        ..Limits::default()
+    };
+    let judge = |_: &[u8]| -> Result<Verdict, Failure> {
+        Err(Failure::Unreadable {
+            cause: String::new(),
+        })
+    };
+    let world = world_with(limits, Arc::new(judge)).await?;
+    // What is announced takes no room: only what has come does.
+    let mut slow = world.connect().await?;
+    slow.write_all(b"POST /mutate HTTP/1.1\r\nHost: x\r\nContent-Length: 900001\r\n\r\n")
+        .await?;
+    shows(&world, "gitvolume_webhook_inflight 1").await?;
+    let mut client = world.client().await?;
+    let large = vec![b'x'; 900_000];
+    let answered = post(&mut client, large.clone()).await?;
+    assert_eq!(answered.status, StatusCode::BAD_REQUEST, "it fits alone");
+
+    slow.write_all(&large).await?;
+    shows(&world, "gitvolume_webhook_inflight_bytes 900000").await?;
+    let answered = post(&mut client, large.clone()).await?;
+    assert_eq!(answered.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answered.header(RETRY_AFTER), Some("1"));
+    assert!(!answered.closes(), "the connection is good for the retry");
+    let answered = post(&mut client, "{}").await?;
+    assert_eq!(answered.status, StatusCode::BAD_REQUEST, "a small one fits");
+    shows(&world, r#"gitvolume_webhook_shed_total{limit="bytes"} 1"#).await?;
+
+    slow.write_all(b"x").await?;
+    let mut answer = [0; 12];
+    slow.read_exact(&mut answer).await?;
+    assert_eq!(&answer, b"HTTP/1.1 400");
+    let answered = post(&mut client, large).await?;
+    assert_eq!(
+        answered.status,
+        StatusCode::BAD_REQUEST,
+        "there is room again"
+    );
+    Ok(())
+}
+
+/// Waits until a line of the metrics says so.
+async fn shows(world: &World, line: &str) -> anyhow::Result<()> {
+    let shown = async {
+        loop {
+            let text = world.admin("/metrics").await?.body;
+            if String::from_utf8_lossy(&text)
+                .lines()
+                .any(|found| found == line)
+            {
+                return anyhow::Ok(());
+            }
+        }
+    };
+    let waited = tokio::time::timeout(std::time::Duration::from_secs(20), shown).await;
+    waited.map_err(|_| anyhow::anyhow!("no line {line}"))?
 }
 
 #[tokio::test]
@@ -199,6 +276,12 @@ async fn every_metric_is_shown() -> anyhow::Result<()> {
         "request_duration_seconds_count 2",
         "patch_bytes_count 1",
         "inflight 0",
+        "inflight_bytes 0",
+        "panics_total 0",
+        r#"shed_total{limit="calls"} 0"#,
+        r#"shed_total{limit="bytes"} 0"#,
+        "connections_accepted_total 2",
+        "stage 0",
         "tls_handshake_failures_total 1",
         "cert_not_after_seconds 1",
         "cabundle_in_sync 1",
@@ -210,7 +293,26 @@ async fn every_metric_is_shown() -> anyhow::Result<()> {
             "{line}: {text}"
         );
     }
+    for name in [
+        "process_cpu_seconds_total",
+        "process_start_time_seconds",
+        "process_resident_memory_bytes",
+        "process_virtual_memory_bytes",
+        "process_threads",
+        "process_open_fds",
+        "process_max_fds",
+    ] {
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let value: f64 = value.unwrap_or_default().parse().unwrap_or_default();
+        assert!(value > 0.0, "{name}: {text}");
+    }
+    assert!(text.ends_with("# EOF\n"), "{text}");
+    shows(&world, "gitvolume_webhook_connections 1").await?;
     assert_eq!(world.admin("/livez").await?.status, StatusCode::OK);
     assert_eq!(world.admin("/readyz").await?.status, StatusCode::OK);
+    world.running.leave();
+    shows(&world, "gitvolume_webhook_stage 1").await?;
     Ok(())
 }

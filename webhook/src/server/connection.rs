@@ -33,6 +33,10 @@ use crate::metrics::Metrics;
 use crate::shutdown::Stage;
 use crate::shutdown::reached;
 
+/// What is read ahead of a connection, at most: all headers, or a part of a body. With the number of
+/// connections it bounds the memory of those whose calls have not begun.
+const BUFFER: usize = 64 * 1024;
+
 /// What every connection is served with.
 #[derive(Clone)]
 pub(super) struct Connection {
@@ -71,7 +75,8 @@ impl Connection {
         } = self;
         let calls = Calls::default();
         let io = TokioIo::new(HeadDeadline::new(stream, limits.head, calls.clone()));
-        let expires = Instant::now() + limits.age + jitter(limits.age);
+        let age = limits.age + jitter(limits.age);
+        let expires = (age > Duration::ZERO).then(|| Instant::now() + age);
         let now = stage.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             let mut router = router.clone();
@@ -80,7 +85,8 @@ impl Connection {
             async move {
                 calls.begin();
                 let mut response = answer(&mut router, request).await;
-                if Instant::now() >= expires || *now.borrow() != Stage::Serving {
+                let is_old = expires.is_some_and(|expires| Instant::now() >= expires);
+                if is_old || *now.borrow() != Stage::Serving {
                     // The only way to close a kept connection that loses no call: the caller knows
                     // before it sends the next one.
                     let close = HeaderValue::from_static("close");
@@ -94,6 +100,7 @@ impl Connection {
             http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(limits.idle)
+                .max_buf_size(BUFFER)
                 .serve_connection(io, service)
         );
         let served = tokio::select! {
