@@ -1,4 +1,5 @@
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use url::Url;
@@ -66,6 +67,35 @@ impl RepoUrl {
             }
             _ => (self.0.clone(), None),
         }
+    }
+
+    /// The host's name or address, in small letters, without port and brackets. `None` for a path,
+    /// and wherever programs differ about where the host begins and ends (a `?`, `#`, `%` or
+    /// backslash before the first slash): who is asked for rights must not be another one than who
+    /// is asked for files.
+    pub fn host(&self) -> Option<String> {
+        if self.kind() == RepoKind::Local {
+            return None;
+        }
+        let is_bracketed = |text: &str| text.split(':').next().is_some_and(|own| own.contains('['));
+        let authority = match self.0.split_once("://") {
+            Some((_, rest)) => rest.split('/').next()?,
+            None if is_bracketed(&self.0) => self.0.split('/').next()?,
+            // The path begins at the first colon, whatever is in it.
+            None => self.0.split(':').next()?,
+        };
+        if authority.contains(['?', '#', '%', '\\']) {
+            return None;
+        }
+        let host = authority.rsplit('@').next()?;
+        if let Some(rest) = host.strip_prefix('[') {
+            let address: Ipv6Addr = rest.split(']').next()?.parse().ok()?;
+            return Some(address.to_string());
+        }
+        let host = host.split(':').next()?;
+        let is_sure = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        let is_known = !host.is_empty() && host.chars().all(is_sure);
+        is_known.then(|| host.to_ascii_lowercase())
     }
 
     /// The last component of the path as git-sync takes it for the default link: everything after
@@ -173,6 +203,35 @@ mod tests {
         ] {
             let url: RepoUrl = text.parse().unwrap();
             assert_eq!(Some(url.kind()), kind_of(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_host_is_the_same_in_every_form() {
+        for (text, expected) in [
+            ("https://git.example/x", Some("git.example")),
+            ("https://me:pw@Git.Example:8443/x", Some("git.example")),
+            ("https://git.example@evil.example/x", Some("evil.example")),
+            ("ssh://git@git.example:2222/x", Some("git.example")),
+            ("ssh://git@GIT.example/x", Some("git.example")),
+            ("git@git.example:org/x", Some("git.example")),
+            ("git.example:x@evil.example", Some("git.example")),
+            ("git@[2001:db8::1]:org/x", Some("2001:db8::1")),
+            ("me@git.example@evil.example:x", Some("evil.example")),
+            ("[me@evil.example:22]:x", Some("evil.example")),
+            ("git.example:[x]/y", Some("git.example")),
+            // curl, git and ssh see evil.example in some of these, the URL standard git.example.
+            ("https://git.example\\@evil.example/x", None),
+            ("https://git.example?@evil.example/x", None),
+            ("ssh://git.example#@evil.example/x", None),
+            ("https://git%2eexample/x", None),
+            ("https://[2001:db8::1]:8443/x", Some("2001:db8::1")),
+            ("git://git.example/x", Some("git.example")),
+            ("file:///srv/x", None),
+            ("/srv/x", None),
+        ] {
+            let url: RepoUrl = text.parse().unwrap();
+            assert_eq!(url.host().as_deref(), expected, "{text}");
         }
     }
 
