@@ -1,5 +1,7 @@
 //! What is asked for and the Pod does not allow.
 
+use args::RepoUrl;
+
 use crate::Mistake;
 use crate::MountPath;
 use crate::PREFIX;
@@ -10,6 +12,7 @@ use crate::Told;
 use crate::annotations::full_key;
 use crate::container::CONFIG;
 use crate::container::Role;
+use crate::gitrepo;
 use crate::position;
 use crate::reader;
 use crate::reader::Reader;
@@ -37,6 +40,7 @@ pub(crate) fn mistakes(wanted: &Wanted<'_>, places: &[Place]) -> Vec<Mistake> {
     }
     mistakes.extend(wanted.requests.iter().filter_map(contradiction));
     mistakes.extend(position::mistakes(wanted));
+    mistakes.extend(hosts(wanted));
     mistakes.extend(image(wanted));
     mistakes.extend(port(wanted));
     mistakes.extend(resources(wanted));
@@ -120,6 +124,36 @@ fn contradiction(request: &Request) -> Option<Mistake> {
         full_key(name, "link"),
     );
     Some(Mistake::new("subdir", sentence))
+}
+
+/// Where a repository may be is the operator's to say; of a password in an address nothing is
+/// repeated.
+fn hosts(wanted: &Wanted<'_>) -> Vec<Mistake> {
+    let settings = wanted.settings;
+    let unfit = |repo: &RepoUrl| {
+        let host = repo.host();
+        let is_allowed = settings.allows_host(host.as_deref());
+        (!is_allowed).then(|| {
+            let host = host.map_or_else(
+                || "an address whose host is not plain to see".to_owned(),
+                |host| format!("host {}", shown(&host)),
+            );
+            let allowed = settings.allowed_hosts.join(", ");
+            format!("{host}: expected one that the operator allows: {allowed}")
+        })
+    };
+    let requests = wanted.requests.iter().filter_map(|request| {
+        let key = full_key(request.name.as_ref(), "repo");
+        Some(Mistake::new(
+            "repo",
+            format!("{key}: {}", unfit(&request.repo)?),
+        ))
+    });
+    let git_repos = wanted.git_repos.iter().filter_map(|volume| {
+        let sentence = format!("repository: {}", unfit(&volume.repository)?);
+        Some(gitrepo::mistake(&volume.volume, &sentence))
+    });
+    requests.chain(git_repos).collect()
 }
 
 /// An image of the author's runs with the Secret's credentials: the operator says which may.

@@ -314,7 +314,7 @@ impl Syncer {
         }
         set("command", json!([paths::PROGRAM]));
         set("args", json!(told.args));
-        set("env", env(told));
+        set("env", env(told, settings));
         if let Some(port) = metrics_port {
             set(
                 "ports",
@@ -334,7 +334,7 @@ impl Syncer {
 }
 
 /// The user has no home on a read-only root, and perhaps not even a name; the probe sees no argv.
-fn env(told: &Told) -> Value {
+fn env(told: &Told, settings: &Settings) -> Value {
     let state = paths::STATE;
     let mut env = vec![
         json!({"name": "HOME", "value": format!("{state}/home")}),
@@ -344,5 +344,9 @@ fn env(told: &Told) -> Value {
     if let Some(config) = &told.config {
         env.push(json!({"name": CONFIG, "value": config}));
     }
+    let proxy = settings.proxy.variables();
+    env.extend(
+        proxy.map(|(name, value)| json!({"name": name, "value": escape_for_kubelet(value)})),
+    );
     Value::Array(env)
 }

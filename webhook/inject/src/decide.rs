@@ -77,7 +77,10 @@ pub(crate) fn decide(
     if asked.pod.inject == Some(false) {
         return Ok(Decision::skip(SkipReason::OptedOut, asked.warnings));
     }
-    if let Some(reason) = unfit(document, annotations) {
+    let unfit = unfit(document, annotations);
+    let excluded = settings.excludes(review.namespace());
+    let excluded = excluded.then_some(SkipReason::ExcludedNamespace);
+    if let Some(reason) = unfit.or(excluded) {
         let mut warnings = asked.warnings;
         warnings.push(format!("{PREFIX}repo: the Pod is left alone: {reason}"));
         return skip(document, reason, warnings, settings);
@@ -223,7 +226,10 @@ fn skip(
     settings: &Settings,
 ) -> Result<Decision, InternalError> {
     let mut decision = Decision::skip(reason, warnings);
-    if matches!(reason, SkipReason::GitRepoTurnedOff | SkipReason::Windows) {
+    if matches!(
+        reason,
+        SkipReason::ExcludedNamespace | SkipReason::GitRepoTurnedOff | SkipReason::Windows
+    ) {
         decision.patch = noted(document, &Status::of_skip(reason, settings))?;
     }
     Ok(decision)

@@ -214,6 +214,7 @@ fn because(answer: &Answer) -> Option<&'static str> {
         SkipReason::NotRequested => "no annotation and no gitRepo volume asks for anything",
         SkipReason::OptedOut => "its author does not want it",
         SkipReason::Windows => "there is no syncer for Windows",
+        SkipReason::ExcludedNamespace => "the operator leaves the Pods of the namespace alone",
         SkipReason::GitRepoTurnedOff => "the operator leaves gitRepo volumes to the kubelet",
         SkipReason::Template => "it is no Pod, but makes some, and they are judged one by one",
         SkipReason::NotAPodCreation => "it is no Pod that is created",

@@ -201,7 +201,7 @@ fn told(pod: &PodSpec) -> Vec<(String, String)> {
 }
 
 /// A mistake about a volume.
-fn mistake(volume: &str, sentence: &str) -> Mistake {
+pub(crate) fn mistake(volume: &str, sentence: &str) -> Mistake {
     let volume = crate::value::shown(volume);
     Mistake::new("gitrepo", format!("gitRepo volume {volume}: {sentence}"))
 }

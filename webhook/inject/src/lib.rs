@@ -100,6 +100,7 @@ pub use outcome::SkipReason;
 pub use plan::Consumer;
 pub use plan::Plan;
 pub use policy::OnMistake;
+pub use policy::Proxy;
 pub use policy::PullPolicy;
 pub use policy::RunAs;
 pub use policy::Settings;

@@ -20,6 +20,8 @@ pub enum Outcome {
 pub enum SkipReason {
     /// What we would add is there.
     AlreadyInjected,
+    /// The operator leaves the Pods of the namespace alone.
+    ExcludedNamespace,
     /// The operator leaves gitRepo volumes to the kubelet, and nothing else is asked for.
     GitRepoTurnedOff,
     /// A static Pod's image in the API: the kubelet runs its file, not what we would change.
@@ -39,8 +41,9 @@ pub enum SkipReason {
 
 impl SkipReason {
     /// Every reason, for a metric that starts all its series at zero.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::AlreadyInjected,
+        Self::ExcludedNamespace,
         Self::GitRepoTurnedOff,
         Self::MirrorPod,
         Self::NotAPodCreation,
@@ -54,6 +57,7 @@ impl SkipReason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::AlreadyInjected => "already-injected",
+            Self::ExcludedNamespace => "excluded-namespace",
             Self::GitRepoTurnedOff => "gitrepo-turned-off",
             Self::MirrorPod => "mirror-pod",
             Self::NotAPodCreation => "not-a-pod-creation",

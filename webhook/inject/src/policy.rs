@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use args::GitDuration;
 use serde::Deserialize;
 use serde::Serialize;
+use url::Url;
 
 use crate::Resources;
 use crate::value;
@@ -24,6 +25,26 @@ pub struct Settings {
     /// The images that a Pod may choose instead; a `*` at the end stands for anything.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allowed_images: Vec<String>,
+    /// The hosts that repositories may be on, whatever the port: names, `*.` and a domain for all
+    /// names below it, or addresses. Empty is every host. Where submodules are is the repository's
+    /// own affair.
+    #[serde(
+        default,
+        deserialize_with = "hosts",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub allowed_hosts: Vec<String>,
+    /// The namespaces whose Pods are left alone, whatever they ask for; a `*` at the end stands for
+    /// anything.
+    #[serde(
+        default,
+        deserialize_with = "namespaces",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub excluded_namespaces: Vec<String>,
+    /// The proxies that syncers go by.
+    #[serde(default, skip_serializing_if = "Proxy::is_none")]
+    pub proxy: Proxy,
     /// What a syncer asks for, and where it may end.
     #[serde(default)]
     pub resources: Resources,
@@ -54,6 +75,29 @@ pub struct Settings {
     /// The webhook's version, for the status annotation.
     #[serde(default = "version")]
     pub version: String,
+}
+
+/// The proxies that syncers go by; the names are those of OpenShift's `Proxy`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Proxy {
+    /// For http addresses.
+    #[serde(
+        default,
+        deserialize_with = "proxy",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub http_proxy: Option<String>,
+    /// For https addresses; ssh knows no proxy.
+    #[serde(
+        default,
+        deserialize_with = "proxy",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub https_proxy: Option<String>,
+    /// Hosts, domains and networks that are asked directly, with commas between.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_proxy: Option<String>,
 }
 
 /// When the kubelet pulls the syncer's image.
@@ -98,6 +142,9 @@ impl Settings {
             image_pull_policy: None,
             image_pull_secrets: Vec::new(),
             allowed_images: Vec::new(),
+            allowed_hosts: Vec::new(),
+            excluded_namespaces: Vec::new(),
+            proxy: Proxy::default(),
             resources: Resources::default(),
             stale_worktree_timeout: stale_worktree_timeout(),
             sync_timeout: sync_timeout(),
@@ -111,11 +158,24 @@ impl Settings {
 
     /// Tells whether a Pod may choose this image.
     pub(crate) fn allows_image(&self, image: &str) -> bool {
-        self.allowed_images
-            .iter()
-            .any(|allowed| match allowed.strip_suffix('*') {
-                Some(start) => image.starts_with(start),
-                None => image == allowed,
+        is_one_of(&self.allowed_images, image)
+    }
+
+    /// Tells whether the Pods of a namespace are left alone.
+    pub fn excludes(&self, namespace: &str) -> bool {
+        is_one_of(&self.excluded_namespaces, namespace)
+    }
+
+    /// Tells whether repositories may be on a host; one that is not known for sure is none of them.
+    pub(crate) fn allows_host(&self, host: Option<&str>) -> bool {
+        let mut allowed = self.allowed_hosts.iter();
+        self.allowed_hosts.is_empty()
+            || host.is_some_and(|host| {
+                allowed.any(|allowed| match allowed.strip_prefix('*') {
+                    // With its dot, so that it is a whole label.
+                    Some(domain) => host.len() > domain.len() && host.ends_with(domain),
+                    None => host == allowed,
+                })
             })
     }
 
@@ -136,6 +196,37 @@ impl Settings {
         });
         format!("{hash:016x}")
     }
+}
+
+impl Proxy {
+    fn is_none(&self) -> bool {
+        self.variables().next().is_none()
+    }
+
+    /// The variables by which git and our own calls are told. In small letters: curl does not hear
+    /// `HTTP_PROXY`, which a CGI request may set (<https://httpoxy.org>).
+    pub(crate) fn variables(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let Self {
+            http_proxy,
+            https_proxy,
+            no_proxy,
+        } = self;
+        let all = [
+            ("http_proxy", http_proxy),
+            ("https_proxy", https_proxy),
+            ("no_proxy", no_proxy),
+        ];
+        all.into_iter()
+            .filter_map(|(name, value)| Some((name, value.as_deref()?)))
+    }
+}
+
+/// Tells whether a text is in a list, where a `*` at the end stands for anything.
+fn is_one_of(list: &[String], text: &str) -> bool {
+    list.iter().any(|own| match own.strip_suffix('*') {
+        Some(start) => text.starts_with(start),
+        None => text == own,
+    })
 }
 
 /// One minute: longer than a request, a directory walk or a page load takes.
@@ -176,6 +267,57 @@ fn secrets<'de, D: serde::Deserializer<'de>>(
         }
     }
     Ok(secrets)
+}
+
+fn hosts<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let hosts = Vec::<String>::deserialize(deserializer)?;
+    let read = hosts.into_iter().map(|text| {
+        let host = text.to_ascii_lowercase();
+        let name = host.strip_prefix("*.").unwrap_or(&host);
+        if name.split('.').all(is_label) {
+            return Ok(host);
+        }
+        // As `RepoUrl::host` writes it.
+        let address = host.trim_start_matches('[').trim_end_matches(']');
+        let address = address.parse::<std::net::IpAddr>().ok();
+        address
+            .map(|address| address.to_string())
+            .ok_or_else(|| wrong(&text, "a host such as git.example or *.corp.example"))
+    });
+    read.collect()
+}
+
+fn namespaces<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let namespaces = Vec::<String>::deserialize(deserializer)?;
+    for text in &namespaces {
+        let is_start = |start: &str| start.is_empty() || is_label(start.trim_end_matches('-'));
+        if !is_label(text) && !text.strip_suffix('*').is_some_and(is_start) {
+            return Err(wrong(text, "a namespace, or the beginning of some and *"));
+        }
+    }
+    Ok(namespaces)
+}
+
+/// Nothing of the text is repeated: it may have a password.
+fn proxy<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(deserializer)? else {
+        return Ok(None);
+    };
+    let url = Url::parse(&text).ok().filter(Url::has_host);
+    let Some(url) = url else {
+        let expected = "expected an address such as http://proxy.example:3128";
+        return Err(serde::de::Error::custom(expected));
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        let sentence = "credentials of a proxy can be read by all who can read the Pods; expected \
+                        an address without them";
+        return Err(serde::de::Error::custom(sentence));
+    }
+    Ok(Some(text))
+}
+
+fn wrong<E: serde::de::Error>(text: &str, expected: &str) -> E {
+    E::custom(format!("{text:?}: expected {expected}"))
 }
 
 fn version() -> String {
@@ -248,6 +390,26 @@ mod tests {
                 "expected a namespace, or *, and the name of a Secret",
             ),
             (
+                json!({"image": "x", "allowedHosts": ["https://git.example"]}),
+                "\"https://git.example\": expected a host such as git.example or *.corp.example",
+            ),
+            (
+                json!({"image": "x", "allowedHosts": ["git.*"]}),
+                "\"git.*\": expected a host such as git.example or *.corp.example",
+            ),
+            (
+                json!({"image": "x", "excludedNamespaces": ["Shop"]}),
+                "\"Shop\": expected a namespace, or the beginning of some and *",
+            ),
+            (
+                json!({"image": "x", "proxy": {"httpsProxy": "proxy.example"}}),
+                "expected an address such as http://proxy.example:3128",
+            ),
+            (
+                json!({"image": "x", "proxy": {"httpsProxy": "http://me:pw@proxy.example"}}),
+                "expected an address without them",
+            ),
+            (
                 json!({"image": "x", "syncTimeout": "5 min"}),
                 "expected a duration such as",
             ),
@@ -268,6 +430,27 @@ mod tests {
                 .unwrap_err()
                 .to_string();
             assert!(error.contains(message), "{error}");
+            assert!(!error.contains("pw"), "{error}");
         }
+    }
+
+    #[test]
+    fn hosts_are_allowed_by_name_and_by_domain() {
+        let allowed = json!(["Git.example", "*.corp.example", "[2001:DB8::1]"]);
+        let settings: Settings =
+            serde_json::from_value(json!({"image": "x", "allowedHosts": allowed})).unwrap();
+        for (host, is_allowed) in [
+            (Some("git.example"), true),
+            (Some("a.corp.example"), true),
+            (Some("a.b.corp.example"), true),
+            (Some("2001:db8::1"), true),
+            (Some("corp.example"), false),
+            (Some("evilcorp.example"), false),
+            (Some("a.git.example"), false),
+            (None, false),
+        ] {
+            assert_eq!(settings.allows_host(host), is_allowed, "{host:?}");
+        }
+        assert!(Settings::new("x").allows_host(None), "every host is");
     }
 }

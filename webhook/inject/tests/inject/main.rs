@@ -5,6 +5,7 @@
     reason = "all of this is a test; clippy sees that only in functions marked so"
 )]
 
+mod configuration;
 mod generated;
 mod golden;
 mod later;
