@@ -20,6 +20,7 @@ use crate::cli::Exit;
 use crate::cli::completions::CompletionsArgs;
 use crate::cli::convert::ConvertArgs;
 use crate::cli::diff::DiffArgs;
+use crate::cli::doctor::DoctorArgs;
 use crate::cli::explain::ExplainArgs;
 use crate::cli::inject::InjectArgs;
 use crate::cli::man::ManArgs;
@@ -52,6 +53,8 @@ pub enum Command {
     Diff(DiffArgs),
     /// Say what the webhook would do about Pods, who said so and why; or what can be said at all
     Explain(ExplainArgs),
+    /// Look at a cluster: what is wrong with the installation and its Pods, and what to do
+    Doctor(DoctorArgs),
     /// Show everything on this machine, without a cluster
     Demo(DemoArgs),
     /// Write a shell's completions
@@ -261,6 +264,7 @@ impl Cli {
             Command::Uninject(args) => offline(cli::uninject::run(args)),
             Command::Explain(args) => offline(cli::explain::run(args)),
             Command::Diff(args) => offline(cli::diff::run(args)),
+            Command::Doctor(args) => offline(cli::doctor::run(args)),
             Command::Completions(args) => offline(cli::completions::run(&args)),
             Command::Man(args) => offline(cli::man::run(args)),
         };

@@ -1,4 +1,5 @@
-//! The command line that needs no cluster: manifests in, manifests out, by the webhook's engine.
+//! The command line beside the server: manifests in, manifests out, by the webhook's engine; and
+//! looks at a cluster ([`doctor`], and [`explain`] of what runs; [`live`] is what both share).
 //!
 //! A command's way: [`files`] reads what is named, [`documents`] takes a text apart, [`workloads`]
 //! finds the Pods in a document, [`edit`] asks the command about each of them and puts its patches
@@ -9,11 +10,13 @@ pub mod args;
 pub mod completions;
 pub mod convert;
 pub mod diff;
+pub mod doctor;
 pub mod documents;
 pub mod edit;
 pub mod explain;
 pub mod files;
 pub mod inject;
+pub mod live;
 pub mod man;
 pub mod output;
 pub mod report;
@@ -29,6 +32,8 @@ pub enum Exit {
     Done,
     /// There is a difference, and it was asked whether there is one: code 1.
     Different,
+    /// Something was found that does not work: code 1.
+    Found,
     /// Something is wrong, as was said on standard error: code 2.
     Wrong,
 }
@@ -37,7 +42,7 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         match exit {
             Exit::Done => Self::SUCCESS,
-            Exit::Different => Self::from(1),
+            Exit::Different | Exit::Found => Self::from(1),
             Exit::Wrong => Self::from(2),
         }
     }

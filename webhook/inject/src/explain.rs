@@ -20,6 +20,7 @@ pub use self::repository::Seen;
 pub use self::syncer::Explained;
 pub use self::table::annotations_json;
 pub use self::table::annotations_text;
+pub use self::text::wrapped;
 
 use crate::ANNOTATIONS;
 use crate::Answer;

@@ -85,6 +85,7 @@ pub use explain::Setting;
 pub use explain::annotations_json;
 pub use explain::annotations_text;
 pub use explain::explain;
+pub use explain::wrapped;
 pub use gitrepo::Follow;
 pub use gitrepo::GitRepo;
 pub use mount_path::MountPath;

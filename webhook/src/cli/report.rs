@@ -29,7 +29,7 @@ impl Report {
 }
 
 /// A name or a value of a manifest must not move a terminal's cursor.
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect()

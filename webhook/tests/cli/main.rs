@@ -6,6 +6,7 @@
 )]
 
 mod bytes;
+mod doctor;
 mod files;
 mod manual;
 mod messages;

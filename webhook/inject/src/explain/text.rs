@@ -9,7 +9,7 @@ use super::Setting;
 const WIDTH: usize = 100;
 
 /// Writes prose in lines that a terminal shows whole, each begun by so many blanks.
-pub(super) fn wrapped(text: &str, indent: usize) -> String {
+pub fn wrapped(text: &str, indent: usize) -> String {
     let mut lines = String::new();
     let mut line = String::new();
     for word in text.split(' ') {

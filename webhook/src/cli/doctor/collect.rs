@@ -1,0 +1,655 @@
+//! Looks at a cluster; what cannot be looked at is noted, and the rest goes on.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use inject::Namespace;
+use inject::PREFIX;
+use inject::Settings;
+use inject::misplaced;
+use jiff::SignedDuration;
+use jiff::Timestamp;
+use serde_json::Value;
+use serde_json::json;
+
+use super::facts::Facts;
+use super::facts::Guard;
+use super::facts::Install;
+use super::facts::Node;
+use super::facts::Replica;
+use super::facts::SecretFact;
+use super::facts::Trial;
+use super::facts::Workload;
+use super::facts::is_ours;
+use super::facts::text;
+use super::facts::texts;
+use super::judge::is_about_us;
+use super::pods::PodFact;
+use super::pods::owner;
+use crate::cli::live::Live;
+use crate::cli::live::Part;
+use crate::cli::live::Unseen;
+use crate::cli::live::encoded;
+use crate::cli::live::settings;
+
+/// OpenShift's range of users for the Pods of a namespace.
+const USERS: &str = "openshift.io/sa.scc.uid-range";
+
+/// Where the admin listener of the webhook is, unless its container says otherwise.
+const ADMIN_PORT: u64 = 8080;
+
+/// The kinds whose controllers make Pods: the API's path, its plural, and whether the metadata is
+/// enough to see annotations on a wrong level.
+const WORKLOADS: [(&str, &str, &str, Part); 9] = [
+    ("/apis/apps/v1", "deployments", "Deployment", Part::Metadata),
+    (
+        "/apis/apps/v1",
+        "statefulsets",
+        "StatefulSet",
+        Part::Metadata,
+    ),
+    ("/apis/apps/v1", "daemonsets", "DaemonSet", Part::Metadata),
+    ("/apis/apps/v1", "replicasets", "ReplicaSet", Part::Metadata),
+    ("/apis/batch/v1", "jobs", "Job", Part::Metadata),
+    // Its Jobs have metadata of their own.
+    ("/apis/batch/v1", "cronjobs", "CronJob", Part::Whole),
+    (
+        "/api/v1",
+        "replicationcontrollers",
+        "ReplicationController",
+        Part::Metadata,
+    ),
+    ("/api/v1", "podtemplates", "PodTemplate", Part::Metadata),
+    (
+        "/apis/argoproj.io/v1alpha1",
+        "rollouts",
+        "Rollout",
+        Part::Metadata,
+    ),
+];
+
+/// What to look at.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// One namespace, or all.
+    pub namespace: Option<String>,
+    /// Whether a trial Pod is sent through a server-side dry run, and in which namespace.
+    pub trial: Option<String>,
+    /// Whether the Secrets that annotations name are read.
+    pub secrets: bool,
+}
+
+/// Looks at everything.
+pub async fn collect(live: &Live, scope: &Scope) -> Facts {
+    let now = Timestamp::now();
+    let before = |seconds: i64| {
+        let time = now.saturating_sub(SignedDuration::from_secs(seconds));
+        let time = time.unwrap_or(now).as_second();
+        super::judge::time(time)
+    };
+    let mut look = Look {
+        live,
+        scope,
+        facts: Facts {
+            now: now.as_second(),
+            minute_ago: before(60),
+            hour_ago: before(3600),
+            own_version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..Facts::default()
+        },
+        users: BTreeSet::new(),
+    };
+    look.namespaces().await;
+    let settings = look.installs().await;
+    look.trial().await;
+    look.guards().await;
+    look.objects().await;
+    look.nodes().await;
+    look.pods(&settings).await;
+    look.events().await;
+    look.workloads().await;
+    look.secrets().await;
+    look.facts
+}
+
+struct Look<'a> {
+    live: &'a Live,
+    scope: &'a Scope,
+    facts: Facts,
+    /// The namespaces that hand out users.
+    users: BTreeSet<String>,
+}
+
+impl Look<'_> {
+    fn unseen(&mut self, what: &str, why: impl ToString) {
+        let line = (what.to_owned(), why.to_string());
+        if !self.facts.unseen.contains(&line) {
+            self.facts.unseen.push(line);
+        }
+    }
+
+    fn seen(&mut self, what: &'static str, count: usize) {
+        *self.facts.seen.entry(what).or_default() += count;
+    }
+
+    /// The path of a kind's objects in the namespaces that are looked at.
+    fn path(&self, api: &str, plural: &str) -> String {
+        match &self.scope.namespace {
+            None => format!("{api}/{plural}"),
+            Some(namespace) => format!("{api}/namespaces/{namespace}/{plural}"),
+        }
+    }
+
+    /// Lists all of a kind; `None` where that cannot be, of which a line tells.
+    async fn all(&mut self, what: &str, path: &str, query: &str, part: Part) -> Option<Vec<Value>> {
+        let mut all = Vec::new();
+        match self.live.list(path, query, part, |own| all.push(own)).await {
+            Ok(()) => Some(all),
+            Err(error) => {
+                self.unseen(what, error);
+                None
+            }
+        }
+    }
+
+    async fn namespaces(&mut self) {
+        let path = "/api/v1/namespaces";
+        let all = self.all("the namespaces' labels", path, "", Part::Metadata);
+        let Some(all) = all.await else { return };
+        self.seen("namespaces", all.len());
+        let mut labels = BTreeMap::new();
+        for namespace in all {
+            let name = text(&namespace, "/metadata/name").to_owned();
+            if texts(&namespace["metadata"]["annotations"]).contains_key(USERS) {
+                self.users.insert(name.clone());
+            }
+            labels.insert(name, texts(&namespace["metadata"]["labels"]));
+        }
+        self.facts.namespaces = Some(labels);
+    }
+
+    /// Looks at our registrations and what is behind them; answers the webhook's settings.
+    async fn installs(&mut self) -> Settings {
+        // What a Pod would get does not count here but that it gets it.
+        let mut found = Settings::new("gitvolume.dev/gitvolume-syncer");
+        let path = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations";
+        let all = self.all("the webhook's registration", path, "", Part::Whole);
+        let Some(all) = all.await else { return found };
+        let (ours, others): (Vec<Value>, Vec<Value>) = all.into_iter().partition(|own| {
+            let mut entries = own["webhooks"].as_array().into_iter().flatten();
+            entries.any(is_ours)
+        });
+        self.seen("registrations", ours.len());
+        self.facts.others = others;
+        let mut installs = Vec::new();
+        for registration in ours {
+            let mut install = Install {
+                registration,
+                ..Install::default()
+            };
+            let service = install.entries().find_map(|entry| {
+                let service = entry["clientConfig"].get("service")?;
+                Some((
+                    text(service, "/namespace").to_owned(),
+                    text(service, "/name").to_owned(),
+                ))
+            });
+            if let Some((namespace, name)) = service {
+                install.service = Some((namespace.clone(), name.clone()));
+                let pods = self.behind(&mut install, &namespace, &name).await;
+                if let Some(pod) = pods.first() {
+                    match settings::of_webhook(self.live, pod).await {
+                        Ok(settings) => found = settings,
+                        Err(error) => self.unseen("the webhook's settings", error),
+                    }
+                }
+                if self.scope.secrets {
+                    install.ca_secret = self.ca_secret(&namespace, &pods).await;
+                }
+            }
+            installs.push(install);
+        }
+        self.facts.installs = Some(installs);
+        found
+    }
+
+    /// Looks at a Service, its endpoints and its Pods; answers the Pods.
+    async fn behind(&mut self, install: &mut Install, namespace: &str, name: &str) -> Vec<Value> {
+        let uri = format!("/api/v1/namespaces/{namespace}/services/{name}");
+        let service = match self.live.get(&uri).await {
+            Ok(service) => service,
+            Err(Unseen::Absent(_)) => {
+                install.has_service = Some(false);
+                return Vec::new();
+            }
+            Err(error) => {
+                self.unseen(&format!("Service {namespace}/{name}"), error);
+                return Vec::new();
+            }
+        };
+        install.has_service = Some(true);
+        let path = format!("/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices");
+        let query = format!(
+            "labelSelector={}",
+            encoded(&format!("kubernetes.io/service-name={name}"))
+        );
+        let slices = self.all("the webhook's endpoints", &path, &query, Part::Whole);
+        install.endpoints = slices.await.map(|slices| {
+            let endpoints = slices.iter().filter_map(|own| own["endpoints"].as_array());
+            let ready = endpoints
+                .flatten()
+                .map(|own| own["conditions"]["ready"] != false);
+            ready.fold((0, 0), |(ready, others), is| match is {
+                true => (ready + 1, others),
+                false => (ready, others + 1),
+            })
+        });
+        let selector: Vec<String> = texts(&service["spec"]["selector"])
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        if selector.is_empty() {
+            return Vec::new();
+        }
+        let path = format!("/api/v1/namespaces/{namespace}/pods");
+        let query = format!("labelSelector={}", encoded(&selector.join(",")));
+        let pods = self.all("the webhook's Pods", &path, &query, Part::Whole);
+        let mut pods = pods.await.unwrap_or_default();
+        pods.retain(|pod| pod.pointer("/metadata/deletionTimestamp").is_none());
+        self.seen("replicas", pods.len());
+        for pod in &pods {
+            let replica = self.replica(pod).await;
+            install.replicas.push(replica);
+        }
+        pods
+    }
+
+    /// Asks a Pod of the webhook's, through the API server.
+    async fn replica(&mut self, pod: &Value) -> Replica {
+        let (namespace, name) = (
+            text(pod, "/metadata/namespace"),
+            text(pod, "/metadata/name"),
+        );
+        let containers = pod["spec"]["containers"].as_array();
+        let containers = containers.into_iter().flatten();
+        let mut ports = containers
+            .clone()
+            .filter_map(|own| own["ports"].as_array())
+            .flatten();
+        let port = ports
+            .find(|port| port["name"] == "admin")
+            .and_then(|port| port["containerPort"].as_u64())
+            .unwrap_or(ADMIN_PORT);
+        let mut replica = Replica {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            image: containers
+                .map(|own| text(own, "/image").to_owned())
+                .next()
+                .unwrap_or_default(),
+            ..Replica::default()
+        };
+        if text(pod, "/status/phase") != "Running" {
+            return replica;
+        }
+        let proxy = format!("/api/v1/namespaces/{namespace}/pods/{name}:{port}/proxy");
+        let what = "what the webhook's Pods say of themselves";
+        match self.live.text(&format!("{proxy}/readyz")).await {
+            Ok(said) => replica.readyz = Some((true, said)),
+            Err(Unseen::Failed { message, .. }) if message.starts_with("not ready") => {
+                replica.readyz = Some((false, message));
+            }
+            Err(error) => {
+                self.unseen(what, error);
+                return replica;
+            }
+        }
+        match self.live.text(&format!("{proxy}/metrics")).await {
+            Ok(metrics) => read_metrics(&metrics, &mut replica),
+            Err(error) => self.unseen(what, error),
+        }
+        replica
+    }
+
+    async fn ca_secret(&mut self, namespace: &str, pods: &[Value]) -> Option<String> {
+        let flag = "--secret-name=";
+        let containers = pods.first()?["spec"]["containers"].as_array()?;
+        let mut args = containers.iter().filter_map(|own| own["args"].as_array());
+        let name = args.find_map(|args| {
+            let mut args = args.iter().filter_map(Value::as_str);
+            args.find_map(|arg| arg.strip_prefix(flag))
+        })?;
+        let uri = format!("/api/v1/namespaces/{namespace}/secrets/{name}");
+        match self.live.get(&uri).await {
+            Ok(secret) => {
+                use base64::Engine;
+                let encoded = text(&secret, "/data/ca.crt");
+                let pem = base64::prelude::BASE64_STANDARD.decode(encoded).ok()?;
+                String::from_utf8(pem).ok()
+            }
+            Err(error) => {
+                self.unseen("the Secret with the webhook's CA", error);
+                None
+            }
+        }
+    }
+
+    async fn trial(&mut self) {
+        let is_installed = self
+            .facts
+            .installs
+            .as_ref()
+            .is_some_and(|own| !own.is_empty());
+        let Some(namespace) = self.scope.trial.as_ref().filter(|_| is_installed) else {
+            return;
+        };
+        match self.live.try_pod(namespace, &trial_pod()).await {
+            Ok(pod) => {
+                let annotations = texts(&pod["metadata"]["annotations"]);
+                let status = annotations.get(&format!("{PREFIX}status"));
+                let by = status.map(|status| {
+                    let status: Value = serde_json::from_str(status).unwrap_or_default();
+                    let said = |key: &str| text(&status, key).to_owned();
+                    (said("/version"), said("/config"))
+                });
+                self.facts.trial = Some(Trial::Admitted(by));
+            }
+            Err(error) => {
+                let message = error.to_string();
+                if is_about_us(&message) {
+                    self.facts.trial = Some(Trial::Refused(message));
+                } else {
+                    let what = format!("a trial Pod in the namespace {namespace} (dry run)");
+                    self.unseen(&what, message);
+                }
+            }
+        }
+    }
+
+    async fn guards(&mut self) {
+        let api = "/apis/admissionregistration.k8s.io/v1";
+        let path = format!("{api}/validatingadmissionpolicies");
+        let query = format!(
+            "labelSelector={}",
+            encoded("app.kubernetes.io/name=gitvolume")
+        );
+        let policies = self.all("the guard", &path, &query, Part::Whole).await;
+        let Some(policies) = policies else { return };
+        let path = format!("{api}/validatingadmissionpolicybindings");
+        let bindings = self.all("the guard's bindings", &path, "", Part::Whole);
+        let bindings = bindings.await;
+        let guards = policies.into_iter().map(|policy| {
+            let name = &policy["metadata"]["name"];
+            let actions = bindings.as_ref().map(|bindings| {
+                let own = bindings
+                    .iter()
+                    .filter(|own| own["spec"]["policyName"] == *name);
+                own.map(|own| {
+                    let actions = own["spec"]["validationActions"].as_array();
+                    let actions = actions.into_iter().flatten().filter_map(Value::as_str);
+                    actions.map(str::to_owned).collect()
+                })
+                .collect()
+            });
+            Guard { policy, actions }
+        });
+        self.facts.guards = Some(guards.collect());
+    }
+
+    async fn objects(&mut self) {
+        let api = "/apis/gitvolume.dev/v1alpha1";
+        for (path, kind) in [
+            (self.path(api, "gitvolumes"), "GitVolume"),
+            (format!("{api}/clustergitvolumes"), "ClusterGitVolume"),
+        ] {
+            let mut all = Vec::new();
+            let listed = self.live.list(&path, "", Part::Whole, |mut own| {
+                own["kind"] = json!(kind);
+                all.push(own);
+            });
+            match listed.await {
+                Ok(()) => self.seen("objects", all.len()),
+                // The chart may be without them.
+                Err(Unseen::Absent(_)) => {}
+                Err(error) => self.unseen(&format!("the {kind}s"), error),
+            }
+            self.facts.objects.extend(all);
+        }
+    }
+
+    async fn nodes(&mut self) {
+        let mut nodes = Vec::new();
+        let each = |node: Value| {
+            nodes.push(Node {
+                name: text(&node, "/metadata/name").to_owned(),
+                os: text(&node, "/status/nodeInfo/operatingSystem").to_owned(),
+                kubelet: text(&node, "/status/nodeInfo/kubeletVersion").to_owned(),
+            });
+        };
+        match self.live.list("/api/v1/nodes", "", Part::Whole, each).await {
+            Ok(()) => self.seen("nodes", nodes.len()),
+            Err(error) => self.unseen("the nodes", error),
+        }
+        self.facts.nodes = nodes;
+    }
+
+    async fn pods(&mut self, settings: &Settings) {
+        let mut pods = Vec::new();
+        let mut count = 0;
+        let users = &self.users;
+        let each = |pod: Value| {
+            count += 1;
+            let namespace = Namespace {
+                hands_out_users: users.contains(text(&pod, "/metadata/namespace")),
+                ..Namespace::default()
+            };
+            pods.extend(PodFact::read(&pod, settings, &namespace));
+        };
+        let path = self.path("/api/v1", "pods");
+        let listed = self.live.list(&path, "", Part::Whole, each).await;
+        match listed {
+            Ok(()) => self.seen("pods", count),
+            Err(error) => self.unseen(&self.within("the Pods"), error),
+        }
+        self.facts.pods = pods;
+    }
+
+    /// What of the namespaces that are looked at.
+    fn within(&self, what: &str) -> String {
+        match &self.scope.namespace {
+            None => format!("{what} of all namespaces (--namespace looks at one)"),
+            Some(namespace) => format!("{what} of the namespace {namespace}"),
+        }
+    }
+
+    async fn events(&mut self) {
+        let path = self.path("/api/v1", "events");
+        let query = format!("fieldSelector={}", encoded("reason=FailedCreate"));
+        let what = self.within("the events of controllers");
+        let mut events = Vec::new();
+        let each = |event: Value| {
+            if is_about_us(text(&event, "/message")) {
+                events.push(event);
+            }
+        };
+        let listed = self.live.list(&path, &query, Part::Whole, each).await;
+        if let Err(error) = listed {
+            self.unseen(&what, error);
+        }
+        self.facts.events = events;
+    }
+
+    async fn workloads(&mut self) {
+        for (api, plural, kind, part) in WORKLOADS {
+            let path = self.path(api, plural);
+            let mut found = Vec::new();
+            let mut count = 0;
+            let each = |object: Value| {
+                count += 1;
+                // What a controller makes has its maker's annotations.
+                if owner(&object).is_some() {
+                    return;
+                }
+                let at = [
+                    "/metadata/annotations",
+                    "/spec/jobTemplate/metadata/annotations",
+                ];
+                let mut keys = at
+                    .into_iter()
+                    .flat_map(|at| texts(object.pointer(at).unwrap_or(&Value::Null)))
+                    .map(|(key, _)| key);
+                if keys.any(|key| key.starts_with(PREFIX)) {
+                    found.push(object);
+                }
+            };
+            match self.live.list(&path, "", part, each).await {
+                Ok(()) => self.seen("workloads", count),
+                Err(Unseen::Absent(_)) => {}
+                Err(error) => self.unseen(&self.within(&format!("the {plural}")), error),
+            }
+            for object in found {
+                self.workload(api, plural, kind, part, object).await;
+            }
+        }
+    }
+
+    async fn workload(&mut self, api: &str, plural: &str, kind: &str, part: Part, object: Value) {
+        let workload = Workload {
+            kind: kind.to_owned(),
+            namespace: text(&object, "/metadata/namespace").to_owned(),
+            name: text(&object, "/metadata/name").to_owned(),
+        };
+        let Workload {
+            namespace, name, ..
+        } = &workload;
+        let uri = format!("{api}/namespaces/{namespace}/{plural}/{name}");
+        let mut whole = match part {
+            Part::Whole => object,
+            Part::Metadata => match self.live.get(&uri).await {
+                Ok(whole) => whole,
+                // It went in the meantime.
+                Err(Unseen::Absent(_)) => return,
+                Err(error) => {
+                    self.unseen(&format!("{kind} {namespace}/{name}"), error);
+                    return;
+                }
+            },
+        };
+        let version = api.trim_start_matches("/apis/").trim_start_matches("/api/");
+        whole["apiVersion"] = json!(version);
+        whole["kind"] = json!(kind);
+        let sentences = misplaced(&whole);
+        let told = sentences.into_iter().map(|own| (workload.clone(), own));
+        self.facts.misplaced.extend(told);
+    }
+
+    async fn secrets(&mut self) {
+        if !self.scope.secrets {
+            return;
+        }
+        let mut wanted: BTreeMap<(String, String), String> = BTreeMap::new();
+        for pod in &self.facts.pods {
+            for secret in &pod.secrets {
+                let key = (pod.namespace.clone(), secret.clone());
+                wanted.entry(key).or_insert_with(|| pod.name.clone());
+            }
+        }
+        for ((namespace, name), pod) in wanted {
+            let uri = format!("/api/v1/namespaces/{namespace}/secrets/{name}");
+            let keys = match self.live.get(&uri).await {
+                // The keys alone; what is under them is forgotten here.
+                Ok(secret) => Some(texts(&secret["data"]).into_keys().collect()),
+                Err(Unseen::Absent(_)) => None,
+                Err(error) => {
+                    let what = format!("the Secrets of the namespace {namespace}");
+                    self.unseen(&what, error);
+                    continue;
+                }
+            };
+            self.seen("secrets", 1);
+            self.facts.secrets.push(SecretFact {
+                namespace,
+                name,
+                pod,
+                keys,
+            });
+        }
+    }
+}
+
+/// A Pod that asks for a repository, and that the strictest namespace takes. It is never made.
+fn trial_pod() -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "generateName": "gitvolume-doctor-",
+            "annotations": {format!("{PREFIX}repo"): "https://git.example/doctor.git"},
+        },
+        "spec": {
+            "automountServiceAccountToken": false,
+            "securityContext": {
+                "runAsNonRoot": true,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [{
+                "name": "trial",
+                "image": "gitvolume.dev/doctor:never-pulled",
+                "resources": {
+                    "requests": {"cpu": "1m", "memory": "1Mi"},
+                    "limits": {"cpu": "1m", "memory": "1Mi"},
+                },
+                "securityContext": {
+                    "allowPrivilegeEscalation": false,
+                    "capabilities": {"drop": ["ALL"]},
+                },
+            }],
+        },
+    })
+}
+
+/// Takes what counts out of the text of `/metrics`.
+fn read_metrics(metrics: &str, replica: &mut Replica) {
+    for line in metrics.lines() {
+        let Some((name, value)) = line.rsplit_once(' ') else {
+            continue;
+        };
+        let number = value.parse::<f64>();
+        match (name.split('{').next().unwrap_or_default(), number) {
+            ("gitvolume_webhook_cert_not_after_seconds", Ok(number)) => {
+                replica.not_after = Some(number as i64);
+            }
+            ("gitvolume_webhook_cabundle_in_sync", Ok(number)) => {
+                replica.in_sync = Some(number > 0.0);
+            }
+            ("gitvolume_webhook_build_info", _) => {
+                let version = name.split_once("version=\"").map(|(_, rest)| rest);
+                let version = version.and_then(|rest| rest.split('"').next());
+                replica.version = version.map(str::to_owned);
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replica_tells_of_itself_by_its_metrics() {
+        let mut replica = Replica::default();
+        let metrics = "# TYPE gitvolume_webhook_build info\n\
+            gitvolume_webhook_build_info{version=\"0.1.0\"} 1\n\
+            gitvolume_webhook_cert_not_after_seconds 1795276108.0\n\
+            gitvolume_webhook_cabundle_in_sync 0\n# EOF\n";
+        read_metrics(metrics, &mut replica);
+        let expected = Replica {
+            version: Some("0.1.0".to_owned()),
+            not_after: Some(1_795_276_108),
+            in_sync: Some(false),
+            ..Replica::default()
+        };
+        assert_eq!(replica, expected);
+    }
+}

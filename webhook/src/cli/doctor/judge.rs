@@ -1,0 +1,41 @@
+//! From facts to findings: pure functions, one for each thing that is looked at.
+
+mod certificates;
+mod guard;
+mod objects;
+mod order;
+mod registration;
+mod serving;
+mod trial;
+mod workloads;
+
+#[cfg(test)]
+mod tests;
+
+use super::facts::Facts;
+use super::finding::CHECKS;
+use super::finding::Finding;
+
+pub(super) use certificates::time;
+pub(super) use workloads::is_about_us;
+
+/// Judges everything; the findings are in the order of the table.
+pub fn judge(facts: &Facts) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let judges = [
+        registration::judge,
+        serving::judge,
+        certificates::judge,
+        trial::judge,
+        guard::judge,
+        order::judge,
+        objects::judge,
+        workloads::judge,
+    ];
+    for judge in judges {
+        judge(facts, &mut findings);
+    }
+    let place = |finding: &Finding| CHECKS.iter().position(|check| *check == finding.check);
+    findings.sort_by_key(|finding| (finding.check.severity, place(finding), finding.at.clone()));
+    findings
+}

@@ -1,0 +1,86 @@
+//! The Service, its endpoints and the replicas.
+
+use std::collections::BTreeMap;
+
+use crate::cli::doctor::facts::Facts;
+use crate::cli::doctor::facts::Install;
+use crate::cli::doctor::facts::Replica;
+use crate::cli::doctor::finding as f;
+use crate::cli::doctor::finding::Finding;
+use crate::cli::doctor::finding::Place;
+
+pub(super) fn judge(facts: &Facts, findings: &mut Vec<Finding>) {
+    for install in facts.installs.iter().flatten() {
+        endpoints(install, findings);
+        replicas(install, &facts.own_version, findings);
+    }
+}
+
+fn endpoints(install: &Install, findings: &mut Vec<Finding>) {
+    let Some((namespace, name)) = &install.service else {
+        return;
+    };
+    let at = || Place::within(namespace, "Service", name);
+    if install.has_service == Some(false) {
+        let what = "There is no such Service.";
+        findings.push(Finding::new(f::SERVICE_MISSING, at(), what));
+        return;
+    }
+    let look = format!("kubectl -n {namespace} describe pods -l app.kubernetes.io/name=gitvolume");
+    match install.endpoints {
+        Some((0, others)) => {
+            let what = format!("It has no ready endpoint, and {others} that are not.");
+            findings.push(Finding::new(f::NO_ENDPOINTS, at(), what).command(look));
+        }
+        Some((ready, others)) if others > 0 => {
+            let what = format!("{ready} of {} endpoints are ready.", ready + others);
+            findings.push(Finding::new(f::ENDPOINTS_NOT_READY, at(), what).command(look));
+        }
+        _ => {}
+    }
+}
+
+pub(super) fn place(replica: &Replica) -> Place {
+    Place::within(&replica.namespace, "Pod", &replica.name)
+}
+
+fn replicas(install: &Install, own: &str, findings: &mut Vec<Finding>) {
+    for replica in &install.replicas {
+        let Some((is_ready, said)) = &replica.readyz else {
+            continue;
+        };
+        let said = said.trim();
+        let check = match is_ready {
+            false => f::REPLICA_NOT_READY,
+            true if said != "ok" => f::REPLICA_REMARKS,
+            true => continue,
+        };
+        let log = format!("kubectl -n {} logs {}", replica.namespace, replica.name);
+        let said = said.lines().collect::<Vec<_>>().join("; ");
+        let what = format!("It says: {said}");
+        findings.push(Finding::new(check, place(replica), what).command(log));
+    }
+    // By what they tell of themselves, and where they do not, by their images.
+    let mut by_version: BTreeMap<&str, usize> = BTreeMap::new();
+    for replica in &install.replicas {
+        let version = replica.version.as_deref().unwrap_or(&replica.image);
+        *by_version.entry(version).or_default() += 1;
+    }
+    let (Some(first), Some((namespace, service))) = (install.replicas.first(), &install.service)
+    else {
+        return;
+    };
+    if by_version.len() > 1 {
+        let all = by_version
+            .iter()
+            .map(|(version, count)| format!("{count} of {version}"));
+        let what = format!("There are {}.", all.collect::<Vec<_>>().join(", "));
+        let at = Place::within(namespace, "Service", service);
+        let command = format!("kubectl -n {namespace} rollout status deployment/{service}");
+        findings.push(Finding::new(f::REPLICAS_DIFFER, at, what).command(command));
+    } else if let Some(version) = first.version.as_deref().filter(|version| *version != own) {
+        let at = Place::within(namespace, "Service", service);
+        let what = format!("The webhook is of version {version}, this program of version {own}.");
+        findings.push(Finding::new(f::PROGRAM_DIFFERS, at, what));
+    }
+}

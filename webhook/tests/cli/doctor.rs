@@ -1,0 +1,61 @@
+//! The page about the doctor, and the doctor where there is no cluster.
+
+use std::fs;
+use std::path::Path;
+
+use webhook::cli::doctor::finding::markdown;
+
+use crate::run_in;
+
+/// `make goldens` sets it.
+#[expect(clippy::disallowed_methods, reason = "tests have no arguments")]
+fn is_update() -> bool {
+    std::env::var_os("UPDATE_GOLDENS").is_some()
+}
+
+#[test]
+fn the_page_has_every_finding() {
+    const START: &str = "<!-- findings: written by the tests, from the table in the code -->\n";
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/doctor.md");
+    let page = fs::read_to_string(&file).unwrap();
+    let (before, _) = page.split_once(START).unwrap();
+    let expected = format!("{before}{START}{}", markdown());
+    if is_update() {
+        fs::write(&file, &expected).unwrap();
+    }
+    assert!(
+        fs::read_to_string(&file).unwrap() == expected,
+        "docs/doctor.md is old (UPDATE_GOLDENS=1 writes it)"
+    );
+}
+
+#[test]
+fn without_a_cluster_it_says_so_in_one_line() {
+    let root = tempfile::tempdir().unwrap();
+    fs::write(root.path().join("none"), "apiVersion: v1\nkind: Config\n").unwrap();
+    // Port 9 is nobody's.
+    let away = "apiVersion: v1\nkind: Config\ncurrent-context: a\n\
+        contexts: [{name: a, context: {cluster: a, user: a}}]\n\
+        clusters: [{name: a, cluster: {server: 'http://127.0.0.1:9'}}]\n\
+        users: [{name: a, user: {}}]\n";
+    fs::write(root.path().join("away"), away).unwrap();
+    for (flags, expected) in [
+        (
+            &["--kubeconfig=missing"][..],
+            "--kubeconfig missing: cannot be read",
+        ),
+        (&["--kubeconfig=none"], "no access to a cluster"),
+        (&["--kubeconfig=away"], "no access to a cluster"),
+        (
+            &["--kubeconfig=away", "--context=b"],
+            "no access to a cluster",
+        ),
+    ] {
+        let ran = run_in(root.path(), &[&["doctor"][..], flags].concat(), "");
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{flags:?}");
+        assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
+        assert!(ran.err.contains(expected), "{}", ran.err);
+    }
+    let ran = run_in(root.path(), &["doctor", "-A", "-n", "shop"], "");
+    assert_eq!(ran.code, 2, "{}", ran.err);
+}
