@@ -2,6 +2,8 @@
 
 mod table;
 
+use std::sync::Arc;
+
 use serde_json::Map;
 use serde_json::Value;
 
@@ -13,16 +15,23 @@ pub use self::table::annotations_markdown;
 pub use self::table::annotations_summary;
 
 use self::table::Read;
+use crate::GitVolume;
 use crate::Mistake;
 use crate::MountPath;
 use crate::Name;
 use crate::Request;
 use crate::conflicts::Place;
 use crate::container::Role;
+use crate::objects;
+use crate::objects::Choice;
+use crate::objects::Chosen;
+use crate::objects::Sources;
+use crate::objects::passed_over;
 use crate::request::Fields;
 use crate::request::PodWide;
 use crate::value::Wrong;
 use crate::value::shown;
+use crate::wide;
 
 /// What a Pod's annotations ask for.
 #[derive(Debug, Default)]
@@ -34,6 +43,8 @@ pub(crate) struct Asked {
     pub(crate) pod_key: Option<&'static str>,
     pub(crate) warnings: Vec<String>,
     pub(crate) mistakes: Vec<Mistake>,
+    /// Who said what, where objects did.
+    pub(crate) sources: Sources,
 }
 
 /// The keys of one repository.
@@ -48,13 +59,24 @@ pub(crate) struct Group {
     pub(crate) is_wrong: bool,
     /// Whether `mount-path` is.
     pub(crate) is_place_wrong: bool,
+    /// The object of this name that is not for the Pod, in words.
+    pub(crate) passed_over: Option<String>,
 }
 
-/// One annotation of ours, taken apart.
+/// One annotation of ours, taken apart, or what an object says in its stead.
 struct Key<'a> {
     name: Option<Name>,
     row: &'static Annotation,
-    value: &'a Value,
+    value: Said<'a>,
+}
+
+/// Who said it, and what.
+#[derive(Clone, Copy)]
+enum Said<'a> {
+    /// The Pod.
+    Pod(&'a Value),
+    /// The object of this place among the chosen ones.
+    Object(usize, &'a str),
 }
 
 impl Asked {
@@ -71,6 +93,7 @@ impl Asked {
                 first_key,
                 is_wrong,
                 is_place_wrong,
+                passed_over,
             } = group;
             let is_about_volume = match name {
                 None => !git_repos.is_empty(),
@@ -83,13 +106,15 @@ impl Asked {
                 let path = fields.mount_path.clone();
                 let path = path.unwrap_or_else(|| MountPath::default_for(name.as_ref()));
                 places.push(Place {
-                    key: full_key(name.as_ref(), "mount-path"),
+                    key: self.sources.key(name.as_ref(), "mount-path"),
                     path,
                     role: Role::of_mode(fields.mode.unwrap_or_default()),
                 });
             }
             if fields.repo.is_none() && *first_key != "repo" {
-                without.push(without_repo(name.as_ref(), first_key));
+                let said = self.sources.key(name.as_ref(), first_key);
+                let also = passed_over.as_deref();
+                without.push(without_repo(name.as_ref(), &said, also));
             }
             if !is_wrong {
                 requests.extend(fields.clone().resolve(name.clone()));
@@ -98,15 +123,16 @@ impl Asked {
         // The Pod's own keys want something to be about.
         let nothing = self.groups.is_empty() && git_repos.is_empty();
         if let Some(key) = self.pod_key.filter(|_| nothing) {
-            without.push(without_repo(None, key));
+            without.push(without_repo(None, &full_key(None, key), None));
         }
         self.mistakes.splice(0..0, without);
         (requests, places)
     }
 }
 
-/// Reads all annotations under our prefix; what it gives is empty where there is none.
-pub(crate) fn read(annotations: Option<&Map<String, Value>>) -> Asked {
+/// Reads all annotations under our prefix, and lays what objects say under them, field by field;
+/// what it gives is empty where there is neither.
+pub(crate) fn read(annotations: Option<&Map<String, Value>>, choice: Choice<'_>) -> Asked {
     let mut asked = Asked::default();
     let mut keys: Vec<Key<'_>> = Vec::new();
     for (key, value) in annotations.into_iter().flatten() {
@@ -114,7 +140,11 @@ pub(crate) fn read(annotations: Option<&Map<String, Value>>) -> Asked {
             continue;
         };
         match apart(text) {
-            Ok((name, row)) => keys.push(Key { name, row, value }),
+            Ok((name, row)) => keys.push(Key {
+                name,
+                row,
+                value: Said::Pod(value),
+            }),
             Err(Unknown::Key) => asked.warnings.push(unknown(text)),
             Err(Unknown::Name(row)) => {
                 let sentence = format!(
@@ -126,24 +156,55 @@ pub(crate) fn read(annotations: Option<&Map<String, Value>>) -> Asked {
             }
         }
     }
-    // Mistakes are told in the table's order, of the unnamed repository first.
+    let chosen = chosen(&keys, choice);
+    for (index, object) in chosen.objects.iter().enumerate() {
+        keys.extend(object.said().filter_map(|(key, text)| {
+            let row = ANNOTATIONS.iter().find(|row| row.key == key)?;
+            let name = object.repository().cloned();
+            Some(Key {
+                name: name.filter(|_| row.scope == Scope::Repository),
+                row,
+                value: Said::Object(index, text),
+            })
+        }));
+    }
+    // Mistakes are told in the table's order, of the unnamed repository first. What is said twice
+    // stays in the order of those who said it, and the first one is heard.
     keys.sort_by(|one, other| {
         let place = |row: &Annotation| ANNOTATIONS.iter().position(|known| known.key == row.key);
         (&one.name, place(one.row)).cmp(&(&other.name, place(other.row)))
     });
-    for Key { name, row, value } in keys {
+    let mut heard: Option<&Key<'_>> = None;
+    for key in &keys {
+        let Key { name, row, value } = key;
+        if let Some(first) = heard.filter(|first| first.name == *name && first.row.key == row.key) {
+            asked.warnings.extend(unheard(first, key, &chosen.objects));
+            continue;
+        }
+        heard = Some(key);
+        if !chosen.objects.is_empty() {
+            let object = match value {
+                Said::Pod(_) => None,
+                Said::Object(index, _) => Some(*index),
+            };
+            asked.sources.said.push((name.clone(), row.key, object));
+        }
         // The API server lets only texts through; manifests in files have numbers too.
-        let text = value.as_str();
+        let text = match value {
+            Said::Pod(value) => value.as_str(),
+            Said::Object(_, text) => Some(*text),
+        };
         let outcome = match row.read {
             Read::Pod(read) => {
                 // These mean something without a repository too, or are told of elsewhere.
-                if !["gitrepo", "use"].contains(&row.key) {
+                let is_pods = matches!(value, Said::Pod(_));
+                if is_pods && !["gitrepo", "use"].contains(&row.key) {
                     asked.pod_key = asked.pod_key.or(Some(row.key));
                 }
                 text.map(|text| read(&mut asked.pod, text))
             }
             Read::Repository(read) => {
-                let group = group(&mut asked.groups, &name, row.key);
+                let group = group(&mut asked.groups, name, row.key);
                 let outcome = text.map(|text| read(&mut group.fields, text));
                 let is_wrong = !matches!(outcome, Some(Ok(())));
                 group.is_wrong |= is_wrong;
@@ -154,12 +215,72 @@ pub(crate) fn read(annotations: Option<&Map<String, Value>>) -> Asked {
         };
         const NO_TEXT: Wrong = Wrong::Clause("expected a text; in YAML, put it in quotes");
         if let Err(wrong) = outcome.unwrap_or(Err(NO_TEXT)) {
-            let shown = text.map_or_else(|| value.to_string(), shown);
+            let shown = match value {
+                Said::Pod(Value::String(text)) => shown(text),
+                Said::Pod(value) => value.to_string(),
+                Said::Object(_, text) => shown(text),
+            };
             let mistake = mistake(name.as_ref(), row, &shown, wrong);
             asked.mistakes.push(mistake);
         }
     }
+    if let Some(namespace) = choice.namespace {
+        for group in &mut asked.groups {
+            let name = group.name.as_ref();
+            let name = name.filter(|_| group.fields.repo.is_none());
+            group.passed_over = name.and_then(|name| passed_over(namespace, name, &chosen));
+        }
+    }
+    // What is left of them is what nobody has.
+    if !choice.is_empty() {
+        asked.pod.uses = chosen.unknown;
+    }
+    asked.warnings.extend(chosen.warnings);
+    asked.mistakes.extend(chosen.mistakes);
+    asked.sources.objects = chosen.objects;
     asked
+}
+
+/// Chooses the objects of a Pod that has these keys.
+fn chosen(keys: &[Key<'_>], choice: Choice<'_>) -> Chosen {
+    if choice.is_empty() {
+        return Chosen::default();
+    }
+    let text = |own: &str| {
+        let key = keys.iter().find(|key| key.row.key == own)?;
+        match key.value {
+            Said::Pod(value) => value.as_str(),
+            Said::Object(..) => None,
+        }
+    };
+    // Who wants none is not told of any.
+    if text("inject") == Some("false") {
+        return Chosen::default();
+    }
+    let uses = text("use").and_then(|text| wide::uses(text).ok());
+    let is_of = |key: &Key<'_>, name: &Name| key.name.as_ref() == Some(name);
+    choice.chosen(
+        &uses.unwrap_or_default(),
+        |name| {
+            keys.iter()
+                .any(|key| is_of(key, name) && key.row.key == "repo")
+        },
+        |name| keys.iter().any(|key| is_of(key, name)),
+    )
+}
+
+/// The warning for what an object says about the whole Pod, where a higher one says otherwise. What
+/// the Pod says against it, its author knows.
+fn unheard(first: &Key<'_>, key: &Key<'_>, objects: &[Arc<GitVolume>]) -> Option<String> {
+    let (Said::Object(winner, heard), Said::Object(loser, text)) = (first.value, key.value) else {
+        return None;
+    };
+    let is_told = key.row.scope == Scope::Pod && heard != text;
+    is_told.then(|| {
+        let (winner, loser) = (&objects[winner], &objects[loser]);
+        let field = objects::field_of(key.row.key);
+        format!("{loser}: spec.{field}: not heard: {winner} says otherwise")
+    })
 }
 
 /// The group of a name, which is the last one since the keys are sorted.
@@ -172,6 +293,7 @@ fn group<'a>(groups: &'a mut Vec<Group>, name: &Option<Name>, key: &'static str)
             first_key: key,
             is_wrong: false,
             is_place_wrong: false,
+            passed_over: None,
         });
     }
     let last = groups.len() - 1;
@@ -216,12 +338,12 @@ pub(crate) fn full_key(name: Option<&Name>, key: &str) -> String {
     }
 }
 
-/// The mistake of a repository whose address is missing.
-pub(crate) fn without_repo(name: Option<&Name>, key: &str) -> Mistake {
+/// The mistake of a repository whose address is missing, while something else was said of it.
+fn without_repo(name: Option<&Name>, said: &str, also: Option<&str>) -> Mistake {
+    let also = also.map(|also| format!("; {also}")).unwrap_or_default();
     let sentence = format!(
-        "{}: missing, but {} is set; expected {}",
+        "{}: missing, but {said} is set{also}; expected {}",
         full_key(name, "repo"),
-        full_key(name, key),
         ANNOTATIONS[0].grammar
     );
     Mistake::new("repo", sentence)

@@ -191,6 +191,7 @@ impl Answer {
             Outcome::Deny(refusal) => refusal.key(),
             // What no annotation asks for is in most manifests older than we are.
             Outcome::Inject(plan) if plan.requests.is_empty() => "gitrepo",
+            Outcome::Inject(plan) if plan.is_by_objects() => "object",
             Outcome::Inject(_) => "requested",
             Outcome::Skip(reason) => reason.as_str(),
         }
@@ -237,6 +238,12 @@ impl Answer {
         if self.outcome != Outcome::Skip(SkipReason::AlreadyInjected) {
             annotations.insert("decision", self.decision().into());
             annotations.insert("reason", self.reason().into());
+        }
+        if let Outcome::Inject(plan) = &self.outcome
+            && !plan.objects.is_empty()
+        {
+            let names: Vec<String> = plan.objects.iter().map(ToString::to_string).collect();
+            annotations.insert("objects", names.join(", ").into());
         }
         if let Outcome::Inject(plan) = &self.outcome
             && !plan.git_repos.is_empty()

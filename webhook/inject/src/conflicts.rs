@@ -9,7 +9,6 @@ use crate::Plan;
 use crate::Request;
 use crate::Resources;
 use crate::Told;
-use crate::annotations::full_key;
 use crate::container::CONFIG;
 use crate::container::Role;
 use crate::gitrepo;
@@ -30,7 +29,7 @@ pub(crate) struct Place {
 /// What is asked for and the Pod does not allow.
 pub(crate) fn mistakes(wanted: &Wanted<'_>, places: &[Place]) -> Vec<Mistake> {
     let pod = wanted.pod;
-    let mut mistakes = reader::unknown(pod, wanted.wide);
+    let mut mistakes = reader::unknown(wanted);
     let selected = reader::selected(pod, wanted.wide);
     for (index, place) in places.iter().enumerate() {
         let own = selected.iter().filter_map(|reader| taken(reader, place));
@@ -38,7 +37,8 @@ pub(crate) fn mistakes(wanted: &Wanted<'_>, places: &[Place]) -> Vec<Mistake> {
         let others = &places[..index];
         mistakes.extend(others.iter().find_map(|other| twice(other, place)));
     }
-    mistakes.extend(wanted.requests.iter().filter_map(contradiction));
+    let contradictions = wanted.requests.iter();
+    mistakes.extend(contradictions.filter_map(|own| contradiction(wanted, own)));
     mistakes.extend(position::mistakes(wanted));
     mistakes.extend(hosts(wanted));
     mistakes.extend(image(wanted));
@@ -114,14 +114,14 @@ fn beside(one: &Place, other: &Place) -> String {
     }
 }
 
-fn contradiction(request: &Request) -> Option<Mistake> {
+fn contradiction(wanted: &Wanted<'_>, request: &Request) -> Option<Mistake> {
     let subdir = request.subdir.as_ref().filter(|_| request.link.is_some())?;
     let name = request.name.as_ref();
     let sentence = format!(
         "{}: {}: expected no {} beside it: below the link the directory has its own name",
-        full_key(name, "subdir"),
+        wanted.key(name, "subdir"),
         shown(&subdir.to_string()),
-        full_key(name, "link"),
+        wanted.key(name, "link"),
     );
     Some(Mistake::new("subdir", sentence))
 }
@@ -143,7 +143,7 @@ fn hosts(wanted: &Wanted<'_>) -> Vec<Mistake> {
         })
     };
     let requests = wanted.requests.iter().filter_map(|request| {
-        let key = full_key(request.name.as_ref(), "repo");
+        let key = wanted.key(request.name.as_ref(), "repo");
         Some(Mistake::new(
             "repo",
             format!("{key}: {}", unfit(&request.repo)?),
@@ -170,15 +170,17 @@ fn image(wanted: &Wanted<'_>) -> Option<Mistake> {
             settings.allowed_images.join(", ")
         ),
     };
-    let sentence = format!("{PREFIX}image: {}: expected {expected}", shown(image));
+    let key = wanted.key(None, "image");
+    let sentence = format!("{key}: {}: expected {expected}", shown(image));
     Some(Mistake::new("image", sentence))
 }
 
 /// All containers of a Pod share its ports.
 fn port(wanted: &Wanted<'_>) -> Option<Mistake> {
     let (port, taken) = port_taken(wanted)?;
+    let key = wanted.key(None, "metrics-port");
     let sentence = format!(
-        "{PREFIX}metrics-port: \"{port}\": container {} has that port; expected another one",
+        "{key}: \"{port}\": container {} has that port; expected another one",
         shown(&taken.container.name)
     );
     Some(Mistake::new("metrics-port", sentence))
@@ -210,8 +212,9 @@ fn resources(wanted: &Wanted<'_>) -> Option<Mistake> {
     if let Some((above, left)) = Resources::above_pod(wanted.pod, own, is_sidecar) {
         let (list, name, amount) = above;
         let key = resources_key(list, name);
+        let whole = wanted.key(None, key);
         let sentence = format!(
-            "{PREFIX}{key}: \"{amount}\": expected at most {left}, which is what the Pod's own \
+            "{whole}: \"{amount}\": expected at most {left}, which is what the Pod's own \
              spec.resources leave for it"
         );
         return Some(Mistake::new(key, sentence));
@@ -230,8 +233,9 @@ fn resources(wanted: &Wanted<'_>) -> Option<Mistake> {
         false => "limits",
     };
     let key = resources_key(list, name);
+    let whole = wanted.key(None, key);
     let sentence = format!(
-        "{PREFIX}{key}: the request {request} is above the limit {limit}; expected a limit that \
+        "{whole}: the request {request} is above the limit {limit}; expected a limit that \
          is not below the request"
     );
     Some(Mistake::new(key, sentence))

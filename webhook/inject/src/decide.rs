@@ -24,6 +24,7 @@ use crate::gitrepo;
 use crate::injected;
 use crate::injected::Injected;
 use crate::mutate;
+use crate::objects::Choice;
 use crate::plan;
 use crate::recorder::Recorder;
 use crate::request::GitRepoMode;
@@ -69,8 +70,18 @@ pub(crate) fn decide(
     let annotations = document
         .pointer("/metadata/annotations")
         .and_then(Value::as_object);
-    let asked = annotations::read(annotations);
     let status = Status::read(annotations);
+    // Anybody can write a status: it says what was, where something of ours is.
+    let was = status.as_ref();
+    let was = was.filter(|_| injected::has_our_names(document));
+    let choice = Choice {
+        namespace: Some(namespace),
+        labels: document
+            .pointer("/metadata/labels")
+            .and_then(Value::as_object),
+        taken: was.map(|was| &was.objects[..]),
+    };
+    let asked = annotations::read(annotations, choice);
     if !asks(document, &asked, status.as_ref()) {
         return Ok(Decision::skip(SkipReason::NotRequested, asked.warnings));
     }
@@ -86,8 +97,6 @@ pub(crate) fn decide(
         return skip(document, reason, warnings, settings);
     }
     let pod: PodSpec = typed::read(&document["spec"]).map_err(InternalError::Unreadable)?;
-    // Anybody can write a status: it says what was, where something of ours is.
-    let was = status.as_ref().filter(|_| injected::has_our_names(&pod));
     let document = Document {
         raw: document,
         annotations,
@@ -139,6 +148,7 @@ fn about(
     let wanted = Wanted {
         pod,
         wide: &asked.pod,
+        sources: &asked.sources,
         requests: &requests,
         git_repos: &found.volumes,
         settings,

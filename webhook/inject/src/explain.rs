@@ -39,6 +39,7 @@ use crate::answer;
 use crate::evictable;
 use crate::gitrepo;
 use crate::injected;
+use crate::objects::Choice;
 use crate::status::Status;
 use crate::typed;
 use crate::value;
@@ -144,15 +145,24 @@ pub fn explain(
     else {
         return Ok(explanation);
     };
-    let mut asked = annotations::read(annotations);
     let status = Status::read(annotations);
-    let was = status.as_ref().filter(|_| injected::has_our_names(&pod));
+    let was = status.as_ref();
+    let was = was.filter(|_| injected::has_our_names(document));
+    let choice = Choice {
+        namespace: Some(namespace),
+        labels: document
+            .pointer("/metadata/labels")
+            .and_then(Value::as_object),
+        taken: was.map(|was| &was.objects[..]),
+    };
+    let mut asked = annotations::read(annotations, choice);
     let found = gitrepo::read(&pod, &asked, was, settings);
     let (requests, _) = asked.requests(&found.names);
     let namespace = namespace.of_pod(annotations);
     let wanted = Wanted {
         pod: &pod,
         wide: &asked.pod,
+        sources: &asked.sources,
         requests: &requests,
         git_repos: &found.volumes,
         settings,

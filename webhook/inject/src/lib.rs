@@ -4,6 +4,7 @@
 //!
 //! 1. [`Review`] (`review`): the API server's question, the Pod as the raw document it sent.
 //! 2. [`Request`] (`annotations`, `request`): what the Pod asks for, by one table, [`ANNOTATIONS`].
+//!    What objects give a Pod is laid under it ([`GitVolume`], `objects`).
 //!    `wanted` is all of it, that of gitRepo volumes included; `injected` tells what of it the Pod
 //!    has already, `conflicts` what the Pod does not allow, `warnings` what may surprise.
 //! 3. [`Plan`] (`plan`; `position`, `reader`, `entry`, `container`, `volume`, `resources`, `user`):

@@ -1,9 +1,11 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Map;
 use serde_json::Value;
 
 use crate::GitVolume;
+use crate::PREFIX;
 
 /// What is known of a Pod's namespace, besides its name: what no Pod tells. Cheap to clone.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -21,7 +23,50 @@ pub struct Namespace {
     pub volumes: Arc<[Arc<GitVolume>]>,
 }
 
+/// OpenShift's range of users for the Pods of a namespace.
+const USERS: &str = "openshift.io/sa.scc.uid-range";
+
 impl Namespace {
+    /// What manifests say of a namespace, for whoever has no cluster to ask: the objects among
+    /// them, and the labels of the Namespace itself. Where that is not among them, it is taken for
+    /// one that objects choose Pods in.
+    pub fn of_manifests<'a>(name: &str, objects: impl IntoIterator<Item = &'a Value>) -> Self {
+        let mut own = None;
+        let mut volumes = Vec::new();
+        for object in objects {
+            let is_ours = object["apiVersion"]
+                .as_str()
+                .is_some_and(|version| version.starts_with(PREFIX));
+            match object["kind"].as_str() {
+                Some("GitVolume" | "ClusterGitVolume") if is_ours => {
+                    // Without a namespace it goes where the others go.
+                    let mut object = object.clone();
+                    if object["kind"] == "GitVolume" && object["metadata"]["namespace"].is_null() {
+                        object["metadata"]["namespace"] = Value::from(name);
+                    }
+                    volumes.push(Arc::new(GitVolume::read(&object)));
+                }
+                Some("Namespace") if object["metadata"]["name"] == name => own = Some(object),
+                _ => {}
+            }
+        }
+        let metadata = |key: &str| own.and_then(|own| own["metadata"][key].as_object());
+        let mut labels: BTreeMap<String, String> = metadata("labels")
+            .into_iter()
+            .flatten()
+            .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+            .collect();
+        // The API server's own.
+        labels.insert("kubernetes.io/metadata.name".to_owned(), name.to_owned());
+        volumes.retain(|volume| volume.covers(name, &labels));
+        let label = labels.get(&format!("{PREFIX}auto-inject"));
+        Self {
+            hands_out_users: metadata("annotations").is_some_and(|all| all.contains_key(USERS)),
+            is_covered: own.is_none() || label.is_some_and(|label| label == "enabled"),
+            volumes: volumes.into(),
+        }
+    }
+
     /// Adds what the Pod itself shows: OpenShift's own admission comes before ours, and leaves its
     /// mark on each Pod that it has given a user.
     pub(crate) fn of_pod(&self, annotations: Option<&Map<String, Value>>) -> Self {

@@ -3,6 +3,7 @@
 //! An object is one more source of the same requests. What its `spec` says is read by the table of
 //! annotations, in the same words, and laid under what the Pod itself says ([`crate::annotations`]).
 
+mod choice;
 mod selector;
 mod spec;
 
@@ -15,6 +16,13 @@ use serde_json::Value;
 use crate::Name;
 use crate::Refusal;
 use crate::annotations;
+
+pub(crate) use self::choice::Choice;
+pub(crate) use self::choice::Chosen;
+pub(crate) use self::choice::Sources;
+pub(crate) use self::choice::Taken;
+pub(crate) use self::choice::passed_over;
+pub(crate) use self::spec::field_of;
 
 use self::selector::Selector;
 use self::spec::Spec;
@@ -161,6 +169,27 @@ impl GitVolume {
             .matches(|key| labels.and_then(|all| all.get(key)?.as_str()))
     }
 
+    /// What it says under an annotation's key.
+    pub(crate) fn text(&self, key: &str) -> Option<&str> {
+        let mut said = self.said.iter();
+        said.find(|(own, _)| *own == key)
+            .map(|(_, text)| text.as_str())
+    }
+
+    fn says(&self, key: &str) -> bool {
+        self.text(key).is_some()
+    }
+
+    /// Everything that it says: keys of annotations, and their texts.
+    pub(crate) fn said(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.said.iter().map(|(key, text)| (*key, text.as_str()))
+    }
+
+    /// The repository it is about; `None` where its name cannot be one.
+    pub(crate) fn repository(&self) -> Option<&Name> {
+        self.repository.as_ref()
+    }
+
     /// Everything that is wrong with it, each in the words that the annotation of that key is
     /// refused with: the message of the condition `Accepted=False`. What is not accepted has no
     /// effect on any Pod.
@@ -184,7 +213,7 @@ impl GitVolume {
             .filter(|other| other.accepted().is_ok())
             .collect();
         let heard = self.said.iter().filter_map(|(key, _)| {
-            let says = |other: &&&Self| other.said.iter().any(|(own, _)| own == key);
+            let says = |other: &&&Self| other.says(key);
             Some(Shadowed {
                 field: spec::field_of(key),
                 by: above.iter().find(says)?.to_string(),

@@ -1,8 +1,10 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::GitRepoVolumeSource;
 
 use crate::GitRepo;
+use crate::GitVolume;
 use crate::Mount;
 use crate::Request;
 use crate::Syncer;
@@ -24,8 +26,10 @@ use crate::wanted::Wanted;
 /// What a Pod gets.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
-    /// The repositories, as asked for by annotations.
+    /// The repositories, as asked for by annotations and objects.
     pub requests: Vec<Request>,
+    /// The objects that said some of it, the highest first.
+    pub objects: Vec<Arc<GitVolume>>,
     /// The gitRepo volumes that become volumes of ours.
     pub git_repos: Vec<GitRepo>,
     /// What those volumes were, by name; addresses are without credentials.
@@ -40,6 +44,17 @@ pub struct Plan {
     pub pull_secrets: Vec<String>,
     /// The new value of the annotation about volumes that may be lost with a node.
     pub evictable: Option<String>,
+}
+
+impl Plan {
+    /// Whether every repository of annotations is one of an object's: then the Pod need not have
+    /// asked for anything.
+    pub(crate) fn is_by_objects(&self) -> bool {
+        self.requests.iter().all(|request| {
+            let mut objects = self.objects.iter();
+            objects.any(|object| object.repository() == request.name.as_ref())
+        })
+    }
 }
 
 /// One of the Pod's own containers that gets files.
@@ -118,6 +133,7 @@ pub(crate) fn plan(wanted: &Wanted<'_>, missing: &[Role], evictable: Option<&str
     Plan {
         evictable: evictable::merged(evictable, lost),
         consumers: consumers(wanted, &requests, &git_repos, &contents),
+        objects: wanted.sources.objects.clone(),
         pull_secrets: pull_secrets(wanted),
         replaced,
         requests,

@@ -3,7 +3,6 @@
 use k8s_openapi::api::core::v1::Container;
 
 use crate::Mistake;
-use crate::PREFIX;
 use crate::container::Role;
 use crate::reader::List;
 use crate::request::Position;
@@ -44,6 +43,7 @@ pub(crate) fn mistakes(wanted: &Wanted<'_>) -> Vec<Mistake> {
         None | Some(Position::First | Position::Last) => return Vec::new(),
     };
     let text = shown(&text);
+    let key = wanted.key(None, "position");
     if find(inits, name).is_none() {
         let known: Vec<&str> = inits.iter().map(|own| own.name.as_str()).collect();
         // One that another webhook adds may come after us; `last` is behind those before us.
@@ -51,9 +51,8 @@ pub(crate) fn mistakes(wanted: &Wanted<'_>) -> Vec<Mistake> {
             true => "first or last, since it has none yet".to_owned(),
             false => format!("first, last, or one out of {}", known.join(", ")),
         };
-        let sentence = format!(
-            "{PREFIX}position: {text}: the Pod has no such init container; expected {expected}"
-        );
+        let sentence =
+            format!("{key}: {text}: the Pod has no such init container; expected {expected}");
         return vec![Mistake::new("position", sentence)];
     }
     let mut mistakes = Vec::new();
@@ -68,7 +67,7 @@ pub(crate) fn mistakes(wanted: &Wanted<'_>) -> Vec<Mistake> {
             .find(|reader| reader.list == List::InitContainers && reader.index < position);
         if let Some(early) = early {
             let sentence = format!(
-                "{PREFIX}position: {text}: init container {} reads a repository and would start \
+                "{key}: {text}: init container {} reads a repository and would start \
                  before it is there; expected a position before it",
                 shown(&early.container.name)
             );

@@ -4,9 +4,9 @@ use k8s_openapi::api::core::v1::Container;
 use k8s_openapi::api::core::v1::PodSpec;
 
 use crate::Mistake;
-use crate::PREFIX;
 use crate::request::PodWide;
 use crate::value::shown;
+use crate::wanted::Wanted;
 
 /// Which of a Pod's two lists a container is in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -80,7 +80,8 @@ pub(crate) fn selected<'a>(pod: &'a PodSpec, wide: &PodWide) -> Vec<Reader<'a>> 
 }
 
 /// The names that are not the Pod's.
-pub(crate) fn unknown(pod: &PodSpec, wide: &PodWide) -> Vec<Mistake> {
+pub(crate) fn unknown(wanted: &Wanted<'_>) -> Vec<Mistake> {
+    let (pod, wide) = (wanted.pod, wanted.wide);
     let containers = wide.containers.as_deref().unwrap_or_default();
     let lists = [
         ("containers", List::Containers, containers),
@@ -102,11 +103,12 @@ pub(crate) fn unknown(pod: &PodSpec, wide: &PodWide) -> Vec<Mistake> {
                 List::InitContainers => "init container",
             };
             let expected = match known.is_empty() {
-                true => format!("no {PREFIX}{key}, since it has none"),
+                true => format!("no {}, since it has none", wanted.key(None, key)),
                 false => format!("names out of {}", known.join(", ")),
             };
             let sentence = format!(
-                "{PREFIX}{key}: {}: the Pod has no such {what}; expected {expected}",
+                "{}: {}: the Pod has no such {what}; expected {expected}",
+                wanted.key(None, key),
                 shown(name)
             );
             mistakes.push(Mistake::new(key, sentence));

@@ -9,7 +9,8 @@ use crate::MountPath;
 use crate::Name;
 use crate::Quantity;
 
-/// One repository a Pod asks for by annotations, with every default filled in.
+/// One repository a Pod asks for by annotations, or is given by objects, with every default filled
+/// in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
     /// The NAME of its keys; `None` for the unnamed ones.
@@ -134,7 +135,8 @@ pub(crate) struct PodWide {
     /// `requests.cpu` and the like, by their names in a container's `resources`.
     pub(crate) resources: Vec<(&'static str, &'static str, Quantity)>,
     pub(crate) metrics_port: Option<u16>,
-    /// The names of objects that say what this Pod gets.
+    /// The names of objects that say what this Pod gets: once these are looked up, those that
+    /// nobody has.
     pub(crate) uses: Vec<String>,
     pub(crate) inject: Option<bool>,
     pub(crate) git_repo: Option<GitRepoMode>,

@@ -11,6 +11,7 @@ use crate::Plan;
 use crate::Refusal;
 use crate::Settings;
 use crate::SkipReason;
+use crate::objects::Taken;
 
 /// What the status annotation says: for people, and for telling configurations apart. What is in
 /// the Pod is judged by the Pod, never by this: anybody can write an annotation.
@@ -26,6 +27,10 @@ pub(crate) struct Status {
     /// takes them from there. Who takes an injection back asks it, and never this.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) git_repos: BTreeMap<String, GitRepoVolumeSource>,
+    /// What the objects said that the Pod got: a second call sees what the first one saw, whatever
+    /// has become of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) objects: Vec<Taken>,
     /// The pull secrets that were added.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) pull_secrets: Vec<String>,
@@ -66,6 +71,7 @@ impl Status {
         let mut status = Self {
             containers: before.containers,
             git_repos: before.git_repos,
+            objects: plan.objects.iter().map(|own| Taken::of(own)).collect(),
             pull_secrets: before.pull_secrets,
             safe_directory: before.safe_directory,
             safe_to_evict: before.safe_to_evict.or(safe_to_evict),

@@ -18,6 +18,7 @@ use crate::container::Role;
 use crate::draft::Draft;
 use crate::evictable;
 use crate::gitrepo;
+use crate::objects::Choice;
 use crate::operations::path;
 use crate::plan::SAFE_DIRECTORY;
 use crate::reader;
@@ -105,7 +106,11 @@ fn take_out(
         let mut own = mounts.iter().filter(|own| own.name == name);
         is_added(name) && own.any(|own| own.mount_path.starts_with(paths::CONTENT))
     };
-    let asked = annotations::read(annotations).requests(&[]).0;
+    let choice = Choice {
+        taken: Some(&status.objects),
+        ..Choice::default()
+    };
+    let asked = annotations::read(annotations, choice).requests(&[]).0;
     let is_our_mount = |mount: &VolumeMount| {
         let path = mount.mount_path.as_str();
         let is_asked = asked.iter().any(|own| own.mount_path.as_str() == path);

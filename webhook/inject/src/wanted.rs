@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::Container;
 use k8s_openapi::api::core::v1::PodSpec;
 
 use crate::GitRepo;
+use crate::Name;
 use crate::Namespace;
 use crate::Request;
 use crate::Settings;
@@ -16,6 +17,7 @@ use crate::container::Role;
 use crate::container::Wide;
 use crate::entry::Entry;
 use crate::entry::SecretName;
+use crate::objects::Sources;
 use crate::policy::RunAs;
 use crate::reader;
 use crate::reader::Reader;
@@ -26,6 +28,8 @@ use crate::request::PodWide;
 pub(crate) struct Wanted<'a> {
     pub(crate) pod: &'a PodSpec,
     pub(crate) wide: &'a PodWide,
+    /// Who said what of it, where that was not the Pod.
+    pub(crate) sources: &'a Sources,
     pub(crate) requests: &'a [Request],
     pub(crate) git_repos: &'a [GitRepo],
     pub(crate) settings: &'a Settings,
@@ -40,6 +44,11 @@ pub(crate) struct Wanted<'a> {
 pub(crate) type Served = OnceCell<[Vec<Entry>; Role::ALL.len()]>;
 
 impl<'a> Wanted<'a> {
+    /// How a sentence names what somebody said.
+    pub(crate) fn key(&self, name: Option<&Name>, key: &str) -> String {
+        self.sources.key(name, key)
+    }
+
     /// The repositories that the container of a role serves; their names differ.
     pub(crate) fn entries(&self, role: Role) -> &[Entry] {
         let served = self

@@ -8,7 +8,6 @@ use k8s_openapi::api::core::v1::VolumeMount;
 use crate::PREFIX;
 use crate::Plan;
 use crate::Request;
-use crate::annotations::full_key;
 use crate::conflicts::port_taken;
 use crate::container::Role;
 use crate::gitrepo;
@@ -41,9 +40,9 @@ pub(crate) fn of(wanted: &Wanted<'_>, plan: &Plan) -> Vec<String> {
     let readers = wanted.readers();
     for request in wanted.requests {
         warnings.extend(without_key(wanted, request));
-        warnings.extend(hides(request));
+        warnings.extend(hides(request, wanted));
         for reader in &readers {
-            warnings.extend(below(reader, request));
+            warnings.extend(below(reader, request, wanted));
             warnings.extend(above(reader, request, wanted));
             warnings.extend(unwritable(reader, request, wanted));
         }
@@ -54,7 +53,8 @@ pub(crate) fn of(wanted: &Wanted<'_>, plan: &Plan) -> Vec<String> {
     warnings.extend(safe_directory(wanted, plan));
     if wanted.wide.user.is_some() && wanted.hands_out_users() {
         warnings.push(format!(
-            "{PREFIX}user: the namespace hands out users and may refuse this one"
+            "{}: the namespace hands out users and may refuse this one",
+            wanted.key(None, "user")
         ));
     }
     let shares = wanted.pod.share_process_namespace == Some(true);
@@ -62,7 +62,7 @@ pub(crate) fn of(wanted: &Wanted<'_>, plan: &Plan) -> Vec<String> {
     if let Some(request) = secrets.next().filter(|_| shares) {
         warnings.push(format!(
             "{}: shareProcessNamespace lets containers of the same user read it",
-            full_key(request.name.as_ref(), "secret")
+            wanted.key(request.name.as_ref(), "secret")
         ));
     }
     if wanted
@@ -81,7 +81,8 @@ pub(crate) fn of(wanted: &Wanted<'_>, plan: &Plan) -> Vec<String> {
 pub(crate) fn port(wanted: &Wanted<'_>) -> Option<String> {
     let (port, taken) = port_taken(wanted)?;
     Some(format!(
-        "{PREFIX}metrics-port: container {} has port {port} too; one of the two cannot listen",
+        "{}: container {} has port {port} too; one of the two cannot listen",
+        wanted.key(None, "metrics-port"),
         taken.container.name
     ))
 }
@@ -90,13 +91,15 @@ fn metrics_port(wanted: &Wanted<'_>) -> Option<String> {
     let port = wanted.wide.metrics_port?;
     if wanted.entries(Role::Sync).is_empty() {
         return Some(format!(
-            "{PREFIX}metrics-port: nothing is served there: nothing is followed"
+            "{}: nothing is served there: nothing is followed",
+            wanted.key(None, "metrics-port")
         ));
     }
     // The API server makes a host's port of it, so that the scheduler keeps two Pods apart.
     (wanted.pod.host_network == Some(true)).then(|| {
         format!(
-            "{PREFIX}metrics-port: {port} is the node's port (hostNetwork): one such Pod per node"
+            "{}: {port} is the node's port (hostNetwork): one such Pod per node",
+            wanted.key(None, "metrics-port")
         )
     })
 }
@@ -109,7 +112,8 @@ fn safe_directory(wanted: &Wanted<'_>, plan: &Plan) -> Vec<String> {
         .filter(|reader| configures_git(reader))
         .map(|reader| {
             format!(
-                "{PREFIX}safe-directory: container {} has GIT_CONFIG_* of its own, left alone",
+                "{}: container {} has GIT_CONFIG_* of its own, left alone",
+                wanted.key(None, "safe-directory"),
                 reader.container.name
             )
         })
@@ -117,7 +121,8 @@ fn safe_directory(wanted: &Wanted<'_>, plan: &Plan) -> Vec<String> {
     let is_told = plan.consumers.iter().any(|own| !own.env.is_empty());
     if own.is_empty() && !is_told {
         return vec![format!(
-            "{PREFIX}safe-directory: no container gets a .git: it is there with link or gitRepo only"
+            "{}: no container gets a .git: it is there with link or gitRepo only",
+            wanted.key(None, "safe-directory")
         )];
     }
     own
@@ -150,13 +155,13 @@ fn frozen(wanted: &Wanted<'_>, plan: &Plan) -> Vec<String> {
 
 /// The runtime makes the place of a mount below another one, and ours is read-only: it works only
 /// if the repository has that directory.
-fn below(reader: &Reader<'_>, request: &Request) -> Option<String> {
+fn below(reader: &Reader<'_>, request: &Request, wanted: &Wanted<'_>) -> Option<String> {
     let own = reader.container;
     let mut mounts = own.volume_mounts.iter().flatten();
     let mount = mounts.find(|mount| request.mount_path.is_above(&mount.mount_path))?;
     Some(format!(
         "{}: container {} may not start: it mounts {} below that path",
-        full_key(request.name.as_ref(), "mount-path"),
+        wanted.key(request.name.as_ref(), "mount-path"),
         own.name,
         mount.mount_path
     ))
@@ -189,7 +194,7 @@ fn above(reader: &Reader<'_>, request: &Request, wanted: &Wanted<'_>) -> Option<
     is_fixed.then(|| {
         format!(
             "{}: container {} may not start: {} above that path is read-only",
-            full_key(request.name.as_ref(), "mount-path"),
+            wanted.key(request.name.as_ref(), "mount-path"),
             own.name,
             mount.mount_path
         )
@@ -197,12 +202,12 @@ fn above(reader: &Reader<'_>, request: &Request, wanted: &Wanted<'_>) -> Option<
 }
 
 /// The warning for a path that every image has something at.
-fn hides(request: &Request) -> Option<String> {
+fn hides(request: &Request, wanted: &Wanted<'_>) -> Option<String> {
     let path = request.mount_path.as_str();
     SYSTEM.contains(&path).then(|| {
         format!(
             "{}: hides what the images have in {path}",
-            full_key(request.name.as_ref(), "mount-path")
+            wanted.key(request.name.as_ref(), "mount-path")
         )
     })
 }
@@ -222,7 +227,7 @@ fn unwritable(reader: &Reader<'_>, request: &Request, wanted: &Wanted<'_>) -> Op
     (user != ours).then(|| {
         format!(
             "{}: container {} runs as {user}, the files are {ours}'s: give the Pod an fsGroup",
-            full_key(request.name.as_ref(), "read-only"),
+            wanted.key(request.name.as_ref(), "read-only"),
             reader.container.name
         )
     })
@@ -236,8 +241,8 @@ fn without_key(wanted: &Wanted<'_>, request: &Request) -> Option<String> {
     needs_key.then(|| {
         format!(
             "{}: ssh needs a key and known_hosts: name their Secret with {}",
-            full_key(name, "repo"),
-            full_key(name, "secret")
+            wanted.key(name, "repo"),
+            wanted.key(name, "secret")
         )
     })
 }

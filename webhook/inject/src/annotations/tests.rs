@@ -13,7 +13,7 @@ struct All {
 }
 
 fn asked(annotations: Value) -> All {
-    let mut asked = read(annotations.as_object());
+    let mut asked = read(annotations.as_object(), Choice::default());
     let (requests, _) = asked.requests(&[]);
     All {
         requests,
@@ -140,7 +140,7 @@ fn a_status_and_unknown_keys_ask_for_nothing() {
 fn without_our_prefix_there_is_nothing_to_read() {
     let other = json!({"gitvolume.devious/repo": "x"});
     for annotations in [None, other.as_object()] {
-        let asked = read(annotations);
+        let asked = read(annotations, Choice::default());
         assert!(asked.groups.is_empty() && asked.pod_key.is_none());
         assert!(asked.warnings.is_empty() && asked.mistakes.is_empty());
     }
@@ -167,7 +167,7 @@ proptest! {
             .zip(values.iter().chain(values.first()))
             .map(|(key, value)| (format!("{PREFIX}{key}"), json!(value)))
             .collect();
-        let _ = read(Some(&annotations)).requests(&[]);
+        let _ = read(Some(&annotations), Choice::default()).requests(&[]);
     }
 }
 

@@ -121,7 +121,7 @@ pub(super) fn field(row: &Annotation) -> Option<String> {
 }
 
 /// The field of an annotation's key.
-pub(super) fn field_of(key: &str) -> String {
+pub(crate) fn field_of(key: &str) -> String {
     // The dots of `resources.requests.cpu` are those of a path, and `ephemeral-storage` is
     // Kubernetes' own name.
     if key.contains('.') {

@@ -11,6 +11,7 @@ use args::RepoArgs;
 use clap::Parser;
 use inject::Answer;
 use inject::Mode;
+use inject::Namespace;
 use inject::Outcome;
 use inject::Role;
 use inject::Settings;
@@ -20,6 +21,7 @@ use serde_json::json;
 use similar::TextDiff;
 
 use crate::pods::ask;
+use crate::pods::ask_in;
 use crate::pods::is_update;
 use crate::pods::patched;
 use crate::pods::settings;
@@ -29,11 +31,20 @@ struct Case {
     dir: PathBuf,
     pod: Value,
     settings: Settings,
+    /// With the objects of `objects.yaml`, where there is one.
+    namespace: Namespace,
 }
 
 impl Case {
     /// All cases of a kind, and at least `least` of them: a walk that finds nothing proves nothing.
+    /// Those with objects have a folder of their own.
     fn all(kind: &str, least: usize) -> Vec<Self> {
+        let mut cases = Self::within(kind, least);
+        cases.extend(Self::within(&format!("objects/{kind}"), 4));
+        cases
+    }
+
+    fn within(kind: &str, least: usize) -> Vec<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("testdata")
             .join(kind);
@@ -62,15 +73,24 @@ impl Case {
                 own[key] = value.clone();
             }
         }
+        let name = pod["metadata"]["namespace"].as_str().unwrap_or("shop");
+        let objects = fs::read_to_string(dir.join("objects.yaml")).unwrap_or_default();
+        let objects = objects.split("\n---\n").filter(|text| !text.is_empty());
+        let objects: Vec<Value> = objects.map(|text| yaml(text).unwrap()).collect();
         Self {
             settings: serde_json::from_value(own).unwrap(),
+            namespace: Namespace::of_manifests(name, &objects),
             dir,
             pod,
         }
     }
 
     fn ask(&self) -> Answer {
-        ask(&self.pod, &self.settings)
+        ask_in(&self.namespace, &self.pod, &self.settings)
+    }
+
+    fn again(&self, pod: &Value) -> Answer {
+        ask_in(&self.namespace, pod, &self.settings)
     }
 
     /// Compares every file of the case but its input, or writes them. Warnings belong to every
@@ -82,7 +102,7 @@ impl Case {
         }
         for entry in fs::read_dir(&self.dir).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
-            let input = ["pod.yaml", "settings.yaml"].contains(&name.as_str());
+            let input = ["objects.yaml", "pod.yaml", "settings.yaml"].contains(&name.as_str());
             let file = self.dir.join(&name);
             if !input && !expected.contains_key(name.as_str()) {
                 assert!(is_update(), "left over: {}", file.display());
@@ -152,13 +172,15 @@ fn every_pod_gets_what_its_goldens_say_and_twice_is_once() {
         let patch = serde_json::to_string_pretty(&answer.patch).unwrap() + "\n";
         case.holds(&answer, [("patched.yaml", yaml), ("patch.json", patch)]);
 
-        let again = ask(&after, &case.settings);
-        assert_eq!(
-            again.outcome,
-            Outcome::Skip(SkipReason::AlreadyInjected),
-            "{dir}"
-        );
-        assert_eq!(again.patch, None, "{dir}");
+        // Twice is once, also where the objects have gone since.
+        for again in [case.again(&after), ask(&after, &case.settings)] {
+            assert_eq!(
+                again.outcome,
+                Outcome::Skip(SkipReason::AlreadyInjected),
+                "{dir}"
+            );
+            assert_eq!(again.patch, None, "{dir}");
+        }
     }
 }
 
@@ -231,7 +253,7 @@ fn every_refusal_is_a_warning_and_a_status_where_the_operator_wants_that() {
     for case in Case::all("deny", 70) {
         let mut settings = case.settings.clone();
         settings.on_mistake = inject::OnMistake::Warn;
-        let answer = ask(&case.pod, &settings);
+        let answer = ask_in(&case.namespace, &case.pod, &settings);
         assert!(answer.allowed && !answer.warnings.is_empty());
         assert_eq!(answer.decision(), "warn");
         let after = patched(&case.pod, &answer);
@@ -244,7 +266,7 @@ fn every_refusal_is_a_warning_and_a_status_where_the_operator_wants_that() {
             refusal.to_string()
         );
         assert_eq!(after["spec"], case.pod["spec"]);
-        assert_eq!(ask(&after, &settings).patch, None);
+        assert_eq!(ask_in(&case.namespace, &after, &settings).patch, None);
     }
 }
 
@@ -261,7 +283,7 @@ fn every_pod_that_is_left_alone_says_why() {
             let after = patched(&case.pod, &answer);
             assert_eq!(after["spec"], case.pod["spec"]);
             files.push(("patched.yaml", serde_saphyr::to_string(&after).unwrap()));
-            assert_eq!(ask(&after, &case.settings).patch, None);
+            assert_eq!(case.again(&after).patch, None);
         }
         case.holds(&answer, files);
     }
@@ -309,7 +331,7 @@ fn what_other_mutators_add_does_not_move_us() {
         ] {
             spec[list].as_array_mut().unwrap().insert(0, item);
         }
-        let again = ask(&pod, &case.settings);
+        let again = case.again(&pod);
         assert_eq!(again.patch, None, "{}", case.dir.display());
         assert_eq!(again.outcome, Outcome::Skip(SkipReason::AlreadyInjected));
     }
@@ -323,7 +345,7 @@ fn what_another_version_injected_stays() {
         newer.version = "9.9.9".to_owned();
         newer.stale_worktree_timeout = args::GitDuration::from_secs(99);
         let pod = patched(&case.pod, &case.ask());
-        let again = ask(&pod, &newer);
+        let again = ask_in(&case.namespace, &pod, &newer);
         assert_eq!(again.outcome, Outcome::Skip(SkipReason::AlreadyInjected));
         assert_eq!(again.patch, None, "{}", case.dir.display());
     }
@@ -351,8 +373,6 @@ fn the_cases_have_the_shapes_that_people_run() {
 
 #[test]
 fn every_annotation_is_taken_in_one_case_and_refused_in_another() {
-    // Objects that say what a Pod gets do not exist yet: each `use` is refused.
-    const NEVER_TAKEN: [&str; 1] = ["use"];
     let own_keys = |case: &Case| -> Vec<String> {
         let annotations = case.pod["metadata"]["annotations"].as_object();
         let keys = annotations.into_iter().flatten().map(|(key, _)| key);
@@ -369,7 +389,7 @@ fn every_annotation_is_taken_in_one_case_and_refused_in_another() {
         let is_taken = taken
             .iter()
             .any(|key| key == row.key || key.ends_with(&named));
-        assert_eq!(is_taken, !NEVER_TAKEN.contains(&row.key), "{}", row.key);
+        assert!(is_taken, "{}", row.key);
         let refusal = format!("{}{}: ", inject::PREFIX, row.key);
         let is_refused = refused.iter().any(|message| message.contains(&refusal));
         // Ours to write, and anybody's: nothing in it is a mistake.

@@ -15,8 +15,12 @@ pub(crate) fn settings() -> Settings {
 }
 
 pub(crate) fn ask(pod: &Value, settings: &Settings) -> Answer {
+    ask_in(&Namespace::default(), pod, settings)
+}
+
+pub(crate) fn ask_in(namespace: &Namespace, pod: &Value, settings: &Settings) -> Answer {
     let review = Review::of_pod(pod.clone());
-    answer(&review, settings, &Namespace::default())
+    answer(&review, settings, namespace)
         .unwrap_or_else(|error| panic!("{error}: {error:?}\n{pod:#}"))
 }
 
