@@ -11,7 +11,12 @@ CARGO_DENY_VERSION := 0.20.2
 
 # What ships is static: musl where it can be had. Asked when a recipe needs it, not before.
 STATIC = $(shell tests/tools/static-target.sh)
-STATIC_BUILD = CARGO_TARGET_$(shell tests/tools/static-target.sh | tr a-z- A-Z_)_RUSTFLAGS="-C target-feature=+crt-static" \
+# And the same from the same source, wherever it is built: no path of this machine is in it.
+CARGO_AT = $(abspath $(or $(CARGO_HOME),$(HOME)/.cargo))
+STATIC_RUSTFLAGS = -C target-feature=+crt-static --remap-path-prefix=$(CURDIR)=/gitvolume --remap-path-prefix=$(CARGO_AT)=/cargo
+STATIC_CFLAGS = -ffile-prefix-map=$(CURDIR)=/gitvolume -ffile-prefix-map=$(CARGO_AT)=/cargo
+STATIC_BUILD = CARGO_TARGET_$(shell tests/tools/static-target.sh | tr a-z- A-Z_)_RUSTFLAGS="$(STATIC_RUSTFLAGS)" \
+	CFLAGS_$(shell tests/tools/static-target.sh | tr - _)="$(STATIC_CFLAGS)" \
 	cargo build --release --locked --target $(STATIC)
 DIST := target/dist
 
@@ -55,7 +60,7 @@ unit: ## Unit, golden, property and single-program tests; no cluster
 
 .PHONY: test-cluster
 test-cluster: tools dist dist-tests ## Tests on a real API server and a real node; KUBECONFIG=… takes your cluster
-	cargo test --package tests --locked --test contract --test demo --test chart --test admit --test cluster
+	cargo test --package tests --locked --test contract --test docs --test demo --test chart --test admit --test cluster
 
 .PHONY: bench
 bench: prerequisites dist tools ## Print what both programs cost, beside their peers in PEERS=DIR; PART=syncer for one table
@@ -74,6 +79,16 @@ dist: ## Build both programs, static and optimised, into target/dist
 	@mkdir -p $(DIST)
 	$(STATIC_BUILD) --package webhook --package syncer
 	@cp -u target/$(STATIC)/release/gitvolume target/$(STATIC)/release/gitvolume-syncer $(DIST)/
+
+.PHONY: licenses
+licenses: ## Write whose work is in both programs, and its licences, into target/dist
+	@mkdir -p $(DIST)
+	@cargo run --quiet --package tests --bin licenses --locked -- webhook $(DIST)/gitvolume.licenses.txt
+	@cargo run --quiet --package tests --bin licenses --locked -- syncer $(DIST)/gitvolume-syncer.licenses.txt
+
+.PHONY: reproducible
+reproducible: prerequisites ## Build both programs twice, at different places: the bytes are the same
+	tests/tools/reproducible.sh
 
 # What the tests put into an image of their own.
 .PHONY: dist-tests

@@ -55,6 +55,8 @@ pub struct ImageFile {
     pub path: PathBuf,
     /// The digest of its manifest.
     pub digest: String,
+    /// How large its layer is, unpacked.
+    pub layer_bytes: usize,
 }
 
 impl Image {
@@ -185,6 +187,14 @@ impl Image {
         self.config("User", json!(user))
     }
 
+    /// Adds a label, which registries and scanners show.
+    #[must_use]
+    pub fn label(mut self, name: &str, value: &str) -> Self {
+        let labels = self.config.entry("Labels").or_insert_with(|| json!({}));
+        labels[name] = json!(value);
+        self
+    }
+
     /// Sets the directory that a container starts in.
     #[must_use]
     pub fn workdir(self, dir: &str) -> Self {
@@ -254,6 +264,7 @@ impl Image {
             name: self.name.clone(),
             path,
             digest,
+            layer_bytes: layer.len(),
         })
     }
 

@@ -9,6 +9,7 @@ use anyhow::Result;
 use anyhow::bail;
 
 use crate::image::Image;
+use crate::licenses;
 use crate::settings;
 
 /// Sleeps for ever and reaps: what each Pod's network namespace belongs to.
@@ -166,7 +167,7 @@ pub(crate) fn syncer_of(program: &Path) -> Result<Image> {
     for program in programs_of("coreutils")? {
         image = image.program(&program)?;
     }
-    Ok(image
+    let image = image
         .program_to(program, "/gitvolume-syncer")?
         // Manifests written for git-sync name this command.
         .symlink("/git-sync", "gitvolume-syncer")
@@ -185,17 +186,38 @@ pub(crate) fn syncer_of(program: &Path) -> Result<Image> {
         .env("HOME", "/tmp")
         .workdir("/tmp")
         .entrypoint(&["/gitvolume-syncer"])
-        .user("65533:65533"))
+        .user("65533:65533");
+    let about = "Puts the files of git repositories on a volume, and follows them";
+    described(image, "syncer", "gitvolume-syncer", about)
 }
 
-/// The webhook's image: one static binary.
+/// The webhook's image, as `webhook/Containerfile` makes it: one static program.
 pub fn webhook() -> Result<Image> {
-    let webhook = existing(settings::webhook_binary())?;
-    Ok(Image::scratch(WEBHOOK)
-        .dir("/tmp", 0o1777)
-        .program_to(&webhook, "/gitvolume")?
+    webhook_of(&existing(settings::webhook_binary())?)
+}
+
+/// The webhook's image with this program in it.
+pub(crate) fn webhook_of(program: &Path) -> Result<Image> {
+    let image = Image::scratch(WEBHOOK)
+        .program_to(program, "/gitvolume")?
         .entrypoint(&["/gitvolume"])
-        .user("65532:65532"))
+        .user("65532:65532");
+    let about = "Admission webhook that puts git repositories into Pods";
+    described(image, "webhook", "gitvolume", about)
+}
+
+/// An image with what says whose it is: labels, and the licences of all that is linked.
+fn described(image: Image, package: &str, title: &str, about: &str) -> Result<Image> {
+    let license = std::fs::read_to_string(settings::root().join("LICENSE")).context("LICENSE")?;
+    let label = |key: &str| format!("org.opencontainers.image.{key}");
+    Ok(image
+        .text("/licenses/LICENSE", &license)
+        .text("/licenses/THIRD-PARTY", &licenses::third_party(package)?)
+        .label(&label("title"), title)
+        .label(&label("description"), about)
+        .label(&label("version"), env!("CARGO_PKG_VERSION"))
+        .label(&label("licenses"), "Apache-2.0")
+        .label(&label("url"), "https://gitvolume.dev"))
 }
 
 /// git as a client needs it: each program once, although Debian has `git` in two places and the

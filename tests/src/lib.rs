@@ -12,6 +12,7 @@
 //! - [`namespace`], [`kubectl`]: what tests do all day
 //! - [`product`]: gitvolume itself, installed by its chart; [`git_host`]: a git server in the cluster
 //! - [`images`], [`image`]: container images from local files, without registry or Docker
+//! - [`licenses`]: whose work is in our programs
 //! - [`contained`], [`proc`], [`samples`]: a program as a container runs it, and what it costs
 //! - [`eventually`], [`http`], [`process`], [`tools`], [`settings`]: small things
 //!
@@ -29,6 +30,7 @@ pub mod image;
 pub mod images;
 pub mod kubectl;
 mod libraries;
+pub mod licenses;
 pub mod namespace;
 pub mod node;
 mod node_files;

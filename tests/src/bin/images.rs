@@ -10,7 +10,13 @@ fn main() -> Result<()> {
     let dir = std::env::args().nth(1).context("usage: images OUTDIR")?;
     for image in [images::webhook()?, images::syncer()?] {
         let file = image.write_to(Path::new(&dir))?;
-        println!("{} {} {}", file.path.display(), file.name, file.digest);
+        let megabytes = file.layer_bytes as f64 / 1e6;
+        println!(
+            "{} {} {} {megabytes:.1} MB",
+            file.path.display(),
+            file.name,
+            file.digest
+        );
     }
     Ok(())
 }

@@ -1,8 +1,11 @@
-//! Holds the image that users build equal to the one that the tests run: what
-//! `syncer/Containerfile` says is read, and looked for in what `images::syncer` assembles.
+//! Holds the images that users build equal to those that the tests run: what a Containerfile says is
+//! read, and looked for in what `images` assembles.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::path::PathBuf;
 
 use serde_json::Value;
 use serde_json::json;
@@ -43,28 +46,62 @@ const WITHOUT_TRACE: [&str; 3] = [
 ];
 
 #[test]
-fn the_containerfile_says_what_the_tests_assemble() {
-    let path = settings::root().join("syncer/Containerfile");
-    let text = std::fs::read_to_string(&path).expect("the Containerfile");
+fn the_syncers_containerfile_says_what_the_tests_assemble() {
     // The program itself comes from `make dist`; here it is only a file in its place.
     let image = images::syncer_of(Path::new("/bin/true")).expect("an image");
+    hold_equal("syncer/Containerfile", &image);
+    for path in OF_THE_BASE {
+        assert!(find(&image, path), "{path} is missing");
+    }
+}
+
+#[test]
+fn the_webhooks_containerfile_says_what_the_tests_assemble() {
+    // One that is linked statically, as ours is: a script brings no libraries either.
+    let program = tempfile::NamedTempFile::new().expect("a file");
+    fs::write(program.path(), "#!/bin/sh\n").expect("a script");
+    let executable = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(program.path(), executable).expect("a mode");
+    let image = images::webhook_of(program.path()).expect("an image");
+    hold_equal("webhook/Containerfile", &image);
+    let all: Vec<&Path> = image.entries.keys().map(PathBuf::as_path).collect();
+    let expected = [
+        "gitvolume",
+        "licenses",
+        "licenses/LICENSE",
+        "licenses/THIRD-PARTY",
+    ];
+    assert_eq!(all, expected.map(Path::new));
+}
+
+fn hold_equal(file: &str, image: &Image) {
+    let text = fs::read_to_string(settings::root().join(file)).expect("the Containerfile");
     let mut config = BTreeMap::new();
+    let mut labels = serde_json::Map::new();
     let mut env = Vec::new();
     for (instruction, rest) in instructions(&text) {
         match instruction.as_str() {
-            "ARG" | "FROM" => assert!(rest.contains("BASE"), "{instruction} {rest}"),
-            "RUN" => rest
-                .split(" && ")
-                .for_each(|command| check(&image, command)),
+            "ARG" | "FROM" => assert!(rest.contains("BASE") || rest == "scratch", "{rest}"),
+            "RUN" => rest.split(" && ").for_each(|command| check(image, command)),
             "COPY" => {
                 let words: Vec<&str> = rest.split(' ').collect();
-                let [mode, "target/dist/gitvolume-syncer", at] = words[..] else {
+                let [mode, from, at] = words[..] else {
                     panic!("COPY {rest}: teach this test what it means");
                 };
+                let made = ["target/dist/gitvolume", "target/dist/gitvolume-syncer"];
+                let is_made = made
+                    .iter()
+                    .any(|made| from == *made || from == format!("{made}.licenses.txt"));
+                assert!(is_made || from == "LICENSE", "COPY {rest}");
                 let mode = mode.strip_prefix("--chmod=").expect("a mode");
-                assert_mode(&image, at, mode);
+                assert_mode(image, at, mode);
             }
             "ENV" => env.push(rest),
+            "LABEL" => {
+                for (name, value) in assignments(&rest) {
+                    labels.insert(name, json!(value));
+                }
+            }
             "ENTRYPOINT" => {
                 let words: Value = serde_json::from_str(&rest).expect("a list");
                 config.insert("Entrypoint".to_owned(), words);
@@ -74,12 +111,27 @@ fn the_containerfile_says_what_the_tests_assemble() {
             other => panic!("{other} {rest}: teach this test what it means"),
         }
     }
+    config.insert("Labels".to_owned(), Value::Object(labels));
     assert_eq!(config, image.config.clone().into_iter().collect());
+    // Neither root nor a name that would have to be looked up: a Pod may say runAsNonRoot.
+    let user = image.config["User"].as_str().unwrap_or_default();
+    let numbers: Vec<Option<u32>> = user.split(':').map(|part| part.parse().ok()).collect();
+    assert!(
+        numbers.iter().all(|id| id.is_some_and(|id| id > 0)),
+        "{user}"
+    );
     // PATH is the base's.
     assert_eq!(env, image.env[1..]);
-    for path in OF_THE_BASE {
-        assert!(find(&image, path), "{path} is missing");
-    }
+}
+
+/// `a="b c" d="e"` as pairs.
+fn assignments(text: &str) -> Vec<(String, String)> {
+    let parts: Vec<&str> = text.split('"').collect();
+    let pair = |pair: &[&str]| {
+        let name = pair[0].trim().strip_suffix('=').expect("a name and =");
+        (name.to_owned(), pair[1].to_owned())
+    };
+    parts.chunks_exact(2).map(pair).collect()
 }
 
 /// Looks for what one command of a RUN leaves behind.
