@@ -1,5 +1,6 @@
 //! The product, installed by its own chart.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -50,10 +51,15 @@ pub fn render(cluster: &Cluster, more: &[&str]) -> Result<String> {
 
 /// Runs helm; answers what it wrote to standard output, or fails with what it complained of.
 pub fn helm(cluster: &Cluster, args: &[&str]) -> Result<String> {
+    helm_in(cluster.folder(), args)
+}
+
+/// The same with this home directory, where helm keeps its caches; no cluster is needed for what only
+/// reads the chart.
+pub fn helm_in(home: &Path, args: &[&str]) -> Result<String> {
     let said = Command::new(tool("helm"))
         .args(args)
-        // helm keeps caches in the home directory otherwise.
-        .env("HOME", cluster.folder())
+        .env("HOME", home)
         .output()
         .context("run helm")?;
     let stdout = String::from_utf8_lossy(&said.stdout).into_owned();

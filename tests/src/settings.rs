@@ -38,6 +38,11 @@ pub fn keep() -> bool {
     var("GITVOLUME_KEEP").is_some()
 }
 
+/// Whether golden files are written instead of compared (`UPDATE_GOLDENS`).
+pub fn update_goldens() -> bool {
+    var("UPDATE_GOLDENS").is_some()
+}
+
 /// The folder of the Kubernetes programs (`GITVOLUME_TOOLS`, as build.sh has it).
 pub fn tools() -> PathBuf {
     var("GITVOLUME_TOOLS")

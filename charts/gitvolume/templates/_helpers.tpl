@@ -1,23 +1,47 @@
-{{/* The name of every object: the release's, with "gitvolume" in it once. */}}
+{{/* The chart's name, as the label app.kubernetes.io/name has it. */}}
+{{- define "gitvolume.chart" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 52 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* The name of every object: the release's, with "gitvolume" in it once. Its suffixes fit in 63. */}}
 {{- define "gitvolume.name" -}}
-{{- if contains "gitvolume" .Release.Name -}}
+{{- $chart := include "gitvolume.chart" . -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
+{{- else if contains $chart .Release.Name -}}
 {{- .Release.Name | trunc 52 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-gitvolume" .Release.Name | trunc 52 | trimSuffix "-" -}}
+{{- printf "%s-%s" .Release.Name $chart | trunc 52 | trimSuffix "-" -}}
 {{- end -}}
 {{- end -}}
 
 {{/* Labels that never change during the life of a release; selectors use them. */}}
 {{- define "gitvolume.selectorLabels" -}}
-app.kubernetes.io/name: gitvolume
+app.kubernetes.io/name: {{ include "gitvolume.chart" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
+{{/* The labels of every object. Ours come first: a selector's label is not the user's to change. */}}
 {{- define "gitvolume.labels" -}}
-{{ include "gitvolume.selectorLabels" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- $own := fromYaml (include "gitvolume.selectorLabels" .) -}}
+{{- $_ := set $own "app.kubernetes.io/version" .Chart.AppVersion -}}
+{{- $_ := set $own "app.kubernetes.io/managed-by" .Release.Service -}}
+{{- $_ := set $own "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_") -}}
+{{- toYaml (merge $own .Values.commonLabels) -}}
+{{- end -}}
+
+{{/*
+The labels and annotations of one object; "labels" and "annotations" are what it has beside all
+others', and win over those.
+*/}}
+{{- define "gitvolume.metadata" -}}
+{{- $labels := merge (dict) (.labels | default dict) (fromYaml (include "gitvolume.labels" .root)) -}}
+labels:
+  {{- toYaml $labels | nindent 2 }}
+{{- with merge (dict) (.annotations | default dict) .root.Values.commonAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end -}}
 
 {{/* An image reference; a tag that is a digest is joined with "@". */}}
@@ -30,8 +54,72 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 {{- end -}}
 
-{{/* Whether Namespaces are watched: where they may hand out ranges of users. */}}
+{{- define "gitvolume.serviceAccount" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "gitvolume.name" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- required "serviceAccount.name must be set where serviceAccount.create is false" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{/* On a node's network 10250 is the kubelet's, and 8080 is anybody's. */}}
+{{- define "gitvolume.port" -}}
+{{- .Values.webhook.port | default (ternary 10260 10250 .Values.hostNetwork) | int -}}
+{{- end -}}
+{{- define "gitvolume.adminPort" -}}
+{{- .Values.webhook.adminPort | default (ternary 10261 8080 .Values.hostNetwork) | int -}}
+{{- end -}}
+
+{{/* "true" where the cluster hands out ranges of users, as Helm sees it. */}}
+{{- define "gitvolume.isOpenShift" -}}
+{{- .Capabilities.APIVersions.Has "security.openshift.io/v1" -}}
+{{- end -}}
+
+{{/* "true" where Namespaces are watched for the ranges of users that they hand out. */}}
 {{- define "gitvolume.watchNamespaces" -}}
 {{- $watch := .Values.webhook.watchNamespaces -}}
-{{- or (eq $watch "always") (and (eq $watch "auto") (.Capabilities.APIVersions.Has "security.openshift.io/v1")) -}}
+{{- or (eq $watch "always") (and (eq $watch "auto") (eq (include "gitvolume.isOpenShift" .) "true")) -}}
+{{- end -}}
+
+{{/* Namespaces whose Pods are never sent to us. */}}
+{{- define "gitvolume.excludedNamespaces" -}}
+{{- prepend (.Values.webhook.excludedNamespaces | default list) "kube-system" | uniq | toYaml -}}
+{{- end -}}
+
+{{/* The Secret of the certificate that the Pods mount; none in mode self. */}}
+{{- define "gitvolume.tlsSecret" -}}
+{{- if eq .Values.tls.mode "files" -}}
+{{- required "tls.files.secretName must be set with tls.mode files" .Values.tls.files.secretName -}}
+{{- else if eq .Values.tls.mode "cert-manager" -}}
+{{- include "gitvolume.name" . }}-tls
+{{- end -}}
+{{- end -}}
+
+{{/* Where the API server calls us. */}}
+{{- define "gitvolume.clientConfig" -}}
+{{- if and (eq .Values.tls.mode "files") .Values.tls.files.caBundle -}}
+caBundle: {{ .Values.tls.files.caBundle | b64enc }}
+{{ end -}}
+service:
+  name: {{ include "gitvolume.name" . }}
+  namespace: {{ .Release.Namespace }}
+  path: /mutate
+  port: 443
+{{- end -}}
+
+{{/* The rules of our ClusterRole; nothing where we need none. */}}
+{{- define "gitvolume.clusterRules" -}}
+{{- if eq .Values.tls.mode "self" }}
+# Our own registration and no other, to write the CA that signed our certificates into it.
+- apiGroups: [admissionregistration.k8s.io]
+  resources: [mutatingwebhookconfigurations]
+  resourceNames: [{{ include "gitvolume.name" . }}]
+  verbs: [get, patch]
+{{- end }}
+{{- if eq (include "gitvolume.watchNamespaces" .) "true" }}
+# To know which hand out ranges of users; of each only the metadata is asked for.
+- apiGroups: [""]
+  resources: [namespaces]
+  verbs: [list, watch]
+{{- end }}
 {{- end -}}

@@ -74,7 +74,7 @@ fn main() -> ExitCode {
         ranges::a_pod_with_resources_of_its_own_keeps_them_and_its_class,
         records::each_decision_is_in_the_audit_log_with_reason_and_configuration,
         records::a_dry_run_leaves_nothing_behind,
-        records::pods_of_system_namespaces_are_injected_where_they_ask,
+        records::pods_of_system_namespaces_are_left_alone,
         templates::each_kind_tells_of_its_template_and_of_annotations_beside_it,
         templates::a_rollout_of_argos_is_told_like_a_deployment,
         templates::a_template_is_told_the_sentences_that_its_pods_would_be,

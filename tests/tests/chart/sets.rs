@@ -1,0 +1,39 @@
+//! The sets of values that everything is tried with: one file each in `values/`.
+
+use serde_json::Value;
+use tests::settings;
+
+use crate::rendered::Rendered;
+
+/// One file's values.
+#[derive(Debug)]
+pub(crate) struct Set {
+    pub(crate) name: String,
+    pub(crate) values: Value,
+}
+
+impl Set {
+    pub(crate) fn rendered(&self) -> Result<Rendered, String> {
+        Rendered::with(&self.values).map_err(|error| format!("{}: {error}", self.name))
+    }
+}
+
+/// All of them, by name.
+pub(crate) fn all() -> Result<Vec<Set>, String> {
+    let folder = settings::root().join("tests/tests/chart/values");
+    let entries = std::fs::read_dir(&folder).map_err(|error| error.to_string())?;
+    let mut sets = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|error| error.to_string())?.path();
+        let name = path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
+        let values = serde_saphyr::from_str(&text).map_err(|error| format!("{name}: {error}"))?;
+        sets.push(Set { name, values });
+    }
+    sets.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(sets)
+}
