@@ -26,6 +26,7 @@ use crate::cli::inject::InjectArgs;
 use crate::cli::man::ManArgs;
 use crate::cli::uninject::UninjectArgs;
 pub use crate::logging::LogFormat;
+use crate::namespaces::Coverage;
 use crate::server::Listen;
 use crate::settings::SettingsArgs;
 
@@ -150,6 +151,21 @@ pub struct ServeArgs {
     /// watch of namespaces
     #[arg(long, env = "GITVOLUME_WATCH_NAMESPACES")]
     pub watch_namespaces: bool,
+
+    /// Watch our objects, GitVolumes and ClusterGitVolumes, and Namespaces' labels; needs list and
+    /// watch of all three, and patch of the objects' status
+    #[arg(long, env = "GITVOLUME_WATCH_OBJECTS")]
+    pub watch_objects: bool,
+
+    /// With --watch-objects: the label of the namespaces that auto-injection is for, as in the webhook
+    /// configuration; nothing for all namespaces
+    #[arg(
+        long,
+        env = "GITVOLUME_AUTO_INJECT_LABEL",
+        default_value = "gitvolume.dev/auto-inject=enabled",
+        value_name = "KEY=VALUE"
+    )]
+    pub auto_inject_label: Coverage,
 
     /// What is injected.
     #[command(flatten)]

@@ -4,8 +4,10 @@ mod process;
 
 use std::fmt;
 use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use inject::Kind;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -17,6 +19,8 @@ use prometheus_client::registry::Registry;
 
 use self::process::Process;
 use crate::known::Known;
+use crate::namespaces::Namespaces;
+use crate::objects::Writes;
 use crate::settings::Reloads;
 use crate::shutdown::Stage;
 
@@ -55,6 +59,9 @@ pub struct Metrics {
     ca_bundle_in_sync: Gauge,
     namespaces_stale: Gauge<f64, AtomicU64>,
     namespaces_with_users: Gauge,
+    objects: Family<ObjectLabels, Gauge>,
+    objects_stale: Gauge<f64, AtomicU64>,
+    object_status_writes: Family<OutcomeLabels, Counter>,
     config_reloads: Family<OutcomeLabels, Counter>,
     config_valid: Gauge,
     config: Family<ConfigLabels, Gauge>,
@@ -64,6 +71,12 @@ pub struct Metrics {
 struct RequestLabels {
     decision: &'static str,
     reason: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ObjectLabels {
+    kind: &'static str,
+    accepted: &'static str,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -111,6 +124,9 @@ impl Metrics {
         let ca_bundle_in_sync = Gauge::default();
         let namespaces_stale = Gauge::default();
         let namespaces_with_users = Gauge::default();
+        let objects = Family::default();
+        let objects_stale = Gauge::default();
+        let object_status_writes = Family::default();
         let config_reloads = Family::default();
         let config_valid = Gauge::default();
         let config = Family::default();
@@ -175,6 +191,21 @@ impl Metrics {
             namespaces_with_users.clone(),
         );
         registry.register(
+            "objects",
+            "GitVolumes and ClusterGitVolumes, by whether they can be used",
+            objects.clone(),
+        );
+        registry.register(
+            "objects_stale_seconds",
+            "How long changes of our objects have not been heard of; 0 while they are, or need not be",
+            objects_stale.clone(),
+        );
+        registry.register(
+            "object_status_writes",
+            "Statuses of objects by what became of them; a conflict is another replica's, a moment before",
+            object_status_writes.clone(),
+        );
+        registry.register(
             "config_reloads",
             "Changes of the settings' file by what became of them",
             config_reloads.clone(),
@@ -212,6 +243,9 @@ impl Metrics {
             ca_bundle_in_sync,
             namespaces_stale,
             namespaces_with_users,
+            objects,
+            objects_stale,
+            object_status_writes,
             config_reloads,
             config_valid,
             config,
@@ -253,6 +287,7 @@ impl Metrics {
             settings,
             namespaces,
         } = known;
+        self.objects(namespaces);
         self.namespaces_stale.set(namespaces.stale().as_secs_f64());
         let with_users = i64::try_from(namespaces.with_users()).unwrap_or(i64::MAX);
         self.namespaces_with_users.set(with_users);
@@ -261,6 +296,38 @@ impl Metrics {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)
+    }
+
+    fn objects(&self, namespaces: &Namespaces) {
+        self.objects_stale
+            .set(namespaces.objects_stale().as_secs_f64());
+        for kind in [Kind::GitVolume, Kind::ClusterGitVolume] {
+            let (accepted, refused) = namespaces.count(kind);
+            for (is_accepted, count) in [("true", accepted), ("false", refused)] {
+                let labels = ObjectLabels {
+                    kind: kind.as_str(),
+                    accepted: is_accepted,
+                };
+                let count = i64::try_from(count).unwrap_or(i64::MAX);
+                self.objects.get_or_create(&labels).set(count);
+            }
+        }
+        let Writes {
+            written,
+            conflicts,
+            failed,
+        } = &namespaces.writes;
+        for (outcome, count) in [
+            ("written", written),
+            ("conflict", conflicts),
+            ("failed", failed),
+        ] {
+            let counter = self
+                .object_status_writes
+                .get_or_create(&OutcomeLabels { outcome });
+            let count = count.load(Ordering::Relaxed);
+            counter.inc_by(count.saturating_sub(counter.get()));
+        }
     }
 
     fn settings(&self, hash: String, reloads: &Reloads) {

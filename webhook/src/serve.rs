@@ -16,6 +16,7 @@ use certs::Names;
 use certs::Serving;
 use certs::keep_in_cluster;
 use certs::keep_in_memory;
+use inject::Kind;
 use tokio::task::JoinHandle;
 use tracing_subscriber::EnvFilter;
 
@@ -26,7 +27,9 @@ use crate::judge::Injector;
 use crate::known::Known;
 use crate::logging;
 use crate::namespaces;
+use crate::namespaces::Coverage;
 use crate::namespaces::Namespaces;
+use crate::objects;
 use crate::server;
 use crate::server::Limits;
 use crate::server::Running;
@@ -61,6 +64,8 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         secret_name,
         webhook_configuration,
         watch_namespaces,
+        watch_objects,
+        auto_inject_label,
         settings: settings_args,
         drain_delay,
         max_connection_age,
@@ -79,7 +84,14 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     // Before anything is served: a signal that comes early is a drain too.
     let mut signals = Signals::new().context("cannot take signals")?;
 
-    let client = match (tls, watch_namespaces) {
+    let coverage = Coverage {
+        never: ["kube-system".to_owned()]
+            .into_iter()
+            .chain(namespace.clone())
+            .collect(),
+        ..auto_inject_label
+    };
+    let client = match (tls, watch_namespaces || watch_objects) {
         (Tls::InMemory, false) => None,
         (Tls::Cluster, _) | (Tls::InMemory, true) => Some(client().await?),
     };
@@ -107,13 +119,17 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
             tokio::spawn(async { match keep.await {} })
         }
     };
-    let (namespaces, watching) = match client.filter(|_| watch_namespaces) {
-        None => (Namespaces::unwatched(), tokio::spawn(pending())),
-        Some(client) => {
+    let (namespaces, watching) = match &client {
+        Some(client) if watch_objects => {
+            let namespaces = Namespaces::with_objects(coverage);
+            (Arc::clone(&namespaces), watch_all(namespaces, client))
+        }
+        Some(client) if watch_namespaces => {
             let namespaces = Namespaces::watched();
-            let watch = namespaces::watch(Arc::clone(&namespaces), client);
+            let watch = namespaces::watch(Arc::clone(&namespaces), client.clone());
             (namespaces, tokio::spawn(async { match watch.await {} }))
         }
+        Some(_) | None => (Namespaces::unwatched(), tokio::spawn(pending())),
     };
     let config = server::Config {
         listen,
@@ -130,6 +146,13 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         settings,
         namespaces,
     };
+    let telling = match client.filter(|_| watch_objects) {
+        None => tokio::spawn(pending()),
+        Some(client) => {
+            let telling = objects::keep_told(known.clone(), client);
+            tokio::spawn(async { match telling.await {} })
+        }
+    };
     let injector = Arc::new(Injector::new(known.clone()));
     let mut running = server::start(config, serving, known, injector).await?;
     tokio::select! {
@@ -137,10 +160,22 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         () = running.ended() => bail!("a listener ended by itself"),
         error = died(keeping) => bail!("the keeping of certificates ended by itself: {error}"),
         error = died(renewing) => bail!("the reload of settings ended by itself: {error}"),
-        error = died(watching) => bail!("the watch of namespaces ended by itself: {error}"),
+        error = died(watching) => bail!("the watch of the cluster ended by itself: {error}"),
+        error = died(telling) => bail!("the telling of objects ended by itself: {error}"),
     }
     drain(running, drain_delay.get(), signals).await;
     Ok(())
+}
+
+/// Keeps namespaces and objects current, for ever.
+fn watch_all(namespaces: Arc<Namespaces>, client: &kube::Client) -> JoinHandle<()> {
+    let objects = |kind| objects::watch(Arc::clone(&namespaces), kind, client.clone());
+    let (own, cluster) = (objects(Kind::GitVolume), objects(Kind::ClusterGitVolume));
+    let labels = namespaces::watch(Arc::clone(&namespaces), client.clone());
+    tokio::spawn(async {
+        let (never, _, _) = tokio::join!(labels, own, cluster);
+        match never {}
+    })
 }
 
 /// The cluster that we run in, or that a kubeconfig names.

@@ -1,0 +1,147 @@
+//! Our own objects, GitVolumes and ClusterGitVolumes: watched, so that no admission waits for a call
+//! of ours, and told by their status what becomes of them.
+
+mod conditions;
+mod status;
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use inject::GitVolume;
+use inject::Kind;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::Api;
+use kube::Client;
+use kube::api::ApiResource;
+use kube::api::DynamicObject;
+use kube::runtime::watcher::Event;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::namespaces::Model;
+use crate::namespaces::Namespaces;
+use crate::watching;
+use crate::watching::Contact;
+
+pub use status::Writes;
+pub use status::keep_told;
+
+/// The group of our objects.
+const GROUP: &str = "gitvolume.dev";
+
+/// Their version.
+const VERSION: &str = "v1alpha1";
+
+/// Which object it is; those of no namespace come first.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Key {
+    pub(crate) namespace: Option<String>,
+    pub(crate) name: String,
+}
+
+/// An object as it was last seen.
+#[derive(Clone, Debug)]
+pub(crate) struct Object {
+    pub(crate) volume: Arc<GitVolume>,
+    /// What its status says, by whomever.
+    pub(crate) told: Vec<Condition>,
+    /// Of which state of it that was.
+    pub(crate) resource_version: String,
+}
+
+/// How the API server calls a kind.
+pub(crate) fn resource(kind: Kind) -> ApiResource {
+    ApiResource {
+        group: GROUP.to_owned(),
+        version: VERSION.to_owned(),
+        api_version: format!("{GROUP}/{VERSION}"),
+        kind: kind.to_string(),
+        plural: match kind {
+            Kind::GitVolume => "gitvolumes".to_owned(),
+            Kind::ClusterGitVolume => "clustergitvolumes".to_owned(),
+        },
+    }
+}
+
+/// Keeps the objects of a kind current, for ever.
+pub async fn watch(namespaces: Arc<Namespaces>, kind: Kind, client: Client) -> Infallible {
+    let api: Api<DynamicObject> = Api::all_with(client, &resource(kind));
+    let nobody = Contact::new("the objects");
+    let contact = namespaces.contact(kind).unwrap_or(&nobody);
+    let mut listed = BTreeMap::new();
+    let take = |event| take(&namespaces, kind, &mut listed, event);
+    watching::watch(api, contact, take).await
+}
+
+pub(crate) fn take(
+    namespaces: &Namespaces,
+    kind: Kind,
+    listed: &mut BTreeMap<Key, Object>,
+    event: Event<DynamicObject>,
+) {
+    match event {
+        Event::Init => listed.clear(),
+        Event::InitApply(object) => {
+            let (key, object) = read(kind, object);
+            listed.insert(key, object);
+        }
+        Event::InitDone => {
+            let mut model = namespaces.model();
+            let is_other = |key: &Key| key.namespace.is_some() != (kind == Kind::GitVolume);
+            model.objects.retain(|key, _| is_other(key));
+            model.objects.append(listed);
+            namespaces.renew_all(&model);
+        }
+        Event::Apply(object) => {
+            let (key, object) = read(kind, object);
+            let mut model = namespaces.model();
+            let old = model.objects.insert(key.clone(), object);
+            let new = model.objects.get(&key).map(|object| &object.volume);
+            // What was only told its state is the same for every Pod.
+            if old.as_ref().map(|old| &old.volume) != new {
+                renew(namespaces, &model, &key);
+            }
+        }
+        Event::Delete(object) => {
+            let (key, _) = read(kind, object);
+            let mut model = namespaces.model();
+            if model.objects.remove(&key).is_some() {
+                renew(namespaces, &model, &key);
+            }
+        }
+    }
+}
+
+fn renew(namespaces: &Namespaces, model: &Model, key: &Key) {
+    match &key.namespace {
+        Some(namespace) => namespaces.renew(model, namespace),
+        None => namespaces.renew_all(model),
+    }
+}
+
+/// Keeps of an object what counts, and of its metadata next to nothing.
+pub(crate) fn read(kind: Kind, object: DynamicObject) -> (Key, Object) {
+    let DynamicObject { metadata, data, .. } = object;
+    let name = metadata.name.unwrap_or_default();
+    let volume = GitVolume::read(&json!({
+        "kind": kind.as_str(),
+        "metadata": {
+            "name": name,
+            "namespace": metadata.namespace,
+            "uid": metadata.uid,
+            "generation": metadata.generation,
+        },
+        "spec": data["spec"],
+    }));
+    let told = data["status"]["conditions"].as_array();
+    let told = told.into_iter().flatten();
+    let told = told.filter_map(|condition: &Value| serde_json::from_value(condition.clone()).ok());
+    let object = Object {
+        volume: Arc::new(volume),
+        told: told.collect(),
+        resource_version: metadata.resource_version.unwrap_or_default(),
+    };
+    let namespace = metadata.namespace.filter(|_| kind == Kind::GitVolume);
+    (Key { namespace, name }, object)
+}
