@@ -95,6 +95,7 @@ pub use namespace::Namespace;
 pub use objects::GitVolume;
 pub use objects::Kind;
 pub use objects::Shadowed;
+pub use objects::custom_resource_definition;
 pub use outcome::Mistake;
 pub use outcome::Outcome;
 pub use outcome::Refusal;

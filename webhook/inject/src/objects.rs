@@ -4,6 +4,7 @@
 //! annotations, in the same words, and laid under what the Pod itself says ([`crate::annotations`]).
 
 mod choice;
+mod schema;
 mod selector;
 mod spec;
 
@@ -22,6 +23,7 @@ pub(crate) use self::choice::Chosen;
 pub(crate) use self::choice::Sources;
 pub(crate) use self::choice::Taken;
 pub(crate) use self::choice::passed_over;
+pub use self::schema::custom_resource_definition;
 pub(crate) use self::spec::field_of;
 
 use self::selector::Selector;

@@ -23,6 +23,17 @@ pub(crate) enum Wrong {
     Grammar,
 }
 
+/// What is said where there is more to say than the grammar.
+pub(crate) const CREDENTIALS: &str = "credentials in an address can be read by all who can read \
+                                      the Pod; expected an address without them, and a Secret \
+                                      named by gitvolume.dev/secret";
+pub(crate) const CREDENTIALS_OF_NOTIFY: &str = "credentials in an address can be read by all who \
+                                                can read the Pod; expected an address without them";
+pub(crate) const OWN_NAMES: &str =
+    "expected another name: .git and .worktrees are the syncer's own";
+pub(crate) const PROC: &str = "expected a path outside of /proc, where nothing can be mounted";
+pub(crate) const SHORT: &str = "expected at least 10ms";
+
 /// The beginnings of access tokens, which the forges also take as a user name without a password
 /// (<https://github.blog/2021-04-05-behind-githubs-new-authentication-token-formats/>).
 const TOKENS: [&str; 7] = [
@@ -38,10 +49,7 @@ const TOKENS: [&str; 7] = [
 pub(crate) fn repo(text: &str) -> Result<RepoUrl, Wrong> {
     // Before the grammar: an address with a password must not pass for a misspelt one.
     if has_credentials(text) {
-        return Err(Wrong::Clause(
-            "credentials in an address can be read by all who can read the Pod; expected an \
-             address without them, and a Secret named by gitvolume.dev/secret",
-        ));
+        return Err(Wrong::Clause(CREDENTIALS));
     }
     let repo: RepoUrl = text.parse().map_err(|_| Wrong::Grammar)?;
     match repo.kind() {
@@ -68,9 +76,7 @@ pub(crate) fn mount_path(text: &str) -> Result<MountPath, Wrong> {
     let is_in = |top: &str| path.as_str() == top || path.as_str().starts_with(&format!("{top}/"));
     // runc's checkProcMount: such a container is made and never starts.
     if is_in("/proc") {
-        return Err(Wrong::Clause(
-            "expected a path outside of /proc, where nothing can be mounted",
-        ));
+        return Err(Wrong::Clause(PROC));
     }
     Ok(path)
 }
@@ -87,9 +93,7 @@ pub(crate) fn link(text: &str) -> Result<Link, Wrong> {
         .find(|part| *part != Component::CurDir);
     let own = [".git", ".worktrees"].map(|name| Component::Normal(name.as_ref()));
     if first.is_some_and(|first| own.contains(&first)) {
-        return Err(Wrong::Clause(
-            "expected another name: .git and .worktrees are the syncer's own",
-        ));
+        return Err(Wrong::Clause(OWN_NAMES));
     }
     Ok(link)
 }
@@ -106,7 +110,7 @@ pub(crate) fn period(text: &str) -> Result<GitDuration, Wrong> {
     let period: GitDuration = text.parse().map_err(|_| Wrong::Grammar)?;
     // The syncer's own limit, said here rather than in a container that does not start.
     if period.get().as_millis() < 10 {
-        return Err(Wrong::Clause("expected at least 10ms"));
+        return Err(Wrong::Clause(SHORT));
     }
     Ok(period)
 }
@@ -174,10 +178,7 @@ pub(crate) fn submodules(text: &str) -> Result<Submodules, Wrong> {
 /// An address that the syncer calls; like a repository's, it is for all to read.
 pub(crate) fn notify(text: &str) -> Result<String, Wrong> {
     if has_credentials(text) {
-        return Err(Wrong::Clause(
-            "credentials in an address can be read by all who can read the Pod; expected an \
-             address without them",
-        ));
+        return Err(Wrong::Clause(CREDENTIALS_OF_NOTIFY));
     }
     let is_http = text.starts_with("http://") || text.starts_with("https://");
     let bad_char = |c: char| c.is_control() || c.is_whitespace();

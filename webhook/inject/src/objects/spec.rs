@@ -59,7 +59,7 @@ impl Spec {
                     Ok(()) => read.said.push((row.key, text)),
                     Err(clause) => mistake(row.key, &at, &shown(&text), &clause),
                 },
-                Err(expected) => mistake(row.key, &at, &value.to_string(), expected),
+                Err(expected) => mistake(row.key, &at, &value.to_string(), &expected),
             }
         }
         // Below the link the directory has its own name.
@@ -147,7 +147,7 @@ fn at<'a>(spec: &'a Map<String, Value>, field: &str) -> Option<&'a Value> {
 
 /// A field's value as the annotation's text: numbers, booleans and lists of names are written as
 /// such in an object.
-fn text_of(row: &Annotation, value: &Value) -> Result<String, &'static str> {
+fn text_of(row: &Annotation, value: &Value) -> Result<String, String> {
     let is_list = is_list(row);
     match value {
         Value::String(text) if !is_list => Ok(text.clone()),
@@ -155,12 +155,12 @@ fn text_of(row: &Annotation, value: &Value) -> Result<String, &'static str> {
         Value::Array(items) if is_list => {
             let names = items.iter().map(|item| {
                 let name = item.as_str().filter(|name| !name.contains(','));
-                name.ok_or("expected a list of names")
+                name.ok_or_else(|| format!("expected {}", row.grammar))
             });
             Ok(names.collect::<Result<Vec<&str>, _>>()?.join(","))
         }
-        _ if is_list => Err("expected a list of names"),
-        _ => Err("expected a text"),
+        _ if is_list => Err("expected a list of names".to_owned()),
+        _ => Err("expected a text".to_owned()),
     }
 }
 

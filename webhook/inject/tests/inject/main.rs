@@ -6,6 +6,7 @@
 )]
 
 mod configuration;
+mod crds;
 mod generated;
 mod golden;
 mod later;
