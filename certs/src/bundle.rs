@@ -9,15 +9,15 @@ use rcgen::DnType;
 use rcgen::IsCa;
 use rcgen::KeyPair;
 use rcgen::KeyUsagePurpose;
+use rcgen::PublicKeyData;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use x509_parser::error::X509Error;
 
 use crate::issue::CLOCK_SKEW;
 
-/// A CA lives until it is replaced on purpose: there is no hand-over between two CAs yet, so its
-/// end would be an outage.
-const CA_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+/// A CA that nobody replaces lives longer than the process that made it.
+const LONG_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
 /// The CA that signs our leaves, with every certificate that callers shall trust.
 ///
@@ -26,6 +26,7 @@ pub struct Bundle {
     certificates: Vec<CertificateDer<'static>>,
     pem: String,
     key: KeyPair,
+    not_before: SystemTime,
     not_after: SystemTime,
 }
 
@@ -42,6 +43,9 @@ pub enum BundleError {
     /// There is no certificate at all.
     #[error("there is no CA certificate")]
     Empty,
+    /// The key is another certificate's, or the certificate is no CA's.
+    #[error("the CA key and certificate are no pair that can sign")]
+    Mismatch,
     /// A key or certificate could not be made.
     #[error("a CA cannot be made")]
     Generate(#[source] rcgen::Error),
@@ -51,8 +55,13 @@ pub enum BundleError {
 }
 
 impl Bundle {
-    /// Makes a new CA: P-256, for signing certificates only.
+    /// Makes a new CA that lives longer than any process: P-256, for signing certificates only.
     pub fn generate(now: SystemTime) -> Result<Self, BundleError> {
+        Self::generate_for(now, LONG_LIFETIME)
+    }
+
+    /// Makes a new CA with this lifetime, in whole seconds.
+    pub fn generate_for(now: SystemTime, lifetime: Duration) -> Result<Self, BundleError> {
         let key = KeyPair::generate().map_err(BundleError::Generate)?;
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
@@ -62,13 +71,15 @@ impl Bundle {
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         params.not_before = (now - CLOCK_SKEW).into();
-        params.not_after = (now + CA_LIFETIME).into();
+        params.not_after = (now + lifetime).into();
         let certificate = params.self_signed(&key).map_err(BundleError::Generate)?;
+        let (not_before, not_after) = validity(certificate.der())?;
         Ok(Self {
-            not_after: ends(certificate.der())?,
             certificates: vec![certificate.der().clone()],
             pem: certificate.pem(),
             key,
+            not_before,
+            not_after,
         })
     }
 
@@ -78,11 +89,13 @@ impl Bundle {
         let pem = certificates.to_owned();
         let certificates = read_certificates(certificates.as_bytes())?;
         let signer = certificates.first().ok_or(BundleError::Empty)?;
+        let (not_before, not_after) = validity(signer)?;
         Ok(Self {
-            not_after: ends(signer)?,
             certificates,
             pem,
             key,
+            not_before,
+            not_after,
         })
     }
 
@@ -107,6 +120,26 @@ impl Bundle {
         self.not_after
     }
 
+    /// When the CA that signs was made, as far as its certificate tells.
+    pub fn made(&self) -> SystemTime {
+        self.not_before + CLOCK_SKEW
+    }
+
+    /// Whether a caller would accept the CA that signs at this time.
+    pub fn is_valid(&self, now: SystemTime) -> bool {
+        self.not_before <= now && now < self.not_after
+    }
+
+    /// Whether the key is that of the first certificate, and that one a CA's.
+    pub(crate) fn is_pair(&self) -> bool {
+        let Ok((_, signer)) = x509_parser::parse_x509_certificate(self.signer()) else {
+            return false;
+        };
+        let is_ca = signer.basic_constraints();
+        let is_ca = is_ca.is_ok_and(|found| found.is_some_and(|found| found.value.ca));
+        is_ca && signer.public_key().raw == self.key.subject_public_key_info()
+    }
+
     /// The private key, for the Secret alone.
     pub fn key_pem(&self) -> String {
         self.key.serialize_pem()
@@ -126,10 +159,18 @@ impl fmt::Debug for Bundle {
     }
 }
 
-fn ends(certificate: &CertificateDer<'_>) -> Result<SystemTime, BundleError> {
+/// From when to when a certificate is valid, in whole seconds.
+pub(crate) fn validity(
+    certificate: &CertificateDer<'_>,
+) -> Result<(SystemTime, SystemTime), BundleError> {
     let (_, parsed) = x509_parser::parse_x509_certificate(certificate).map_err(BundleError::Der)?;
-    let seconds = u64::try_from(parsed.validity().not_after.timestamp()).unwrap_or_default();
-    Ok(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+    let at = |seconds: i64| {
+        let seconds = u64::try_from(seconds).unwrap_or_default();
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    };
+    let validity = parsed.validity();
+    let (from, to) = (validity.not_before, validity.not_after);
+    Ok((at(from.timestamp()), at(to.timestamp())))
 }
 
 /// Reads every certificate of a PEM text; an empty text has none.

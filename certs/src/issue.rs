@@ -25,8 +25,10 @@ use rustls::pki_types::UnixTime;
 use rustls::sign::CertifiedKey;
 
 use crate::Bundle;
+use crate::BundleError;
+use crate::bundle::validity;
 
-/// How long a leaf is valid; it is renewed when a third of it is left.
+/// How long a leaf is valid unless told otherwise; it is renewed when a third of that is left.
 pub const LEAF_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// How far a caller's clock may be behind ours.
@@ -44,6 +46,14 @@ impl Names {
     pub fn service(service: &str, namespace: &str) -> Self {
         Self {
             dns: vec![format!("{service}.{namespace}.svc")],
+            ips: Vec::new(),
+        }
+    }
+
+    /// No name yet.
+    pub fn none() -> Self {
+        Self {
+            dns: Vec::new(),
             ips: Vec::new(),
         }
     }
@@ -69,12 +79,15 @@ impl Names {
     }
 }
 
-/// A serving certificate with its key, signed by one of our CAs.
+/// A serving certificate with its key.
 pub struct Leaf {
     certified: Arc<CertifiedKey>,
     not_before: SystemTime,
+    /// From when it is in use, for who renews it.
+    issued: SystemTime,
     not_after: SystemTime,
     signer: CertificateDer<'static>,
+    ca_not_after: Option<SystemTime>,
 }
 
 /// Why a leaf could not be made.
@@ -99,13 +112,24 @@ pub enum IssueError {
 }
 
 impl Leaf {
-    /// Signs a leaf for the names, and proves that a client which trusts the bundle accepts it.
+    /// Signs a leaf of [`LEAF_LIFETIME`] for the names, and proves that a client which trusts the
+    /// bundle accepts it.
     pub fn issue(bundle: &Bundle, names: &Names, now: SystemTime) -> Result<Self, IssueError> {
+        Self::issue_for(bundle, names, now, LEAF_LIFETIME)
+    }
+
+    /// Signs a leaf of this lifetime, which the CA's own end may shorten.
+    pub fn issue_for(
+        bundle: &Bundle,
+        names: &Names,
+        now: SystemTime,
+        lifetime: Duration,
+    ) -> Result<Self, IssueError> {
         let not_before = now - CLOCK_SKEW;
         if bundle.not_after() <= now {
             return Err(IssueError::CaEnded);
         }
-        let not_after = bundle.not_after().min(now + LEAF_LIFETIME);
+        let not_after = bundle.not_after().min(whole_seconds(now + lifetime));
         let params = params(names, not_before, not_after).map_err(IssueError::Sign)?;
         let issuer = Issuer::from_ca_cert_der(bundle.signer(), bundle.key());
         let key = KeyPair::generate().map_err(IssueError::Sign)?;
@@ -118,9 +142,35 @@ impl Leaf {
         Ok(Self {
             certified: Arc::new(CertifiedKey::new(vec![certificate.der().clone()], key)),
             not_before,
+            issued: now,
             not_after,
             signer: bundle.signer().clone(),
+            ca_not_after: Some(bundle.not_after()),
         })
+    }
+
+    /// A certificate that somebody else made, with the last certificate of its chain or the CA
+    /// that came with it.
+    pub(crate) fn of_others(
+        certified: CertifiedKey,
+        signer: CertificateDer<'static>,
+    ) -> Result<Self, BundleError> {
+        let leaf = certified.cert.first().ok_or(BundleError::Empty)?;
+        let (not_before, not_after) = validity(leaf)?;
+        let (_, ca_not_after) = validity(&signer)?;
+        Ok(Self {
+            certified: Arc::new(certified),
+            not_before,
+            issued: not_before,
+            not_after,
+            signer,
+            ca_not_after: Some(ca_not_after),
+        })
+    }
+
+    /// When it begins.
+    pub(crate) fn not_before(&self) -> SystemTime {
+        self.not_before
     }
 
     /// When it ends.
@@ -136,8 +186,18 @@ impl Leaf {
     /// Whether it is time for the next one: a third or less is left, or the clock went back
     /// before its beginning.
     pub fn is_due(&self, now: SystemTime) -> bool {
-        let lifetime = self.not_after.duration_since(self.not_before);
-        now < self.not_before || now + lifetime.unwrap_or_default() / 3 >= self.not_after
+        now < self.not_before || now >= self.due()
+    }
+
+    /// When it is time for the next one.
+    pub(crate) fn due(&self) -> SystemTime {
+        let lifetime = self.not_after.duration_since(self.issued);
+        self.not_after - lifetime.unwrap_or_default() / 3
+    }
+
+    /// When the CA that signed it ends, where that is known.
+    pub fn ca_not_after(&self) -> Option<SystemTime> {
+        self.ca_not_after
     }
 
     /// The certificate of the CA that signed it.
@@ -157,6 +217,14 @@ impl fmt::Debug for Leaf {
             .field("not_after", &self.not_after)
             .finish_non_exhaustive()
     }
+}
+
+/// X.509 has whole seconds alone, and what it drops of a short life counts.
+fn whole_seconds(time: SystemTime) -> SystemTime {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    let since = since.unwrap_or_default();
+    let up = u64::from(since.subsec_nanos() > 0);
+    SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs() + up)
 }
 
 fn params(
@@ -203,7 +271,7 @@ fn verify(
     Ok(())
 }
 
-fn server_names(names: &Names) -> impl Iterator<Item = ServerName<'static>> {
+pub(crate) fn server_names(names: &Names) -> impl Iterator<Item = ServerName<'static>> {
     let dns = names.dns.iter().cloned();
     let dns = dns.filter_map(|name| ServerName::try_from(name).ok());
     let ips = names.ips.iter().copied().map(ServerName::from);
@@ -226,10 +294,22 @@ mod tests {
         let leaf = Leaf::issue(&bundle, &names(), now).unwrap();
         assert!(leaf.is_valid(now - Duration::from_secs(60)));
         assert!(leaf.is_valid(now + 7 * day - Duration::from_secs(1)));
-        assert!(!leaf.is_valid(now + 7 * day));
+        assert!(!leaf.is_valid(now + 7 * day + Duration::from_secs(1)));
         assert!(!leaf.is_due(now + 4 * day));
         assert!(leaf.is_due(now + 5 * day));
         assert!(leaf.is_due(now - day));
+    }
+
+    #[test]
+    fn a_leaf_of_seconds_is_renewed_when_a_third_of_them_is_left() {
+        let now = SystemTime::now();
+        let bundle = Bundle::generate_for(now, Duration::from_secs(60)).unwrap();
+        let lifetime = Duration::from_secs(6);
+        let leaf = Leaf::issue_for(&bundle, &names(), now, lifetime).unwrap();
+        assert!(!leaf.is_due(now + Duration::from_secs(3)));
+        assert!(leaf.is_due(now + Duration::from_secs(5)));
+        assert!(leaf.is_valid(now + Duration::from_secs(5)));
+        assert!(!leaf.is_valid(now + Duration::from_secs(7)));
     }
 
     #[test]

@@ -1,7 +1,10 @@
-use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::fmt::Debug;
+use std::pin::pin;
 use std::time::Duration;
-use std::time::SystemTime;
 
+use futures::StreamExt;
+use futures::future::Either;
 use json_patch::Patch as JsonPatch;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
@@ -11,10 +14,13 @@ use kube::Client;
 use kube::api::Patch;
 use kube::api::PatchParams;
 use kube::api::PostParams;
+use kube::api::WatchParams;
 use rustls::pki_types::CertificateDer;
+use serde::de::DeserializeOwned;
 use serde_json::json;
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
-use crate::Bundle;
 use crate::BundleError;
 use crate::bundle::read_certificates;
 
@@ -26,8 +32,15 @@ const FIELD_MANAGER: &str = "gitvolume-certs";
 /// A call of the API server that takes longer is given up and made again at the next look.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
-const CERTIFICATE_KEY: &str = "ca.crt";
-const PRIVATE_KEY: &str = "ca.key";
+/// How long one watch lasts before the next one begins.
+const WATCH_SECONDS: u32 = 60;
+
+/// From the beginning of one watch to that of the next, at least.
+const WATCH_PAUSE: Duration = Duration::from_secs(5);
+
+const SECRET: &str = "Secret";
+const CONFIGURATION: &str = "MutatingWebhookConfiguration";
+const WRITE_CA_BUNDLE: &str = "cannot write the caBundle of";
 
 /// The CA's home: one Secret, and the webhook configuration that tells the API server to trust it.
 #[derive(Clone)]
@@ -46,8 +59,17 @@ pub enum Published {
     Unknown,
     /// There is no configuration of ours to fill: callers get the CA in another way.
     NotNeeded,
-    /// For each of our webhooks the certificates of its caBundle.
-    Known(Vec<Vec<CertificateDer<'static>>>),
+    /// Each of our webhooks.
+    Known(Vec<Trust>),
+}
+
+/// Whom the API server trusts as one of our webhooks.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Trust {
+    /// The webhook's name.
+    pub webhook: String,
+    /// The certificates of its caBundle.
+    pub certificates: Vec<CertificateDer<'static>>,
 }
 
 impl Published {
@@ -56,8 +78,30 @@ impl Published {
         match self {
             Self::Unknown => false,
             Self::NotNeeded => true,
-            Self::Known(webhooks) => webhooks.iter().all(|bundle| bundle.iter().any(|c| c == ca)),
+            Self::Known(_) => self.distrusting(ca).next().is_none(),
         }
+    }
+
+    /// The webhooks whose caller does not trust this CA.
+    pub fn distrusting(&self, ca: &CertificateDer<'_>) -> impl Iterator<Item = &str> {
+        let webhooks = match self {
+            Self::Unknown | Self::NotNeeded => &[][..],
+            Self::Known(webhooks) => webhooks,
+        };
+        let distrusting = webhooks.iter().filter(move |webhook| {
+            let mut trusted = webhook.certificates.iter();
+            !trusted.any(|trusted| trusted == ca)
+        });
+        distrusting.map(|webhook| webhook.webhook.as_str())
+    }
+
+    /// Every certificate that is trusted by some caller.
+    pub(crate) fn certificates(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
+        let webhooks = match self {
+            Self::Unknown | Self::NotNeeded => &[][..],
+            Self::Known(webhooks) => webhooks,
+        };
+        webhooks.iter().flat_map(|webhook| &webhook.certificates)
     }
 }
 
@@ -119,91 +163,67 @@ impl Cluster {
         }
     }
 
-    /// Reads the CA from the Secret; an empty Secret gets a new CA.
-    ///
-    /// The update carries the resourceVersion that was read, so of two replicas that start
-    /// together one is refused with a conflict and then reads the other's CA: no leader.
-    pub async fn load_or_create(&self, now: SystemTime) -> Result<Bundle, PublishError> {
-        loop {
-            let mut secret = self
-                .call("cannot read", "Secret", self.secrets.get(&self.secret))
-                .await?;
-            if let Some(bundle) = self.read(secret.data.as_ref())? {
-                return Ok(bundle);
-            }
-            let bundle = Bundle::generate(now).map_err(|source| PublishError::Generate {
-                name: self.secret.clone(),
-                source,
-            })?;
-            let data = secret.data.get_or_insert_default();
-            let certificate = ByteString(bundle.pem().as_bytes().to_vec());
-            data.insert(CERTIFICATE_KEY.to_owned(), certificate);
-            data.insert(
-                PRIVATE_KEY.to_owned(),
-                ByteString(bundle.key_pem().into_bytes()),
-            );
-            let params = PostParams {
-                field_manager: Some(FIELD_MANAGER.to_owned()),
-                ..PostParams::default()
-            };
-            let update = self.secrets.replace(&self.secret, &params, &secret);
-            match self.call("cannot write", "Secret", update).await {
-                Ok(_) => {
-                    tracing::info!(secret = self.secret, "made a new CA");
-                    return Ok(bundle);
-                }
-                Err(error) if error.is_conflict() => {
-                    tracing::info!(secret = self.secret, "another replica made the CA");
-                }
-                Err(error) => return Err(error),
-            }
-        }
+    /// Reads the Secret.
+    pub(crate) async fn secret(&self) -> Result<Secret, PublishError> {
+        let get = self.secrets.get(&self.secret);
+        self.call("cannot read", SECRET, get).await
     }
 
-    /// Reads our webhook configuration and writes the bundle where its caBundle differs.
-    pub async fn ensure_ca_bundle(&self, bundle: &Bundle) -> Result<Published, PublishError> {
-        let kind = "MutatingWebhookConfiguration";
-        let get = self.configurations.get(&self.configuration);
-        let mut found = self.call("cannot read", kind, get).await?;
-        let operations = ca_bundle_operations(&found, bundle.pem().as_bytes());
-        if !operations.is_empty() {
-            // Each webhook has a test on its name before it: a list that changed since the
-            // reading makes the whole patch fail instead of filling a stranger's caBundle.
-            let patch: Patch<()> = Patch::Json(operations);
-            let params = PatchParams {
-                field_manager: Some(FIELD_MANAGER.to_owned()),
-                ..PatchParams::default()
-            };
-            let write = self
-                .configurations
-                .patch(&self.configuration, &params, &patch);
-            found = self
-                .call("cannot write the caBundle of", kind, write)
-                .await?;
-            tracing::info!(configuration = self.configuration, "wrote the caBundle");
-        }
-        Ok(published(&found))
-    }
-
-    fn read(
-        &self,
-        data: Option<&BTreeMap<String, ByteString>>,
-    ) -> Result<Option<Bundle>, PublishError> {
-        let text = |key: &str| {
-            let value = data.and_then(|data| data.get(key));
-            value.map(|value| String::from_utf8_lossy(&value.0).into_owned())
+    /// Writes the Secret as it was read and then changed. The update carries the resourceVersion
+    /// that was read: of two replicas that change it at once one is refused with a conflict, and
+    /// reads what the other one wrote. No leader is needed.
+    pub(crate) async fn write_secret(&self, secret: &Secret) -> Result<(), PublishError> {
+        let params = PostParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PostParams::default()
         };
-        let certificate = text(CERTIFICATE_KEY).unwrap_or_default();
-        let key = text(PRIVATE_KEY).unwrap_or_default();
-        if certificate.is_empty() && key.is_empty() {
-            return Ok(None);
+        let update = self.secrets.replace(&self.secret, &params, secret);
+        self.call("cannot write", SECRET, update).await.map(drop)
+    }
+
+    /// Reads our webhook configuration.
+    pub(crate) async fn configuration(&self) -> Result<MutatingWebhookConfiguration, PublishError> {
+        let get = self.configurations.get(&self.configuration);
+        self.call("cannot read", CONFIGURATION, get).await
+    }
+
+    /// Writes this text wherever the caBundle of the configuration, as it was read, is another;
+    /// tells whether it was.
+    pub(crate) async fn write_ca_bundle(
+        &self,
+        found: &MutatingWebhookConfiguration,
+        pem: &str,
+    ) -> Result<bool, PublishError> {
+        let operations = ca_bundle_operations(found, pem.as_bytes());
+        if operations.is_empty() {
+            return Ok(false);
         }
-        let bundle = Bundle::from_pem(&certificate, &key);
-        let bundle = bundle.map_err(|source| PublishError::Content {
-            name: self.secret.clone(),
-            source,
-        })?;
-        Ok(Some(bundle))
+        let patch: Patch<()> = Patch::Json(operations);
+        let params = PatchParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        let name = &self.configuration;
+        let write = self.configurations.patch(name, &params, &patch);
+        self.call(WRITE_CA_BUNDLE, CONFIGURATION, write).await?;
+        tracing::info!(configuration = name, "wrote the caBundle");
+        Ok(true)
+    }
+
+    /// Notifies of each change of the Secret or the configuration, for ever. It needs no more than
+    /// the right to watch these two by their names, and where it fails the next look finds what it
+    /// missed.
+    pub(crate) async fn watch(&self, changed: &Notify) -> Infallible {
+        let secret = watch(&self.secrets, &self.secret, changed);
+        let configuration = watch(&self.configurations, &self.configuration, changed);
+        match futures::future::select(pin!(secret), pin!(configuration)).await {
+            Either::Left((never, _)) | Either::Right((never, _)) => never,
+        }
+    }
+
+    /// The Secret's name.
+    pub(crate) fn secret_name(&self) -> &str {
+        &self.secret
     }
 
     async fn call<T>(
@@ -213,7 +233,7 @@ impl Cluster {
         call: impl Future<Output = Result<T, kube::Error>>,
     ) -> Result<T, PublishError> {
         let name = match kind {
-            "Secret" => self.secret.clone(),
+            SECRET => self.secret.clone(),
             _ => self.configuration.clone(),
         };
         match tokio::time::timeout(CALL_TIMEOUT, call).await {
@@ -230,10 +250,40 @@ impl Cluster {
 }
 
 impl PublishError {
-    /// Whether somebody else wrote the object since it was read.
+    /// Whether somebody else wrote the object since it was read. The API server calls it a conflict,
+    /// or invalid where it is the `test` of a JSON patch that fails.
     pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::Api { source, .. }
-            if matches!(source.as_ref(), kube::Error::Api(status) if status.is_conflict()))
+        let Self::Api { action, source, .. } = self else {
+            return false;
+        };
+        let kube::Error::Api(status) = source.as_ref() else {
+            return false;
+        };
+        status.is_conflict() || (*action == WRITE_CA_BUNDLE && status.code == 422)
+    }
+}
+
+/// One watch after the other, of the metadata of one object.
+async fn watch<K>(api: &Api<K>, name: &str, changed: &Notify) -> Infallible
+where
+    K: Clone + DeserializeOwned + Debug,
+{
+    let params = WatchParams::default()
+        .fields(&format!("metadata.name={name}"))
+        .timeout(WATCH_SECONDS);
+    loop {
+        let began = Instant::now();
+        // From whatever the API server has: its first event is the object as it is.
+        if let Ok(events) = api.watch_metadata(&params, "0").await {
+            let mut events = pin!(events);
+            while let Some(Ok(_)) = events.next().await {
+                changed.notify_one();
+            }
+        }
+        // A watch that lasted is begun again at once, one that is refused is not asked for all the
+        // time.
+        let rest = WATCH_PAUSE.saturating_sub(began.elapsed());
+        tokio::time::sleep(rest).await;
     }
 }
 
@@ -254,18 +304,32 @@ fn ca_bundle_operations(found: &MutatingWebhookConfiguration, pem: &[u8]) -> Jso
             }),
         ]
     });
+    let mut operations: Vec<_> = operations.collect();
+    if !operations.is_empty() {
+        // The Secret was read after the configuration. If that is still the same, nobody has written
+        // a newer caBundle: a replica that was held up between its reading and its writing must not
+        // take a CA away that signs by now. The names are tested for who reads the request.
+        let version = &found.metadata.resource_version;
+        let path = "/metadata/resourceVersion";
+        operations.insert(0, json!({"op": "test", "path": path, "value": version}));
+    }
+    let operations = operations.into_iter();
     let operations = operations.filter_map(|operation| serde_json::from_value(operation).ok());
     JsonPatch(operations.collect())
 }
 
-fn published(found: &MutatingWebhookConfiguration) -> Published {
+/// What a configuration says of whom the API server trusts.
+pub(crate) fn published(found: &MutatingWebhookConfiguration) -> Published {
     let webhooks = found.webhooks.as_deref().unwrap_or_default();
-    let bundles = webhooks.iter().map(|webhook| {
+    let webhooks = webhooks.iter().map(|webhook| {
         let bundle = webhook.client_config.ca_bundle.as_ref();
-        // What is no PEM trusts nobody.
-        bundle
-            .and_then(|bundle| read_certificates(&bundle.0).ok())
-            .unwrap_or_default()
+        Trust {
+            webhook: webhook.name.clone(),
+            // What is no PEM trusts nobody.
+            certificates: bundle
+                .and_then(|bundle| read_certificates(&bundle.0).ok())
+                .unwrap_or_default(),
+        }
     });
-    Published::Known(bundles.collect())
+    Published::Known(webhooks.collect())
 }

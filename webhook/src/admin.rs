@@ -52,10 +52,17 @@ async fn readyz(State(admin): State<Admin>) -> Response {
         // With what is old, Pods are still answered: that is for people, and no reason to go.
         let trouble = admin.known.settings.reloads().trouble;
         let trouble =
-            trouble.map(|trouble| format!("the settings are older than the file: {trouble}\n"));
-        return format!("ok\n{}", trouble.unwrap_or_default()).into_response();
+            trouble.map(|trouble| format!("the settings are older than the file: {trouble}"));
+        let lines = std::iter::once("ok".to_owned());
+        let lines = lines.chain(trouble).chain(admin.serving.notes());
+        let body: String = lines.map(|line| line + "\n").collect();
+        return body.into_response();
     }
-    let body = format!("not ready: {}\n", missing.join("; "));
+    let mut body = format!("not ready: {}\n", missing.join("; "));
+    for note in admin.serving.notes() {
+        body.push_str(&note);
+        body.push('\n');
+    }
     (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
 }
 

@@ -1,7 +1,6 @@
 //! Flags and their environment names; nothing else reads the environment.
 
 use std::ffi::OsString;
-use std::net::IpAddr;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,7 +12,6 @@ use clap::CommandFactory;
 use clap::FromArgMatches;
 use clap::Parser;
 use clap::Subcommand;
-use clap::ValueEnum;
 
 use crate::cli;
 use crate::cli::Exit;
@@ -29,6 +27,7 @@ pub use crate::logging::LogFormat;
 use crate::namespaces::Coverage;
 use crate::server::Listen;
 use crate::settings::SettingsArgs;
+use crate::tls::TlsArgs;
 
 /// The command line of `gitvolume`.
 #[derive(Clone, Debug, Parser)]
@@ -64,15 +63,6 @@ pub enum Command {
     Man(ManArgs),
 }
 
-/// Where the serving certificate comes from.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub enum Tls {
-    /// A CA in a Secret that all replicas share; the webhook configuration is told to trust it
-    Cluster,
-    /// A CA of this process alone, for tests
-    InMemory,
-}
-
 /// Flags of `serve`.
 #[derive(Args, Clone, Debug)]
 pub struct ServeArgs {
@@ -94,24 +84,11 @@ pub struct ServeArgs {
     )]
     pub admin_listen: Listen,
 
-    /// Where the serving certificate comes from
-    #[arg(long, env = "GITVOLUME_TLS", value_enum, default_value = "cluster")]
-    pub tls: Tls,
+    /// The serving certificate.
+    #[command(flatten)]
+    pub tls: TlsArgs,
 
-    /// A further name or address for the serving certificate; may be repeated
-    #[arg(
-        long,
-        env = "GITVOLUME_TLS_NAME",
-        value_delimiter = ',',
-        value_name = "NAME"
-    )]
-    pub tls_name: Vec<TlsName>,
-
-    /// With --tls=in-memory: a file for the CA's certificate
-    #[arg(long, env = "GITVOLUME_CA_OUT", value_name = "FILE")]
-    pub ca_out: Option<PathBuf>,
-
-    /// With --tls=cluster: our namespace
+    /// Our namespace; --tls=cluster needs it, and with --tls=files the certificate's name is looked at
     #[arg(
         long,
         env = "GITVOLUME_NAMESPACE",
@@ -119,33 +96,6 @@ pub struct ServeArgs {
         value_name = "NAME"
     )]
     pub namespace: Option<String>,
-
-    /// With --tls=cluster: our Service, whose name the certificate is for
-    #[arg(
-        long,
-        env = "GITVOLUME_SERVICE",
-        default_value = "gitvolume",
-        value_name = "NAME"
-    )]
-    pub service: String,
-
-    /// With --tls=cluster: the Secret that holds the CA; it must exist and may be empty
-    #[arg(
-        long,
-        env = "GITVOLUME_SECRET_NAME",
-        default_value = "gitvolume-ca",
-        value_name = "NAME"
-    )]
-    pub secret_name: String,
-
-    /// With --tls=cluster: our MutatingWebhookConfiguration, whose caBundle is kept current
-    #[arg(
-        long,
-        env = "GITVOLUME_WEBHOOK_CONFIGURATION",
-        default_value = "gitvolume",
-        value_name = "NAME"
-    )]
-    pub webhook_configuration: String,
 
     /// Watch Namespaces for those that hand out ranges of users, as OpenShift's do; needs list and
     /// watch of namespaces
@@ -234,26 +184,6 @@ pub struct DemoArgs {
     pub ci: String,
 }
 
-/// A name in a certificate.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum TlsName {
-    /// A DNS name.
-    Dns(String),
-    /// An address.
-    Ip(IpAddr),
-}
-
-impl std::str::FromStr for TlsName {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(match text.parse() {
-            Ok(ip) => Self::Ip(ip),
-            Err(_) => Self::Dns(text.to_owned()),
-        })
-    }
-}
-
 impl Cli {
     /// Reads an argv, the program's name included; ends the process where it is wrong, or asks for
     /// help. Called `kubectl-gitvolume` it is a plugin of kubectl's, and is used by that name.
@@ -323,5 +253,8 @@ mod tests {
         let error = parse(&["--tls=cluster"]).unwrap_err().to_string();
         assert!(error.contains("--namespace"), "{error}");
         parse(&["--tls=in-memory"]).unwrap();
+        parse(&["--tls=files", "--tls-dir=/tls"]).unwrap();
+        let error = parse(&["--tls=files"]).unwrap_err().to_string();
+        assert!(error.contains("--tls-dir"), "{error}");
     }
 }

@@ -7,7 +7,8 @@
 //! 3. [`judge`]: bytes to answer, by the pure crate `inject`.
 //!
 //! Beside it: [`admin`] (`/livez /readyz /metrics`), [`metrics`], [`known`] (the settings
-//! in force and [`namespaces`], what is known of them), [`shutdown`] (the stages of a drain), [`settings`] (what the operator decided), [`args`]
+//! in force and [`namespaces`], what is known of them), [`shutdown`] (the stages of a drain), [`settings`] (what the operator decided), [`tls`]
+//! (where the certificate comes from), [`args`]
 //! (flags and environment), [`serve`] (all of it put together), [`cli`] (the same engine on
 //! manifests) and [`demo`] (all of it shown without a cluster).
 
@@ -26,4 +27,5 @@ pub mod serve;
 pub mod server;
 pub mod settings;
 pub mod shutdown;
+pub mod tls;
 mod watching;

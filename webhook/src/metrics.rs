@@ -6,6 +6,8 @@ use std::fmt;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use std::time::SystemTime;
+use std::time::UNIX_EPOCH;
 
 use inject::Kind;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -56,7 +58,10 @@ pub struct Metrics {
     shed: Family<ShedLabels, Counter>,
     stage: Gauge,
     cert_not_after: Gauge<f64, AtomicU64>,
+    ca_not_after: Gauge<f64, AtomicU64>,
     ca_bundle_in_sync: Gauge,
+    cert_renewals: Counter,
+    ca_rotations: Counter,
     namespaces_stale: Gauge<f64, AtomicU64>,
     namespaces_with_users: Gauge,
     objects: Family<ObjectLabels, Gauge>,
@@ -121,7 +126,10 @@ impl Metrics {
         let stage = Gauge::default();
         let tls_handshake_failures = Counter::default();
         let cert_not_after = Gauge::default();
+        let ca_not_after = Gauge::default();
         let ca_bundle_in_sync = Gauge::default();
+        let cert_renewals = Counter::default();
+        let ca_rotations = Counter::default();
         let namespaces_stale = Gauge::default();
         let namespaces_with_users = Gauge::default();
         let objects = Family::default();
@@ -176,9 +184,24 @@ impl Metrics {
             cert_not_after.clone(),
         );
         registry.register(
+            "ca_not_after_seconds",
+            "When the CA of the serving certificate ends, as a Unix time; 0 without one",
+            ca_not_after.clone(),
+        );
+        registry.register(
             "cabundle_in_sync",
-            "1 if the webhook configuration trusts the CA of the serving certificate",
+            "1 if the webhook configuration trusts the CA of the serving certificate, as far as is known",
             ca_bundle_in_sync.clone(),
+        );
+        registry.register(
+            "cert_renewals",
+            "Serving certificates that took the place of another one",
+            cert_renewals.clone(),
+        );
+        registry.register(
+            "ca_rotations",
+            "Serving certificates that another CA signed than the one before",
+            ca_rotations.clone(),
         );
         registry.register(
             "namespaces_stale_seconds",
@@ -240,7 +263,10 @@ impl Metrics {
             shed,
             stage,
             cert_not_after,
+            ca_not_after,
             ca_bundle_in_sync,
+            cert_renewals,
+            ca_rotations,
             namespaces_stale,
             namespaces_with_users,
             objects,
@@ -276,13 +302,7 @@ impl Metrics {
         known: &Known,
         stage: Stage,
     ) -> Result<String, fmt::Error> {
-        let not_after = serving.leaf().and_then(|leaf| {
-            let since = leaf.not_after().duration_since(std::time::UNIX_EPOCH);
-            since.ok().map(|since| since.as_secs_f64())
-        });
-        self.cert_not_after.set(not_after.unwrap_or_default());
-        self.ca_bundle_in_sync
-            .set(i64::from(serving.ca_bundle_in_sync()));
+        self.certificates(serving);
         let Known {
             settings,
             namespaces,
@@ -326,6 +346,26 @@ impl Metrics {
                 .object_status_writes
                 .get_or_create(&OutcomeLabels { outcome });
             let count = count.load(Ordering::Relaxed);
+            counter.inc_by(count.saturating_sub(counter.get()));
+        }
+    }
+
+    fn certificates(&self, serving: &certs::Serving) {
+        let seconds = |time: Option<SystemTime>| {
+            let since = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+            since.unwrap_or_default().as_secs_f64()
+        };
+        let leaf = serving.leaf();
+        let ca_not_after = leaf.as_ref().and_then(|leaf| leaf.ca_not_after());
+        self.cert_not_after
+            .set(seconds(leaf.map(|leaf| leaf.not_after())));
+        self.ca_not_after.set(seconds(ca_not_after));
+        self.ca_bundle_in_sync
+            .set(i64::from(serving.ca_bundle_in_sync()));
+        for (counter, count) in [
+            (&self.cert_renewals, serving.leaves_renewed()),
+            (&self.ca_rotations, serving.rotations()),
+        ] {
             counter.inc_by(count.saturating_sub(counter.get()));
         }
     }

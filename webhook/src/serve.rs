@@ -1,28 +1,18 @@
 //! `gitvolume serve`: everything put together, and its orderly end.
 
 use std::future::pending;
-use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use std::time::SystemTime;
 
 use anyhow::Context;
 use anyhow::anyhow;
 use anyhow::bail;
-use certs::Bundle;
-use certs::Cluster;
-use certs::Names;
 use certs::Serving;
-use certs::keep_in_cluster;
-use certs::keep_in_memory;
 use inject::Kind;
 use tokio::task::JoinHandle;
 use tracing_subscriber::EnvFilter;
 
 use crate::args::ServeArgs;
-use crate::args::Tls;
-use crate::args::TlsName;
 use crate::judge::Injector;
 use crate::known::Known;
 use crate::logging;
@@ -57,12 +47,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         listen,
         admin_listen,
         tls,
-        tls_name,
-        ca_out,
         namespace,
-        service,
-        secret_name,
-        webhook_configuration,
         watch_namespaces,
         watch_objects,
         auto_inject_label,
@@ -91,34 +76,13 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
             .collect(),
         ..auto_inject_label
     };
-    let client = match (tls, watch_namespaces || watch_objects) {
-        (Tls::InMemory, false) => None,
-        (Tls::Cluster, _) | (Tls::InMemory, true) => Some(client().await?),
+    let client = match tls.needs_cluster() || watch_namespaces || watch_objects {
+        true => Some(client().await?),
+        false => None,
     };
     let serving = Serving::new();
-    let keeping = match tls {
-        Tls::InMemory => {
-            let names = with(Names::local(), tls_name);
-            let bundle = Bundle::generate(SystemTime::now())?;
-            if let Some(path) = ca_out {
-                write(&path, bundle.pem())
-                    .with_context(|| format!("cannot write --ca-out {}", path.display()))?;
-            }
-            let keep = keep_in_memory(Arc::clone(&serving), bundle, names)?;
-            tokio::spawn(async { match keep.await {} })
-        }
-        Tls::Cluster => {
-            if ca_out.is_some() {
-                bail!("--ca-out is for --tls=in-memory; here the CA is in the Secret");
-            }
-            let namespace = namespace.context("--namespace must be set with --tls=cluster")?;
-            let names = with(Names::service(&service, &namespace), tls_name);
-            let client = client.clone().context("a client is made above")?;
-            let cluster = Cluster::new(client, &namespace, &secret_name, &webhook_configuration);
-            let keep = keep_in_cluster(Arc::clone(&serving), cluster, names);
-            tokio::spawn(async { match keep.await {} })
-        }
-    };
+    let keep = tls.keep(namespace.as_deref(), client.clone(), Arc::clone(&serving))?;
+    let keeping = tokio::spawn(async { match keep.await {} });
     let (namespaces, watching) = match &client {
         Some(client) if watch_objects => {
             let namespaces = Namespaces::with_objects(coverage);
@@ -208,19 +172,4 @@ async fn died(task: JoinHandle<()>) -> tokio::task::JoinError {
         Err(error) => error,
         Ok(()) => pending().await,
     }
-}
-
-fn with(names: Names, further: Vec<TlsName>) -> Names {
-    further.into_iter().fold(names, |names, name| match name {
-        TlsName::Dns(name) => names.and_dns(name),
-        TlsName::Ip(ip) => names.and_ip(ip),
-    })
-}
-
-/// Writes a file so that whoever waits for it never reads half of it.
-fn write(path: &Path, text: &str) -> io::Result<()> {
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    std::fs::write(&partial, text)?;
-    std::fs::rename(&partial, path)
 }

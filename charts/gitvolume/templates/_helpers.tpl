@@ -114,7 +114,7 @@ service:
 - apiGroups: [admissionregistration.k8s.io]
   resources: [mutatingwebhookconfigurations]
   resourceNames: [{{ include "gitvolume.name" . }}]
-  verbs: [get, patch]
+  verbs: [get, watch, patch]
 {{- end }}
 {{- if eq (include "gitvolume.watchNamespaces" .) "true" }}
 # To know which hand out ranges of users; of each only the metadata is asked for.
