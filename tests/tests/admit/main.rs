@@ -17,6 +17,7 @@ use tests::world::Suite;
 use tests::world::World;
 
 mod beliefs;
+mod crds;
 mod gitrepo;
 mod goldens;
 mod guard;
@@ -51,6 +52,10 @@ fn main() -> ExitCode {
         beliefs::what_a_webhook_adds_gets_the_token_and_the_defaults_of_the_namespace,
         beliefs::a_condition_that_takes_annotations_for_granted_refuses_pods_without_any,
         beliefs::a_webhook_that_was_not_asked_at_first_is_not_asked_again,
+        crds::what_is_right_is_taken_by_both,
+        crds::what_is_wrong_is_refused_at_apply_in_the_words_of_the_annotation,
+        crds::what_nobody_knows_is_refused_by_a_strict_apply_and_dropped_by_another,
+        crds::objects_are_listed_with_what_they_say_and_whether_it_counts,
         gitrepo::a_git_repo_pod_passes_the_restricted_level_with_us_alone,
         gitrepo::each_mode_and_layout_passes_the_restricted_level,
         goldens::every_injected_pod_is_stored_as_its_golden_says,
