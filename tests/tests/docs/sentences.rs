@@ -67,6 +67,9 @@ fn golden() -> BTreeSet<String> {
         }
     }
     sentences
+        .iter()
+        .map(|sentence| as_of_an_annotation(sentence))
+        .collect()
 }
 
 /// Splits before the next sentence, which begins with the place that it is about.
@@ -195,6 +198,30 @@ fn is_said(entry: &str, sentence: &str) -> bool {
         }
     }
     rest.ends_with(last)
+}
+
+/// What an object's field is refused for is said of the annotation that means the same.
+fn as_of_an_annotation(sentence: &str) -> String {
+    let of_use = format!("{PREFIX}use: ");
+    let rest = match sentence.strip_prefix(&of_use) {
+        Some(rest) => rest.split_once(": ").map_or(sentence, |(_, rest)| rest),
+        None => sentence,
+    };
+    let is_object = rest.starts_with("GitVolume ") || rest.starts_with("ClusterGitVolume ");
+    match rest.split_once(": spec.") {
+        Some((before, rest)) if is_object && !before.contains(": ") => {
+            let (field, rest) = rest.split_at(rest.find(':').unwrap_or(rest.len()));
+            let mut key = String::new();
+            for char in field.chars() {
+                if char.is_ascii_uppercase() {
+                    key.push('-');
+                }
+                key.push(char.to_ascii_lowercase());
+            }
+            format!("{PREFIX}{key}{rest}")
+        }
+        _ => sentence.to_owned(),
+    }
 }
 
 /// Tells whether a sentence says of an annotation's value what the table says is accepted: such
