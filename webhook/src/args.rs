@@ -108,12 +108,12 @@ pub struct ServeArgs {
     pub watch_objects: bool,
 
     /// With --watch-objects: the label of the namespaces that auto-injection is for, as in the webhook
-    /// configuration; nothing for all namespaces
+    /// configuration, or its whole namespaceSelector in JSON; nothing for all namespaces
     #[arg(
         long,
         env = "GITVOLUME_AUTO_INJECT_LABEL",
         default_value = "gitvolume.dev/auto-inject=enabled",
-        value_name = "KEY=VALUE"
+        value_name = "LABEL"
     )]
     pub auto_inject_label: Coverage,
 

@@ -104,8 +104,6 @@ impl<'a> Judgement<'a> {
             reason: "Covered",
             message,
         };
-        let label = self.coverage.label.as_ref();
-        let label = label.map(|(key, value)| format!("{key}={value}"));
         match volume.namespace() {
             Some(name) => {
                 let unseen = BTreeMap::new();
@@ -123,7 +121,10 @@ impl<'a> Judgement<'a> {
                         format!("Pods of namespace {name} that the podSelector takes get it");
                     return holds(message);
                 }
-                no("NamespaceNotCovered", not_covered(name, label.as_deref()))
+                no(
+                    "NamespaceNotCovered",
+                    not_covered(name, self.coverage.missing(labels).as_deref()),
+                )
             }
             None => {
                 let mut taken = self.model.namespaces.iter().filter(|(name, seen)| {
@@ -133,6 +134,7 @@ impl<'a> Judgement<'a> {
                     let message = "the namespaceSelector takes no namespace".to_owned();
                     return no("NoNamespace", message);
                 };
+                let label = self.coverage.missing(&BTreeMap::new());
                 let mut taken = std::iter::once(first).chain(taken);
                 if taken.any(|(name, seen)| self.coverage.covers(name, &seen.labels)) {
                     let message = match label {
