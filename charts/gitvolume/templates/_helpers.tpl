@@ -86,6 +86,31 @@ annotations:
 {{- prepend (.Values.webhook.excludedNamespaces | default list) "kube-system" | uniq | toYaml -}}
 {{- end -}}
 
+{{/* The namespaces that auto-injection is for, as a label selector. */}}
+{{- define "gitvolume.autoInjectSelector" -}}
+{{- $selector := .Values.autoInject.namespaceSelector | default (dict "matchLabels" (dict "gitvolume.dev/auto-inject" "enabled")) }}
+{{- if .Values.autoInject.allNamespaces }}
+{{- $selector = dict }}
+{{- end }}
+{{- with $selector.matchLabels }}
+matchLabels:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+matchExpressions:
+  - key: kubernetes.io/metadata.name
+    operator: NotIn
+    values:
+      {{- include "gitvolume.excludedNamespaces" . | nindent 6 }}
+  {{- with $selector.matchExpressions }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+  {{- if not .Values.autoInject.enabled }}
+  # Which every namespace has: this is for none.
+  - key: kubernetes.io/metadata.name
+    operator: DoesNotExist
+  {{- end }}
+{{- end -}}
+
 {{/* The Secret of the certificate that the Pods mount; none in mode self. */}}
 {{- define "gitvolume.tlsSecret" -}}
 {{- if eq .Values.tls.mode "files" -}}
@@ -116,10 +141,20 @@ service:
   resourceNames: [{{ include "gitvolume.name" . }}]
   verbs: [get, watch, patch]
 {{- end }}
-{{- if eq (include "gitvolume.watchNamespaces" .) "true" }}
-# To know which hand out ranges of users; of each only the metadata is asked for.
+{{- if or .Values.objects.enabled (eq (include "gitvolume.watchNamespaces" .) "true") }}
+# To know which hand out ranges of users, and which our objects are for; of each only the metadata is
+# asked for.
 - apiGroups: [""]
   resources: [namespaces]
   verbs: [list, watch]
+{{- end }}
+{{- if .Values.objects.enabled }}
+- apiGroups: [gitvolume.dev]
+  resources: [gitvolumes, clustergitvolumes]
+  verbs: [list, watch]
+# To tell them what becomes of them.
+- apiGroups: [gitvolume.dev]
+  resources: [gitvolumes/status, clustergitvolumes/status]
+  verbs: [patch]
 {{- end }}
 {{- end -}}
