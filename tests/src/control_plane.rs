@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use anyhow::Result;
+use nix::sys::signal::Signal;
 
 use crate::kubectl::Kubectl;
 use crate::process::Process;
@@ -18,7 +19,7 @@ use crate::process::eventually_while;
 use crate::tools::tool;
 
 /// The bearer token of the user `admin` (group `system:masters`).
-const ADMIN_TOKEN: &str = "admin-token";
+pub(crate) const ADMIN_TOKEN: &str = "admin-token";
 /// How long a first start may take on a busy machine; five seconds are usual.
 const START: Duration = Duration::from_secs(120);
 
@@ -188,6 +189,23 @@ users: [{{name: tests, user: {{token: "{token}"}}}}]
             self.url,
             self.ca().display()
         )
+    }
+
+    /// Ends the API server without a word, starts it again on the same port, and waits until it is
+    /// ready.
+    pub fn restart_api_server(&self) -> Result<()> {
+        self.apiserver.restart()?;
+        self.wait_until_ready()
+    }
+
+    /// Stops etcd's clock: it answers nothing and closes nothing.
+    pub fn pause_etcd(&self) -> Result<()> {
+        self.etcd.signal(Signal::SIGSTOP)
+    }
+
+    /// Lets etcd go on.
+    pub fn resume_etcd(&self) -> Result<()> {
+        self.etcd.signal(Signal::SIGCONT)
     }
 
     /// Tells whether both still run.

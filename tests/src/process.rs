@@ -1,5 +1,6 @@
 //! A background program of a test world: started, watched, and never left behind.
 
+use std::ffi::OsString;
 use std::fs;
 use std::fs::File;
 use std::path::Path;
@@ -28,6 +29,8 @@ use crate::settings;
 #[derive(Debug)]
 pub struct Process {
     name: String,
+    /// The program and its arguments.
+    words: Vec<OsString>,
     log: PathBuf,
     child: Mutex<Child>,
 }
@@ -37,23 +40,29 @@ impl Process {
     pub fn start(name: &str, program: &Path, args: &[String], logs: &Path) -> Result<Self> {
         fs::create_dir_all(logs)?;
         let log = logs.join(format!("{name}.log"));
-        let output = File::options().create(true).append(true).open(&log)?;
-        // The kernel ends it when we end, however that happens (kill -9 of the test included).
-        let mut command = Command::new("setpriv");
-        command
-            .args(["--pdeathsig", "KILL", "--"])
-            .arg(program)
-            .args(args)
-            .env("PATH", settings::path_with_tools())
-            .stdin(Stdio::null())
-            .stdout(output.try_clone()?)
-            .stderr(output);
-        let child = spawn_from_the_keeper(command).with_context(|| format!("start {name}"))?;
+        let words = std::iter::once(program.into());
+        let words: Vec<OsString> = words.chain(args.iter().map(OsString::from)).collect();
+        let child = spawn(&words, &log).with_context(|| format!("start {name}"))?;
         Ok(Self {
             name: name.to_owned(),
+            words,
             log,
             child: Mutex::new(child),
         })
+    }
+
+    /// Kills it, as a crash would, and starts it again with the same arguments.
+    pub fn restart(&self) -> Result<()> {
+        let mut child = self.child();
+        child.kill()?;
+        child.wait()?;
+        *child = spawn(&self.words, &self.log).with_context(|| format!("start {}", self.name))?;
+        Ok(())
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        Ok(kill(Pid::from_raw(self.pid().cast_signed()), signal)?)
     }
 
     /// Its process id.
@@ -133,6 +142,20 @@ pub(crate) fn tail(file: &Path, lines: usize) -> String {
         }
         Err(error) => format!("{}: {error}", file.display()),
     }
+}
+
+fn spawn(words: &[OsString], log: &Path) -> Result<Child> {
+    let output = File::options().create(true).append(true).open(log)?;
+    // The kernel ends it when we end, however that happens (kill -9 of the test included).
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--pdeathsig", "KILL", "--"])
+        .args(words)
+        .env("PATH", settings::path_with_tools())
+        .stdin(Stdio::null())
+        .stdout(output.try_clone()?)
+        .stderr(output);
+    spawn_from_the_keeper(command)
 }
 
 type Order = (Command, mpsc::Sender<std::io::Result<Child>>);

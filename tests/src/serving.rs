@@ -43,15 +43,25 @@ impl Serving {
 
     /// Starts it in a folder of its own with these settings and waits until it listens.
     pub fn start_with(dir: &Path, settings: &Value) -> Result<Self> {
-        Self::begin(dir, settings, None)
+        Self::begin(dir, settings, None, &[])
     }
 
     /// Starts it as [`start_with`](Self::start_with), with a watch of this cluster's namespaces.
     pub fn start_watching(dir: &Path, settings: &Value, cluster: &Kubectl) -> Result<Self> {
-        Self::begin(dir, settings, Some(cluster))
+        Self::begin(dir, settings, Some(cluster), &["--watch-namespaces"])
     }
 
-    fn begin(dir: &Path, settings: &Value, watched: Option<&Kubectl>) -> Result<Self> {
+    /// Starts it as [`start_with`](Self::start_with), with a watch of this cluster's objects.
+    pub fn start_watching_objects(dir: &Path, settings: &Value, cluster: &Kubectl) -> Result<Self> {
+        Self::begin(dir, settings, Some(cluster), &["--watch-objects"])
+    }
+
+    fn begin(
+        dir: &Path,
+        settings: &Value,
+        watched: Option<&Kubectl>,
+        flags: &[&str],
+    ) -> Result<Self> {
         std::fs::create_dir_all(dir)?;
         let ca = dir.join("webhook-ca.pem");
         let config = dir.join("settings.json");
@@ -75,8 +85,8 @@ impl Serving {
             Some(cluster) => {
                 let kubeconfig = format!("KUBECONFIG={}", cluster.kubeconfig().display());
                 let program = [kubeconfig, binary.display().to_string()];
-                let watch = ["--watch-namespaces".to_owned()];
-                let args = [&program[..], &args, &watch].concat();
+                let flags: Vec<String> = flags.iter().map(|&flag| flag.to_owned()).collect();
+                let args = [&program[..], &args, &flags].concat();
                 Process::start("gitvolume", Path::new("env"), &args, &logs)
             }
         };
@@ -113,6 +123,23 @@ impl Serving {
     /// Where its metrics are, `127.0.0.1:PORT`.
     pub fn admin(&self) -> &str {
         &self.admin
+    }
+
+    /// What its admin listener has at a path; an error where its status is not 200.
+    pub fn page(&self, path: &str) -> Result<String, String> {
+        let (host, port) = self.admin.split_once(':').ok_or("no admin address")?;
+        let port = port.parse().map_err(|_| "no port")?;
+        crate::http::get(host, port, path)
+    }
+
+    /// The value of one of its metrics, whose name and labels are given without the common prefix.
+    pub fn metric(&self, sample: &str) -> Result<f64, String> {
+        let text = self.page("/metrics")?;
+        let prefix = format!("gitvolume_webhook_{sample} ");
+        let mut lines = text.lines();
+        let value = lines.find_map(|line| line.strip_prefix(&prefix));
+        let value = value.ok_or_else(|| format!("no {sample}"))?;
+        value.parse().map_err(|_| format!("{sample}: {value}"))
     }
 
     /// Its process id.

@@ -22,6 +22,7 @@ mod gitrepo;
 mod goldens;
 mod guard;
 mod mistakes;
+mod objects;
 mod others;
 mod ranges;
 mod records;
@@ -66,6 +67,8 @@ fn main() -> ExitCode {
         mistakes::each_mistake_is_refused_in_one_sentence_with_key_value_and_accepted_form,
         mistakes::an_unknown_key_is_admitted_with_a_warning_that_names_the_nearest,
         mistakes::where_mistakes_are_only_warned_of_the_pod_says_why_it_has_nothing,
+        objects::an_object_reaches_the_pods_that_it_is_for_and_is_told_so,
+        objects::replicas_do_not_write_the_same_status_twice,
         others::what_a_webhook_after_us_adds_does_not_double_us,
         others::a_repository_that_a_webhook_asks_for_after_us_is_refused_not_forgotten,
         others::a_git_repo_volume_that_a_webhook_adds_after_us_is_converted_too,

@@ -1,0 +1,312 @@
+//! Objects on a real API server: watched by a real webhook, they reach the Pods that they are for,
+//! and their status says what becomes of them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+use serde_json::json;
+use tests::cluster::Cluster;
+use tests::eventually::eventually;
+use tests::images;
+use tests::kubectl::Kubectl;
+use tests::namespace::Namespace;
+use tests::product;
+use tests::serving::Serving;
+use tests::world::TestResult;
+use tests::world::World;
+
+use crate::UNASKED;
+use crate::crds::define;
+
+/// The label of the namespaces that auto-injection is for.
+const AUTO: &str = "gitvolume.dev/auto-inject";
+/// How long the API server or the webhook may take to learn of something.
+const LONG: Duration = Duration::from_secs(60);
+
+/// A webhook that watches, registered as the chart does for the namespaces of one test.
+struct Watching {
+    serving: Serving,
+    registration: String,
+    kubectl: Kubectl,
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let kind = "mutatingwebhookconfiguration";
+        let _ = self.kubectl.delete(kind, &self.registration);
+    }
+}
+
+/// A folder of a test's own.
+fn folder(cluster: &Cluster, name: &str) -> PathBuf {
+    cluster.folder().join(name)
+}
+
+impl Watching {
+    fn start(cluster: &Cluster, kubectl: &Kubectl, name: &str) -> Result<Self, String> {
+        let text = |error: anyhow::Error| format!("{error:#}");
+        let settings = json!({"image": images::SYNCER});
+        let dir = folder(cluster, name);
+        let serving = Serving::start_watching_objects(&dir, &settings, kubectl).map_err(text)?;
+        let watching = Self {
+            serving,
+            registration: name.to_owned(),
+            kubectl: kubectl.clone(),
+        };
+        watching.register(cluster).map_err(text)?;
+        eventually("a webhook that is ready", LONG, || {
+            watching.serving.page("/readyz")
+        })?;
+        Ok(watching)
+    }
+
+    /// The chart's entries, with the address in the Service's place, for namespaces with the label
+    /// of this name.
+    fn register(&self, cluster: &Cluster) -> anyhow::Result<()> {
+        let only = "--show-only=templates/mutatingwebhookconfiguration.yaml";
+        let rendered = product::render(cluster, &[only])?;
+        let said = self
+            .kubectl
+            .apply_with(&["--dry-run=client", "-o=json"], &rendered)
+            .map_err(|error| anyhow::anyhow!(error))?;
+        let mut configuration: Value = serde_json::from_str(&said)?;
+        configuration["metadata"]["name"] = json!(self.registration);
+        let ca = STANDARD.encode(std::fs::read(self.serving.ca())?);
+        let url = format!("https://{}/mutate", self.serving.address());
+        let entries = configuration["webhooks"].as_array_mut();
+        for entry in entries.into_iter().flatten() {
+            entry["clientConfig"] = json!({"url": url, "caBundle": ca});
+            let own = json!({"key": label(&self.registration), "operator": "Exists"});
+            let all = &mut entry["namespaceSelector"]["matchExpressions"];
+            match all.as_array_mut() {
+                Some(all) => all.push(own),
+                None => *all = json!([own]),
+            }
+        }
+        let applied = self.kubectl.apply(&configuration.to_string());
+        applied.map(drop).map_err(|error| anyhow::anyhow!(error))
+    }
+
+    fn metric(&self, sample: &str) -> Result<f64, String> {
+        self.serving.metric(sample)
+    }
+}
+
+fn label(registration: &str) -> String {
+    format!("gitvolume.test/{registration}")
+}
+
+fn volume(name: &str, spec: Value) -> Value {
+    json!({
+        "apiVersion": "gitvolume.dev/v1alpha1", "kind": "GitVolume",
+        "metadata": {"name": name}, "spec": spec,
+    })
+}
+
+fn cluster_volume(name: &str, spec: Value) -> Value {
+    let mut object = volume(name, spec);
+    object["kind"] = json!("ClusterGitVolume");
+    object
+}
+
+/// The repositories that a Pod with this label gets, were it made now.
+fn repositories(namespace: &Namespace, app: &str) -> Result<Vec<String>, String> {
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"generateName": "web-", "labels": {"app": app}},
+        "spec": {"containers": [{"name": "web", "image": "nginx"}]},
+    });
+    let (made, _) = namespace.created(&["--dry-run=server"], &pod.to_string())?;
+    let inits = made[0]["spec"]["initContainers"].as_array();
+    let texts: Vec<String> = inits
+        .into_iter()
+        .flatten()
+        .map(ToString::to_string)
+        .collect();
+    let all = texts.concat();
+    let known = ["site", "other", "rules"].map(|name| format!("https://git.example/{name}.git"));
+    Ok(known.into_iter().filter(|url| all.contains(url)).collect())
+}
+
+fn has(namespace: &Namespace, app: &str, names: &[&str]) -> Result<(), String> {
+    let urls: Vec<String> = names
+        .iter()
+        .map(|name| format!("https://git.example/{name}.git"))
+        .collect();
+    eventually(&format!("{names:?} for {app}"), LONG, || {
+        let found = repositories(namespace, app)?;
+        match found == urls {
+            true => Ok(()),
+            false => Err(format!("{found:?}")),
+        }
+    })
+}
+
+/// Waits until a condition begins like this: `Effective=True Covered: `.
+fn told(kubectl: &Kubectl, object: &[&str], expected: &str) -> Result<Value, String> {
+    let (kind, _) = expected.split_once('=').ok_or("Type=Status expected")?;
+    eventually(expected, LONG, || {
+        let object = kubectl.get_json(object)?;
+        let conditions = object["status"]["conditions"].as_array();
+        let mut conditions = conditions.into_iter().flatten();
+        let own = conditions.find(|own| own["type"] == kind);
+        let own = own.ok_or_else(|| format!("no {kind}: {object}"))?;
+        let text = |key: &str| own[key].as_str().unwrap_or_default();
+        let line = format!(
+            "{kind}={} {}: {}",
+            text("status"),
+            text("reason"),
+            text("message")
+        );
+        let is_current = own["observedGeneration"] == object["metadata"]["generation"];
+        match line.starts_with(expected) && is_current {
+            true => Ok(own.clone()),
+            false => Err(format!("{line} ({own})")),
+        }
+    })
+}
+
+pub(crate) fn an_object_reaches_the_pods_that_it_is_for_and_is_told_so(
+    world: &World,
+) -> TestResult {
+    define(world)?;
+    let watching = Watching::start(world.cluster(), world.kubectl(), "objects-reach")?;
+    let own = label("objects-reach");
+    let namespace = world.namespace(&[(UNASKED, ""), (&own, "")])?;
+    let name = namespace.name().to_owned();
+    let site = volume(
+        "site",
+        json!({
+            "repo": "https://git.example/site.git",
+            "podSelector": {"matchLabels": {"app": "web"}},
+        }),
+    );
+    namespace.apply(&site.to_string())?;
+    let object = ["gitvolume", "site"];
+    let accepted = told(&namespace, &object, "Accepted=True Accepted: ")?;
+    let missing = format!(
+        "Effective=False NamespaceNotCovered: namespace {name} has no label {AUTO}=enabled: only"
+    );
+    told(&namespace, &object, &missing)?;
+    assert_eq!(repositories(&namespace, "web")?, [""; 0], "not covered");
+
+    let labelled = ["label", "namespace", &name, &format!("{AUTO}=enabled")];
+    world.kubectl().run(&labelled)?;
+    told(&namespace, &object, "Effective=True Covered: ")?;
+    has(&namespace, "web", &["site"])?;
+    assert_eq!(repositories(&namespace, "db")?, [""; 0], "not selected");
+
+    let mut other = site.clone();
+    other["spec"]["repo"] = json!("https://git.example/other.git");
+    namespace.apply(&other.to_string())?;
+    has(&namespace, "web", &["other"])?;
+    let still = told(&namespace, &object, "Accepted=True Accepted: ")?;
+    assert_eq!(
+        still["lastTransitionTime"], accepted["lastTransitionTime"],
+        "it was so all the time"
+    );
+
+    let selector = json!({"matchLabels": {"kubernetes.io/metadata.name": name}});
+    let rules = format!("rules-{name}");
+    let rules = cluster_volume(
+        &rules[..rules.len().min(40)]
+            .trim_end_matches('-')
+            .to_owned(),
+        json!({
+            "repo": "https://git.example/rules.git", "mountPath": "/rules",
+            "namespaceSelector": selector,
+        }),
+    );
+    let rules_name = rules["metadata"]["name"].as_str().unwrap_or_default();
+    let kubectl = world.kubectl();
+    kubectl.apply(&rules.to_string())?;
+    let cluster_object = ["clustergitvolume", rules_name];
+    told(kubectl, &cluster_object, "Effective=True Covered: ")?;
+    told(kubectl, &cluster_object, "Shadowed=False NotShadowed: ")?;
+    has(&namespace, "web", &["other", "rules"])?;
+    has(&namespace, "db", &["rules"])?;
+
+    let same = volume(
+        rules_name,
+        json!({"mountPath": "/own", "podSelector": {"matchLabels": {"app": "web"}}}),
+    );
+    namespace.apply(&same.to_string())?;
+    let shadowed = format!(
+        "Shadowed=True Shadowed: spec.mountPath: that of GitVolume {name}/{rules_name} is heard"
+    );
+    told(kubectl, &cluster_object, &shadowed)?;
+
+    kubectl.delete("clustergitvolume", rules_name)?;
+    has(&namespace, "db", &[])?;
+    namespace.delete("gitvolume", rules_name)?;
+    namespace.delete("gitvolume", "site")?;
+    has(&namespace, "web", &[])?;
+    assert_eq!(watching.metric("objects_stale_seconds")?, 0.0);
+    Ok(())
+}
+
+/// Also that each object is written once, however many replicas there are.
+pub(crate) fn replicas_do_not_write_the_same_status_twice(world: &World) -> TestResult {
+    const OBJECTS: usize = 20;
+    define(world)?;
+    let namespace = world.namespace(&[(UNASKED, ""), (AUTO, "enabled")])?;
+    let replicas = ["objects-one", "objects-two"]
+        .map(|name| Watching::start(world.cluster(), world.kubectl(), name));
+    let [one, two] = replicas;
+    let replicas = [one?, two?];
+    // What other tests' objects are told is not counted.
+    let selector = format!("test={}", namespace.name());
+    let mut all = String::new();
+    for number in 0..OBJECTS {
+        let mut object = volume(
+            &format!("site-{number}"),
+            json!({"repo": "https://git.example/site.git"}),
+        );
+        object["metadata"]["labels"] = json!({"test": namespace.name()});
+        all.push_str(&format!("---\n{object}\n"));
+    }
+    namespace.apply(&all)?;
+    let versions = || -> Result<Vec<String>, String> {
+        let list = namespace.get_json(&["gitvolumes", "-l", &selector, "--show-managed-fields"])?;
+        let items = list["items"].as_array().into_iter().flatten();
+        let told = items.filter(|own| {
+            own["status"]["conditions"]
+                .as_array()
+                .is_some_and(|all| all.len() == 3)
+        });
+        Ok(told
+            .map(|own| own["metadata"]["resourceVersion"].to_string())
+            .collect())
+    };
+    let first = eventually("all are told", LONG, || {
+        let versions = versions()?;
+        match versions.len() {
+            OBJECTS => Ok(versions),
+            some => Err(format!("{some} are told")),
+        }
+    })?;
+    // Both look again at all of them: a change that concerns every object there is.
+    let labelled = ["label", "namespace", namespace.name(), "another=label"];
+    world.kubectl().run(&labelled)?;
+    for number in 0..2 {
+        let object = volume(
+            &format!("later-{number}"),
+            json!({"repo": "https://git.example/site.git"}),
+        );
+        namespace.apply(&object.to_string())?;
+        told(
+            &namespace,
+            &["gitvolume", &format!("later-{number}")],
+            "Accepted=True",
+        )?;
+    }
+    assert_eq!(versions()?, first, "what is told is not written again");
+    let failed = "object_status_writes_total{outcome=\"failed\"}";
+    for replica in &replicas {
+        assert_eq!(replica.metric(failed)?, 0.0);
+    }
+    Ok(())
+}
