@@ -170,9 +170,11 @@ pub(crate) fn read(annotations: Option<&Map<String, Value>>, choice: Choice<'_>)
     }
     // Mistakes are told in the table's order, of the unnamed repository first. What is said twice
     // stays in the order of those who said it, and the first one is heard.
-    keys.sort_by(|one, other| {
-        let place = |row: &Annotation| ANNOTATIONS.iter().position(|known| known.key == row.key);
-        (&one.name, place(one.row)).cmp(&(&other.name, place(other.row)))
+    keys.sort_by_cached_key(|key| {
+        let place = ANNOTATIONS
+            .iter()
+            .position(|known| known.key == key.row.key);
+        (key.name.clone(), place)
     });
     let mut heard: Option<&Key<'_>> = None;
     for key in &keys {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use json_patch::Patch;
+use k8s_openapi::api::core::v1::PodSpec;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -18,6 +19,7 @@ use crate::SkipReason;
 use crate::check;
 use crate::decide::Decision;
 use crate::decide::decide;
+use crate::part::Patched;
 use crate::review::API_VERSION;
 use crate::review::KIND;
 
@@ -53,6 +55,8 @@ pub fn answer(
 pub struct Proposal<'a> {
     answer: Answer,
     document: &'a Value,
+    /// What the document was read as.
+    pod: Option<PodSpec>,
 }
 
 /// The first half of [`answer`]: everything but the trial of our own patch, which
@@ -66,6 +70,7 @@ pub fn propose<'a>(
         outcome,
         patch,
         warnings,
+        pod,
     } = decide(review, settings, namespace)?;
     let allowed = match outcome {
         Outcome::Deny(_) => settings.on_mistake == OnMistake::Warn,
@@ -82,18 +87,23 @@ pub fn propose<'a>(
     Ok(Proposal {
         answer,
         document: review.object(),
+        pod,
     })
 }
 
 impl Proposal<'_> {
-    /// Applies the patch to a copy of the Pod, reads what comes of it, and holds what was added to
-    /// the rules of a Pod.
+    /// Applies the patch to a copy of what it is about in the Pod, reads what comes of it, and holds
+    /// what was added to the rules of a Pod.
     pub fn checked(self) -> Result<Answer, InternalError> {
-        let Self { answer, document } = self;
+        let Self {
+            answer,
+            document,
+            pod,
+        } = self;
         if let Some(patch) = &answer.patch {
-            let patched = check::applied(document, patch)?;
+            let patched = Patched::new(document, patch)?;
             if let Outcome::Inject(plan) = &answer.outcome {
-                check::is_sound(patched, plan)?;
+                check::is_sound(patched, &pod.unwrap_or_default(), plan)?;
             }
         }
         Ok(answer)
@@ -158,8 +168,6 @@ struct Response<'a> {
     status: Option<Refused>,
     #[serde(skip_serializing_if = "Option::is_none")]
     patch_type: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    patch: Option<String>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     warnings: &'a [String],
     audit_annotations: BTreeMap<&'a str, Cow<'a, str>>,
@@ -209,7 +217,6 @@ impl Answer {
         };
         let patch = self.patch.as_ref();
         let patch = patch.and_then(|patch| written(patch, 4096));
-        let room = patch.as_ref().map_or(0, |patch| patch.len() * 4 / 3);
         let envelope = Envelope {
             api_version: API_VERSION,
             kind: KIND,
@@ -218,15 +225,18 @@ impl Answer {
                 allowed: self.allowed,
                 status,
                 patch_type: patch.as_ref().map(|_| "JSONPatch"),
-                patch: patch.as_ref().map(|patch| BASE64_STANDARD.encode(patch)),
                 warnings: &self.warnings,
                 audit_annotations: self.audit_annotations(),
             },
         };
+        // Nothing in it can fail to be written: its maps have texts for keys.
+        let mut body = written(&envelope, 1024).unwrap_or_default();
+        if let Some(patch) = &patch {
+            enclose(&mut body, patch);
+        }
         Written {
-            // Nothing in it can fail to be written: its maps have texts for keys.
-            body: written(&envelope, room + 1024).unwrap_or_default(),
-            patch_bytes: patch.as_ref().map_or(0, Vec::len),
+            body: body.into_bytes(),
+            patch_bytes: patch.as_ref().map_or(0, String::len),
         }
     }
 
@@ -259,11 +269,23 @@ impl Answer {
     }
 }
 
+/// Writes the patch into a response, as its last member. The serializer would look at each of its
+/// characters for one to escape, which base64 has not, and take as long for it as for the patch.
+fn enclose(body: &mut String, patch: &str) {
+    const END: &str = "}}";
+    body.truncate(body.len().saturating_sub(END.len()));
+    body.reserve(patch.len() * 4 / 3 + 20);
+    body.push_str(",\"patch\":\"");
+    BASE64_STANDARD.encode_string(patch, body);
+    body.push('"');
+    body.push_str(END);
+}
+
 /// JSON in a buffer that seldom grows.
-fn written(value: &impl Serialize, room: usize) -> Option<Vec<u8>> {
+fn written(value: &impl Serialize, room: usize) -> Option<String> {
     let mut text = Vec::with_capacity(room);
     serde_json::to_writer(&mut text, value).ok()?;
-    Some(text)
+    String::from_utf8(text).ok()
 }
 
 #[cfg(test)]

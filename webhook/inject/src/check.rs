@@ -9,7 +9,6 @@ use args::is_label;
 use args::paths;
 use json_patch::Patch;
 use k8s_openapi::api::core::v1::Container;
-use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::core::v1::PodSpec;
 use k8s_openapi::api::core::v1::Volume;
 use serde_json::Value;
@@ -17,17 +16,9 @@ use serde_json::Value;
 use crate::InternalError;
 use crate::Plan;
 use crate::Quantity;
-use crate::reader;
-use crate::typed;
-
-/// Applies the patch to a copy of the document.
-pub(crate) fn applied(document: &Value, patch: &Patch) -> Result<Value, InternalError> {
-    let mut patched = document.clone();
-    // "Unsafe" is to keep a document that only half of it was applied to.
-    json_patch::patch_unsafe(&mut patched, patch)
-        .map_err(|error| InternalError::Patch(Box::new(error)))?;
-    Ok(patched)
-}
+use crate::part::After;
+use crate::part::Patched;
+use crate::reader::List;
 
 /// Applies the patch to a copy of the document, and expects what the draft made of it.
 pub(crate) fn applies(
@@ -35,23 +26,27 @@ pub(crate) fn applies(
     patch: &Patch,
     expected: &Value,
 ) -> Result<(), InternalError> {
-    match applied(document, patch)? == *expected {
+    let mut patched = document.clone();
+    // "Unsafe" is to keep a document that only half of it was applied to.
+    json_patch::patch_unsafe(&mut patched, patch)
+        .map_err(|error| InternalError::Patch(Box::new(error)))?;
+    match patched == *expected {
         true => Ok(()),
         false => Err(InternalError::Differs),
     }
 }
 
-/// Reads the patched document as a Pod, and holds what the plan added to the rules of one.
-pub(crate) fn is_sound(patched: Value, plan: &Plan) -> Result<(), InternalError> {
-    let pod: Pod = typed::take(patched).map_err(InternalError::Unreadable)?;
-    let spec = pod_spec(&pod)?;
+/// Reads what the patch makes of a Pod, and holds what the plan added to the rules of one.
+pub(crate) fn is_sound(
+    patched: Patched,
+    before: &PodSpec,
+    plan: &Plan,
+) -> Result<(), InternalError> {
+    let read = patched.read()?;
+    let spec = &read.among(before);
     for volume in &plan.volumes {
-        let same = spec
-            .volumes
-            .iter()
-            .flatten()
-            .filter(|own| own.name == volume.name);
-        let same: Vec<&Volume> = same.collect();
+        let same = spec.volumes.iter().filter(|own| own.name == volume.name);
+        let same: Vec<&&Volume> = same.collect();
         require(same.len() == 1, "not one volume", &volume.name)?;
         require(
             same.iter().all(|own| is_fit(own)),
@@ -59,13 +54,13 @@ pub(crate) fn is_sound(patched: Value, plan: &Plan) -> Result<(), InternalError>
             &volume.name,
         )?;
     }
-    let inits = spec.init_containers.iter().flatten();
+    let inits = || spec.init_containers.iter().copied();
     for syncer in &plan.syncers {
         let name = syncer.name();
-        let all = inits.clone().chain(&spec.containers);
+        let all = inits().chain(spec.containers.iter().copied());
         let same = all.filter(|own| own.name == name);
         require(same.count() == 1, "not one container", name)?;
-        let added = inits.clone().find(|own| own.name == name);
+        let added = inits().find(|own| own.name == name);
         let added = added.ok_or_else(|| unsound("no init container", name))?;
         mounts(
             spec,
@@ -76,27 +71,30 @@ pub(crate) fn is_sound(patched: Value, plan: &Plan) -> Result<(), InternalError>
         require(is_whole(added), "unfit container", name)?;
         quantities(added)?;
         variables(added, None)?;
-        let at = inits.clone().position(|own| own.name == name);
+        let at = inits().position(|own| own.name == name);
         starts_first(spec, added, at.unwrap_or_default())?;
     }
     for volume in &plan.git_repos {
-        let mut volumes = spec.volumes.iter().flatten();
+        let mut volumes = spec.volumes.iter();
         let own = volumes.find(|own| own.name == volume.volume);
         let is_converted = own.is_some_and(|own| own.empty_dir.is_some() && own.git_repo.is_none());
         require(is_converted, "not converted", &volume.volume)?;
     }
     for consumer in &plan.consumers {
         // Ours may stand before it by now.
-        let own = reader::all(spec)
-            .find(|reader| reader.list == consumer.list && reader.container.name == consumer.name);
+        let mut list = match consumer.list {
+            List::InitContainers => spec.init_containers.iter(),
+            List::Containers => spec.containers.iter(),
+        };
+        let own = list.find(|own| own.name == consumer.name);
         let own = own.ok_or_else(|| unsound("no container", &consumer.name))?;
         mounts(
             spec,
-            own.container,
+            own,
             consumer.mounts.iter().map(|mount| mount.path.as_str()),
         )?;
         let names: Vec<&str> = consumer.env.iter().map(|(name, _)| *name).collect();
-        variables(own.container, Some(&names))?;
+        variables(own, Some(&names))?;
     }
     Ok(())
 }
@@ -155,7 +153,7 @@ fn variables(container: &Container, ours: Option<&[&str]>) -> Result<(), Interna
 
 /// No init container reads a tree before the one at this place has made it; whoever mounts a
 /// volume that is written here waits for it.
-fn starts_first(spec: &PodSpec, syncer: &Container, at: usize) -> Result<(), InternalError> {
+fn starts_first(spec: &After<'_>, syncer: &Container, at: usize) -> Result<(), InternalError> {
     let contents: Vec<&str> = syncer
         .volume_mounts
         .iter()
@@ -163,7 +161,7 @@ fn starts_first(spec: &PodSpec, syncer: &Container, at: usize) -> Result<(), Int
         .filter(|mount| mount.mount_path.starts_with(paths::CONTENT))
         .map(|mount| mount.name.as_str())
         .collect();
-    let earlier = spec.init_containers.iter().flatten().take(at);
+    let earlier = spec.init_containers.iter().take(at);
     for own in earlier {
         let mut mounts = own.volume_mounts.iter().flatten();
         let reads = mounts.any(|mount| contents.contains(&mount.name.as_str()));
@@ -172,13 +170,9 @@ fn starts_first(spec: &PodSpec, syncer: &Container, at: usize) -> Result<(), Int
     Ok(())
 }
 
-fn pod_spec(pod: &Pod) -> Result<&PodSpec, InternalError> {
-    pod.spec.as_ref().ok_or_else(|| unsound("no spec", ""))
-}
-
 /// Each of our mounts is alone at its path, and of a volume that exists.
 fn mounts<'a>(
-    spec: &PodSpec,
+    spec: &After<'_>,
     container: &Container,
     ours: impl Iterator<Item = &'a str>,
 ) -> Result<(), InternalError> {
@@ -194,7 +188,7 @@ fn mounts<'a>(
             "not one mount",
             path,
         )?;
-        let exists = |name: &String| spec.volumes.iter().flatten().any(|own| own.name == *name);
+        let exists = |name: &String| spec.volumes.iter().any(|own| own.name == *name);
         require(volume.is_some_and(exists), "no volume for the mount", path)?;
     }
     Ok(())

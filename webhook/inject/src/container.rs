@@ -198,10 +198,14 @@ pub(crate) fn told(role: Role, entries: &[Entry], wide: Wide) -> Told {
         }
     };
     let args = SyncArgs { process, repo }.to_argv();
-    let escaped = |text: &String| escape_for_kubelet(text);
+    // Nearly every text stays as it is, and is not copied.
+    let escaped = |text: String| match text.contains('$') {
+        true => escape_for_kubelet(&text),
+        false => text,
+    };
     Told {
-        args: args.iter().map(escaped).collect(),
-        config: config.as_ref().map(escaped),
+        args: args.into_iter().map(escaped).collect(),
+        config: config.map(escaped),
     }
 }
 

@@ -41,6 +41,8 @@ pub(crate) struct Decision {
     pub(crate) outcome: Outcome,
     pub(crate) patch: Option<Patch>,
     pub(crate) warnings: Vec<String>,
+    /// What the Pod was read as, where it had to be.
+    pub(crate) pod: Option<PodSpec>,
 }
 
 impl Decision {
@@ -49,6 +51,7 @@ impl Decision {
             outcome: Outcome::Skip(reason),
             patch: None,
             warnings,
+            pod: None,
         }
     }
 }
@@ -102,14 +105,16 @@ pub(crate) fn decide(
         annotations,
         was,
     };
-    about(
+    let mut decision = about(
         &document,
         &pod,
         asked,
         review.namespace(),
         settings,
         namespace,
-    )
+    )?;
+    decision.pod = Some(pod);
+    Ok(decision)
 }
 
 /// A Pod as it came.
@@ -194,6 +199,7 @@ fn about(
         outcome: Outcome::Inject(Box::new(plan)),
         patch: Some(recorder.finish()),
         warnings: told,
+        pod: None,
     })
 }
 
@@ -276,6 +282,7 @@ fn refuse(
         outcome: Outcome::Deny(refusal),
         patch,
         warnings,
+        pod: None,
     })
 }
 

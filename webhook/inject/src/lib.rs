@@ -42,6 +42,7 @@ mod namespace;
 mod objects;
 mod operations;
 mod outcome;
+mod part;
 mod plan;
 mod policy;
 mod position;

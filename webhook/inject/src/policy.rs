@@ -1,5 +1,6 @@
 use args::is_label;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use args::GitDuration;
 use serde::Deserialize;
@@ -75,6 +76,19 @@ pub struct Settings {
     /// The webhook's version, for the status annotation.
     #[serde(default = "version")]
     pub version: String,
+    #[serde(skip)]
+    hash: Hash,
+}
+
+/// [`Settings::hash`], once somebody has asked: each decision does, and settings stay for hours. A
+/// copy finds its own, since it may be changed before it is used.
+#[derive(Debug, Default)]
+struct Hash(OnceLock<String>);
+
+impl Clone for Hash {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 /// The proxies that syncers go by; the names are those of OpenShift's `Proxy`.
@@ -153,6 +167,7 @@ impl Settings {
             git_repo: true,
             default_secrets: BTreeMap::new(),
             version: version(),
+            hash: Hash::default(),
         }
     }
 
@@ -189,12 +204,18 @@ impl Settings {
     /// A short name of these settings for the status annotation: equal settings have equal names,
     /// in every replica and after every restart. It tells versions of a configuration apart and
     /// protects nothing, hence the simple FNV-1a (<http://www.isthe.com/chongo/tech/comp/fnv/>).
+    ///
+    /// It is that of the settings as they were when it was first asked for; who changes some takes a
+    /// copy.
     pub fn hash(&self) -> String {
-        let text = serde_json::to_vec(self).unwrap_or_default();
-        let hash = text.iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
-        format!("{hash:016x}")
+        let find = || {
+            let text = serde_json::to_vec(self).unwrap_or_default();
+            let hash = text.iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
+                (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+            });
+            format!("{hash:016x}")
+        };
+        self.hash.0.get_or_init(find).clone()
     }
 }
 

@@ -1,10 +1,15 @@
+use std::fmt::Display;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use clap::ValueEnum;
 
 use crate::ProcessArgs;
 use crate::RepoArgs;
 use crate::SyncArgs;
+
+/// What needs no flag. Made once: an injection writes an argv for each Pod.
+static USUAL: LazyLock<(ProcessArgs, RepoArgs)> = LazyLock::new(Default::default);
 
 impl SyncArgs {
     /// The inverse of parsing: an argv (without the program) that parses to these arguments.
@@ -85,24 +90,21 @@ impl SyncArgs {
             git_gc,
         } = repo;
         let mut argv = Argv::default();
-        let usual = (ProcessArgs::default(), RepoArgs::default());
-        argv.some("repo", url.as_ref().map(|url| url.reveal().to_owned()));
-        argv.some("ref", Some(rev.to_string()));
+        let usual = &*USUAL;
+        argv.some("repo", url.as_ref().map(|url| url.reveal()));
+        argv.some("ref", Some(rev));
         argv.path("root", root.as_deref());
-        argv.some("link", link.as_ref().map(ToString::to_string));
+        argv.some("link", link.as_ref());
         argv.some("layout", choice(layout));
-        argv.some("subdir", subdir.as_ref().map(ToString::to_string));
+        argv.some("subdir", subdir.as_ref());
         argv.path("state", state.as_deref());
         argv.path("secret-dir", secret_dir.as_deref());
-        argv.some("depth", Some(depth.to_string()));
-        argv.some("period", Some(period.to_string()));
-        argv.some("one-time", Some(one_time.to_string()));
-        argv.some("max-failures", Some(max_failures.to_string()));
-        argv.some("sync-timeout", Some(sync_timeout.to_string()));
-        argv.some(
-            "stale-worktree-timeout",
-            Some(stale_worktree_timeout.to_string()),
-        );
+        argv.some("depth", Some(depth));
+        argv.some("period", Some(period));
+        argv.some("one-time", Some(one_time));
+        argv.some("max-failures", Some(max_failures));
+        argv.some("sync-timeout", Some(sync_timeout));
+        argv.some("stale-worktree-timeout", Some(stale_worktree_timeout));
         argv.path("config", config.as_deref());
         argv.unusual("git", git, &usual.0.git);
         argv.unusual("no-poller", no_poller, &usual.0.no_poller);
@@ -113,23 +115,20 @@ impl SyncArgs {
         );
         argv.unusual("group-write", group_write, &usual.0.group_write);
         argv.unusual("add-user", add_user, &usual.0.add_user);
-        argv.some("sync-on-signal", sync_on_signal.clone());
-        argv.some("http-bind", http_bind.clone());
+        argv.some("sync-on-signal", sync_on_signal.as_ref());
+        argv.some("http-bind", http_bind.as_ref());
         argv.unusual("http-metrics", http_metrics, &usual.0.http_metrics);
         argv.unusual("http-pprof", http_pprof, &usual.0.http_pprof);
-        argv.some("verbose", Some(verbose.to_string()));
-        argv.some("filter", filter.as_ref().map(ToString::to_string));
+        argv.some("verbose", Some(verbose));
+        argv.some("filter", filter.as_ref());
         argv.some(
             "submodules",
             choice(submodules).filter(|_| *submodules != usual.1.submodules),
         );
         argv.path("sparse-checkout-file", sparse_checkout_file.as_deref());
-        argv.some("sparse-checkout", sparse_checkout.clone());
-        argv.some("init-period", init_period.as_ref().map(ToString::to_string));
-        argv.some(
-            "init-max-failures",
-            init_max_failures.as_ref().map(ToString::to_string),
-        );
+        argv.some("sparse-checkout", sparse_checkout.as_ref());
+        argv.some("init-period", init_period.as_ref());
+        argv.some("init-max-failures", init_max_failures.as_ref());
         argv.unusual("stale-after", stale_after, &usual.1.stale_after);
         argv.path("error-file", error_file.as_deref());
         argv.path("touch-file", touch_file.as_deref());
@@ -158,7 +157,7 @@ impl SyncArgs {
             pre_publish_exechook_backoff,
             &usual.1.pre_publish_exechook_backoff,
         );
-        argv.some("webhook-url", webhook_url.as_ref().map(ToString::to_string));
+        argv.some("webhook-url", webhook_url.as_ref());
         argv.unusual("webhook-method", webhook_method, &usual.1.webhook_method);
         argv.unusual(
             "webhook-success-status",
@@ -167,7 +166,7 @@ impl SyncArgs {
         );
         argv.unusual("webhook-timeout", webhook_timeout, &usual.1.webhook_timeout);
         argv.unusual("webhook-backoff", webhook_backoff, &usual.1.webhook_backoff);
-        argv.some("username", username.as_ref().map(ToString::to_string));
+        argv.some("username", username.as_ref());
         argv.path("password-file", password_file.as_deref());
         for credential in credential {
             argv.some("credential", Some(credential.reveal()));
@@ -184,27 +183,24 @@ impl SyncArgs {
                 .filter(|path| *path != usual.1.ssh_known_hosts_file),
         );
         argv.unusual("cookie-file", cookie_file, &usual.1.cookie_file);
-        argv.some("askpass-url", askpass_url.as_ref().map(ToString::to_string));
+        argv.some("askpass-url", askpass_url.as_ref());
         argv.unusual("github-base-url", github_base_url, &usual.1.github_base_url);
-        argv.some(
-            "github-app-client-id",
-            github_app_client_id.as_ref().map(ToString::to_string),
-        );
+        argv.some("github-app-client-id", github_app_client_id.as_ref());
         argv.some(
             "github-app-application-id",
-            github_app_application_id.as_ref().map(ToString::to_string),
+            github_app_application_id.as_ref(),
         );
         argv.some(
             "github-app-installation-id",
-            github_app_installation_id.as_ref().map(ToString::to_string),
+            github_app_installation_id.as_ref(),
         );
         argv.path(
             "github-app-private-key-file",
             github_app_private_key_file.as_deref(),
         );
-        argv.some("git-config", git_config.as_ref().map(ToString::to_string));
+        argv.some("git-config", git_config.as_ref());
         for text in git_config_add {
-            argv.some("git-config-add", Some(text.clone()));
+            argv.some("git-config-add", Some(text));
         }
         argv.some(
             "git-gc",
@@ -218,17 +214,17 @@ impl SyncArgs {
 struct Argv(Vec<String>);
 
 impl Argv {
-    fn some(&mut self, flag: &str, value: Option<String>) {
+    fn some(&mut self, flag: &str, value: Option<impl Display>) {
         self.0
             .extend(value.map(|value| format!("--{flag}={value}")));
     }
 
     fn path(&mut self, flag: &str, value: Option<&Path>) {
-        self.some(flag, value.map(|path| path.display().to_string()));
+        self.some(flag, value.map(Path::display));
     }
 
-    fn unusual<T: PartialEq + ToString>(&mut self, flag: &str, value: &T, usual: &T) {
-        self.some(flag, (value != usual).then(|| value.to_string()));
+    fn unusual<T: PartialEq + Display>(&mut self, flag: &str, value: &T, usual: &T) {
+        self.some(flag, (value != usual).then_some(value));
     }
 }
 

@@ -4,6 +4,10 @@ use crate::Outcome;
 use crate::Review;
 use crate::Settings;
 use crate::answer;
+use json_patch::AddOperation;
+use json_patch::PatchOperation;
+use json_patch::RemoveOperation;
+use json_patch::ReplaceOperation;
 use json_patch::jsonptr::PointerBuf;
 use serde_json::json;
 
@@ -48,18 +52,46 @@ fn a_patch_that_does_not_apply_or_makes_something_else_is_found() {
     );
 }
 
+/// Checks a patch that does one thing more: it writes this value there.
+fn check_with(
+    pod: &Value,
+    patch: &Patch,
+    plan: &Plan,
+    at: &str,
+    value: Value,
+) -> Result<(), InternalError> {
+    let mut patched = pod.clone();
+    json_patch::patch(&mut patched, patch).unwrap();
+    let path = PointerBuf::parse(at).unwrap();
+    let mut patch = patch.clone();
+    patch.0.push(match patched.pointer(at) {
+        Some(_) => PatchOperation::Replace(ReplaceOperation { path, value }),
+        None => PatchOperation::Add(AddOperation { path, value }),
+    });
+    check(pod, &patch, plan)
+}
+
+fn check(pod: &Value, patch: &Patch, plan: &Plan) -> Result<(), InternalError> {
+    let before = serde_json::from_value(pod["spec"].clone()).unwrap();
+    is_sound(Patched::new(pod, patch)?, &before, plan)
+}
+
 #[test]
 fn a_pod_that_the_api_server_would_refuse_for_our_part_is_found() {
-    let (patched, _, plan) = injected();
-    let check = |pod: &Value| is_sound(pod.clone(), &plan);
-    assert!(check(&patched).is_ok());
-    let mut other = patched.clone();
-    other["spec"]["containers"] = json!(7);
-    let unreadable = check(&other);
-    assert!(
-        matches!(unreadable, Err(InternalError::Unreadable(_))),
-        "{unreadable:?}"
-    );
+    let (patched, patch, plan) = injected();
+    assert!(check(&pod(), &patch, &plan).is_ok());
+    for (at, value) in [
+        ("/spec/containers", json!(7)),
+        ("/spec/containers/0/image", json!(7)),
+        ("/spec/hostNetwork", json!("yes")),
+        ("/metadata/annotations/gitvolume.dev~1status", json!(7)),
+    ] {
+        let unreadable = check_with(&pod(), &patch, &plan, at, value);
+        assert!(
+            matches!(unreadable, Err(InternalError::Unreadable(_))),
+            "{at}: {unreadable:?}"
+        );
+    }
     let ours = "/spec/initContainers/0";
     for (at, value) in [
         ("/spec/volumes/0/name", json!("gitvolume-state")),
@@ -136,12 +168,10 @@ fn a_pod_that_the_api_server_would_refuse_for_our_part_is_found() {
         ("/spec", json!(null)),
         (ours, json!({"name": "other"})),
     ] {
-        let mut pod = patched.clone();
-        let at = PointerBuf::parse(at).unwrap();
-        *pod.pointer_mut(at.as_str()).unwrap() = value;
+        let outcome = check_with(&pod(), &patch, &plan, at, value);
         assert!(
-            matches!(check(&pod), Err(InternalError::Unsound(_))),
-            "{at}"
+            matches!(outcome, Err(InternalError::Unsound(_))),
+            "{at}: {outcome:?}"
         );
     }
 }
@@ -166,10 +196,13 @@ fn variables_and_volumes_of_the_pods_own_are_held_too() {
     let Outcome::Inject(plan) = &answer.outcome else {
         panic!("{:?}", answer.outcome);
     };
-    let mut patched = pod;
-    json_patch::patch(&mut patched, &answer.patch.unwrap()).unwrap();
-    let check = |pod: &Value| is_sound(pod.clone(), plan);
-    check(&patched).unwrap();
+    let patch = answer.patch.as_ref().unwrap();
+    check(&pod, patch, plan).unwrap();
+    // Forgetting to take the old source out is found too.
+    let removal = |own: &PatchOperation| matches!(own, PatchOperation::Remove(_));
+    let kept = patch.iter().filter(|own| !removal(own)).cloned().collect();
+    let both = check(&pod, &Patch(kept), plan);
+    assert!(matches!(both, Err(InternalError::Unsound(_))), "{both:?}");
     for (at, value) in [
         ("/spec/containers/0/env/0/name", json!("OTHER")),
         ("/spec/containers/0/env/1/name", json!("GIT_CONFIG_COUNT")),
@@ -187,16 +220,56 @@ fn variables_and_volumes_of_the_pods_own_are_held_too() {
             json!([{"containerPort": 80}]),
         ),
     ] {
-        let mut pod = patched.clone();
-        match pod.pointer_mut(at) {
-            Some(there) => *there = value,
-            None => {
-                let (map, key) = at.rsplit_once('/').unwrap();
-                pod.pointer_mut(map).unwrap()[key] = value;
-            }
-        }
-        let outcome = check(&pod);
+        let outcome = check_with(&pod, patch, plan, at, value);
         assert!(matches!(outcome, Err(InternalError::Unsound(_))), "{at}");
+    }
+}
+
+#[test]
+fn what_is_the_authors_stays_in_its_place() {
+    let pod = json!({
+        "metadata": {"annotations": {"gitvolume.dev/repo": "https://git.example/site.git"}},
+        "spec": {
+            "containers": [{"name": "web", "image": "x"}],
+            "initContainers": [{"name": "a", "image": "x"}, {"name": "b", "image": "x"}],
+            "volumes": [{"name": "one", "emptyDir": {}}, {"name": "two", "emptyDir": {}}],
+        },
+    });
+    let answer = answer(
+        &Review::of_pod(pod.clone()),
+        &Settings::new("syncer:1"),
+        &Namespace::default(),
+    )
+    .unwrap();
+    let Outcome::Inject(plan) = &answer.outcome else {
+        panic!("{:?}", answer.outcome);
+    };
+    let patch = answer.patch.unwrap();
+    check(&pod, &patch, plan).unwrap();
+    let path = |at: &str| PointerBuf::parse(at.to_owned()).unwrap();
+    let removal = |at: &str| PatchOperation::Remove(RemoveOperation { path: path(at) });
+    let addition = |at: &str, value: Value| {
+        let path = path(at);
+        PatchOperation::Add(AddOperation { path, value })
+    };
+    let whole = |at: &str| pod.pointer(at).unwrap().clone();
+    for edits in [
+        vec![removal("/spec/volumes/0")],
+        vec![removal("/spec/volumes")],
+        vec![removal("/spec/initContainers/1")],
+        vec![addition("/spec/volumes", json!([]))],
+        // What stands for an item is no item that a patch may add.
+        vec![addition("/spec/volumes/-", json!(1))],
+        vec![addition("/spec/volumes/0", json!(0))],
+        vec![
+            removal("/spec/volumes/0"),
+            addition("/spec/volumes/1", whole("/spec/volumes/0")),
+        ],
+    ] {
+        // Before ours, so that places are those of the Pod as it came.
+        let edited = Patch(edits.iter().chain(patch.iter()).cloned().collect());
+        let outcome = check(&pod, &edited, plan);
+        assert!(outcome.is_err(), "{edits:?}");
     }
 }
 
