@@ -7,8 +7,8 @@
 //! 3. [`judge`]: bytes to answer, by the pure crate `inject`.
 //!
 //! Beside it: [`admin`] (`/livez /readyz /metrics`), [`metrics`], [`known`] (the settings
-//! in force and [`namespaces`], what is known of them), [`shutdown`] (the stages of a drain), [`settings`] (what the operator decided), [`tls`]
-//! (where the certificate comes from), [`args`]
+//! in force and [`namespaces`], what is known of them), [`shutdown`] (the stages of a drain),
+//! [`settings`] (what the operator decided), [`tls`] (where the certificate comes from), [`logging`], [`args`]
 //! (flags and environment), [`serve`] (all of it put together), [`cli`] (the same engine on
 //! manifests) and [`demo`] (all of it shown without a cluster).
 
@@ -19,7 +19,7 @@ pub mod demo;
 pub mod handler;
 pub mod judge;
 pub mod known;
-mod logging;
+pub mod logging;
 pub mod metrics;
 pub mod namespaces;
 pub mod objects;

@@ -7,6 +7,9 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // Where the system gives huge pages to all who do not say no, each takes 2 MB for what needs a few
+    // kilobytes. Where it cannot be said, they are taken.
+    let _ = nix::sys::prctl::set_thp_disable(true);
     // Ring in every place that asks for "the" provider, kube's client included.
     if rustls::crypto::ring::default_provider()
         .install_default()
