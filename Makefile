@@ -63,7 +63,7 @@ test-cluster: tools dist dist-tests ## Tests on a real API server and a real nod
 	cargo test --package tests --locked --test contract --test docs --test demo --test chart --test admit --test cluster
 
 .PHONY: bench
-bench: prerequisites dist tools ## Print what both programs cost, beside their peers in PEERS=DIR; PART=syncer for one table
+bench: prerequisites dist dist-bench tools ## Print what both programs cost, beside their peers in PEERS=DIR; PART=syncer for one table
 	$(if $(PEERS),PEERS="$(abspath $(PEERS))" )cargo bench --package tests --bench figures --locked -- $(PART)
 
 MINUTES ?= 10
@@ -89,6 +89,13 @@ licenses: ## Write whose work is in both programs, and its licences, into target
 .PHONY: reproducible
 reproducible: prerequisites ## Build both programs twice, at different places: the bytes are the same
 	tests/tools/reproducible.sh
+
+# What the benchmark measures `gitvolume serve` against: of the same build, hence the same packages.
+.PHONY: dist-bench
+dist-bench:
+	@mkdir -p $(DIST)
+	$(STATIC_BUILD) --package webhook --package syncer --example constant
+	@cp -u target/$(STATIC)/release/examples/constant $(DIST)/
 
 # What the tests put into an image of their own.
 .PHONY: dist-tests

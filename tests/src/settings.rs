@@ -66,6 +66,11 @@ pub fn git_http_binary() -> PathBuf {
     var("GITVOLUME_GIT_HTTP_BIN").map_or_else(|| target().join("dist/git-http"), PathBuf::from)
 }
 
+/// The static server of the benchmark that answers a constant (`GITVOLUME_CONSTANT_BIN`).
+pub fn constant_binary() -> PathBuf {
+    var("GITVOLUME_CONSTANT_BIN").map_or_else(|| target().join("dist/constant"), PathBuf::from)
+}
+
 /// The folder of other programs to measure beside ours (`PEERS`), or where it would be.
 pub fn peers() -> PathBuf {
     var("PEERS").map_or_else(|| root().join("../shared/peers"), PathBuf::from)

@@ -1,6 +1,7 @@
 //! `gitvolume serve`: everything put together, and its orderly end.
 
 use std::future::pending;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use anyhow::anyhow;
 use anyhow::bail;
 use certs::Serving;
 use inject::Kind;
+use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tracing_subscriber::EnvFilter;
 
@@ -33,12 +35,16 @@ const WORKERS: usize = 2;
 
 /// Serves until a signal, then drains.
 pub fn run(args: ServeArgs) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    let runtime = runtime().context("cannot start the runtime")?;
+    runtime.block_on(serve(args))
+}
+
+/// What everything runs on.
+pub fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .enable_all()
         .build()
-        .context("cannot start the runtime")?;
-    runtime.block_on(serve(args))
 }
 
 async fn serve(args: ServeArgs) -> anyhow::Result<()> {

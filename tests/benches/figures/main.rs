@@ -17,7 +17,6 @@ mod targets;
 mod vault;
 mod webhook;
 
-use std::path::Path;
 use std::process::Command;
 use std::process::ExitCode;
 use std::thread::available_parallelism;
@@ -52,11 +51,6 @@ fn run() -> Result<()> {
         .skip(1)
         .filter(|argument| argument != "--bench")
         .collect();
-    if let [first, dir] = &wanted[..]
-        && first == constant::ARGUMENT
-    {
-        match constant::serve(Path::new(dir))? {}
-    }
     for name in &wanted {
         if !PARTS.iter().any(|(part, _)| part == name) {
             let parts = PARTS.map(|(part, _)| part).join(", ");

@@ -2,6 +2,7 @@
 
 use std::thread::sleep;
 use std::time::Duration;
+use std::time::Instant;
 
 use anyhow::Context;
 use anyhow::Result;
@@ -43,6 +44,8 @@ struct Subject<'a> {
     target: &'a Target,
     paced: Samples,
     busy: Samples,
+    gap: Samples,
+    rate: Samples,
     p50: Samples,
     p99: Samples,
     rss_idle: Samples,
@@ -60,6 +63,8 @@ impl<'a> Subject<'a> {
             target,
             paced: Samples::default(),
             busy: Samples::default(),
+            gap: Samples::default(),
+            rate: Samples::default(),
             p50: Samples::default(),
             p99: Samples::default(),
             rss_idle,
@@ -77,10 +82,12 @@ impl<'a> Subject<'a> {
         self.p50.push(micros(quantile(&latencies, 0.5)?) / 1e3);
         self.p99.push(micros(quantile(&latencies, 0.99)?) / 1e3);
 
-        let start = self.cpu()?;
-        let answers = client.at_once(BURST)?;
-        let cpu = self.cpu()? - start;
-        self.busy.push(micros(cpu) / answers as f64);
+        let (start, begun) = (self.cpu()?, Instant::now());
+        let answers = client.at_once(BURST)? as f64;
+        let (cpu, took) = (self.cpu()? - start, begun.elapsed());
+        self.busy.push(micros(cpu) / answers);
+        self.gap.push(micros(took) / answers);
+        self.rate.push(answers / took.as_secs_f64());
         self.rss_after.push(proc::rss(self.pid)?);
         Ok(())
     }
@@ -157,6 +164,13 @@ pub(crate) fn print(peers: &Peers) -> Result<()> {
             &own.busy,
             Some(constant.busy.clone()),
         );
+        let label = "a constant: time per answer never idle, µs (throughput of this machine)";
+        targets.line(
+            label,
+            Wanted::Ratio(0.6),
+            &own.gap,
+            Some(constant.gap.clone()),
+        );
         let label = "RSS after a load, MB";
         targets.line(label, Wanted::AtMost(20.0), &own.rss_after, None);
     }
@@ -174,6 +188,7 @@ pub(crate) fn print(peers: &Peers) -> Result<()> {
         &subject.p99
     });
     row("CPU never idle, µs per admission", |subject| &subject.busy);
+    row("answers per second never idle", |subject| &subject.rate);
     row("RSS idle, MB", |subject| &subject.rss_idle);
     row("RSS after a load, MB", |subject| &subject.rss_after);
     table.print();
