@@ -8,7 +8,6 @@ pub mod collect;
 pub mod facts;
 pub mod finding;
 pub mod judge;
-pub mod labels;
 pub mod pods;
 pub mod report;
 

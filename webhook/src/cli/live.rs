@@ -1,6 +1,9 @@
 //! A look at a cluster, as kubectl has it: by a kubeconfig, with the rights of whoever looks. Nothing
 //! is ever written.
 
+pub mod installed;
+pub mod known;
+pub mod labels;
 pub mod settings;
 
 use std::path::PathBuf;

@@ -1,7 +1,6 @@
 //! Looks at a cluster; what cannot be looked at is noted, and the rest goes on.
 
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 
 use inject::Namespace;
 use inject::PREFIX;
@@ -20,9 +19,7 @@ use super::facts::Replica;
 use super::facts::SecretFact;
 use super::facts::Trial;
 use super::facts::Workload;
-use super::facts::is_ours;
 use super::facts::text;
-use super::facts::texts;
 use super::judge::is_about_us;
 use super::pods::PodFact;
 use super::pods::owner;
@@ -30,10 +27,10 @@ use crate::cli::live::Live;
 use crate::cli::live::Part;
 use crate::cli::live::Unseen;
 use crate::cli::live::encoded;
+use crate::cli::live::installed;
+use crate::cli::live::installed::REGISTRATIONS;
+use crate::cli::live::known::texts;
 use crate::cli::live::settings;
-
-/// OpenShift's range of users for the Pods of a namespace.
-const USERS: &str = "openshift.io/sa.scc.uid-range";
 
 /// Where the admin listener of the webhook is, unless its container says otherwise.
 const ADMIN_PORT: u64 = 8080;
@@ -97,7 +94,6 @@ pub async fn collect(live: &Live, scope: &Scope) -> Facts {
             own_version: env!("CARGO_PKG_VERSION").to_owned(),
             ..Facts::default()
         },
-        users: BTreeSet::new(),
     };
     look.namespaces().await;
     let settings = look.installs().await;
@@ -116,8 +112,6 @@ struct Look<'a> {
     live: &'a Live,
     scope: &'a Scope,
     facts: Facts,
-    /// The namespaces that hand out users.
-    users: BTreeSet<String>,
 }
 
 impl Look<'_> {
@@ -157,28 +151,21 @@ impl Look<'_> {
         let all = self.all("the namespaces' labels", path, "", Part::Metadata);
         let Some(all) = all.await else { return };
         self.seen("namespaces", all.len());
-        let mut labels = BTreeMap::new();
-        for namespace in all {
-            let name = text(&namespace, "/metadata/name").to_owned();
-            if texts(&namespace["metadata"]["annotations"]).contains_key(USERS) {
-                self.users.insert(name.clone());
-            }
-            labels.insert(name, texts(&namespace["metadata"]["labels"]));
+        for namespace in &all {
+            self.facts.known.add_namespace(namespace);
         }
-        self.facts.namespaces = Some(labels);
     }
 
     /// Looks at our registrations and what is behind them; answers the webhook's settings.
     async fn installs(&mut self) -> Settings {
         // What a Pod would get does not count here but that it gets it.
         let mut found = Settings::new("gitvolume.dev/gitvolume-syncer");
-        let path = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations";
-        let all = self.all("the webhook's registration", path, "", Part::Whole);
+        let what = "the webhook's registration";
+        let all = self.all(what, REGISTRATIONS, "", Part::Whole);
         let Some(all) = all.await else { return found };
-        let (ours, others): (Vec<Value>, Vec<Value>) = all.into_iter().partition(|own| {
-            let mut entries = own["webhooks"].as_array().into_iter().flatten();
-            entries.any(is_ours)
-        });
+        let (ours, others): (Vec<Value>, Vec<Value>) = all
+            .into_iter()
+            .partition(|own| installed::entries(own).next().is_some());
         self.seen("registrations", ours.len());
         self.facts.others = others;
         let mut installs = Vec::new();
@@ -187,13 +174,10 @@ impl Look<'_> {
                 registration,
                 ..Install::default()
             };
-            let service = install.entries().find_map(|entry| {
-                let service = entry["clientConfig"].get("service")?;
-                Some((
-                    text(service, "/namespace").to_owned(),
-                    text(service, "/name").to_owned(),
-                ))
-            });
+            if let Some(entry) = install.auto_entry() {
+                self.facts.known.add_selector(entry);
+            }
+            let service = installed::service(&install.registration);
             if let Some((namespace, name)) = service {
                 install.service = Some((namespace.clone(), name.clone()));
                 let pods = self.behind(&mut install, &namespace, &name).await;
@@ -244,18 +228,13 @@ impl Look<'_> {
                 false => (ready, others + 1),
             })
         });
-        let selector: Vec<String> = texts(&service["spec"]["selector"])
-            .iter()
-            .map(|(key, value)| format!("{key}={value}"))
-            .collect();
-        if selector.is_empty() {
-            return Vec::new();
-        }
-        let path = format!("/api/v1/namespaces/{namespace}/pods");
-        let query = format!("labelSelector={}", encoded(&selector.join(",")));
-        let pods = self.all("the webhook's Pods", &path, &query, Part::Whole);
-        let mut pods = pods.await.unwrap_or_default();
-        pods.retain(|pod| pod.pointer("/metadata/deletionTimestamp").is_none());
+        let pods = match installed::pods(self.live, &service).await {
+            Ok(pods) => pods,
+            Err(error) => {
+                self.unseen("the webhook's Pods", error);
+                return Vec::new();
+            }
+        };
         self.seen("replicas", pods.len());
         for pod in &pods {
             let replica = self.replica(pod).await;
@@ -413,6 +392,9 @@ impl Look<'_> {
                 Err(Unseen::Absent(_)) => {}
                 Err(error) => self.unseen(&format!("the {kind}s"), error),
             }
+            for object in &all {
+                self.facts.known.add_object(object);
+            }
             self.facts.objects.extend(all);
         }
     }
@@ -436,14 +418,15 @@ impl Look<'_> {
     async fn pods(&mut self, settings: &Settings) {
         let mut pods = Vec::new();
         let mut count = 0;
-        let users = &self.users;
+        let known = &self.facts.known;
+        let mut namespaces: BTreeMap<String, Namespace> = BTreeMap::new();
         let each = |pod: Value| {
             count += 1;
-            let namespace = Namespace {
-                hands_out_users: users.contains(text(&pod, "/metadata/namespace")),
-                ..Namespace::default()
-            };
-            pods.extend(PodFact::read(&pod, settings, &namespace));
+            let name = text(&pod, "/metadata/namespace");
+            let namespace = namespaces
+                .entry(name.to_owned())
+                .or_insert_with(|| known.namespace(name));
+            pods.extend(PodFact::read(&pod, settings, namespace));
         };
         let path = self.path("/api/v1", "pods");
         let listed = self.live.list(&path, "", Part::Whole, each).await;
@@ -622,14 +605,18 @@ fn read_metrics(metrics: &str, replica: &mut Replica) {
             ("gitvolume_webhook_cabundle_in_sync", Ok(number)) => {
                 replica.in_sync = Some(number > 0.0);
             }
-            ("gitvolume_webhook_build_info", _) => {
-                let version = name.split_once("version=\"").map(|(_, rest)| rest);
-                let version = version.and_then(|rest| rest.split('"').next());
-                replica.version = version.map(str::to_owned);
-            }
+            ("gitvolume_webhook_build_info", _) => replica.version = label(name, "version"),
+            ("gitvolume_webhook_config_info", _) => replica.config = label(name, "hash"),
             _ => {}
         }
     }
+}
+
+/// A label's value in a line of the text.
+fn label(series: &str, name: &str) -> Option<String> {
+    let (_, rest) = series.split_once(&format!("{name}=\""))?;
+    let (value, _) = rest.split_once('"')?;
+    Some(value.to_owned())
 }
 
 #[cfg(test)]
@@ -641,11 +628,13 @@ mod tests {
         let mut replica = Replica::default();
         let metrics = "# TYPE gitvolume_webhook_build info\n\
             gitvolume_webhook_build_info{version=\"0.1.0\"} 1\n\
+            gitvolume_webhook_config_info{hash=\"c0ffee\"} 1\n\
             gitvolume_webhook_cert_not_after_seconds 1795276108.0\n\
             gitvolume_webhook_cabundle_in_sync 0\n# EOF\n";
         read_metrics(metrics, &mut replica);
         let expected = Replica {
             version: Some("0.1.0".to_owned()),
+            config: Some("c0ffee".to_owned()),
             not_after: Some(1_795_276_108),
             in_sync: Some(false),
             ..Replica::default()

@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::pods::PodFact;
+use crate::cli::live::installed::AUTO;
+use crate::cli::live::installed::PODS;
+use crate::cli::live::installed::entries;
+use crate::cli::live::known::Known;
 
 /// What was seen. `None` is what could not be looked at: then `unseen` says so, and nothing is
 /// concluded from it.
@@ -28,8 +32,8 @@ pub struct Facts {
     pub guards: Option<Vec<Guard>>,
     /// GitVolumes and ClusterGitVolumes.
     pub objects: Vec<Value>,
-    /// The labels of the namespaces.
-    pub namespaces: Option<BTreeMap<String, BTreeMap<String, String>>>,
+    /// The namespaces.
+    pub known: Known,
     /// The nodes.
     pub nodes: Vec<Node>,
     /// The Pods that have to do with us, and are not over.
@@ -76,6 +80,8 @@ pub struct Replica {
     pub readyz: Option<(bool, String)>,
     /// The version that `/metrics` tells.
     pub version: Option<String>,
+    /// The hash of its settings that `/metrics` tells.
+    pub config: Option<String>,
     /// When the certificate that it serves ends, a Unix time.
     pub not_after: Option<i64>,
     /// Whether it knows the caBundle to contain the CA of that certificate.
@@ -144,11 +150,7 @@ impl Install {
 
     /// Its webhooks.
     pub fn entries(&self) -> impl Iterator<Item = &Value> {
-        self.registration["webhooks"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter(|entry| is_ours(entry))
+        entries(&self.registration)
     }
 
     /// The webhook that Pods with annotations are sent to.
@@ -162,27 +164,8 @@ impl Install {
     }
 }
 
-/// The name of the webhook for Pods with annotations, in the chart.
-pub const PODS: &str = "pods.gitvolume.dev";
-
-/// The name of the webhook for auto-injection, in the chart.
-pub const AUTO: &str = "auto.gitvolume.dev";
-
-/// Tells whether a webhook of a registration is one of ours, by its name.
-pub fn is_ours(entry: &Value) -> bool {
-    text(entry, "/name").ends_with(".gitvolume.dev")
-}
-
 /// A text of a document, empty where there is none.
 pub fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     let text = value.pointer(pointer).and_then(Value::as_str);
     text.unwrap_or_default()
-}
-
-/// The texts of a map such as labels.
-pub fn texts(value: &Value) -> BTreeMap<String, String> {
-    let members = value.as_object().into_iter().flatten();
-    members
-        .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
-        .collect()
 }

@@ -125,6 +125,9 @@ checks! {
     REPLICAS_DIFFER = "replicas-differ", Warning:
         "The replicas are of several versions: which one a Pod meets is chance."
         => "Wait for the end of the upgrade, or look at why it does not end.";
+    SETTINGS_DIFFER = "settings-differ", Warning:
+        "The replicas have several settings: which of them a Pod gets is chance."
+        => "Wait a minute: each replica reads the changed ConfigMap when its node has it. If it stays, look at the log of the one that says it cannot use the file.";
     PROGRAM_DIFFERS = "program-differs", Info:
         "This program and the webhook are of several versions: what one of them knows the other may not."
         => "Use the program of the webhook's version.";
@@ -170,6 +173,9 @@ checks! {
     POD_NOT_INJECTED = "pod-not-injected", Error:
         "A Pod asks for a repository and runs without it."
         => "Remove the cause that is named, then make the Pod again (kubectl rollout restart, or delete it).";
+    POD_WITHOUT_OBJECT = "pod-without-object", Warning:
+        "A Pod for which there is a GitVolume or ClusterGitVolume runs without it."
+        => "Make the Pod again when it suits (kubectl rollout restart).";
     POD_REFUSED = "pod-refused", Warning:
         "A Pod was admitted without its repository, because of a mistake in its annotations (webhook.onMistake: warn)."
         => "Correct the annotation in what makes the Pod.";

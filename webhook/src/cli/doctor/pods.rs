@@ -1,6 +1,7 @@
 //! What a Pod tells about its injection.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use inject::Namespace;
 use inject::Outcome;
@@ -14,7 +15,7 @@ use serde_json::Value;
 
 use super::facts::Workload;
 use super::facts::text;
-use super::facts::texts;
+use crate::cli::live::known::texts;
 
 /// A Pod that has to do with us.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -49,8 +50,12 @@ pub enum State {
     /// It has what it asks for, or other content of ours.
     #[default]
     Injected,
+    /// It has a container of ours, and what it would get now is something else.
+    Changed,
     /// It asks for something that it does not have.
     Missing,
+    /// It asks for nothing, and an object is for it.
+    Unchosen,
     /// It was admitted without, because of this mistake.
     Refused(String),
     /// It was let through on purpose.
@@ -78,31 +83,45 @@ impl PodFact {
         let has_ours = has_ours(pod);
         let ns = text(pod, "/metadata/namespace");
         let review = Review::of_pod(pod.clone()).in_namespace(ns);
-        let outcome = answer(&review, settings, namespace).map(|answer| answer.outcome);
-        let is_asking = match &outcome {
-            Ok(Outcome::Inject(_) | Outcome::Deny(_)) => true,
-            Ok(Outcome::Skip(reason)) => match reason {
-                SkipReason::NotRequested | SkipReason::MirrorPod => {
-                    if !has_ours && git_repo.is_none() {
-                        return None;
-                    }
-                    false
-                }
-                _ => false,
-            },
+        let outcome = |namespace: &Namespace| {
             // What we cannot read, the API server took.
-            Err(_) => false,
+            let answer = answer(&review, settings, namespace).ok();
+            answer.map(|answer| answer.outcome)
         };
+        let outcome_now = outcome(namespace);
+        let is_wanting = is_wanting(outcome_now.as_ref());
+        // Without the objects: what it asks for by itself.
+        let is_asking = is_wanting
+            && (namespace.volumes.is_empty() || {
+                let alone = Namespace {
+                    volumes: Arc::default(),
+                    ..namespace.clone()
+                };
+                self::is_wanting(outcome(&alone).as_ref())
+            });
+        let is_none_of_ours = matches!(
+            outcome_now,
+            Some(Outcome::Skip(
+                SkipReason::NotRequested | SkipReason::MirrorPod
+            ))
+        );
+        if is_none_of_ours && !has_ours && git_repo.is_none() {
+            return None;
+        }
         let said = |key: &str| {
             let said = status.as_ref()?.get(key)?.as_str()?;
             Some(said.to_owned()).filter(|said| !said.is_empty())
         };
-        let state = if has_ours {
+        let state = if has_ours && is_wanting {
+            State::Changed
+        } else if has_ours {
             State::Injected
         } else if let Some(mistake) = said("refused") {
             State::Refused(mistake)
         } else if is_asking && said("skipped").is_none() {
             State::Missing
+        } else if is_wanting && said("skipped").is_none() {
+            State::Unchosen
         } else {
             State::LetThrough
         };
@@ -139,6 +158,11 @@ impl PodFact {
             name: self.name.clone(),
         })
     }
+}
+
+/// Tells whether a Pod would be changed or refused.
+fn is_wanting(outcome: Option<&Outcome>) -> bool {
+    matches!(outcome, Some(Outcome::Inject(_) | Outcome::Deny(_)))
 }
 
 /// What controls an object.
@@ -228,6 +252,44 @@ mod tests {
         let mut over = pod(asked);
         over["status"]["phase"] = json!("Succeeded");
         assert_eq!(read(&over), None);
+    }
+
+    #[test]
+    fn a_pod_that_an_object_is_for_lacks_it_without_having_asked() {
+        let object = json!({
+            "kind": "GitVolume", "metadata": {"name": "site", "namespace": "shop"},
+            "spec": {"repo": "https://git.example/x.git"},
+        });
+        let namespace = Namespace {
+            is_covered: true,
+            volumes: [Arc::new(inject::GitVolume::read(&object))].into(),
+            ..Namespace::default()
+        };
+        let settings = Settings::new("syncer:1");
+        let state = |pod: &Value| PodFact::read(pod, &settings, &namespace).map(|own| own.state);
+        let asked = json!({"gitvolume.dev/repo": "https://git.example/x.git"});
+        assert_eq!(state(&pod(asked)), Some(State::Missing));
+        // Until objects count in decisions a Pod that asks for nothing has nothing to do with us.
+        let expected = match answer(
+            &Review::of_pod(pod(json!({}))).in_namespace("shop"),
+            &settings,
+            &namespace,
+        )
+        .unwrap()
+        .outcome
+        {
+            Outcome::Skip(_) => None,
+            _ => Some(State::Unchosen),
+        };
+        assert_eq!(state(&pod(json!({}))), expected);
+    }
+
+    #[test]
+    fn an_injected_pod_whose_annotations_were_changed_is_another() {
+        let asked = json!({"gitvolume.dev/repo": "https://git.example/x.git"});
+        let mut pod = injected(asked);
+        pod["metadata"]["annotations"]["gitvolume.dev/ref"] = json!("v2");
+        assert_eq!(read(&pod).unwrap().state, State::Changed);
     }
 
     #[test]

@@ -7,12 +7,12 @@ use serde_json::Value;
 
 use crate::cli::doctor::facts::Facts;
 use crate::cli::doctor::facts::Install;
-use crate::cli::doctor::facts::PODS;
 use crate::cli::doctor::facts::text;
 use crate::cli::doctor::finding as f;
 use crate::cli::doctor::finding::Finding;
 use crate::cli::doctor::finding::Place;
-use crate::cli::doctor::labels;
+use crate::cli::live::installed::PODS;
+use crate::cli::live::labels;
 
 pub(super) const KIND: &str = "MutatingWebhookConfiguration";
 
@@ -79,7 +79,7 @@ fn one(facts: &Facts, install: &Install, findings: &mut Vec<Finding>) {
         ];
         for (namespace, check) in system {
             let Some(namespace) = namespace else { continue };
-            if labels::selects(&entry["namespaceSelector"], &labels_of(facts, namespace)) {
+            if labels::selects(&entry["namespaceSelector"], &facts.known.labels(namespace)) {
                 let what = format!("Its namespaceSelector takes the namespace {namespace}.");
                 findings.push(Finding::new(check, place(install, entry), what));
             }
@@ -90,15 +90,6 @@ fn one(facts: &Facts, install: &Install, findings: &mut Vec<Finding>) {
         let what = format!("{manager} has set {}.", fields.join(", "));
         findings.push(Finding::new(f::ENTRY_EDITED, at, what));
     }
-}
-
-/// The labels of a namespace, or those that every namespace has.
-pub(super) fn labels_of(facts: &Facts, namespace: &str) -> BTreeMap<String, String> {
-    let known = facts.namespaces.as_ref().and_then(|all| all.get(namespace));
-    known.cloned().unwrap_or_else(|| {
-        let key = "kubernetes.io/metadata.name".to_owned();
-        BTreeMap::from([(key, namespace.to_owned())])
-    })
 }
 
 /// Tells whether a webhook is asked about the creation of Pods.

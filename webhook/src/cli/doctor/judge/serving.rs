@@ -1,6 +1,7 @@
 //! The Service, its endpoints and the replicas.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use crate::cli::doctor::facts::Facts;
 use crate::cli::doctor::facts::Install;
@@ -70,6 +71,17 @@ fn replicas(install: &Install, own: &str, findings: &mut Vec<Finding>) {
     else {
         return;
     };
+    let configs = install
+        .replicas
+        .iter()
+        .filter_map(|own| own.config.as_deref());
+    let configs: BTreeSet<&str> = configs.collect();
+    if configs.len() > 1 {
+        let at = Place::within(namespace, "Service", service);
+        let all = configs.into_iter().collect::<Vec<_>>().join(", ");
+        let what = format!("Their hashes are {all}.");
+        findings.push(Finding::new(f::SETTINGS_DIFFER, at, what));
+    }
     if by_version.len() > 1 {
         let all = by_version
             .iter()

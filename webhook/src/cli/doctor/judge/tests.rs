@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use std::time::SystemTime;
@@ -24,6 +23,7 @@ use crate::cli::doctor::finding::Check;
 use crate::cli::doctor::finding::Finding;
 use crate::cli::doctor::pods::PodFact;
 use crate::cli::doctor::pods::State;
+use crate::cli::live::known::Known;
 
 const DAY: i64 = 24 * 60 * 60;
 
@@ -56,6 +56,7 @@ fn replica(name: &str) -> Replica {
         image: "gitvolume:1".to_owned(),
         readyz: Some((true, "ok\n".to_owned())),
         version: Some("1.0.0".to_owned()),
+        config: Some("c0ffee".to_owned()),
         not_after: Some(now() + 5 * DAY),
         in_sync: Some(true),
     }
@@ -132,9 +133,10 @@ fn healthy() -> Facts {
         policy: json!({"metadata": {"name": "gitvolume-guard"}}),
         actions: Some(vec![vec!["Deny".to_owned()]]),
     };
-    let namespaces = ["default", "gitvolume-system", "kube-system", "shop"];
-    let labels =
-        |name: &str| BTreeMap::from([("kubernetes.io/metadata.name".to_owned(), name.to_owned())]);
+    let mut known = Known::default();
+    for name in ["default", "gitvolume-system", "kube-system", "shop"] {
+        known.add_namespace(&namespace(name, &json!({})));
+    }
     Facts {
         now: now(),
         minute_ago: "2026-03-01T11:59:00Z".to_owned(),
@@ -150,11 +152,7 @@ fn healthy() -> Facts {
         )))),
         guards: Some(vec![guard]),
         objects: vec![judged(2, "True", "True")],
-        namespaces: Some(
-            namespaces
-                .map(|name| (name.to_owned(), labels(name)))
-                .into(),
-        ),
+        known,
         nodes: vec![Node {
             name: "n".to_owned(),
             os: "linux".to_owned(),
@@ -201,11 +199,15 @@ fn failed(cause: &str) -> Option<Trial> {
     )))
 }
 
-fn label(facts: &mut Facts, namespace: &str) {
-    let all = facts.namespaces.as_mut().unwrap();
-    let key = "gitvolume.dev/auto-inject".to_owned();
-    let labels = all.get_mut(namespace).unwrap();
-    labels.insert(key, "enabled".to_owned());
+fn namespace(name: &str, labels: &Value) -> Value {
+    let mut labels = labels.clone();
+    labels["kubernetes.io/metadata.name"] = json!(name);
+    json!({"metadata": {"name": name, "labels": labels}})
+}
+
+fn label(facts: &mut Facts, name: &str) {
+    let labels = json!({"gitvolume.dev/auto-inject": "enabled"});
+    facts.known.add_namespace(&namespace(name, &labels));
 }
 
 /// What breaks one thing, and words of the sentence that tells of it.
@@ -458,6 +460,21 @@ const CASES: &[Case] = &[
             *member(facts, 0, "namespaceSelector") = json!({"matchLabels": {"team": "a"}});
         },
         "not covered (the label team: a is missing)",
+    ),
+    (
+        f::POD_WITHOUT_OBJECT,
+        |facts| facts.pods[0].state = State::Unchosen,
+        "is for it",
+    ),
+    (
+        f::POD_OUTDATED,
+        |facts| facts.pods[0].state = State::Changed,
+        "has changed since",
+    ),
+    (
+        f::SETTINGS_DIFFER,
+        |facts| first(facts).config = Some("bad".to_owned()),
+        "bad, c0ffee",
     ),
     (
         f::POD_REFUSED,

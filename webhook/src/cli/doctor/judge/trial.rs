@@ -2,11 +2,11 @@
 //! webhook and back, with the caBundle that counts.
 
 use crate::cli::doctor::facts::Facts;
-use crate::cli::doctor::facts::PODS;
 use crate::cli::doctor::facts::Trial;
 use crate::cli::doctor::finding as f;
 use crate::cli::doctor::finding::Finding;
 use crate::cli::doctor::finding::Place;
+use crate::cli::live::installed::PODS;
 
 use super::registration;
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::registration;
 use crate::cli::doctor::facts::Facts;
 use crate::cli::doctor::facts::Trial;
 use crate::cli::doctor::facts::Workload;
@@ -11,9 +10,9 @@ use crate::cli::doctor::finding as f;
 use crate::cli::doctor::finding::Check;
 use crate::cli::doctor::finding::Finding;
 use crate::cli::doctor::finding::Place;
-use crate::cli::doctor::labels;
 use crate::cli::doctor::pods::PodFact;
 use crate::cli::doctor::pods::State;
+use crate::cli::live::labels;
 
 /// The first minor of Kubernetes 1 whose kubelet has native sidecars without being told so (KEP-753).
 const SIDECARS: u32 = 29;
@@ -62,6 +61,7 @@ fn pods(facts: &Facts, findings: &mut Vec<Finding>) {
     let mut groups: Groups<'_> = BTreeMap::new();
     let checks = [
         f::POD_NOT_INJECTED,
+        f::POD_WITHOUT_OBJECT,
         f::POD_REFUSED,
         f::POD_OUTDATED,
         f::GITREPO_UNMOUNTED,
@@ -126,6 +126,17 @@ fn troubles(facts: &Facts, pod: &PodFact) -> Vec<(&'static Check, String)> {
             let what = format!("It has no container of ours: {}.", cause(facts, pod));
             troubles.push((f::POD_NOT_INJECTED, what));
         }
+        (State::Unchosen, _) => {
+            let what = format!(
+                "A GitVolume or ClusterGitVolume is for it: {}.",
+                cause(facts, pod)
+            );
+            troubles.push((f::POD_WITHOUT_OBJECT, what));
+        }
+        (State::Changed, _) => {
+            let what = "What it asks for has changed since, or what is in it has.".to_owned();
+            troubles.push((f::POD_OUTDATED, what));
+        }
         (State::Refused(mistake), _) => troubles.push((f::POD_REFUSED, mistake.clone())),
         (State::LetThrough, Some(volume)) => {
             let what = format!("Its volume {volume} is left to the kubelet on purpose.");
@@ -134,7 +145,8 @@ fn troubles(facts: &Facts, pod: &PodFact) -> Vec<(&'static Check, String)> {
         (State::Injected | State::LetThrough, _) => {}
     }
     // What the webhook has just written into a trial Pod is the present state.
-    if let (Some(by), Some(Trial::Admitted(Some(now)))) = (&pod.by, &facts.trial)
+    if pod.state != State::Changed
+        && let (Some(by), Some(Trial::Admitted(Some(now)))) = (&pod.by, &facts.trial)
         && by != now
     {
         let (version, config) = by;
@@ -164,7 +176,7 @@ fn cause(facts: &Facts, pod: &PodFact) -> String {
         .iter()
         .filter_map(|own| Some((own, own.pods_entry()?)));
     let mut causes = entries.map(|(install, entry)| {
-        let labels = registration::labels_of(facts, &pod.namespace);
+        let labels = facts.known.labels(&pod.namespace);
         if let Some(missing) = labels::missing(&entry["namespaceSelector"], &labels) {
             return format!("its namespace is not covered ({missing})");
         }
