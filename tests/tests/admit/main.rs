@@ -18,6 +18,7 @@ use tests::world::World;
 
 mod beliefs;
 mod crds;
+mod doctor;
 mod gitrepo;
 mod goldens;
 mod guard;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         crds::what_is_wrong_is_refused_at_apply_in_the_words_of_the_annotation,
         crds::what_nobody_knows_is_refused_by_a_strict_apply_and_dropped_by_another,
         crds::objects_are_listed_with_what_they_say_and_whether_it_counts,
+        doctor::each_trouble_is_found_and_nothing_where_all_is_well,
         gitrepo::a_git_repo_pod_passes_the_restricted_level_with_us_alone,
         gitrepo::each_mode_and_layout_passes_the_restricted_level,
         goldens::every_injected_pod_is_stored_as_its_golden_says,

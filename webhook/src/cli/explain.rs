@@ -1,5 +1,7 @@
 //! `gitvolume explain`: what the webhook would do about each Pod of manifests, who said so, and why;
-//! without manifests, what can be said at all.
+//! the same of what is in a cluster ([`live`]); of neither, what can be said at all.
+
+mod live;
 
 use std::path::PathBuf;
 
@@ -21,6 +23,8 @@ use crate::cli::files;
 use crate::cli::inject::IMAGE_HELP;
 use crate::cli::inject::misplaced;
 use crate::cli::inject::without_texts;
+use crate::cli::live::ConnectArgs;
+use crate::cli::live::Live;
 use crate::cli::output::printed;
 use crate::cli::report::Report;
 use crate::cli::workloads::Object;
@@ -31,10 +35,24 @@ use crate::settings::SettingsArgs;
 #[derive(Args, Clone, Debug)]
 #[command(mut_arg("syncer_image", |arg| arg.help(IMAGE_HELP)))]
 pub struct ExplainArgs {
+    /// Objects of a cluster, such as pod/web or deploy/web: what was injected, how it is, and what a
+    /// new Pod would get, by the webhook's own settings
+    #[arg(value_name = "KIND/NAME")]
+    pub objects: Vec<String>,
+
     /// Manifests, YAML or JSON: a file, - for standard input, or a directory; may be repeated.
-    /// Without any, the annotations there are
-    #[arg(short = 'f', long = "filename", value_name = "FILE|-|DIR")]
+    /// Without any of both, the annotations there are
+    #[arg(
+        short = 'f',
+        long = "filename",
+        conflicts_with = "objects",
+        value_name = "FILE|-|DIR"
+    )]
     pub filenames: Vec<PathBuf>,
+
+    /// Which cluster.
+    #[command(flatten)]
+    pub connect: ConnectArgs,
 
     /// The namespace of what does not name one
     #[arg(short, long, value_name = "NAME")]
@@ -70,12 +88,23 @@ struct Told {
 /// Runs the command. A Pod that would be refused is an error, as for `inject`.
 pub fn run(args: ExplainArgs) -> anyhow::Result<Exit> {
     let ExplainArgs {
+        objects,
         filenames,
+        connect,
         namespace,
         output,
         settings: flags,
     } = args;
     let mut report = Report::default();
+    if !objects.is_empty() {
+        let asked = LiveArgs {
+            objects,
+            connect,
+            namespace,
+            settings: flags,
+        };
+        return explain_live(asked, output, &mut report);
+    }
     if filenames.is_empty() {
         let text = match output {
             Format::Text => inject::annotations_text(),
@@ -106,6 +135,52 @@ pub fn run(args: ExplainArgs) -> anyhow::Result<Exit> {
         Format::Json => pretty(&Value::Array(all.iter().map(Told::to_json).collect()))?,
     };
     let exit = printed(&text, &mut report);
+    let is_refused = all.iter().any(|told| told.explanation.is_refused());
+    Ok(match report.has_errors() || is_refused {
+        true => Exit::Wrong,
+        false => exit,
+    })
+}
+
+/// What is asked of a cluster.
+struct LiveArgs {
+    objects: Vec<String>,
+    connect: ConnectArgs,
+    namespace: Option<String>,
+    settings: SettingsArgs,
+}
+
+/// Explains objects of a cluster.
+fn explain_live(args: LiveArgs, output: Format, report: &mut Report) -> anyhow::Result<Exit> {
+    let LiveArgs {
+        objects,
+        connect,
+        namespace,
+        settings,
+    } = args;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let all = runtime.block_on(async {
+        let cluster = Live::connect(&connect).await?;
+        let mut all = Vec::new();
+        for object in &objects {
+            let namespace = namespace.as_deref();
+            match live::told(&cluster, object, namespace, settings.clone(), report).await {
+                Ok(told) => all.push(told),
+                Err(error) => report.error(&format!("{error:#}")),
+            }
+        }
+        anyhow::Ok(all)
+    })?;
+    let text = match output {
+        Format::Text => {
+            let each = all.iter().map(ToString::to_string);
+            each.collect::<Vec<_>>().join("\n")
+        }
+        Format::Json => pretty(&serde_json::to_value(&all)?)?,
+    };
+    let exit = printed(&text, report);
     let is_refused = all.iter().any(|told| told.explanation.is_refused());
     Ok(match report.has_errors() || is_refused {
         true => Exit::Wrong,

@@ -51,10 +51,12 @@ fn without_a_cluster_it_says_so_in_one_line() {
             "no access to a cluster",
         ),
     ] {
-        let ran = run_in(root.path(), &[&["doctor"][..], flags].concat(), "");
-        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{flags:?}");
-        assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
-        assert!(ran.err.contains(expected), "{}", ran.err);
+        for command in [&["doctor"][..], &["explain", "pod/web"]] {
+            let ran = run_in(root.path(), &[command, flags].concat(), "");
+            assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{flags:?}");
+            assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
+            assert!(ran.err.contains(expected), "{}", ran.err);
+        }
     }
     let ran = run_in(root.path(), &["doctor", "-A", "-n", "shop"], "");
     assert_eq!(ran.code, 2, "{}", ran.err);

@@ -375,8 +375,16 @@ impl Look<'_> {
         self.facts.guards = Some(guards.collect());
     }
 
+    /// Whether there are such kinds at all: whoever may not list them is not told that.
+    async fn serves(&self, api: &str) -> bool {
+        !matches!(self.live.get(api).await, Err(Unseen::Absent(_)))
+    }
+
     async fn objects(&mut self) {
         let api = "/apis/gitvolume.dev/v1alpha1";
+        if !self.serves(api).await {
+            return;
+        }
         for (path, kind) in [
             (self.path(api, "gitvolumes"), "GitVolume"),
             (format!("{api}/clustergitvolumes"), "ClusterGitVolume"),
@@ -464,6 +472,9 @@ impl Look<'_> {
 
     async fn workloads(&mut self) {
         for (api, plural, kind, part) in WORKLOADS {
+            if kind == "Rollout" && !self.serves(api).await {
+                continue;
+            }
             let path = self.path(api, plural);
             let mut found = Vec::new();
             let mut count = 0;

@@ -1,0 +1,574 @@
+//! `gitvolume doctor` and `gitvolume explain KIND/NAME` through the program itself, on an API server of
+//! their own: what they look at is the whole cluster.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+use serde_json::json;
+use tests::control_plane::ControlPlane;
+use tests::control_plane::Options;
+use tests::eventually::eventually;
+use tests::images;
+use tests::kubectl::Kubectl;
+use tests::namespace::Namespace;
+use tests::product;
+use tests::serving::Serving;
+use tests::settings;
+use tests::world::TestResult;
+use tests::world::World;
+
+/// A user who may look at one namespace and at nothing else.
+const DEVELOPER: &str = "developer";
+
+/// The guard and its binding, in the chart.
+const GUARD: &str = "gitvolume-guard";
+
+/// How long the API server may take to hear of a changed registration.
+const HEARD: Duration = Duration::from_secs(30);
+
+/// What the program said.
+struct Ran {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+/// An API server with the product's objects, and a webhook beside it.
+struct Patient {
+    // The API server last: the namespace is deleted through it.
+    namespace: Namespace,
+    rendered: Vec<Value>,
+    serving: Serving,
+    plane: ControlPlane,
+    folder: PathBuf,
+}
+
+impl Patient {
+    fn new(world: &World) -> Result<Self, String> {
+        let said = |error: anyhow::Error| format!("{error:#}");
+        let folder = world.cluster().folder().join("doctor");
+        let options = Options {
+            version: crate::version(world)?,
+            users: vec![(DEVELOPER.to_owned(), Vec::new())],
+            ..Options::default()
+        };
+        let plane = ControlPlane::start(&folder, &options).map_err(said)?;
+        let serving = Serving::start(&folder.join("webhook")).map_err(said)?;
+        let rendered = product::render(world.cluster(), &[]).map_err(said)?;
+        let flags = ["--dry-run=client", "--validate=false", "-o=json"];
+        let (rendered, _) = plane.kubectl().created(&flags, &rendered)?;
+        let kubectl = plane.kubectl();
+        kubectl.run(&["create", "namespace", product::NAMESPACE])?;
+        // The trial Pod's namespace must be one in which Pods can be made.
+        kubectl
+            .in_namespace("default")
+            .run(&["create", "serviceaccount", "default"])?;
+        let namespace = Namespace::create(kubectl, "doctor", &[])?;
+        Ok(Self {
+            namespace,
+            rendered,
+            serving,
+            plane,
+            folder,
+        })
+    }
+
+    fn kubectl(&self) -> &Kubectl {
+        self.plane.kubectl()
+    }
+
+    /// An object of the chart.
+    fn of_chart(&self, kind: &str, name: &str) -> Value {
+        let mut all = self.rendered.iter();
+        let found = all.find(|own| own["kind"] == kind && own["metadata"]["name"] == name);
+        found.cloned().unwrap_or_default()
+    }
+
+    fn apply(&self, object: &Value) -> Result<(), String> {
+        self.kubectl().apply(&object.to_string()).map(drop)
+    }
+
+    /// Applies the chart's registration, with our webhook's address, changed by this.
+    fn register(&self, change: impl Fn(&mut Value)) -> Result<(), String> {
+        let mut registration = self.of_chart("MutatingWebhookConfiguration", product::RELEASE);
+        let ca = std::fs::read(self.serving.ca()).map_err(|error| error.to_string())?;
+        let url = format!("https://{}/mutate", self.serving.address());
+        let webhooks = registration["webhooks"].as_array_mut();
+        for webhook in webhooks.ok_or("no webhooks")? {
+            webhook["clientConfig"] = json!({"url": url, "caBundle": STANDARD.encode(&ca)});
+        }
+        change(&mut registration);
+        self.apply(&registration)
+    }
+
+    fn run_as(&self, kubeconfig: &Path, args: &[&str]) -> Result<Ran, String> {
+        let output = Command::new(settings::webhook_binary())
+            .args(args)
+            .arg("--kubeconfig")
+            .arg(kubeconfig)
+            .env_clear()
+            .output()
+            .map_err(|error| format!("run gitvolume: {error}"))?;
+        Ok(Ran {
+            code: output.status.code(),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
+    }
+
+    fn run(&self, args: &[&str]) -> Result<Ran, String> {
+        self.run_as(self.kubectl().kubeconfig(), args)
+    }
+
+    /// What the doctor finds, by its ids; nothing must be left unseen.
+    fn finds(&self, flags: &[&str]) -> Result<(BTreeSet<String>, Option<i32>, Value), String> {
+        let ran = self.run(&[&["doctor", "-o", "json"], flags].concat())?;
+        let document: Value =
+            serde_json::from_str(&ran.out).map_err(|error| format!("{error}: {}", ran.err))?;
+        assert_eq!(document["notLookedAt"], json!([]), "{}", ran.out);
+        let findings = document["findings"].as_array().cloned().unwrap_or_default();
+        let ids = findings.iter().filter_map(|own| own["id"].as_str());
+        Ok((ids.map(str::to_owned).collect(), ran.code, document))
+    }
+
+    /// Waits until the doctor finds just this.
+    fn eventually_finds(&self, ids: &[&str], code: i32) -> Result<Value, String> {
+        self.eventually_finds_with(&[], ids, code)
+    }
+
+    fn eventually_finds_with(
+        &self,
+        flags: &[&str],
+        ids: &[&str],
+        code: i32,
+    ) -> Result<Value, String> {
+        let wanted: BTreeSet<String> = ids.iter().map(|id| (*id).to_owned()).collect();
+        eventually(&format!("the findings {ids:?}"), HEARD, || {
+            let (found, ended, document) = self.finds(flags)?;
+            if found == wanted && ended == Some(code) {
+                return Ok(document);
+            }
+            Err(format!("code {ended:?}, {document:#}"))
+        })
+    }
+
+    /// Makes a Pod, and has it run as far as the API server is concerned.
+    fn pod(&self, name: &str, annotations: &Value) -> Result<(), String> {
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": name, "annotations": annotations},
+            "spec": {"containers": [{"name": "web", "image": "nginx"}]},
+        });
+        self.namespace.create(&pod.to_string())?;
+        self.status("pod", name, &json!({"phase": "Running"}))
+    }
+
+    fn status(&self, kind: &str, name: &str, status: &Value) -> Result<(), String> {
+        let patch = json!({"status": status}).to_string();
+        let args = ["patch", kind, name, "--subresource=status", "--type=merge"];
+        self.namespace
+            .run(&[&args[..], &["-p", &patch]].concat())
+            .map(drop)
+    }
+
+    fn delete(&self, kind: &str, name: &str) -> Result<(), String> {
+        self.namespace.delete(kind, name).map(drop)
+    }
+}
+
+fn asked() -> Value {
+    json!({"gitvolume.dev/repo": "https://git.example/site.git"})
+}
+
+/// One API server for all of it: starting one takes longer than all these looks.
+pub(crate) fn each_trouble_is_found_and_nothing_where_all_is_well(world: &World) -> TestResult {
+    let patient = Patient::new(world)?;
+    the_installation(&patient)?;
+    the_pods(&patient)?;
+    explained(&patient)?;
+    others_and_objects(&patient)?;
+    away(&patient)?;
+    who_may_little(&patient)?;
+    Ok(())
+}
+
+fn the_installation(patient: &Patient) -> Result<(), String> {
+    let (found, code, _) = patient.finds(&[])?;
+    assert_eq!((found.len(), code), (1, Some(1)), "{found:?}");
+    assert!(found.contains("not-installed"), "{found:?}");
+    // From before the webhook.
+    patient.pod("old", &asked())?;
+    patient.register(|_| {})?;
+    patient.apply(&patient.of_chart("ValidatingAdmissionPolicy", GUARD))?;
+    patient.apply(&patient.of_chart("ValidatingAdmissionPolicyBinding", GUARD))?;
+    patient.eventually_finds(&["pod-not-injected"], 1)?;
+    patient.delete("pod", "old")?;
+    patient.eventually_finds(&[], 0)?;
+    let ran = patient.run(&["doctor"])?;
+    assert!(
+        ran.out.starts_with("nothing found; looked at "),
+        "{}",
+        ran.out
+    );
+    assert_eq!(ran.out.lines().count(), 1, "{}", ran.out);
+
+    patient.register(|own| {
+        let webhooks = own["webhooks"].as_array_mut();
+        for webhook in webhooks.into_iter().flatten() {
+            webhook["clientConfig"]["caBundle"] = Value::Null;
+        }
+    })?;
+    let document = patient.eventually_finds(&["ca-bundle-empty", "ca-bundle-untrusted"], 1)?;
+    let untrusted = &document["findings"].as_array().ok_or("no findings")?;
+    let untrusted = untrusted
+        .iter()
+        .find(|own| own["id"] == "ca-bundle-untrusted");
+    let what = untrusted
+        .and_then(|own| own["what"].as_str())
+        .unwrap_or_default();
+    assert!(what.contains("x509"), "{what}");
+    patient.register(|_| {})?;
+    patient.eventually_finds(&[], 0)?;
+
+    let kind = "validatingadmissionpolicybinding";
+    patient.kubectl().run(&["delete", kind, GUARD])?;
+    patient.register(|own| own["webhooks"][0]["failurePolicy"] = json!("Ignore"))?;
+    patient.eventually_finds(&["guard-unbound", "silent-skip"], 0)?;
+    patient.eventually_finds_with(&["--strict"], &["guard-unbound", "silent-skip"], 1)?;
+    patient.apply(&patient.of_chart("ValidatingAdmissionPolicyBinding", GUARD))?;
+    patient.register(|_| {})?;
+    patient.eventually_finds(&[], 0)?;
+
+    let edit = json!([{"op": "replace", "path": "/webhooks/0/timeoutSeconds", "value": 7}]);
+    let args = [
+        "patch",
+        "mutatingwebhookconfiguration",
+        product::RELEASE,
+        "--type=json",
+        "-p",
+    ];
+    patient
+        .kubectl()
+        .run(&[&args[..], &[&edit.to_string()]].concat())?;
+    let document = patient.eventually_finds(&["entry-edited"], 0)?;
+    assert_eq!(
+        document["findings"][0]["what"],
+        "kubectl-patch has set pods.gitvolume.dev.timeoutSeconds."
+    );
+    let kind = "mutatingwebhookconfiguration";
+    patient.kubectl().run(&["delete", kind, product::RELEASE])?;
+    patient.register(|_| {})?;
+    patient.eventually_finds(&[], 0).map(drop)
+}
+
+fn the_pods(patient: &Patient) -> Result<(), String> {
+    let mut annotations = asked();
+    annotations["gitvolume.dev/secret"] = json!("git");
+    patient.pod("web", &annotations)?;
+    patient.eventually_finds(&[], 0)?;
+
+    // Secrets are looked at by who asks for it, and never shown.
+    patient.eventually_finds_with(&["--secrets"], &["secret-missing"], 1)?;
+    let secret = |key: &str| {
+        let args = ["create", "secret", "generic", "git"];
+        let literal = format!("--from-literal={key}=hunter2");
+        patient.namespace.run(&[&args[..], &[&literal]].concat())
+    };
+    secret("id_rsa")?;
+    let document = patient.eventually_finds_with(&["--secrets"], &["secret-without-keys"], 1)?;
+    assert!(!document.to_string().contains("hunter2"), "{document}");
+    patient.delete("secret", "git")?;
+    secret("ssh")?;
+    patient.eventually_finds_with(&["--secrets"], &[], 0)?;
+
+    let deployment = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "web", "annotations": asked()},
+        "spec": {
+            "selector": {"matchLabels": {"app": "web"}},
+            "template": {
+                "metadata": {"labels": {"app": "web"}},
+                "spec": {"containers": [{"name": "web", "image": "nginx"}]},
+            },
+        },
+    });
+    patient.namespace.apply(&deployment.to_string())?;
+    let document = patient.eventually_finds(&["annotation-misplaced"], 0)?;
+    let at = &document["findings"][0]["at"];
+    assert_eq!(
+        (&at["kind"], &at["name"]),
+        (&json!("Deployment"), &json!("web"))
+    );
+    patient.delete("deployment", "web")?;
+
+    let status = "gitvolume.dev/status={\"config\":\"0000\",\"version\":\"0.0.1\"}";
+    patient
+        .namespace
+        .run(&["annotate", "--overwrite", "pod", "web", status])?;
+    patient.eventually_finds(&["pod-outdated"], 0)?;
+    // Another namespace's trouble is none of this one's.
+    patient.eventually_finds_with(&["-n", "default"], &[], 0)?;
+    patient.delete("pod", "web")?;
+    patient.pod("web", &annotations)?;
+    patient.eventually_finds(&[], 0).map(drop)
+}
+
+fn explained(patient: &Patient) -> Result<(), String> {
+    let uid = patient.namespace.get_json(&["pod", "web"])?["metadata"]["uid"].clone();
+    let running = json!({"running": {"startedAt": "2026-01-01T00:00:00Z"}});
+    let container = json!({
+        "name": "gitvolume", "image": "x", "imageID": "", "ready": false, "restartCount": 2,
+        "state": running, "started": false,
+    });
+    patient.status("pod", "web", &json!({"initContainerStatuses": [container]}))?;
+    let event = json!({
+        "apiVersion": "v1", "kind": "Event",
+        "metadata": {"name": "web.1", "namespace": patient.namespace.name()},
+        "involvedObject": {
+            "apiVersion": "v1", "kind": "Pod", "name": "web", "uid": uid,
+            "namespace": patient.namespace.name(),
+            "fieldPath": "spec.initContainers{gitvolume}",
+        },
+        "type": "Warning", "reason": "Unhealthy", "message": "Startup probe failed: no such host",
+        "firstTimestamp": "2026-01-01T00:00:01Z", "lastTimestamp": "2026-01-01T00:00:01Z", "count": 1,
+    });
+    patient.namespace.create(&event.to_string())?;
+    let image = format!("--syncer-image={}", images::SYNCER);
+    let namespace = patient.namespace.name();
+    let ran = patient.run(&["explain", "pod/web", "-n", namespace, &image])?;
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{}", ran.out);
+    for words in [
+        &format!("Pod {namespace}/web: skip (already-injected)"),
+        "injected by version",
+        "a new Pod gets the same",
+        "https://git.example/site.git  gitvolume.dev/repo",
+        "container gitvolume runs since 2026-01-01T00:00:00Z; the files are not there yet; restarted 2",
+        "Startup probe failed: no such host (2026-01-01T00:00:01Z)",
+    ] {
+        assert!(ran.out.contains(words), "{words}: {}", ran.out);
+    }
+    // Another configuration gives new Pods something else, and says what.
+    let args = [
+        "explain",
+        "pod/web",
+        "-n",
+        namespace,
+        "--syncer-image=x:2",
+        "-o=json",
+    ];
+    let ran = patient.run(&args)?;
+    let document: Value = serde_json::from_str(&ran.out).map_err(|error| error.to_string())?;
+    let present = &document[0]["explanation"]["present"];
+    assert_eq!(present["isSame"], false, "{document:#}");
+    assert_eq!(
+        present["differences"],
+        json!(["container gitvolume: image"])
+    );
+    assert_eq!(document[0]["containers"][0]["restarts"], 2);
+
+    let ran = patient.run(&["explain", "pod/none", "-n", namespace, &image])?;
+    assert_eq!(
+        (ran.code, ran.err.lines().count()),
+        (Some(2), 1),
+        "{}",
+        ran.err
+    );
+    assert!(ran.err.contains("\"none\" not found"), "{}", ran.err);
+    patient.delete("event", "web.1")?;
+    patient.status("pod", "web", &json!({"initContainerStatuses": []}))
+}
+
+fn others_and_objects(patient: &Patient) -> Result<(), String> {
+    let other = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
+        "metadata": {"name": "istio-sidecar-injector"},
+        "webhooks": [{
+            "name": "namespace.sidecar-injector.istio.io",
+            "admissionReviewVersions": ["v1"], "sideEffects": "None",
+            "clientConfig": {"url": "https://127.0.0.1:9/inject"},
+            "namespaceSelector": {"matchLabels": {"nobody": "has-it"}},
+            "rules": [{
+                "operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"],
+                "resources": ["pods"],
+            }],
+        }],
+    });
+    patient.apply(&other)?;
+    patient.eventually_finds_with(&["--strict"], &["injectors-after"], 0)?;
+    let kind = "mutatingwebhookconfiguration";
+    patient
+        .kubectl()
+        .run(&["delete", kind, "istio-sidecar-injector"])?;
+
+    // As the chart has them.
+    let definitions = settings::root().join("charts/gitvolume/files/crds");
+    for plural in ["clustergitvolumes", "gitvolumes"] {
+        let definition = std::fs::read_to_string(definitions.join(format!("{plural}.yaml")));
+        let definition = definition.map_err(|error| error.to_string())?;
+        patient.kubectl().apply(&definition)?;
+        let object = format!("crd/{plural}.gitvolume.dev");
+        patient
+            .kubectl()
+            .wait_for(&object, "condition=Established", HEARD)?;
+    }
+    let volume = json!({
+        "apiVersion": "gitvolume.dev/v1alpha1", "kind": "GitVolume",
+        "metadata": {"name": "site"},
+        // Nobody's Pods: what counts here is what is said of the object.
+        "spec": {
+            "repo": "https://git.example/site.git",
+            "podSelector": {"matchLabels": {"nobody": "has-it"}},
+        },
+    });
+    patient.namespace.apply(&volume.to_string())?;
+    let judged = |accepted: &str, effective: &str| {
+        let condition = |name: &str, status: &str, message: &str| {
+            json!({
+                "type": name, "status": status, "reason": "Test", "message": message,
+                "lastTransitionTime": "2026-01-01T00:00:00Z", "observedGeneration": 1,
+            })
+        };
+        let conditions = json!([
+            condition("Accepted", accepted, "spec.repo: no"),
+            condition("Effective", effective, "the label is missing"),
+        ]);
+        patient.status("gitvolume", "site", &json!({"conditions": conditions}))
+    };
+    judged("False", "False")?;
+    let document = patient.eventually_finds(&["object-refused"], 1)?;
+    assert_eq!(document["findings"][0]["what"], "spec.repo: no");
+    judged("True", "False")?;
+    patient.eventually_finds(&["object-without-effect"], 0)?;
+    judged("True", "True")?;
+    patient.eventually_finds(&[], 0)?;
+    patient.delete("gitvolume", "site")?;
+    patient.eventually_finds(&[], 0).map(drop)
+}
+
+/// The registration names the chart's Service, behind which nobody is.
+fn away(patient: &Patient) -> Result<(), String> {
+    let chart = patient.of_chart("MutatingWebhookConfiguration", product::RELEASE);
+    let service = |own: &mut Value| {
+        let webhooks = own["webhooks"].as_array_mut();
+        for (index, webhook) in webhooks.into_iter().flatten().enumerate() {
+            let config = chart["webhooks"][index]["clientConfig"].clone();
+            let bundle = webhook["clientConfig"]["caBundle"].clone();
+            webhook["clientConfig"] = config;
+            webhook["clientConfig"]["caBundle"] = bundle;
+        }
+    };
+    patient.register(service)?;
+    patient.eventually_finds(&["service-missing", "unreachable"], 1)?;
+
+    patient.apply(&patient.of_chart("Service", product::RELEASE))?;
+    // Its Pod, as the Deployment would make it, but that no node ever runs it.
+    let mut pod = patient.of_chart("Deployment", product::RELEASE)["spec"]["template"].clone();
+    pod["apiVersion"] = json!("v1");
+    pod["kind"] = json!("Pod");
+    pod["metadata"]["name"] = json!("gitvolume-0");
+    pod["metadata"]["namespace"] = json!(product::NAMESPACE);
+    pod["spec"]["serviceAccountName"] = json!("default");
+    let kubectl = patient.kubectl().in_namespace(product::NAMESPACE);
+    kubectl.run(&["create", "serviceaccount", "default"])?;
+    for map in patient
+        .rendered
+        .iter()
+        .filter(|own| own["kind"] == "ConfigMap")
+    {
+        patient.apply(map)?;
+    }
+    kubectl.create(&pod.to_string())?;
+    // Where a Service's address leads here is the machine's affair.
+    let document = patient.eventually_finds_with(&["--no-trial"], &["no-endpoints"], 1)?;
+    assert_eq!(document["lookedAt"]["replicas"], 1, "{document:#}");
+
+    // Its flags are the settings of this cluster.
+    let namespace = patient.namespace.name();
+    let ran = patient.run(&["explain", "po/web", "-n", namespace, "-o=json"])?;
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{}", ran.out);
+    let document: Value = serde_json::from_str(&ran.out).map_err(|error| error.to_string())?;
+    let present = &document[0]["explanation"]["present"];
+    assert_eq!(present["differences"], json!([]), "{document:#}");
+
+    patient
+        .kubectl()
+        .in_namespace(product::NAMESPACE)
+        .delete("pod", "gitvolume-0")?;
+    kubectl.delete("service", product::RELEASE)?;
+    patient.register(|_| {})?;
+    patient.eventually_finds(&[], 0).map(drop)
+}
+
+/// Whoever may look at one namespace is told of that, and of what was not looked at.
+fn who_may_little(patient: &Patient) -> Result<(), String> {
+    let kubeconfig = patient.folder.join("developer.kubeconfig");
+    let text = patient.plane.kubeconfig_for(DEVELOPER);
+    std::fs::write(&kubeconfig, text).map_err(|error| error.to_string())?;
+    let user = format!("--user={DEVELOPER}");
+    let role = [
+        "create",
+        "role",
+        "developer",
+        "--verb=get,list",
+        "--resource=pods,events",
+    ];
+    patient.namespace.run(&role)?;
+    let binding = [
+        "create",
+        "rolebinding",
+        "developer",
+        "--role=developer",
+        &user,
+    ];
+    patient.namespace.run(&binding)?;
+    let status = "gitvolume.dev/status={\"refused\":\"gitvolume.dev/mode: no\"}";
+    // Without a container of ours: made as one that is left alone, and marked afterwards.
+    patient.pod("plain", &json!({"gitvolume.dev/inject": "false"}))?;
+    patient
+        .namespace
+        .run(&["annotate", "pod", "plain", status])?;
+    let namespace = patient.namespace.name();
+    let args = ["doctor", "-o=json", "-n", namespace, "--no-trial"];
+    let found = eventually("the rights of the developer", HEARD, || {
+        let ran = patient.run_as(&kubeconfig, &args)?;
+        let document: Value = serde_json::from_str(&ran.out).map_err(|error| error.to_string())?;
+        match document["findings"][0]["id"] == "pod-refused" {
+            true => Ok((ran, document)),
+            false => Err(format!("{document:#}{}", ran.err)),
+        }
+    });
+    let (ran, document) = found?;
+    assert_eq!(ran.code, Some(2), "{}", ran.out);
+    let unseen = document["notLookedAt"].as_array().ok_or("no list")?;
+    let unseen: Vec<&str> = unseen
+        .iter()
+        .filter_map(|own| own["what"].as_str())
+        .collect();
+    for what in [
+        "the namespaces' labels",
+        "the webhook's registration",
+        "the guard",
+        "the nodes",
+    ] {
+        assert!(unseen.contains(&what), "{what}: {unseen:?}");
+    }
+    assert!(
+        !ran.out.contains("the Pods of the namespace"),
+        "{}",
+        ran.out
+    );
+    let image = format!("--syncer-image={}", images::SYNCER);
+    let ran = patient.run_as(
+        &kubeconfig,
+        &["explain", "pod/web", "-n", namespace, &image],
+    )?;
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(ran.out.contains("injected by version"), "{}", ran.out);
+    patient.delete("pod", "plain")
+}

@@ -1,0 +1,441 @@
+//! `gitvolume explain KIND/NAME`: the same of an object that is in a cluster, with what its containers
+//! of ours say of themselves.
+
+use std::fmt;
+
+use inject::Explanation;
+use inject::Review;
+use inject::Role;
+use inject::Settings;
+use inject::explain;
+use inject::misplaced;
+use inject::pod_template;
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::cli::args::settings as own_settings;
+use crate::cli::live::Live;
+use crate::cli::live::Part;
+use crate::cli::live::Unseen;
+use crate::cli::live::encoded;
+use crate::cli::live::installed;
+use crate::cli::live::installed::REGISTRATIONS;
+use crate::cli::live::known::Known;
+use crate::cli::report::Report;
+use crate::cli::report::one_line;
+use crate::settings::SettingsArgs;
+
+/// The kinds that can be named: names that kubectl takes, the API's path, the plural, the kind.
+const KINDS: [(&[&str], &str, &str, &str); 10] = [
+    (&["pod", "po"], "/api/v1", "pods", "Pod"),
+    (
+        &["deployment", "deploy"],
+        "/apis/apps/v1",
+        "deployments",
+        "Deployment",
+    ),
+    (
+        &["statefulset", "sts"],
+        "/apis/apps/v1",
+        "statefulsets",
+        "StatefulSet",
+    ),
+    (
+        &["daemonset", "ds"],
+        "/apis/apps/v1",
+        "daemonsets",
+        "DaemonSet",
+    ),
+    (
+        &["replicaset", "rs"],
+        "/apis/apps/v1",
+        "replicasets",
+        "ReplicaSet",
+    ),
+    (&["job"], "/apis/batch/v1", "jobs", "Job"),
+    (&["cronjob", "cj"], "/apis/batch/v1", "cronjobs", "CronJob"),
+    (
+        &["replicationcontroller", "rc"],
+        "/api/v1",
+        "replicationcontrollers",
+        "ReplicationController",
+    ),
+    (&["podtemplate"], "/api/v1", "podtemplates", "PodTemplate"),
+    (
+        &["rollout", "ro"],
+        "/apis/argoproj.io/v1alpha1",
+        "rollouts",
+        "Rollout",
+    ),
+];
+
+/// An object of a cluster, explained.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Told {
+    /// `Pod shop/web`.
+    object: String,
+    /// Our containers in it, where it is a Pod.
+    containers: Vec<Container>,
+    /// What the webhook would do about such a Pod that is made now; of a Pod that has an injection,
+    /// also how that differs.
+    pub(super) explanation: Explanation,
+    misplaced: Vec<String>,
+}
+
+/// A container of ours in a Pod, as the kubelet tells of it.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Container {
+    name: String,
+    /// What it is at, in words.
+    state: String,
+    restarts: u64,
+    /// The last thing that the kubelet warned of, such as what the probe says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last: Option<String>,
+}
+
+/// Looks at an object and explains it.
+pub(super) async fn told(
+    live: &Live,
+    name: &str,
+    namespace: Option<&str>,
+    flags: SettingsArgs,
+    report: &mut Report,
+) -> anyhow::Result<Told> {
+    let namespace = namespace.unwrap_or(live.namespace());
+    let (kind, uri) = path(name, namespace)?;
+    let object = live
+        .get(&uri)
+        .await
+        .map_err(|error| anyhow::anyhow!("{name} in the namespace {namespace}: {error}"))?;
+    let at = pod_template(&object).and_then(|at| object.pointer(at));
+    let mut pod = at.cloned().ok_or_else(|| {
+        anyhow::anyhow!("{name} in the namespace {namespace}: it has no Pod template")
+    })?;
+    if !pod["metadata"].is_object() {
+        pod["metadata"] = json!({});
+    }
+    let (known, settings) = known(live, namespace, flags, report).await?;
+    let review = Review::of_pod(pod).in_namespace(namespace);
+    let explanation = explain(&review, &settings, &known.namespace(namespace))?;
+    let containers = match kind {
+        "Pod" => {
+            let events = events(live, namespace, &object).await;
+            let events = events.unwrap_or_else(|error| {
+                report.note(&format!("the Pod's events cannot be looked at: {error}"));
+                Vec::new()
+            });
+            containers(&object, &events)
+        }
+        _ => Vec::new(),
+    };
+    let own = object["metadata"]["name"].as_str().unwrap_or_default();
+    Ok(Told {
+        object: format!("{kind} {namespace}/{own}"),
+        containers,
+        explanation,
+        misplaced: misplaced(&object),
+    })
+}
+
+/// The kind, and the path of `KIND/NAME`.
+fn path(name: &str, namespace: &str) -> anyhow::Result<(&'static str, String)> {
+    let wrong = || anyhow::anyhow!("{name:?}: expected KIND/NAME, such as pod/web or deploy/web");
+    let (kind, own) = name.split_once('/').ok_or_else(wrong)?;
+    // deployments.apps is a Deployment too.
+    let kind = kind.split('.').next().unwrap_or(kind).to_ascii_lowercase();
+    let mut kinds = KINDS.iter();
+    let (_, api, plural, kind) = kinds
+        .find(|(names, _, plural, _)| names.contains(&kind.as_str()) || *plural == kind)
+        .ok_or_else(wrong)?;
+    let is_name = |text: &str| {
+        let mut all = text.bytes();
+        !text.is_empty() && all.all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte))
+    };
+    if !is_name(own) || !is_name(namespace) {
+        return Err(wrong());
+    }
+    let uri = format!("{api}/namespaces/{namespace}/{plural}/{own}");
+    Ok((kind, uri))
+}
+
+/// What the webhook knows of the namespace, and its settings; what cannot be looked at is noted.
+async fn known(
+    live: &Live,
+    namespace: &str,
+    flags: SettingsArgs,
+    report: &mut Report,
+) -> anyhow::Result<(Known, Settings)> {
+    let mut known = Known::default();
+    let mut note = |what: &str, error: &dyn fmt::Display| {
+        report.note(&format!("{what} cannot be looked at: {error}"));
+    };
+    match live.get(&format!("/api/v1/namespaces/{namespace}")).await {
+        Ok(found) => known.add_namespace(&found),
+        Err(error) => note("the namespace's labels", &error),
+    }
+    let api = "/apis/gitvolume.dev/v1alpha1";
+    for (path, kind) in [
+        (
+            format!("{api}/namespaces/{namespace}/gitvolumes"),
+            "GitVolume",
+        ),
+        (format!("{api}/clustergitvolumes"), "ClusterGitVolume"),
+    ] {
+        let each = |mut object: Value| {
+            object["kind"] = json!(kind);
+            known.add_object(&object);
+        };
+        match live.list(&path, "", Part::Whole, each).await {
+            // A cluster may be without them.
+            Ok(()) | Err(Unseen::Absent(_)) => {}
+            Err(error) => note(&format!("the {kind}s"), &error),
+        }
+    }
+    let mut registrations = Vec::new();
+    let each = |own: Value| {
+        if installed::entries(&own).next().is_some() {
+            registrations.push(own);
+        }
+    };
+    if let Err(error) = live.list(REGISTRATIONS, "", Part::Whole, each).await {
+        note("the webhook's registration", &error);
+    }
+    for entry in registrations.iter().flat_map(installed::entries) {
+        if entry["name"] == installed::AUTO {
+            known.add_selector(entry);
+        }
+    }
+    if flags.config.is_some() || flags.syncer_image.is_some() {
+        return Ok((known, own_settings(flags)?));
+    }
+    let settings = match registrations.first() {
+        None => Err("there is none in the cluster".to_owned()),
+        Some(registration) => installed::settings(live, registration).await,
+    };
+    Ok(match settings {
+        Ok(settings) => (known, settings),
+        Err(error) => {
+            let what = "the webhook's settings (here are this program's own)";
+            note(what, &error);
+            (known, own_settings(flags)?)
+        }
+    })
+}
+
+async fn events(live: &Live, namespace: &str, pod: &Value) -> Result<Vec<Value>, Unseen> {
+    let uid = pod["metadata"]["uid"].as_str().unwrap_or_default();
+    let path = format!("/api/v1/namespaces/{namespace}/events");
+    let query = format!(
+        "fieldSelector={}",
+        encoded(&format!("involvedObject.uid={uid}"))
+    );
+    let mut events = Vec::new();
+    live.list(&path, &query, Part::Whole, |own| events.push(own))
+        .await?;
+    Ok(events)
+}
+
+/// Our containers of a Pod.
+fn containers(pod: &Value, events: &[Value]) -> Vec<Container> {
+    let inits = pod["spec"]["initContainers"].as_array();
+    let names = inits.into_iter().flatten();
+    let names = names.filter_map(|own| own["name"].as_str());
+    let ours = names.filter(|name| Role::ALL.iter().any(|role| role.container() == *name));
+    ours.map(|name| {
+        let statuses = pod["status"]["initContainerStatuses"].as_array();
+        let mut statuses = statuses.into_iter().flatten();
+        let status = statuses.find(|own| own["name"] == name);
+        let status = status.unwrap_or(&Value::Null);
+        Container {
+            name: name.to_owned(),
+            state: state(status),
+            restarts: status["restartCount"].as_u64().unwrap_or_default(),
+            last: last(name, events),
+        }
+    })
+    .collect()
+}
+
+/// What a container is at, from its status.
+fn state(status: &Value) -> String {
+    let said = |state: &Value| {
+        let text = |key: &str| state[key].as_str().filter(|text| !text.is_empty());
+        let words = [text("reason"), text("message")];
+        let words: Vec<&str> = words.into_iter().flatten().collect();
+        words.join(": ")
+    };
+    let state = &status["state"];
+    if let Some(waiting) = state.get("waiting") {
+        return format!("waits ({})", said(waiting));
+    }
+    if let Some(ended) = state.get("terminated") {
+        let code = ended["exitCode"].as_i64().unwrap_or_default();
+        return format!("ended with code {code} ({})", said(ended));
+    }
+    let Some(running) = state.get("running") else {
+        return "is not known to the kubelet yet".to_owned();
+    };
+    let since = running["startedAt"].as_str().unwrap_or_default();
+    match status["started"].as_bool() {
+        Some(true) => format!("runs since {since}; the files are there"),
+        _ => format!("runs since {since}; the files are not there yet"),
+    }
+}
+
+/// The kubelet's last warning about a container.
+fn last(container: &str, events: &[Value]) -> Option<String> {
+    let path = format!("spec.initContainers{{{container}}}");
+    let when = |event: &Value| {
+        let last = event["lastTimestamp"]
+            .as_str()
+            .or(event["eventTime"].as_str());
+        last.unwrap_or_default().to_owned()
+    };
+    let own = events
+        .iter()
+        .filter(|event| event["type"] == "Warning" && event["involvedObject"]["fieldPath"] == path);
+    let last = own.max_by_key(|event| when(event))?;
+    let message = last["message"].as_str().unwrap_or_default().trim();
+    let count = match last["count"].as_u64() {
+        Some(count) if count > 1 => format!(", {count} times"),
+        _ => String::new(),
+    };
+    Some(format!("{message} ({}{count})", when(last)))
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            object,
+            containers,
+            explanation,
+            misplaced,
+        } = self;
+        write!(f, "{object}: {explanation}")?;
+        if containers.is_empty() && explanation.decision == "inject" && object.starts_with("Pod ") {
+            writeln!(
+                f,
+                "  this Pod runs without it: that is what a new one would get"
+            )?;
+        }
+        for container in containers {
+            let Container {
+                name,
+                state,
+                restarts,
+                last,
+            } = container;
+            writeln!(f, "  container {name} {state}; restarted {restarts} times")?;
+            if let Some(last) = last {
+                write!(f, "{}", inject::wrapped(&one_line(last), 4))?;
+            }
+        }
+        misplaced
+            .iter()
+            .try_for_each(|sentence| writeln!(f, "  {sentence}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_is_named_as_kubectl_names_it() {
+        for (name, kind, uri) in [
+            ("pod/web", "Pod", "/api/v1/namespaces/shop/pods/web"),
+            ("po/web", "Pod", "/api/v1/namespaces/shop/pods/web"),
+            (
+                "deploy/web",
+                "Deployment",
+                "/apis/apps/v1/namespaces/shop/deployments/web",
+            ),
+            (
+                "Deployments.apps/web",
+                "Deployment",
+                "/apis/apps/v1/namespaces/shop/deployments/web",
+            ),
+            (
+                "cj/web.1",
+                "CronJob",
+                "/apis/batch/v1/namespaces/shop/cronjobs/web.1",
+            ),
+        ] {
+            assert_eq!(path(name, "shop").unwrap(), (kind, uri.to_owned()));
+        }
+        for name in ["web", "service/web", "pod/", "pod/a/b", "pod/..%2f"] {
+            let error = path(name, "shop").unwrap_err().to_string();
+            assert!(error.contains("expected KIND/NAME"), "{error}");
+        }
+        assert!(path("pod/web", "a/b").is_err());
+    }
+
+    #[test]
+    fn a_container_is_told_with_the_last_words_of_its_probe() {
+        let event = |when: &str, kind: &str, container: &str, message: &str| {
+            json!({
+                "type": kind, "lastTimestamp": when, "count": 3, "message": message,
+                "involvedObject": {"fieldPath": format!("spec.initContainers{{{container}}}")},
+            })
+        };
+        let events = [
+            event(
+                "2026-01-01T00:00:02Z",
+                "Warning",
+                "gitvolume",
+                "Startup probe failed: no such host\n",
+            ),
+            event(
+                "2026-01-01T00:00:01Z",
+                "Warning",
+                "gitvolume",
+                "Startup probe failed: earlier",
+            ),
+            event("2026-01-01T00:00:03Z", "Warning", "web", "another's"),
+            event("2026-01-01T00:00:03Z", "Normal", "gitvolume", "Started"),
+        ];
+        let pod = |status: Value| {
+            json!({
+                "spec": {"initContainers": [{"name": "other"}, {"name": "gitvolume"}]},
+                "status": {"initContainerStatuses": [status]},
+            })
+        };
+        let of = |state: Value, started: bool| {
+            let status = json!({
+                "name": "gitvolume", "restartCount": 2, "state": state, "started": started,
+            });
+            containers(&pod(status), &events).remove(0)
+        };
+        let running = json!({"running": {"startedAt": "2026-01-01T00:00:00Z"}});
+        let container = of(running.clone(), false);
+        assert_eq!(container.restarts, 2);
+        assert_eq!(
+            container.last.as_deref(),
+            Some("Startup probe failed: no such host (2026-01-01T00:00:02Z, 3 times)")
+        );
+        let waiting = json!({"waiting": {"reason": "ImagePullBackOff", "message": "no"}});
+        let ended = json!({"terminated": {"exitCode": 1, "reason": "Error"}});
+        for (state, started, words) in [
+            (
+                running.clone(),
+                false,
+                "runs since 2026-01-01T00:00:00Z; the files are not there yet",
+            ),
+            (
+                running,
+                true,
+                "runs since 2026-01-01T00:00:00Z; the files are there",
+            ),
+            (waiting, false, "waits (ImagePullBackOff: no)"),
+            (ended, false, "ended with code 1 (Error)"),
+            (json!({}), false, "is not known to the kubelet yet"),
+        ] {
+            assert_eq!(of(state, started).state, words);
+        }
+        assert_eq!(containers(&json!({}), &[]), []);
+    }
+}
