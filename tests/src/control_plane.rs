@@ -191,6 +191,11 @@ users: [{{name: tests, user: {{token: "{token}"}}}}]
         )
     }
 
+    /// Ends the API server, until [`restart_api_server`](Self::restart_api_server) is called.
+    pub fn stop_api_server(&self) {
+        self.apiserver.stop();
+    }
+
     /// Ends the API server without a word, starts it again on the same port, and waits until it is
     /// ready.
     pub fn restart_api_server(&self) -> Result<()> {

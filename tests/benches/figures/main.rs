@@ -1,11 +1,12 @@
 //! What the two programs cost, beside their peers where those are here: `make bench`, or
-//! `cargo bench -p tests --bench figures -- [handler] [webhook] [syncer]`. How to read the tables is
+//! `cargo bench -p tests --bench figures -- [handler] [webhook] [objects] [syncer]`. How to read the tables is
 //! told in docs/benchmarks.md.
 
 mod constant;
 mod fleet;
 mod handler;
 mod load;
+mod objects;
 mod peers;
 mod proxy;
 mod remote;
@@ -28,9 +29,10 @@ use crate::peers::Peers;
 
 type Part = (&'static str, fn(&Peers) -> Result<()>);
 
-const PARTS: [Part; 3] = [
+const PARTS: [Part; 4] = [
     ("handler", handler::print),
     ("webhook", webhook::print),
+    ("objects", objects::print),
     ("syncer", syncer::print),
 ];
 

@@ -106,6 +106,9 @@ fn main() -> ExitCode {
         guard::what_we_inject_passes_and_no_part_of_it_can_be_taken_away,
         guard::what_the_webhook_let_through_with_a_reason_passes,
         guard::git_repo_volumes_that_the_operator_leaves_to_the_kubelet_pass,
+        objects::an_api_server_that_restarts_changes_nothing_and_is_watched_again,
+        objects::while_the_api_server_is_away_it_stays_ready_and_says_how_old_its_knowledge_is,
+        objects::kinds_that_are_not_installed_are_said_and_found_when_they_are,
     ])
     .prepared_by(serve)
     .run_on_api_servers(Version::ALL)

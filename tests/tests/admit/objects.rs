@@ -2,6 +2,8 @@
 //! and their status says what becomes of them.
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -308,5 +310,148 @@ pub(crate) fn replicas_do_not_write_the_same_status_twice(world: &World) -> Test
     for replica in &replicas {
         assert_eq!(replica.metric(failed)?, 0.0);
     }
+    Ok(())
+}
+
+/// Asks for readiness all the while, and gives what was not ready.
+fn unready_during<T>(
+    serving: &Serving,
+    disturb: impl FnOnce() -> Result<T, String>,
+) -> Result<(T, Vec<String>), String> {
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let looking = scope.spawn(|| {
+            let mut unready = Vec::new();
+            while !is_over.load(Ordering::SeqCst) {
+                unready.extend(serving.page("/readyz").err());
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            unready
+        });
+        let done = disturb();
+        is_over.store(true, Ordering::SeqCst);
+        let unready = looking.join().map_err(|_| "the looking panicked")?;
+        Ok((done?, unready))
+    })
+}
+
+pub(crate) fn an_api_server_that_restarts_changes_nothing_and_is_watched_again(
+    world: &World,
+) -> TestResult {
+    define(world)?;
+    let own = label("objects-restart");
+    let namespace = world.namespace(&[(UNASKED, ""), (&own, ""), (AUTO, "enabled")])?;
+    let site = json!({"repo": "https://git.example/site.git"});
+    namespace.apply(&volume("site", site).to_string())?;
+    let watching = Watching::start(world.cluster(), world.kubectl(), "objects-restart")?;
+    has(&namespace, "web", &["site"])?;
+    let plane = world.cluster().control_plane().ok_or("no API server")?;
+
+    let serving = &watching.serving;
+    let restart = || {
+        let restarted = plane.restart_api_server();
+        restarted.map_err(|error| format!("{error:#}"))?;
+        // Whether it is watched again or not: what was last known counts.
+        let found = repositories(&namespace, "web")?;
+        assert_eq!(found, ["https://git.example/site.git"]);
+        Ok(())
+    };
+    let ((), unready) = unready_during(serving, restart)?;
+    assert_eq!(unready, [""; 0]);
+    eventually("a watch that is lost is said", LONG, || {
+        let log = serving.log();
+        let is_said = log.contains("the GitVolumes cannot be watched")
+            && log.contains("the GitVolumes are watched again");
+        is_said.then_some(()).ok_or(log)
+    })?;
+    let other = json!({"repo": "https://git.example/other.git"});
+    namespace.apply(&volume("site", other).to_string())?;
+    has(&namespace, "web", &["other"])?;
+    told(
+        &namespace,
+        &["gitvolume", "site"],
+        "Effective=True Covered: ",
+    )?;
+    eventually("nothing is stale", LONG, || {
+        match watching.metric("objects_stale_seconds")? {
+            0.0 => Ok(()),
+            stale => Err(format!("{stale} s")),
+        }
+    })?;
+    Ok(())
+}
+
+pub(crate) fn while_the_api_server_is_away_it_stays_ready_and_says_how_old_its_knowledge_is(
+    world: &World,
+) -> TestResult {
+    define(world)?;
+    let own = label("objects-away");
+    let namespace = world.namespace(&[(UNASKED, ""), (&own, ""), (AUTO, "enabled")])?;
+    let site = json!({"repo": "https://git.example/site.git"});
+    namespace.apply(&volume("site", site).to_string())?;
+    let watching = Watching::start(world.cluster(), world.kubectl(), "objects-away")?;
+    has(&namespace, "web", &["site"])?;
+    let plane = world.cluster().control_plane().ok_or("no API server")?;
+
+    plane.stop_api_server();
+    let serving = &watching.serving;
+    let stale = eventually("knowledge that grows old", LONG, || {
+        let stale = watching.metric("objects_stale_seconds")?;
+        (stale > 1.0).then_some(()).ok_or(format!("{stale} s"))
+    });
+    let ready = serving.page("/readyz");
+    let known = watching.metric("objects{kind=\"GitVolume\",accepted=\"true\"}");
+    let restarted = plane.restart_api_server();
+    restarted.map_err(|error| format!("{error:#}"))?;
+    stale?;
+    let ready = ready?;
+    assert!(ready.starts_with("ok\n"), "{ready}");
+    assert!(known? >= 1.0);
+    has(&namespace, "web", &["site"])?;
+    Ok(())
+}
+
+pub(crate) fn kinds_that_are_not_installed_are_said_and_found_when_they_are(
+    world: &World,
+) -> TestResult {
+    let remove = || -> Result<(), String> {
+        for kind in ["gitvolumes", "clustergitvolumes"] {
+            let name = format!("{kind}.gitvolume.dev");
+            let args = ["delete", "crd", &name, "--ignore-not-found"];
+            world.kubectl().run(&args)?;
+        }
+        Ok(())
+    };
+    remove()?;
+    let watching = Watching::start(world.cluster(), world.kubectl(), "objects-absent")?;
+    let log = watching.serving.log();
+    assert!(log.contains("the GitVolumes are not installed"), "{log}");
+    assert!(
+        log.contains("the ClusterGitVolumes are not installed"),
+        "{log}"
+    );
+    let own = label("objects-absent");
+    let namespace = world.namespace(&[(UNASKED, ""), (&own, ""), (AUTO, "enabled")])?;
+    assert_eq!(repositories(&namespace, "web")?, [""; 0]);
+
+    let reappear = || {
+        for _ in 0..2 {
+            define(world)?;
+            let site = json!({"repo": "https://git.example/site.git"});
+            namespace.apply(&volume("site", site).to_string())?;
+            has(&namespace, "web", &["site"])?;
+            told(
+                &namespace,
+                &["gitvolume", "site"],
+                "Effective=True Covered: ",
+            )?;
+            // With the kind go its objects, which the watch tells.
+            remove()?;
+            has(&namespace, "web", &[])?;
+        }
+        define(world)
+    };
+    let ((), unready) = unready_during(&watching.serving, reappear)?;
+    assert_eq!(unready, [""; 0], "losing the kinds is no reason to go");
     Ok(())
 }
