@@ -230,8 +230,9 @@ impl State {
                 return Ok(Some((state, Step::Begun)));
             }
             None => {}
-            // Nobody finished it in all its life.
-            Some(next) if next.ca.not_after() <= now => {
+            // Nobody finished it in all its life; or a replica made it whose clock is far off, and
+            // must not make it sign.
+            Some(next) if !next.ca.is_valid(now) => {
                 state.next = Some(Next::make(facts)?);
                 return Ok(Some((state, Step::Begun)));
             }
@@ -337,10 +338,7 @@ impl Next {
             (Some(_), false) => Some(Step::Unseen),
             // The clock went back, by more than clocks differ: the wait would last that long.
             (Some(seen), true) if seen > now + lifetimes.propagation => Some(Step::Seen),
-            (Some(seen), true) => {
-                let is_over = now >= seen + lifetimes.propagation;
-                (is_over && self.ca.is_valid(now)).then_some(Step::Promoted)
-            }
+            (Some(seen), true) => (now >= seen + lifetimes.propagation).then_some(Step::Promoted),
             (None, false) => None,
         }
     }

@@ -2,145 +2,19 @@
 //! real one does. The same against a real kube-apiserver is in the workspace's `tests`.
 
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
 use std::time::Duration;
 use std::time::SystemTime;
 
-use certs::Bundle;
-use certs::Cluster;
-use certs::Leaf;
-use certs::Lifetimes;
-use certs::Names;
-use certs::Serving;
-use certs::keep_in_cluster;
-use http::Method;
-use http::Request;
-use http::Response;
-use http_body_util::BodyExt;
-use json_patch::PatchOperation;
-use kube::Client;
-use kube::client::Body;
 use serde_json::Value;
 use serde_json::json;
 
-const SECRET: &str = "/api/v1/namespaces/ns/secrets/ca";
-const CONFIGURATION: &str =
-    "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/ours";
-
-struct Objects {
-    secret: Value,
-    configuration: Value,
-    version: u64,
-    writes: Vec<String>,
-    conflicts: u32,
-    reachable: bool,
-}
-
-#[derive(Clone)]
-struct ApiServer(Arc<Mutex<Objects>>);
-
-impl ApiServer {
-    fn new() -> Self {
-        let webhook = |name: &str| {
-            json!({
-                "name": name, "sideEffects": "None", "admissionReviewVersions": ["v1"],
-                "clientConfig": {"service": {"name": "gitvolume", "namespace": "ns"}},
-            })
-        };
-        Self(Arc::new(Mutex::new(Objects {
-            secret: json!({"metadata": {"name": "ca", "resourceVersion": "1"}}),
-            configuration: json!({
-                "metadata": {"name": "ours", "resourceVersion": "1"},
-                "webhooks": [webhook("a.gitvolume.dev"), webhook("b.gitvolume.dev")],
-            }),
-            version: 1,
-            writes: Vec::new(),
-            conflicts: 0,
-            reachable: true,
-        })))
-    }
-
-    fn client(&self) -> Client {
-        let server = self.clone();
-        let service = tower::service_fn(move |request: Request<Body>| {
-            let server = server.clone();
-            async move {
-                // Lets a second replica in between a read and the write that follows it.
-                tokio::time::sleep(Duration::from_millis(20)).await;
-                server.answer(request).await
-            }
-        });
-        Client::new(service, "ns")
-    }
-
-    fn cluster(&self) -> Cluster {
-        Cluster::new(self.client(), "ns", "ca", "ours")
-    }
-
-    async fn answer(&self, request: Request<Body>) -> anyhow::Result<Response<Body>> {
-        let (head, body) = request.into_parts();
-        let body = body.collect().await?.to_bytes();
-        let mut objects = self.objects();
-        anyhow::ensure!(objects.reachable, "connection refused");
-        let objects = &mut *objects;
-        let next = objects.version + 1;
-        let (status, answer) = match (head.method, head.uri.path()) {
-            (Method::GET, SECRET) => (200, objects.secret.clone()),
-            (Method::GET, CONFIGURATION) => (200, objects.configuration.clone()),
-            (Method::PUT, SECRET) => {
-                let mut sent: Value = serde_json::from_slice(&body)?;
-                let version = "/metadata/resourceVersion";
-                if sent.pointer(version) == objects.secret.pointer(version) {
-                    sent["metadata"]["resourceVersion"] = json!(next.to_string());
-                    objects.version = next;
-                    objects.secret = sent.clone();
-                    objects.writes.push("secret".to_owned());
-                    (200, sent)
-                } else {
-                    objects.conflicts += 1;
-                    (409, failure(409, "Conflict"))
-                }
-            }
-            (Method::PATCH, CONFIGURATION) => {
-                let query = head.uri.query().unwrap_or_default();
-                anyhow::ensure!(query.contains("fieldManager=gitvolume-certs"), "{query}");
-                let patch: json_patch::Patch = serde_json::from_slice(&body)?;
-                match json_patch::patch(&mut objects.configuration, &patch) {
-                    Ok(()) => {
-                        objects.version = next;
-                        objects.configuration["metadata"]["resourceVersion"] =
-                            json!(next.to_string());
-                        let adds = patch.0.iter();
-                        let adds = adds.filter(|op| matches!(op, PatchOperation::Add(_)));
-                        objects.writes.push(format!("patch of {}", adds.count()));
-                        (200, objects.configuration.clone())
-                    }
-                    Err(_) => (422, failure(422, "Invalid")),
-                }
-            }
-            (_, path) => (404, failure(404, path)),
-        };
-        let body = Body::from(serde_json::to_vec(&answer)?);
-        Ok(Response::builder().status(status).body(body)?)
-    }
-
-    fn objects(&self) -> MutexGuard<'_, Objects> {
-        self.0
-            .lock()
-            .expect("no test panics while it holds the lock")
-    }
-
-    fn ca_bundle(&self, webhook: usize) -> Value {
-        let objects = self.objects();
-        objects.configuration["webhooks"][webhook]["clientConfig"]["caBundle"].clone()
-    }
-}
-
-fn failure(code: u16, reason: &str) -> Value {
-    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-        "message": reason, "reason": reason, "code": code})
-}
+use super::api_server::ApiServer;
+use crate::Bundle;
+use crate::Leaf;
+use crate::Lifetimes;
+use crate::Names;
+use crate::Serving;
+use crate::keep_in_cluster;
 
 async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     for _ in 0..400 {
