@@ -70,9 +70,10 @@ MINUTES ?= 10
 CRASHES ?= 2000
 
 .PHONY: soak
-soak: prerequisites dist ## A commit a second for MINUTES=10, then CRASHES=2000 kills: nothing grows, no reader sees half a tree
+soak: prerequisites tools dist ## A commit a second for MINUTES=10, CRASHES=2000 kills, two minutes of rotated certificates
 	cargo test --package tests --locked --test soak -- $(MINUTES)
 	GITVOLUME_CRASHES=$(CRASHES) cargo test --package syncer --locked --test crashes -- --nocapture
+	GITVOLUME_ROTATION_SECONDS=120 GITVOLUME_ROTATION_RATE=200 cargo test --package tests --locked --test admit -- newest::rotation
 
 .PHONY: dist
 dist: ## Build both programs, static and optimised, into target/dist

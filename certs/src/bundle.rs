@@ -41,7 +41,7 @@ pub enum BundleError {
     #[error("the CA certificate is not X.509")]
     Der(#[source] x509_parser::nom::Err<X509Error>),
     /// There is no certificate at all.
-    #[error("there is no CA certificate")]
+    #[error("there is no certificate")]
     Empty,
     /// The key is another certificate's, or the certificate is no CA's.
     #[error("the CA key and certificate are no pair that can sign")]

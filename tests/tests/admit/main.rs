@@ -27,6 +27,7 @@ mod objects;
 mod others;
 mod ranges;
 mod records;
+mod rotation;
 mod templates;
 mod toy;
 mod untouched;
@@ -85,6 +86,8 @@ fn main() -> ExitCode {
         records::each_decision_is_in_the_audit_log_with_reason_and_configuration,
         records::a_dry_run_leaves_nothing_behind,
         records::pods_of_system_namespaces_are_left_alone,
+        rotation::no_call_fails_while_ca_and_certificates_are_rotated,
+        rotation::a_ca_bundle_that_somebody_wipes_is_told_and_repaired,
         templates::each_kind_tells_of_its_template_and_of_annotations_beside_it,
         templates::a_rollout_of_argos_is_told_like_a_deployment,
         templates::a_template_is_told_the_sentences_that_its_pods_would_be,
