@@ -21,6 +21,7 @@ pub mod man;
 pub mod output;
 pub mod report;
 pub mod uninject;
+pub mod volumes;
 pub mod workloads;
 
 use std::process::ExitCode;

@@ -187,14 +187,14 @@ pub fn explain(
             repository.seen.clear();
         }
     }
-    explanation.pod = wide(annotations);
+    explanation.pod = wide(annotations, &wanted);
     if let Outcome::Inject(plan) = &answer.outcome {
         let syncers = plan.syncers.iter();
         explanation.containers = syncers
             .map(|syncer| syncer::explained(syncer, &wanted))
             .collect();
         explanation.volumes = volumes(plan);
-        explanation.others = others(plan);
+        explanation.others = others(plan, &wanted);
     }
     Ok(explanation)
 }
@@ -232,14 +232,16 @@ fn because(answer: &Answer) -> Option<&'static str> {
     })
 }
 
-/// The annotations of the Pod, those that hold by default too.
-fn wide(annotations: Option<&Map<String, Value>>) -> Vec<Setting> {
+/// What is said of the Pod as a whole, by annotations or objects, and what holds by default.
+fn wide(annotations: Option<&Map<String, Value>>, wanted: &Wanted<'_>) -> Vec<Setting> {
     let rows = ANNOTATIONS.iter().filter(|row| row.scope == Scope::Pod);
     rows.filter_map(|row| {
         let key = format!("{PREFIX}{}", row.key);
         let given = annotations.and_then(|all| all.get(&key));
+        let by_object = wanted.sources.text(None, row.key);
         let (value, from) = match given {
             Some(given) => (shown(given), key),
+            None if by_object.is_some() => (by_object?.to_owned(), wanted.key(None, row.key)),
             // Where that is, and why, is told of each container.
             None if row.key == "position" => return None,
             None => (row.default?.to_owned(), DEFAULT.to_owned()),
@@ -284,7 +286,7 @@ fn volumes(plan: &Plan) -> BTreeMap<String, String> {
     volumes.collect()
 }
 
-fn others(plan: &Plan) -> Vec<String> {
+fn others(plan: &Plan, wanted: &Wanted<'_>) -> Vec<String> {
     let mut others = Vec::new();
     for name in plan.replaced.keys() {
         others.push(format!(
@@ -299,14 +301,15 @@ fn others(plan: &Plan) -> Vec<String> {
     }
     for consumer in plan.consumers.iter().filter(|own| !own.env.is_empty()) {
         others.push(format!(
-            "container {} gets {}, as {PREFIX}safe-directory wants",
+            "container {} gets {}, as {} wants",
             consumer.name,
             consumer
                 .env
                 .iter()
                 .map(|(name, _)| *name)
                 .collect::<Vec<_>>()
-                .join(", ")
+                .join(", "),
+            wanted.key(None, "safe-directory")
         ));
     }
     others

@@ -9,7 +9,6 @@ use clap::Args;
 use clap::ValueEnum;
 use inject::Explanation;
 use inject::InternalError;
-use inject::Namespace;
 use inject::Review;
 use inject::Settings;
 use serde_json::Value;
@@ -27,6 +26,8 @@ use crate::cli::live::ConnectArgs;
 use crate::cli::live::Live;
 use crate::cli::output::printed;
 use crate::cli::report::Report;
+use crate::cli::volumes;
+use crate::cli::volumes::Volumes;
 use crate::cli::workloads::Object;
 use crate::cli::workloads::objects;
 use crate::settings::SettingsArgs;
@@ -114,8 +115,11 @@ pub fn run(args: ExplainArgs) -> anyhow::Result<Exit> {
     }
     let settings = settings(flags)?;
     let mut all = Vec::new();
-    for file in files::read(&filenames, &mut report) {
-        match told(&file.name, &file.text, namespace.as_deref(), &settings) {
+    let files = files::read(&filenames, &mut report);
+    let volumes = Volumes::of_files(&files, namespace.as_deref());
+    for file in files {
+        let known = (&settings, &volumes);
+        match told(&file.name, &file.text, namespace.as_deref(), known) {
             Ok(told) => {
                 for told in told {
                     match told {
@@ -188,17 +192,19 @@ fn explain_live(args: LiveArgs, output: Format, report: &mut Report) -> anyhow::
     })
 }
 
-/// Explains every Pod and Pod template of a text.
+/// Explains every Pod and Pod template of a text; of our objects only what is wrong is told.
 fn told(
     file: &str,
     text: &str,
     namespace: Option<&str>,
-    settings: &Settings,
+    known: (&Settings, &Volumes),
 ) -> Result<Vec<Result<Told, String>>, ReadError> {
     let mut all = Vec::new();
     for document in documents::read(text)? {
         for object in objects(document.value()) {
-            let Some(explanation) = explained(&object, namespace, settings) else {
+            let (mistakes, _) = volumes::judged(&object, namespace);
+            all.extend(mistakes.into_iter().map(Err));
+            let Some(explanation) = explained(&object, namespace, known) else {
                 continue;
             };
             let told = explanation.map(|explanation| Told {
@@ -226,7 +232,7 @@ fn told(
 fn explained(
     object: &Object<'_>,
     namespace: Option<&str>,
-    settings: &Settings,
+    (settings, volumes): (&Settings, &Volumes),
 ) -> Option<Result<Explanation, InternalError>> {
     let mut pod = object.value.pointer(object.pod?)?.clone();
     // The API server gives each Pod its metadata; a template may have none.
@@ -235,7 +241,11 @@ fn explained(
     }
     let namespace = object.namespace().or(namespace).unwrap_or("default");
     let review = Review::of_pod(pod).in_namespace(namespace);
-    Some(inject::explain(&review, settings, &Namespace::default()))
+    Some(inject::explain(
+        &review,
+        settings,
+        &volumes.namespace(namespace),
+    ))
 }
 
 impl Told {
@@ -276,7 +286,12 @@ mod tests {
     use super::*;
 
     fn said(text: &str) -> Vec<Told> {
-        let told = told("x.yaml", text, Some("shop"), &Settings::new("syncer:1"));
+        let told = told(
+            "x.yaml",
+            text,
+            Some("shop"),
+            (&Settings::new("syncer:1"), &Volumes::default()),
+        );
         told.unwrap().into_iter().map(Result::unwrap).collect()
     }
 
@@ -319,7 +334,13 @@ mod tests {
         let text = "apiVersion: v1\nkind: Pod\n\
             metadata: {name: web, annotations: {gitvolume.dev/repo: 'https://git.example/x'}}\n\
             spec: {containers: hunter2}\n";
-        let told = told("x.yaml", text, None, &Settings::new("syncer:1")).unwrap();
+        let told = told(
+            "x.yaml",
+            text,
+            None,
+            (&Settings::new("syncer:1"), &Volumes::default()),
+        )
+        .unwrap();
         assert_eq!(told.len(), 1);
         let error = told[0]
             .as_ref()

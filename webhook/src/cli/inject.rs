@@ -2,7 +2,6 @@
 
 use clap::Args;
 use inject::InternalError;
-use inject::Namespace;
 use inject::Outcome;
 use inject::PREFIX;
 use inject::Review;
@@ -20,6 +19,8 @@ use crate::cli::edit::Judged;
 use crate::cli::files;
 use crate::cli::output;
 use crate::cli::report::Report;
+use crate::cli::volumes;
+use crate::cli::volumes::Volumes;
 use crate::cli::workloads::Object;
 use crate::settings::SettingsArgs;
 
@@ -65,16 +66,23 @@ pub(crate) fn edited(
     let settings = settings(flags)?;
     let files = files::read(&input.filenames, report);
     let namespace = input.namespace.as_deref();
+    let volumes = Volumes::of_files(&files, namespace);
     Ok(edit::edit(files, report, |object| {
-        judge(object, namespace, &settings)
+        judge(object, namespace, &settings, &volumes)
     }))
 }
 
-fn judge(object: &Object<'_>, namespace: Option<&str>, settings: &Settings) -> Judged {
-    let Some(at) = object.pod else {
-        return Judged::default();
-    };
+fn judge(
+    object: &Object<'_>,
+    namespace: Option<&str>,
+    settings: &Settings,
+    volumes: &Volumes,
+) -> Judged {
     let mut judged = Judged::default();
+    let Some(at) = object.pod else {
+        (judged.errors, judged.notes) = volumes::judged(object, namespace);
+        return judged;
+    };
     if let Some(note) = misplaced(object) {
         judged.notes.push(note);
     }
@@ -89,7 +97,7 @@ fn judge(object: &Object<'_>, namespace: Option<&str>, settings: &Settings) -> J
     let root = PointerBuf::parse(at).unwrap_or_default();
     let namespace = object.namespace().or(namespace).unwrap_or("default");
     let review = Review::of_pod(pod.clone()).in_namespace(namespace);
-    let answer = match inject::answer(&review, settings, &Namespace::default()) {
+    let answer = match inject::answer(&review, settings, &volumes.namespace(namespace)) {
         Ok(answer) => answer,
         Err(error) => {
             judged.errors.push(unreadable(error));

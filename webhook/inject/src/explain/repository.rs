@@ -57,7 +57,8 @@ pub(super) fn all(
         let name = group.name.as_ref();
         let request = wanted.requests.iter().find(|own| own.name == group.name);
         // Keys without a repository may be about volumes, which have them too.
-        let has_repo = annotations.is_some_and(|all| all.contains_key(&full_key(name, "repo")));
+        let has_repo = annotations.is_some_and(|all| all.contains_key(&full_key(name, "repo")))
+            || wanted.sources.text(name, "repo").is_some();
         if has_repo || wanted.git_repos.is_empty() {
             all.push(of_annotations(wanted, name, request, annotations));
         }
@@ -77,8 +78,13 @@ fn of_annotations(
         .iter()
         .filter(|row| row.scope == Scope::Repository);
     let settings = rows.filter_map(|row| {
-        let key = full_key(name, row.key);
-        let given = annotations.and_then(|all| all.get(&key)).map(shown);
+        let key = wanted.key(name, row.key);
+        let given = annotations.and_then(|all| all.get(&full_key(name, row.key)));
+        let by_object = || {
+            let text = wanted.sources.text(name, row.key)?;
+            Some(value::without_credentials(text))
+        };
+        let given = given.map(shown).or_else(by_object);
         let default = || match row.key {
             "mount-path" => Some(MountPath::default_for(name).to_string()),
             _ => row.default.map(str::to_owned),

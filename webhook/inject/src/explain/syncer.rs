@@ -2,7 +2,6 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::OPERATOR;
-use crate::PREFIX;
 use crate::Role;
 use crate::Syncer;
 use crate::User;
@@ -45,7 +44,7 @@ pub(super) fn explained(syncer: &Syncer, wanted: &Wanted<'_>) -> Explained {
             Role::Sync => "a sidecar that fetches before the app starts, and follows",
         },
         image: match &syncer.image {
-            Some(image) => (image.clone(), format!("{PREFIX}image")),
+            Some(image) => (image.clone(), wanted.key(None, "image")),
             None => (wanted.settings.image.clone(), OPERATOR.to_owned()),
         },
         position: position_of(role, wanted),
@@ -76,7 +75,7 @@ fn position_of(role: Role, wanted: &Wanted<'_>) -> (String, String) {
         (Some(Position::Last) | None, Some(reader)) if !has_volume => {
             format!("{} reads the files", reader.container.name)
         }
-        (Some(_), _) => format!("{PREFIX}position"),
+        (Some(_), _) => wanted.key(None, "position"),
         (None, _) if has_volume => "a gitRepo volume was there before every container".to_owned(),
         (None, _) => "what git may need, such as a proxy, has started then".to_owned(),
     };
@@ -104,7 +103,7 @@ fn user(user: Option<User>, role: Role, wanted: &Wanted<'_>) -> (String, String)
         .map(|reader| reader.container.name.as_str())
         .collect();
     let why = if wanted.wide.user.is_some() {
-        format!("{PREFIX}user")
+        wanted.key(None, "user")
     } else if is_readers(uid) {
         format!("the user of {}, who read the files", names.join(", "))
     } else if of_pod == Some(uid) {
@@ -137,7 +136,12 @@ fn resources_of(syncer: &Syncer, wanted: &Wanted<'_>) -> (String, String) {
             .is_some_and(|limits| !limits.is_empty())
     });
     let why = if !wanted.wide.resources.is_empty() {
-        format!("{PREFIX}resources.…, and for the rest {OPERATOR}")
+        {
+            let (list, name, _) = &wanted.wide.resources[0];
+            let key = wanted.key(None, &format!("resources.{list}.{name}"));
+            let key = key.replace(&format!("{list}.{name}"), "…");
+            format!("{key}, and for the rest {OPERATOR}")
+        }
     } else if resources::has_own(wanted.pod) {
         "the Pod has its own, for all its containers together".to_owned()
     } else if resources::is_guaranteed(wanted.pod) {

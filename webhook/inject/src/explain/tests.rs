@@ -223,3 +223,46 @@ fn a_pod_that_asks_for_nothing_is_told_so_in_a_line() {
         "skip (not-requested): no annotation and no gitRepo volume asks for anything\n"
     );
 }
+
+#[test]
+fn what_an_object_says_is_told_to_be_its() {
+    let object = serde_json::json!({
+        "apiVersion": "gitvolume.dev/v1alpha1", "kind": "GitVolume",
+        "metadata": {"name": "site", "namespace": "shop"},
+        "spec": {
+            "repo": "https://git.example/site.git", "ref": "v1", "period": "1m", "user": 7,
+            "resources": {"limits": {"cpu": "1"}},
+        },
+    });
+    let namespace = Namespace::of_manifests("shop", [&object]);
+    let pod = serde_json::json!({
+        "metadata": {"annotations": {"gitvolume.dev/site.ref": "v2"}},
+        "spec": {"containers": [{"name": "web"}]},
+    });
+    let settings = Settings::new("syncer:1");
+    let told = explain(&Review::of_pod(pod), &settings, &namespace).unwrap();
+    let [site] = &told.repositories[..] else {
+        panic!("{told}");
+    };
+    let from = |key: &str| {
+        let setting = site.settings.iter().find(|own| own.key == key).unwrap();
+        (setting.value.as_str(), setting.from.as_str())
+    };
+    let repo = (
+        "https://git.example/site.git",
+        "GitVolume shop/site: spec.repo",
+    );
+    assert_eq!(from("repo"), repo);
+    assert_eq!(from("ref"), ("v2", "gitvolume.dev/site.ref"));
+    assert_eq!(from("period"), ("1m", "GitVolume shop/site: spec.period"));
+    assert_eq!(from("depth"), ("1", "default"));
+    assert_eq!(site.seen.len(), 1);
+    let user = told.pod.iter().find(|own| own.key == "user").unwrap();
+    assert_eq!(user.from, "GitVolume shop/site: spec.user");
+    let [container] = &told.containers[..] else {
+        panic!("{told}");
+    };
+    assert_eq!(container.user.1, "GitVolume shop/site: spec.user");
+    let why = "GitVolume shop/site: spec.resources.…, and for the rest the operator";
+    assert_eq!(container.resources.1, why);
+}

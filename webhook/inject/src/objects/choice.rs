@@ -261,4 +261,11 @@ impl Sources {
             None => full_key(name, key),
         }
     }
+
+    /// The text that an object says under a key, where one is heard.
+    pub(crate) fn text(&self, name: Option<&Name>, key: &str) -> Option<&str> {
+        let mut said = self.said.iter();
+        let (.., object) = said.find(|own| own.0.as_ref() == name && own.1 == key)?;
+        self.objects.get((*object)?)?.text(key)
+    }
 }

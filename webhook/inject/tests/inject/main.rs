@@ -14,4 +14,5 @@ mod mutators;
 mod page;
 mod pods;
 mod random;
+mod truth;
 mod uninject;
