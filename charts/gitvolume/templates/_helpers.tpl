@@ -86,7 +86,10 @@ annotations:
 {{- prepend (.Values.webhook.excludedNamespaces | default list) "kube-system" | uniq | toYaml -}}
 {{- end -}}
 
-{{/* The namespaces that auto-injection is for, as a label selector. */}}
+{{/*
+The namespaces that auto-injection is for, as a label selector: never our own, where what we need to run
+may be.
+*/}}
 {{- define "gitvolume.autoInjectSelector" -}}
 {{- $selector := .Values.autoInject.namespaceSelector | default (dict "matchLabels" (dict "gitvolume.dev/auto-inject" "enabled")) }}
 {{- if .Values.autoInject.allNamespaces }}
@@ -100,7 +103,7 @@ matchExpressions:
   - key: kubernetes.io/metadata.name
     operator: NotIn
     values:
-      {{- include "gitvolume.excludedNamespaces" . | nindent 6 }}
+      {{- append (fromYamlArray (include "gitvolume.excludedNamespaces" .)) .Release.Namespace | uniq | toYaml | nindent 6 }}
   {{- with $selector.matchExpressions }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
@@ -157,4 +160,14 @@ service:
   resources: [gitvolumes/status, clustergitvolumes/status]
   verbs: [patch]
 {{- end }}
+{{- end -}}
+
+{{/*
+A CustomResourceDefinition of ours, by its file, as it is but for labels and annotations: numbers and
+strings do not survive a way through fromYaml unchanged.
+*/}}
+{{- define "gitvolume.crd" -}}
+{{- $annotations := ternary (dict "helm.sh/resource-policy" "keep") (dict) .root.Values.crds.keep -}}
+{{- $metadata := include "gitvolume.metadata" (dict "root" .root "annotations" $annotations) | nindent 2 -}}
+{{- .root.Files.Get .file | replace "\nmetadata:\n" (printf "\nmetadata:%s\n" $metadata) -}}
 {{- end -}}

@@ -9,7 +9,10 @@ mod documented;
 mod fields;
 mod golden;
 mod promises;
+mod release;
 mod rendered;
+mod rights;
+mod running;
 mod schema;
 mod server;
 mod sets;
@@ -20,6 +23,10 @@ fn main() -> ExitCode {
         server::our_own_pods_pass_the_restricted_level,
     ])
     .with_tests_alone(tests::tests![
+        release::uninstalling_leaves_nothing_and_blocks_no_pod,
+        release::upgrades_diffs_and_gitops_leave_the_ca_bundle_alone,
+        release::where_gitops_installs_alone_it_owns_no_ca_bundle,
+        rights::each_right_is_used_and_nothing_else_is_asked_for,
         server::our_own_pods_and_those_of_kube_system_start_without_us,
     ])
     .with_tests_without_a_cluster(tests::plain_tests![

@@ -250,6 +250,9 @@ pub(crate) fn the_settings_reach_the_webhook_as_it_reads_them() -> TestResult {
     let mut read: Value = serde_saphyr::from_str(text)?;
     let mut expected = all.clone();
     expected["onMistake"] = json!("warn");
+    // What the API server never asks about is known to be left alone.
+    let never = ["kube-system", "kube-public", "kube-node-lease", "ops"];
+    expected["excludedNamespaces"] = json!(never);
     assert_eq!(read, expected);
     // What is told by a flag, and what nobody chooses.
     read["image"] = json!("syncer:1");

@@ -80,10 +80,8 @@ pub(crate) fn our_own_pods_and_those_of_kube_system_start_without_us(world: &Wor
         let label = ["label", "namespace", namespace, "--overwrite", auto];
         world.kubectl().run(&label)?;
         // No controller makes a ServiceAccount here.
-        for account in ["default", product::RELEASE] {
-            let made = ["create", "serviceaccount", account];
-            let _ = world.kubectl().in_namespace(namespace).run(&made);
-        }
+        let made = ["create", "serviceaccount", "default"];
+        let _ = world.kubectl().in_namespace(namespace).run(&made);
     }
     world.kubectl().apply(&registration.to_string())?;
     let outcome = start_without_us(world, &rendered);
@@ -107,24 +105,27 @@ fn start_without_us(world: &World, rendered: &Rendered) -> TestResult {
     let asking = plain(json!({"gitvolume.dev/repo": "https://git.example/site.git"}));
     let silent = plain(json!({}));
     let flag = ["--dry-run=server"];
-    // Both entries are in force, also in our own namespace.
+    let chosen = world.namespace(&[("gitvolume.dev/auto-inject", "enabled")])?;
     for (pod, entry) in [
         (&asking, "pods.gitvolume.dev"),
         (&silent, "auto.gitvolume.dev"),
     ] {
         eventually("the registration in force", LONG, || {
-            match ours.create_with(&flag, pod) {
+            match chosen.create_with(&flag, pod) {
                 Err(refusal) if refusal.contains(entry) => Ok(()),
                 other => Err(format!("{other:?}")),
             }
         })?;
         system.create_with(&flag, pod)?;
     }
+    // Who asks is sent to us from our own namespace too, which may be anybody's: `default`.
+    assert!(ours.create_with(&flag, &asking).is_err());
+    ours.create_with(&flag, &silent)?;
     let mut own = rendered.one("Deployment")?["spec"]["template"].clone();
     own["apiVersion"] = json!("v1");
     own["kind"] = json!("Pod");
     own["metadata"]["name"] = json!("own");
-    // The quota of its priority class is there, but nobody counts for it here.
+    own["spec"]["serviceAccountName"] = json!("default");
     ours.create_with(&flag, &own.to_string())?;
     Ok(())
 }

@@ -1,0 +1,180 @@
+//! A release's life: what upgrades and GitOps tools find, and what is left at its end.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+use tests::eventually::eventually;
+use tests::kubectl::Kubectl;
+use tests::world::TestResult;
+use tests::world::World;
+
+use crate::running::LONG;
+use crate::running::Release;
+use crate::running::binary;
+
+pub(crate) fn upgrades_diffs_and_gitops_leave_the_ca_bundle_alone(world: &World) -> TestResult {
+    let release = Release::new(world.cluster(), "upgraded", &[]);
+    let _installed = release.install()?;
+    let _webhook = release.start(&binary())?;
+    let bundles = release.ca_bundles()?;
+    let objects = release.objects();
+    let registration = || release.get("mutatingwebhookconfiguration", &objects);
+    let generation = registration()?["metadata"]["generation"].clone();
+    let secret = release.get("secret", &format!("{objects}-ca"))?["data"].clone();
+    assert!(secret.is_object(), "the CA is kept");
+    let unchanged = |after: &str| -> TestResult {
+        assert_eq!(release.ca_bundles()?, bundles, "after {after}");
+        assert_eq!(
+            registration()?["metadata"]["generation"],
+            generation,
+            "after {after}"
+        );
+        let kept = release.get("secret", &format!("{objects}-ca"))?;
+        assert_eq!(kept["data"], secret, "after {after}");
+        Ok(())
+    };
+
+    let manifest = release.helm(&["get", "manifest"], false, &[])?;
+    let planned = release.helm(&["upgrade"], true, &["--dry-run=server", "-o=json"])?;
+    let planned: serde_json::Value = serde_json::from_str(&planned)?;
+    let planned = planned["manifest"].as_str().ok_or("no manifest")?;
+    assert_eq!(planned.trim(), manifest.trim());
+    for server_side in ["--server-side=true", "--server-side=false"] {
+        release.helm(&["upgrade"], true, &[server_side])?;
+        unchanged(server_side)?;
+    }
+
+    let file = release.rendered()?;
+    let file = format!("--filename={}", file.display());
+    let kubectl = world.kubectl();
+    // It fails where there is a difference, and shows it.
+    kubectl.run(&["diff", &file])?;
+    let gitops = ["--server-side", "--field-manager=argocd-controller"];
+    kubectl.run(&[&["diff", &file], &gitops[..]].concat())?;
+    for force in [&[][..], &["--force-conflicts"]] {
+        // It fails where somebody else owns a field.
+        kubectl.run(&[&["apply", &file], &gitops[..], force].concat())?;
+        unchanged(&format!("an apply of Argo's {force:?}"))?;
+    }
+    Ok(())
+}
+
+/// As GitOps tools install: nothing of helm's is in the cluster.
+pub(crate) fn where_gitops_installs_alone_it_owns_no_ca_bundle(world: &World) -> TestResult {
+    let release = Release::new(world.cluster(), "synced", &[]);
+    let file = release.rendered()?;
+    let file = format!("--filename={}", file.display());
+    let kubectl = world.kubectl();
+    kubectl.run(&["create", "namespace", "synced"])?;
+    let gitops = [
+        "apply",
+        &file,
+        "--server-side",
+        "--field-manager=argocd-controller",
+    ];
+    kubectl.run(&gitops)?;
+    let outcome = (|| -> TestResult {
+        let _webhook = release.start(&binary())?;
+        let bundles = release.ca_bundles()?;
+        for force in [&[][..], &["--force-conflicts"]] {
+            kubectl.run(&[&gitops[..], force].concat())?;
+            assert_eq!(release.ca_bundles()?, bundles, "{force:?}");
+        }
+        let get = [
+            "mutatingwebhookconfiguration",
+            &release.objects(),
+            "--show-managed-fields",
+        ];
+        let registration = kubectl.get_json(&get)?;
+        let managers = registration["metadata"]["managedFields"].as_array();
+        let owners: Vec<_> = managers
+            .into_iter()
+            .flatten()
+            .filter(|entry| entry["fieldsV1"].to_string().contains("f:caBundle"))
+            .map(|entry| entry["manager"].clone())
+            .collect();
+        assert_eq!(owners, [json!("gitvolume-certs")]);
+        Ok(())
+    })();
+    kubectl.run(&["delete", &file])?;
+    outcome
+}
+
+pub(crate) fn uninstalling_leaves_nothing_and_blocks_no_pod(world: &World) -> TestResult {
+    let namespace = world.namespace(&[("gitvolume.dev/auto-inject", "enabled")])?;
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {
+            "name": "web",
+            "annotations": {"gitvolume.dev/repo": "https://git.example/site.git"},
+        },
+        "spec": {"containers": [{"name": "web", "image": "nginx"}]},
+    })
+    .to_string();
+    let kubectl = world.kubectl();
+    for (release, left) in LEFT {
+        kubectl.run(&["create", "namespace", release.0])?;
+        let before = everything(kubectl)?;
+        let release = Release::new(world.cluster(), release.0, release.1);
+        let installed = release.install()?;
+        eventually("the registration in force", LONG, || {
+            match namespace.create_with(&["--dry-run=server"], &pod) {
+                Err(refusal) if refusal.contains("gitvolume.dev") => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })?;
+        assert!(
+            everything(kubectl)?.len() > before.len() + 10,
+            "nothing was installed"
+        );
+        release.helm(&["uninstall"], false, &[])?;
+        // What the API server makes of a definition goes a moment after it.
+        eventually("nothing else left", LONG, || {
+            let after = everything(kubectl)?;
+            let found: Vec<&String> = after.difference(&before).collect();
+            match found == *left {
+                true => Ok(()),
+                false => Err(format!("{found:?} of {release:?}")),
+            }
+        })?;
+        eventually("a Pod that nobody is asked about", LONG, || {
+            namespace.create_with(&["--dry-run=server"], &pod)
+        })?;
+        drop(installed);
+    }
+    Ok(())
+}
+
+type Left = (
+    (&'static str, &'static [&'static str]),
+    &'static [&'static str],
+);
+
+/// The releases, and what is there of each after its end.
+const LEFT: &[Left] = &[
+    (("gone", &["--set=crds.keep=false"]), &[]),
+    (
+        ("kept", &[]),
+        &[
+            "APIService <none> v1alpha1.gitvolume.dev",
+            "CustomResourceDefinition <none> clustergitvolumes.gitvolume.dev",
+            "CustomResourceDefinition <none> gitvolumes.gitvolume.dev",
+        ],
+    ),
+];
+
+/// All objects there are, but for those that come and go by themselves.
+fn everything(kubectl: &Kubectl) -> Result<BTreeSet<String>, String> {
+    let kinds = kubectl.run(&["api-resources", "--verbs=list", "-o=name"])?;
+    let kinds: Vec<&str> = kinds
+        .lines()
+        .filter(|kind| !kind.starts_with("events") && !kind.starts_with("leases"))
+        .collect();
+    let columns = "-o=custom-columns=A:.kind,B:.metadata.namespace,C:.metadata.name";
+    let kinds = kinds.join(",");
+    let all = kubectl.run(&["get", &kinds, "--all-namespaces", "--no-headers", columns])?;
+    let words = all
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>());
+    Ok(words.map(|words| words.join(" ")).collect())
+}
