@@ -24,6 +24,8 @@ pub const GIT_SERVER: &str = "gitvolume.test/git-server:local";
 pub const SYNCER: &str = concat!("gitvolume.dev/gitvolume-syncer:", env!("CARGO_PKG_VERSION"));
 /// The product's webhook, under the name that the chart gives it.
 pub const WEBHOOK: &str = concat!("gitvolume.dev/gitvolume:", env!("CARGO_PKG_VERSION"));
+/// The same, as if it were another build.
+pub const WEBHOOK_NEXT: &str = concat!("gitvolume.dev/gitvolume-next:", env!("CARGO_PKG_VERSION"));
 
 /// One pidfile, one temporary folder, nothing else written; a Pod may mount its own over it.
 const NGINX_CONF: &str = r"# Runs under any UID with a read-only root, given a writable /tmp.
@@ -196,9 +198,18 @@ pub fn webhook() -> Result<Image> {
     webhook_of(&existing(settings::webhook_binary())?)
 }
 
+/// The same under another name, for upgrades.
+pub fn webhook_next() -> Result<Image> {
+    webhook_named(WEBHOOK_NEXT, &existing(settings::webhook_binary())?)
+}
+
 /// The webhook's image with this program in it.
 pub(crate) fn webhook_of(program: &Path) -> Result<Image> {
-    let image = Image::scratch(WEBHOOK)
+    webhook_named(WEBHOOK, program)
+}
+
+fn webhook_named(name: &str, program: &Path) -> Result<Image> {
+    let image = Image::scratch(name)
         .program_to(program, "/gitvolume")?
         .entrypoint(&["/gitvolume"])
         .user("65532:65532");

@@ -10,6 +10,7 @@
 //! - [`node`]: a whole real node, in namespaces of the kernel's that vanish with it (`enclosure`)
 //! - [`control_plane`]: a real etcd and kube-apiserver
 //! - [`namespace`], [`kubectl`]: what tests do all day
+//! - [`load`]: admissions at a steady rate, each answer counted
 //! - [`product`]: gitvolume itself, installed by its chart; [`git_host`]: a git server in the cluster
 //! - [`images`], [`image`]: container images from local files, without registry or Docker
 //! - [`licenses`]: whose work is in our programs
@@ -31,6 +32,7 @@ pub mod images;
 pub mod kubectl;
 mod libraries;
 pub mod licenses;
+pub mod load;
 pub mod namespace;
 pub mod node;
 mod node_files;

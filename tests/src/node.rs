@@ -12,6 +12,9 @@ use anyhow::Context;
 use anyhow::Result;
 use anyhow::anyhow;
 use anyhow::bail;
+use nix::sys::signal::Signal;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 
 use crate::control_plane::ControlPlane;
 use crate::control_plane::Options;
@@ -99,6 +102,23 @@ impl Node {
     /// Puts an image onto the node, for Pods with `imagePullPolicy: Never` or `IfNotPresent`.
     pub fn load(&self, image: &ImageFile) -> Result<()> {
         load_image(image)
+    }
+
+    /// The processes on the node, in whatever container, whose command line begins with this word.
+    pub fn processes_of(&self, program: &str) -> Result<Vec<u32>> {
+        let begins = |pid: &u32| {
+            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            line.split(|byte| *byte == 0).next() == Some(program.as_bytes())
+        };
+        // In the enclosure /proc has the node's processes and no others.
+        let all = fs::read_dir("/proc")?.flatten();
+        let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        Ok(pids.filter(begins).collect())
+    }
+
+    /// Ends one of them without a word.
+    pub fn kill(&self, pid: u32) -> Result<()> {
+        Ok(kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL)?)
     }
 
     /// Tells whether every program still runs.

@@ -21,9 +21,15 @@ pub const RELEASE: &str = "gitvolume";
 
 /// Installs the chart, whose images are those of this build, and waits until the webhook is ready.
 pub fn install(cluster: &Cluster) -> Result<()> {
+    // With the chart's own values: a user's first installation is this one.
+    upgrade(cluster, &[])
+}
+
+/// Installs the chart with these further arguments, such as `--set=image.tag=next`, over what is
+/// there, and waits until the webhook is ready. What is not said has the chart's own value again.
+pub fn upgrade(cluster: &Cluster, more: &[&str]) -> Result<()> {
     let kubectl = cluster.kubectl();
     let chart = settings::root().join("charts/gitvolume");
-    // With the chart's own values: a user's first installation is this one.
     let args = [
         "upgrade",
         "--install",
@@ -35,10 +41,24 @@ pub fn install(cluster: &Cluster) -> Result<()> {
         &format!("--namespace={NAMESPACE}"),
         &format!("--kubeconfig={}", kubectl.kubeconfig().display()),
     ];
-    match helm(cluster, &args) {
+    match helm(cluster, &[&args[..], more].concat()) {
         Ok(_) => Ok(()),
         Err(error) => bail!("{error}\n{}", kubectl.in_namespace(NAMESPACE).report()),
     }
+}
+
+/// Removes it.
+pub fn uninstall(cluster: &Cluster) -> Result<()> {
+    let kubectl = cluster.kubectl();
+    let args = [
+        "uninstall",
+        RELEASE,
+        "--wait",
+        "--timeout=2m",
+        &format!("--namespace={NAMESPACE}"),
+        &format!("--kubeconfig={}", kubectl.kubeconfig().display()),
+    ];
+    helm(cluster, &args).map(drop)
 }
 
 /// What `helm template` makes of the chart with these further arguments, as one YAML text.

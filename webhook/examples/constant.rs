@@ -38,7 +38,7 @@ fn main() -> anyhow::Result<()> {
     let dir = std::env::args_os().nth(1).map(PathBuf::from);
     let dir = dir.context("expected a directory")?;
     let answer = fs::read(dir.join("answer.json")).context("answer.json")?;
-    logging::init("info".parse()?, LogFormat::Json);
+    logging::init("info", LogFormat::Json)?;
     let bundle = Bundle::generate(SystemTime::now())?;
     let serving = Serving::new();
     serving.set_leaf(Leaf::issue(&bundle, &Names::local(), SystemTime::now())?);

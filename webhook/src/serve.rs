@@ -12,7 +12,6 @@ use certs::Serving;
 use inject::Kind;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
-use tracing_subscriber::EnvFilter;
 
 use crate::args::ServeArgs;
 use crate::judge::Injector;
@@ -63,8 +62,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         log,
         log_format,
     } = args;
-    let filter = EnvFilter::builder().parse(&log);
-    logging::init(filter.context("--log")?, log_format);
+    logging::init(&log, log_format).context("--log")?;
     let settings = settings_args.clone().load()?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),

@@ -13,6 +13,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Map;
 use serde_json::Value;
 
+use crate::logging;
+use crate::logging::FilterError;
 pub use current::Current;
 pub use current::PERIOD;
 pub use current::Reloads;
@@ -73,6 +75,9 @@ pub enum SettingsError {
         #[source]
         source: Box<serde_saphyr::Error>,
     },
+    /// `log` is no filter.
+    #[error("the settings cannot be used: log")]
+    Log(#[source] FilterError),
     /// A setting has a wrong name or value.
     #[error("the settings cannot be used")]
     Value(#[source] serde_json::Error),
@@ -91,7 +96,8 @@ impl SettingsArgs {
 
     fn read(self, default_image: Option<&str>) -> Result<Settings, SettingsError> {
         let text = self.text()?;
-        self.over(text.as_deref(), default_image)
+        let read = self.over(text.as_deref(), default_image)?;
+        Ok(read.settings)
     }
 
     /// What is in the file; `None` where none is named.
@@ -107,11 +113,7 @@ impl SettingsArgs {
     }
 
     /// Lays the flags over what is in the file.
-    fn over(
-        self,
-        text: Option<&str>,
-        default_image: Option<&str>,
-    ) -> Result<Settings, SettingsError> {
+    fn over(self, text: Option<&str>, default_image: Option<&str>) -> Result<Whole, SettingsError> {
         let Self {
             config,
             syncer_image,
@@ -125,6 +127,12 @@ impl SettingsArgs {
                 source: Box::new(source),
             })?,
         };
+        // Of the process and not of what is injected: it is not in the settings' hash.
+        let log = settings.remove("log").map(serde_json::from_value);
+        let log: Option<String> = log.transpose().map_err(SettingsError::Value)?;
+        if let Some(log) = &log {
+            logging::filter(log).map_err(SettingsError::Log)?;
+        }
         let flags = [
             ("image", syncer_image.map(serde_json::to_value)),
             (
@@ -144,8 +152,18 @@ impl SettingsArgs {
         if !settings.contains_key("image") {
             return Err(SettingsError::NoImage);
         }
-        serde_json::from_value(Value::Object(settings)).map_err(SettingsError::Value)
+        let settings = serde_json::from_value(Value::Object(settings));
+        let settings = settings.map_err(SettingsError::Value)?;
+        Ok(Whole { settings, log })
     }
+}
+
+/// Everything that is in the file, with the flags laid over it.
+struct Whole {
+    /// What is injected.
+    settings: Settings,
+    /// What is logged, where the file says it.
+    log: Option<String>,
 }
 
 /// Reads a flag with the very words that the file has.

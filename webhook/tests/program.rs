@@ -109,6 +109,38 @@ async fn a_decision_is_one_line_and_no_secret_is_in_any() -> anyhow::Result<()> 
 }
 
 #[tokio::test]
+async fn what_is_logged_changes_with_the_settings_file() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let file = dir.path().join("settings.yaml");
+    std::fs::write(&file, "log: webhook=debug,info\n")?;
+    let config = format!("--config={}", file.display());
+    let mut program = Program::start(&["--log=info", &config, "--drain-delay=10ms"])?;
+    let mut client = program.client().await?;
+    let line = program.line("what is logged has changed").await?;
+    assert_eq!(line["log"], "webhook=debug,info");
+
+    // What cannot be read changes nothing.
+    std::fs::write(&file, "log: debgu\n")?;
+    let line = program
+        .line("the new settings cannot be used, the old ones stay")
+        .await?;
+    let error = line["error"].as_str().unwrap_or_default();
+    let expected = "the settings cannot be used: log: \"debgu\": expected a level";
+    assert!(error.starts_with(expected), "{error}");
+    post(&mut client, common::good_review()).await?;
+    program.line("answered").await?;
+
+    std::fs::write(&file, "log: info\n")?;
+    program.line("what is logged has changed").await?;
+    std::fs::write(&file, "{}\n")?;
+    let line = program.line("what is logged has changed").await?;
+    assert_eq!(line["log"], "as the flag says");
+    // The same settings in force all the time: nothing that Pods are told changes.
+    assert!(!program.seen.contains("the settings have changed"));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_second_signal_ends_at_once() -> anyhow::Result<()> {
     let mut program = Program::start(&["--drain-delay=1m"])?;
     program.line("listening").await?;

@@ -8,6 +8,7 @@ use tests::world::Suite;
 
 mod app;
 mod atomic;
+mod availability;
 mod certificates;
 mod field;
 mod gitrepo;
@@ -47,6 +48,11 @@ fn main() -> ExitCode {
     ])
     .with_tests_alone(tests::tests![
         certificates::a_ca_bundle_that_somebody_wiped_is_written_again,
+        availability::no_admission_fails_while_replicas_restart_are_upgraded_and_are_scaled,
+        availability::after_a_replica_is_killed_admissions_fail_in_words_for_five_seconds_at_most,
+        availability::an_api_server_that_restarts_finds_the_webhook_where_it_was,
+        availability::while_etcd_is_silent_the_webhook_answers_and_afterwards_so_does_everything,
+        availability::an_uninstalled_product_blocks_no_pod_and_leaves_nothing,
         scope::without_the_webhook_other_pods_start_and_annotated_ones_are_refused_by_name,
     ])
     .with_image(images::busybox)
@@ -54,6 +60,7 @@ fn main() -> ExitCode {
     .with_image(images::git_server)
     .with_image(images::syncer)
     .with_image(images::webhook)
+    .with_image(images::webhook_next)
     .prepared_by(product::install)
     .run_on_a_node()
 }

@@ -13,6 +13,8 @@ use inject::Settings;
 
 use super::SettingsArgs;
 use super::SettingsError;
+use super::Whole;
+use crate::logging;
 
 /// How often the file is looked at. What it is written in counts and not its date: a kubelet hands a
 /// changed ConfigMap on by exchanging a link above the file, which no watch of the file sees
@@ -92,6 +94,7 @@ impl Current {
 /// once and not at every look.
 pub async fn keep(current: Arc<Current>, args: SettingsArgs, period: Duration) -> Infallible {
     let mut last = None;
+    let mut level = None;
     let mut ticks = tokio::time::interval(period);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -103,8 +106,23 @@ pub async fn keep(current: Arc<Current>, args: SettingsArgs, period: Duration) -
             continue;
         }
         match text.and_then(|text| args.clone().over(text.as_deref(), None)) {
-            Ok(settings) => current.accept(settings),
+            Ok(Whole { settings, log }) => {
+                if replaced(&mut level, log) {
+                    // It was read as a filter before.
+                    let _ = logging::set(level.as_deref());
+                    let log = level.as_deref().unwrap_or("as the flag says");
+                    tracing::info!(log, "what is logged has changed");
+                }
+                current.accept(settings);
+            }
             Err(error) => current.reject(error),
         }
     }
+}
+
+/// Puts a value in the place of another one; tells whether they differ.
+fn replaced<T: PartialEq>(old: &mut T, new: T) -> bool {
+    let is_new = *old != new;
+    *old = new;
+    is_new
 }

@@ -1,0 +1,299 @@
+//! Replicas come, go and die, and so does what is around them, under a steady load of admissions.
+
+use std::time::Duration;
+use std::time::Instant;
+
+use serde_json::Value;
+use serde_json::json;
+use tests::control_plane::ControlPlane;
+use tests::eventually::eventually;
+use tests::http;
+use tests::load::Load;
+use tests::namespace::Namespace;
+use tests::product;
+use tests::product::NAMESPACE;
+use tests::product::RELEASE;
+use tests::world::TestResult;
+use tests::world::World;
+
+use crate::app::READY;
+use crate::app::shell_pod;
+
+/// Admissions a second.
+const RATE: u32 = 200;
+/// The name of the webhook in the chart's registration, which a refusal begins with.
+const WEBHOOK: &str = "pods.gitvolume.dev";
+
+/// Runs alone: it changes the installation.
+pub(crate) fn no_admission_fails_while_replicas_restart_are_upgraded_and_are_scaled(
+    world: &World,
+) -> TestResult {
+    let Some(plane) = world.cluster().control_plane() else {
+        return elsewhere();
+    };
+    let namespace = world.namespace(&[])?;
+    let load = begin(plane, &namespace)?;
+    let changed = (|| -> TestResult {
+        let deployment = format!("deployment/{RELEASE}");
+        let kubectl = world.kubectl().in_namespace(NAMESPACE);
+        step(&load, "a rolling restart", || {
+            kubectl.run(&["rollout", "restart", &deployment])?;
+            kubectl.run(&["rollout", "status", &deployment, "--timeout=3m"])?;
+            Ok(())
+        })?;
+        let next = [
+            "--set=image.repository=gitvolume.dev/gitvolume-next",
+            "--set=webhook.onMistake=warn",
+        ];
+        step(&load, "an upgrade", || {
+            Ok(product::upgrade(world.cluster(), &next)?)
+        })?;
+        for replicas in [1, 3, 2] {
+            let what = format!("{replicas} replicas");
+            step(&load, &what, || {
+                Ok(product::scale(world.kubectl(), replicas)?)
+            })?;
+        }
+        Ok(())
+    })();
+    let back = step(&load, "an upgrade back", || {
+        Ok(product::install(world.cluster())?)
+    });
+    // The last of the old ones has not gone yet.
+    let gone = step(&load, "the old replicas' end", || {
+        Ok(only_replicas_that_stay(world)?)
+    });
+    let tally = load.end()?;
+    eprintln!("replicas that restart, are upgraded, are scaled: {tally}");
+    changed.and(back).and(gone)?;
+    assert!(tally.injected > 1000, "{tally}");
+    assert_eq!(tally.failed(), 0, "{tally}");
+    Ok(())
+}
+
+/// Runs alone: some Pods are refused.
+pub(crate) fn after_a_replica_is_killed_admissions_fail_in_words_for_five_seconds_at_most(
+    world: &World,
+) -> TestResult {
+    let (Some(node), Some(plane)) = (world.cluster().node(), world.cluster().control_plane())
+    else {
+        return elsewhere();
+    };
+    let namespace = world.namespace(&[])?;
+    let before = failed_calls(plane)?;
+    let load = begin(plane, &namespace)?;
+    std::thread::sleep(Duration::from_secs(3));
+
+    let pid = *node
+        .processes_of("/gitvolume")?
+        .first()
+        .ok_or("no replica's process")?;
+    let killed = Instant::now();
+    node.kill(pid)?;
+    std::thread::sleep(Duration::from_secs(12));
+    only_replicas_that_stay(world)?;
+    let tally = load.end()?;
+
+    let longest = tally.refused.iter().map(|failure| failure.at - killed);
+    let longest = longest.max().unwrap_or_default();
+    eprintln!("a replica killed: none refused after {longest:.1?}; {tally}");
+    assert!(longest <= Duration::from_secs(5), "{longest:?}: {tally}");
+    assert_eq!(tally.bare, 0, "{tally}");
+    assert!(tally.unanswered.is_empty(), "{tally}");
+    for failure in &tally.refused {
+        assert!(failure.said.contains(WEBHOOK), "{}", failure.said);
+    }
+    let counted = failed_calls(plane)? - before;
+    assert_eq!(counted, tally.refused.len(), "the API server's own count");
+    Ok(())
+}
+
+/// Runs alone: for some seconds there is no API server.
+pub(crate) fn an_api_server_that_restarts_finds_the_webhook_where_it_was(
+    world: &World,
+) -> TestResult {
+    let Some(plane) = world.cluster().control_plane() else {
+        return elsewhere();
+    };
+    let namespace = world.namespace(&[])?;
+    let replicas = replicas(world)?;
+    let load = begin(plane, &namespace)?;
+    std::thread::sleep(Duration::from_secs(2));
+    plane.restart_api_server()?;
+    let ready = Instant::now();
+    std::thread::sleep(Duration::from_secs(5));
+    let tally = load.end()?;
+    eprintln!("an API server that restarts: {tally}");
+    assert_eq!(tally.bare, 0, "{tally}");
+    for failure in tally.refused.iter().chain(&tally.unanswered) {
+        // What it says while it starts is its own: nothing of it is about us.
+        assert!(!failure.said.contains("gitvolume"), "{tally}");
+        assert!(failure.at <= ready + Duration::from_secs(1), "{tally}");
+    }
+    all_are_ready(&replicas)?;
+    Ok(())
+}
+
+/// Runs alone: for half a minute the API server stores nothing.
+pub(crate) fn while_etcd_is_silent_the_webhook_answers_and_afterwards_so_does_everything(
+    world: &World,
+) -> TestResult {
+    let Some(plane) = world.cluster().control_plane() else {
+        return elsewhere();
+    };
+    let namespace = world.namespace(&[])?;
+    let replicas = replicas(world)?;
+    plane.pause_etcd()?;
+    let paused = Instant::now();
+    let meanwhile = (|| -> TestResult {
+        while paused.elapsed() < Duration::from_secs(30) {
+            all_are_ready(&replicas)?;
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        Ok(())
+    })();
+    plane.resume_etcd()?;
+    meanwhile?;
+    eventually("an API server that stores", READY, || {
+        world.kubectl().run(&["get", "--raw", "/readyz"])
+    })?;
+    let load = begin(plane, &namespace)?;
+    std::thread::sleep(Duration::from_secs(5));
+    let tally = load.end()?;
+    eprintln!("after etcd's silence: {tally}");
+    assert_eq!(tally.failed(), 0, "{tally}");
+    all_are_ready(&replicas)?;
+    Ok(())
+}
+
+/// Runs alone: it takes the product away, and puts it back.
+pub(crate) fn an_uninstalled_product_blocks_no_pod_and_leaves_nothing(world: &World) -> TestResult {
+    let namespace = world.namespace(&[])?;
+    product::uninstall(world.cluster())?;
+    let outcome = (|| -> TestResult {
+        // A Pod that asks for a repository runs without one, as on any cluster that knows us not.
+        let annotations = json!({"gitvolume.dev/repo": "https://git.example/site.git"});
+        for (name, annotations) in [("annotated", annotations), ("plain", json!({}))] {
+            namespace.apply(&shell_pod(name, annotations, "exec sleep 3600").to_string())?;
+            namespace.wait_ready(name, READY)?;
+        }
+        // The replicas' own end takes some seconds.
+        eventually("nothing left behind", READY, || match left_behind(world)? {
+            left if left.is_empty() => Ok(()),
+            left => Err(left.join("\n")),
+        })?;
+        Ok(())
+    })();
+    product::install(world.cluster())?;
+    outcome
+}
+
+/// Everything in the cluster whose name or namespace is ours, but for what Kubernetes itself puts
+/// into each namespace and events, which go by themselves.
+fn left_behind(world: &World) -> Result<Vec<String>, String> {
+    let kubectl = world.kubectl();
+    let kinds = kubectl.run(&["api-resources", "--verbs=list", "--output=name"])?;
+    let kinds: Vec<&str> = kinds
+        .lines()
+        .filter(|kind| !kind.starts_with("events") && !kind.starts_with("componentstatuses"))
+        .collect();
+    let row = "-o=custom-columns=NS:.metadata.namespace,KIND:.kind,NAME:.metadata.name";
+    let all = ["get", &kinds.join(","), "-A", row, "--no-headers"];
+    let all = kubectl.run(&all)?;
+    let own = |line: &&str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [namespace, kind, name] = words[..] else {
+            return false;
+        };
+        let given = ["ServiceAccount default", "ConfigMap kube-root-ca.crt"];
+        let is_given = given.contains(&format!("{kind} {name}").as_str());
+        let is_namespace = kind == "Namespace" && name == NAMESPACE;
+        (namespace == NAMESPACE && !is_given) || (name.contains("gitvolume") && !is_namespace)
+    };
+    Ok(all.lines().filter(own).map(str::to_owned).collect())
+}
+
+fn elsewhere() -> TestResult {
+    eprintln!("passed over: it needs the control plane's own programs");
+    Ok(())
+}
+
+fn begin(plane: &ControlPlane, namespace: &Namespace) -> Result<Load, String> {
+    let annotations = json!({"gitvolume.dev/repo": "https://git.example/site.git"});
+    let mut pod = shell_pod("", annotations, "exec sleep 3600");
+    pod["metadata"] = json!({
+        "generateName": "load-", "annotations": pod["metadata"]["annotations"],
+    });
+    Load::start(plane, namespace.name(), &pod, RATE).map_err(|error| format!("{error:#}"))
+}
+
+/// Does something under load, and says what came of it: a failure is to be told by its step.
+fn step(load: &Load, what: &str, act: impl FnOnce() -> TestResult) -> TestResult {
+    let (before, begun) = (load.so_far(), Instant::now());
+    let done = act();
+    let after = load.so_far();
+    let failed = after.failed() - before.failed();
+    let asked = after.asked() - before.asked();
+    eprintln!(
+        "{what}: {:.1?}, {failed} of {asked} failed",
+        begun.elapsed()
+    );
+    done
+}
+
+/// Waits until no replica is on its way in or out.
+fn only_replicas_that_stay(world: &World) -> Result<(), String> {
+    let kubectl = world.kubectl().in_namespace(NAMESPACE);
+    eventually("two replicas, ready, and no other", READY, || {
+        let pods = kubectl.get_json(&["pods"])?;
+        let pods = pods["items"].as_array().cloned().unwrap_or_default();
+        let ready = pods.iter().filter(|pod| is_ready(pod)).count();
+        match (pods.len(), ready) {
+            (2, 2) => Ok(()),
+            (pods, ready) => Err(format!("{ready} of {pods} are ready")),
+        }
+    })
+}
+
+fn is_ready(pod: &Value) -> bool {
+    let conditions = pod["status"]["conditions"].as_array();
+    conditions.is_some_and(|conditions| {
+        let mut ready = conditions.iter().filter(|one| one["type"] == "Ready");
+        ready.any(|one| one["status"] == "True")
+    })
+}
+
+/// The replicas' addresses.
+fn replicas(world: &World) -> Result<Vec<String>, String> {
+    only_replicas_that_stay(world)?;
+    let pods = world
+        .kubectl()
+        .in_namespace(NAMESPACE)
+        .get_json(&["pods"])?;
+    let pods = pods["items"].as_array().cloned().unwrap_or_default();
+    let address = |pod: &Value| pod["status"]["podIP"].as_str().map(str::to_owned);
+    Ok(pods.iter().filter_map(address).collect())
+}
+
+/// Asks the replicas themselves: what the API server says about them may be old.
+fn all_are_ready(replicas: &[String]) -> Result<(), String> {
+    for replica in replicas {
+        http::get(replica, 8080, "/readyz")?;
+    }
+    Ok(())
+}
+
+/// How many calls of our webhook have failed, by the API server's own count.
+fn failed_calls(plane: &ControlPlane) -> Result<usize, String> {
+    let text = plane.kubectl().run(&["get", "--raw", "/metrics"])?;
+    let ours = |line: &&str| {
+        line.starts_with("apiserver_admission_webhook_rejection_count{")
+            && line.contains(r#"error_type="calling_webhook_error""#)
+            && line.contains(WEBHOOK)
+    };
+    let counts = text.lines().filter(ours).filter_map(|line| {
+        let value = line.rsplit(' ').next()?;
+        value.parse::<f64>().ok()
+    });
+    Ok(counts.sum::<f64>() as usize)
+}
