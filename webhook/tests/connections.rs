@@ -163,7 +163,7 @@ async fn a_drain_loses_no_call() -> anyhow::Result<()> {
     world.running.leave();
     let ready = world.admin("/readyz").await?;
     assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(ready.body, "not ready: shutting down\n");
+    assert!(ready.body.starts_with(b"not ready: shutting down\n"));
     assert_eq!(world.admin("/livez").await?.status, StatusCode::OK);
     let answered = post(&mut kept, good_review()).await?;
     assert_eq!(answered.status, StatusCode::OK);
@@ -191,10 +191,8 @@ async fn ready_says_what_is_missing() -> anyhow::Result<()> {
     world.serving.set_published(Published::Unknown);
     let ready = world.admin("/readyz").await?;
     assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(
-        ready.body,
-        "not ready: the webhook configuration's caBundle lacks our CA\n"
-    );
+    let missing = b"not ready: the webhook configuration's caBundle lacks our CA\n";
+    assert!(ready.body.starts_with(missing));
     let fresh = Serving::new();
     assert_eq!(
         fresh.missing(SystemTime::now()),
