@@ -127,11 +127,9 @@ fn troubles(facts: &Facts, pod: &PodFact) -> Vec<(&'static Check, String)> {
             troubles.push((f::POD_NOT_INJECTED, what));
         }
         (State::Unchosen, _) => {
-            let what = format!(
-                "A GitVolume or ClusterGitVolume is for it: {}.",
-                cause(facts, pod)
-            );
-            troubles.push((f::POD_WITHOUT_OBJECT, what));
+            let what = "A GitVolume or ClusterGitVolume is for it; it was made before that was so, \
+                        or without the webhook.";
+            troubles.push((f::POD_WITHOUT_OBJECT, what.to_owned()));
         }
         (State::Changed, _) => {
             let what = "What it asks for has changed since, or what is in it has.".to_owned();
