@@ -1,6 +1,3 @@
-#[cfg(test)]
-mod tests;
-
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
@@ -223,3 +220,6 @@ impl Directory {
         FilesError::Key { path }
     }
 }
+
+#[cfg(test)]
+mod tests;

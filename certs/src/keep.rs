@@ -1,6 +1,3 @@
-#[cfg(test)]
-mod tests;
-
 use std::convert::Infallible;
 use std::error::Error;
 use std::pin::pin;
@@ -305,3 +302,6 @@ fn chain(error: &dyn Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,8 +13,6 @@
 //! yet refuses the new certificates.
 
 mod secret;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -363,3 +361,6 @@ fn due(ca: &Bundle, lifetimes: &Lifetimes) -> SystemTime {
 fn is_due(ca: &Bundle, lifetimes: &Lifetimes, now: SystemTime) -> bool {
     !ca.is_valid(now) || now >= due(ca, lifetimes)
 }
+
+#[cfg(test)]
+mod tests;

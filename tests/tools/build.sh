@@ -5,8 +5,8 @@
 #   tests/tools/build.sh            all of them (about 15 minutes on two cores, once)
 #   tests/tools/build.sh NAME…      only those, e.g. `etcd kube-apiserver kubectl`
 #
-# What is up to date is skipped: each program's stamp is the hash of its module's go.mod and go.sum,
-# of its line below and of how it is built. Go's own caches stay where Go keeps them.
+# What is up to date is skipped: each program's stamp is the hash of its module's go.mod, go.sum and
+# own files, of its line below and of how it is built. Go's own caches stay where Go keeps them.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -37,6 +37,7 @@ host-local              cni        $n/ipam/host-local
 loopback                cni        $n/main/loopback
 helm                    helm       helm.sh/helm/v4/cmd/helm
 kubeconform             helm       github.com/yannh/kubeconform/cmd/kubeconform
+cert-manager            cert-manager .
 END
 }
 
@@ -63,7 +64,7 @@ linker_flags() {
 version_of() { grep -oP "(^|\\s)\Q$2\E \Kv\S+" "$here/$1/go.mod"; }
 
 stamp_of() {
-  cat "$here/$2/go.mod" "$here/$2/go.sum" <(echo "$1 $3 $(linker_flags "$2" "$1")") <(declare -f build) <(go env GOVERSION GOARCH) |
+  cat "$here/$2/go.mod" "$here/$2/go.sum" $(ls "$here/$2"/*.go 2>/dev/null) <(echo "$1 $3 $(linker_flags "$2" "$1")") <(declare -f build) <(go env GOVERSION GOARCH) |
     sha256sum | cut -d' ' -f1
 }
 

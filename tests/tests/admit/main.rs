@@ -17,6 +17,7 @@ use tests::world::Suite;
 use tests::world::World;
 
 mod beliefs;
+mod cert_manager;
 mod crds;
 mod doctor;
 mod gitrepo;
@@ -86,6 +87,7 @@ fn main() -> ExitCode {
         records::each_decision_is_in_the_audit_log_with_reason_and_configuration,
         records::a_dry_run_leaves_nothing_behind,
         records::pods_of_system_namespaces_are_left_alone,
+        cert_manager::certificates_of_cert_managers_are_taken_over,
         rotation::no_call_fails_while_ca_and_certificates_are_rotated,
         rotation::a_ca_bundle_that_somebody_wipes_is_told_and_repaired,
         templates::each_kind_tells_of_its_template_and_of_annotations_beside_it,
