@@ -1,7 +1,7 @@
 //! `gitvolume doctor`: looks at a cluster and says what is wrong with the installation, with the Pods
 //! that ask for repositories, and what to do about it. It writes nothing.
 //!
-//! [`collect`] makes [`facts`] of what the API server tells, [`judge`] makes findings of the facts,
+//! [`mod@collect`] makes [`facts`] of what the API server tells, [`mod@judge`] makes findings of the facts,
 //! [`report`] tells them. [`finding`] is the table of all there are.
 
 pub mod collect;

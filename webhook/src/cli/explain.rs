@@ -1,5 +1,5 @@
 //! `gitvolume explain`: what the webhook would do about each Pod of manifests, who said so, and why;
-//! the same of what is in a cluster ([`live`]); of neither, what can be said at all.
+//! the same of what is in a cluster (`live`); of neither, what can be said at all.
 
 mod live;
 
