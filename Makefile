@@ -81,11 +81,12 @@ dist: ## Build both programs, static and optimised, into target/dist
 	$(STATIC_BUILD) --package webhook --package syncer
 	@cp -u target/$(STATIC)/release/gitvolume target/$(STATIC)/release/gitvolume-syncer $(DIST)/
 
+.PHONY: sbom
+sbom: licenses
+
 .PHONY: licenses
-licenses: ## Write whose work is in both programs, and its licences, into target/dist
-	@mkdir -p $(DIST)
-	@cargo run --quiet --package tests --bin licenses --locked -- webhook $(DIST)/gitvolume.licenses.txt
-	@cargo run --quiet --package tests --bin licenses --locked -- syncer $(DIST)/gitvolume-syncer.licenses.txt
+licenses: ## Write what is linked into both programs into target/dist: licences, and bills of materials (CycloneDX)
+	@cargo run --quiet --package tests --bin licenses --locked -- $(DIST)
 
 .PHONY: reproducible
 reproducible: prerequisites ## Build both programs twice, at different places: the bytes are the same

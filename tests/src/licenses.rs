@@ -15,6 +15,7 @@ use anyhow::Context;
 use anyhow::Result;
 use anyhow::bail;
 use serde_json::Value;
+use serde_json::json;
 
 use crate::settings;
 
@@ -46,21 +47,21 @@ pub struct Linked {
     pub version: String,
     /// Its licences, as SPDX writes them.
     pub license: String,
+    /// The names and versions of the linked crates that it uses itself.
+    pub uses: BTreeSet<(String, String)>,
     folder: PathBuf,
 }
 
-/// The crates of others that are linked into a package of this workspace, in the order of their names.
-pub fn linked(package: &str) -> Result<Vec<Linked>> {
-    // What ships is for musl; where that is not this machine's, for glibc: the crates are the same.
+/// The crates that are linked into a package of this workspace, in the order of their names; ours come
+/// with them, and have no licence to name.
+fn in_program(package: &str) -> Result<Vec<(Linked, bool)>> {
+    // The crates are the same for every target that ships.
     let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
-    let target = format!("--target={target}");
-    let of_package = format!("--package={package}");
-    let edges = "--edges=normal,no-proc-macro";
     let tree = cargo(&[
         "tree",
-        &of_package,
-        &target,
-        edges,
+        &format!("--package={package}"),
+        &format!("--target={target}"),
+        "--edges=normal,no-proc-macro",
         "--prefix=none",
         "--format={p}",
     ])?;
@@ -71,24 +72,124 @@ pub fn linked(package: &str) -> Result<Vec<Linked>> {
             Some((words.next()?, words.next()?.strip_prefix('v')?))
         })
         .collect();
-    let metadata: Value = serde_json::from_str(&cargo(&["metadata", "--format-version=1"])?)?;
-    let mut linked = Vec::new();
-    for package in metadata["packages"].as_array().context("no packages")? {
-        let text = |key: &str| package[key].as_str().unwrap_or_default();
-        // What has no source is ours.
-        if package["source"].is_null() || !in_tree.contains(&(text("name"), text("version"))) {
-            continue;
+    let platform = format!("--filter-platform={target}");
+    let metadata = cargo(&["metadata", "--format-version=1", &platform])?;
+    let metadata: Value = serde_json::from_str(&metadata)?;
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut named = BTreeMap::new();
+    for package in list(&metadata["packages"]) {
+        let known = (text(&package["name"]), text(&package["version"]));
+        if in_tree.contains(&(known.0.as_str(), known.1.as_str())) {
+            named.insert(text(&package["id"]), (known, package));
         }
-        let manifest = Path::new(text("manifest_path"));
-        linked.push(Linked {
-            name: text("name").to_owned(),
-            version: text("version").to_owned(),
-            license: text("license").replace('/', " OR "),
-            folder: manifest.parent().unwrap_or(manifest).to_owned(),
-        });
+    }
+    let mut linked = Vec::new();
+    for node in list(&metadata["resolve"]["nodes"]) {
+        let Some(((name, version), package)) = named.get(&text(&node["id"])) else {
+            continue;
+        };
+        let manifest = PathBuf::from(text(&package["manifest_path"]));
+        // A crate may also only be built with, or tested with.
+        let is_linked = |dep: &Value| {
+            list(&dep["dep_kinds"])
+                .iter()
+                .any(|of| of["kind"].is_null())
+        };
+        let uses = list(&node["deps"]).into_iter().filter(is_linked);
+        let uses = uses.filter_map(|dep| Some(named.get(&text(&dep["pkg"]))?.0.clone()));
+        let crate_ = Linked {
+            name: name.clone(),
+            version: version.clone(),
+            license: text(&package["license"]).replace('/', " OR "),
+            uses: uses.collect(),
+            folder: manifest.parent().unwrap_or(&manifest).to_owned(),
+        };
+        // What has no source is ours.
+        linked.push((crate_, package["source"].is_null()));
     }
     linked.sort();
     Ok(linked)
+}
+
+/// The crates of others that are linked into a package of this workspace, in the order of their names.
+pub fn linked(package: &str) -> Result<Vec<Linked>> {
+    let all = in_program(package)?.into_iter();
+    Ok(all
+        .filter(|(_, is_ours)| !is_ours)
+        .map(|(linked, _)| linked)
+        .collect())
+}
+
+/// A bill of materials in CycloneDX's JSON (<https://cyclonedx.org/docs/1.6/json/>): each crate that is
+/// linked, ours too, with version, licence, the checksum of what the registry gave, and what it uses.
+/// No time and no number of chance is in it, so that it is the same from the same dependencies.
+pub fn bill_of_materials(package: &str, program: &str) -> Result<Value> {
+    let checksums = checksums()?;
+    let reference = |name: &str, version: &str| format!("pkg:cargo/{name}@{version}");
+    let mut components = Vec::new();
+    let mut dependencies = Vec::new();
+    let mut subject = None;
+    for (linked, _) in in_program(package)? {
+        let Linked {
+            name,
+            version,
+            license,
+            uses,
+            folder: _,
+        } = &linked;
+        let itself = reference(name, version);
+        let mut component = json!({
+            "type": "library",
+            "bom-ref": itself,
+            "name": name,
+            "version": version,
+            "licenses": [{"expression": license}],
+        });
+        if let Some(checksum) = checksums.get(&(name.clone(), version.clone())) {
+            component["purl"] = json!(itself);
+            component["hashes"] = json!([{"alg": "SHA-256", "content": checksum}]);
+        }
+        if name == package {
+            component["type"] = json!("application");
+            component["name"] = json!(program);
+            subject = Some(component);
+        } else {
+            components.push(component);
+        }
+        let uses: Vec<String> = uses
+            .iter()
+            .map(|(name, version)| reference(name, version))
+            .collect();
+        dependencies.push(json!({"ref": itself, "dependsOn": uses}));
+    }
+    Ok(json!({
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "version": 1,
+        "metadata": {"component": subject.context("the package is not in its own tree")?},
+        "components": components,
+        "dependencies": dependencies,
+    }))
+}
+
+/// The checksums in Cargo.lock, by name and version; what is ours has none.
+fn checksums() -> Result<BTreeMap<(String, String), String>> {
+    let lock = fs::read_to_string(settings::root().join("Cargo.lock")).context("Cargo.lock")?;
+    let mut checksums = BTreeMap::new();
+    for package in lock.split("[[package]]\n").skip(1) {
+        let value = |key: &str| {
+            let line = package.lines().find_map(|line| line.strip_prefix(key));
+            line.and_then(|rest| rest.strip_prefix(" = "))
+                .map(|text| text.trim_matches('"').to_owned())
+        };
+        if let (Some(name), Some(version), Some(sum)) =
+            (value("name"), value("version"), value("checksum"))
+        {
+            checksums.insert((name, version), sum);
+        }
+    }
+    Ok(checksums)
 }
 
 /// The text: first who, then each licence once with those whose it is. The same from the same
@@ -105,6 +206,7 @@ pub fn third_party(package: &str) -> Result<String> {
         version,
         license,
         folder,
+        uses: _,
     } in &linked
     {
         let _ = writeln!(
@@ -188,6 +290,39 @@ mod tests {
             }
             assert!(linked.iter().all(|linked| !linked.license.is_empty()));
         }
+    }
+
+    #[test]
+    fn the_bill_has_each_linked_crate_once_and_every_reference_leads_to_one() {
+        let bill = bill_of_materials("syncer", "gitvolume-syncer").unwrap();
+        let linked = linked("syncer").unwrap();
+        let list = |value: &Value| value.as_array().unwrap().clone();
+        let components = list(&bill["components"]);
+        let with_checksum = |component: &&Value| component["hashes"][0]["content"].is_string();
+        assert_eq!(
+            components.iter().filter(with_checksum).count(),
+            linked.len()
+        );
+        // Ours, which no registry has.
+        assert!(components.len() > linked.len(), "{}", components.len());
+        let subject = &bill["metadata"]["component"];
+        let all = components.iter().chain([subject]);
+        let references: BTreeSet<String> = all.map(|one| one["bom-ref"].to_string()).collect();
+        assert_eq!(references.len(), components.len() + 1);
+        let dependencies = list(&bill["dependencies"]);
+        assert_eq!(dependencies.len(), references.len());
+        for one in &dependencies {
+            assert!(references.contains(&one["ref"].to_string()), "{one}");
+            for used in list(&one["dependsOn"]) {
+                assert!(references.contains(&used.to_string()), "{used}");
+            }
+        }
+        let of_subject = |one: &&Value| one["ref"] == subject["bom-ref"];
+        let own = dependencies.iter().find(of_subject).unwrap();
+        assert!(
+            own["dependsOn"].to_string().contains("pkg:cargo/tokio@"),
+            "{own}"
+        );
     }
 
     #[test]

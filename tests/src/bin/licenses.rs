@@ -1,14 +1,25 @@
-//! Writes whose work is in a program, and its licences, into a file.
+//! Writes what is linked into a program: whose work and under which licences, for people, and the bill
+//! of materials, for programs.
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::Context;
 use anyhow::Result;
+use tests::licenses;
 
 fn main() -> Result<()> {
-    let usage = "usage: licenses PACKAGE FILE";
-    let mut args = std::env::args().skip(1);
-    let package = args.next().context(usage)?;
-    let file = args.next().context(usage)?;
-    fs::write(&file, tests::licenses::third_party(&package)?).context(file)
+    let dir = std::env::args().nth(1).context("usage: licenses OUTDIR")?;
+    let dir = Path::new(&dir);
+    fs::create_dir_all(dir)?;
+    for (package, program) in [("webhook", "gitvolume"), ("syncer", "gitvolume-syncer")] {
+        let text = dir.join(format!("{program}.licenses.txt"));
+        fs::write(&text, licenses::third_party(package)?)?;
+        let bill = licenses::bill_of_materials(package, program)?;
+        let file = dir.join(format!("{program}.cdx.json"));
+        fs::write(&file, serde_json::to_string_pretty(&bill)? + "\n")?;
+        let crates = bill["components"].as_array().map_or(0, Vec::len);
+        println!("{} {} ({crates} crates)", text.display(), file.display());
+    }
+    Ok(())
 }
