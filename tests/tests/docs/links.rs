@@ -144,7 +144,11 @@ fn the_index_has_every_page() {
         .collect();
     for page in pages.iter().filter(|page| page.path != index.path) {
         if page.path.starts_with("docs") {
-            assert!(linked.contains(&page.path), "{}", page.path.display());
+            assert!(
+                linked.contains(&page.path),
+                "docs/README.md has no link to {}",
+                page.path.display()
+            );
         }
     }
 }
