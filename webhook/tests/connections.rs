@@ -186,17 +186,23 @@ async fn a_drain_loses_no_call() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn ready_says_what_is_missing() -> anyhow::Result<()> {
+async fn ready_says_what_is_missing_and_stays_when_trust_is_lost_again() -> anyhow::Result<()> {
+    let now = SystemTime::now();
+    let fresh = Serving::new();
+    assert_eq!(fresh.missing(now), ["no serving certificate yet"]);
+    let leaf = Leaf::issue(&Bundle::generate(now)?, &Names::local(), now)?;
+    fresh.set_leaf(leaf);
+    assert_eq!(
+        fresh.missing(now),
+        ["the webhook configuration's caBundle lacks our CA"]
+    );
+
     let world = world().await?;
     world.serving.set_published(Published::Unknown);
     let ready = world.admin("/readyz").await?;
-    assert_eq!(ready.status, StatusCode::SERVICE_UNAVAILABLE);
-    let missing = b"not ready: the webhook configuration's caBundle lacks our CA\n";
-    assert!(ready.body.starts_with(missing));
-    let fresh = Serving::new();
-    assert_eq!(
-        fresh.missing(SystemTime::now()),
-        ["no serving certificate yet"]
-    );
+    assert_eq!(ready.status, StatusCode::OK);
+    let metrics = world.admin("/metrics").await?.body;
+    let metrics = String::from_utf8_lossy(&metrics);
+    assert!(metrics.contains("gitvolume_webhook_cabundle_in_sync 0\n"));
     Ok(())
 }
