@@ -429,9 +429,8 @@ pub(crate) fn what_is_wrong_is_refused_at_apply_in_the_words_of_the_annotation(
         let mistakes = refusal.mistakes().count();
         // A name that no API server takes for any object is told in its own words too.
         let is_own = field.is_empty() && !rest.contains("expected");
-        if mistakes != 1
-            || !is_own && (!rest.contains(words(&refusal.to_string())) || !rest.contains(&at))
-        {
+        let is_same = rest.contains(words(&refusal.to_string())) && rest.contains(&at);
+        if mistakes != 1 || !(is_own || is_same) {
             wrong.push(format!("{object}: {refusal}\nbut the API server: {rest}"));
         }
     }

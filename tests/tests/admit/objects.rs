@@ -212,11 +212,10 @@ pub(crate) fn an_object_reaches_the_pods_that_it_is_for_and_is_told_so(
     );
 
     let selector = json!({"matchLabels": {"kubernetes.io/metadata.name": name}});
-    let rules = format!("rules-{name}");
+    let mut rules = format!("rules-{name}");
+    rules.truncate(40);
     let rules = cluster_volume(
-        &rules[..rules.len().min(40)]
-            .trim_end_matches('-')
-            .to_owned(),
+        rules.trim_end_matches('-'),
         json!({
             "repo": "https://git.example/rules.git", "mountPath": "/rules",
             "namespaceSelector": selector,

@@ -169,6 +169,8 @@ pub(crate) fn while_etcd_is_silent_the_webhook_answers_and_afterwards_so_does_ev
 /// Runs alone: it takes the product away, and puts it back.
 pub(crate) fn an_uninstalled_product_blocks_no_pod_and_leaves_nothing(world: &World) -> TestResult {
     let namespace = world.namespace(&[])?;
+    // Without this the kinds stay, and with them what users made of them.
+    product::upgrade(world.cluster(), &["--set=crds.keep=false"])?;
     product::uninstall(world.cluster())?;
     let outcome = (|| -> TestResult {
         // A Pod that asks for a repository runs without one, as on any cluster that knows us not.

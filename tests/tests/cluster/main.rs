@@ -15,6 +15,7 @@ mod gitrepo;
 mod jobs;
 mod main_job;
 mod node_itself;
+mod objects;
 mod outage;
 mod scope;
 mod secrets;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         field::a_v4_manifest_with_each_setting_under_both_names_runs,
         gitrepo::the_documentations_pod_runs_and_so_do_its_relatives,
         gitrepo::a_private_and_a_followed_volume_run_under_the_restricted_level,
+        objects::a_pod_that_asks_for_nothing_has_its_namespaces_repository_and_the_doctor_is_content,
         scope::a_namespace_under_the_restricted_level_admits_and_runs_it,
         node_itself::nginx_serves_a_page_under_its_pods_address,
         node_itself::a_native_sidecar_holds_the_app_back_until_its_probe_succeeds,
