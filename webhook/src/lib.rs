@@ -15,6 +15,7 @@
 pub mod admin;
 pub mod args;
 pub mod cli;
+pub mod coverage;
 pub mod demo;
 pub mod handler;
 pub mod judge;

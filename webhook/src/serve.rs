@@ -14,11 +14,11 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
 use crate::args::ServeArgs;
+use crate::coverage::Coverage;
 use crate::judge::Injector;
 use crate::known::Known;
 use crate::logging;
 use crate::namespaces;
-use crate::namespaces::Coverage;
 use crate::namespaces::Namespaces;
 use crate::objects;
 use crate::server;

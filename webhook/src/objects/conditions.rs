@@ -10,7 +10,7 @@ use inject::Settings;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::namespaces::Coverage;
+use crate::coverage::Coverage;
 use crate::namespaces::Model;
 use crate::objects::Key;
 
