@@ -274,7 +274,7 @@ mod tests {
         assert!(lifetimes(&["--ca-lifetime=507h"]).is_ok());
         assert_eq!(
             lifetimes(&["--ca-lifetime=504h"]).unwrap_err(),
-            "--ca-lifetime 504h0m0s: expected at least 504h3m0s, three times --cert-lifetime and \
+            "--ca-lifetime 504h: expected at least 504h3m, three times --cert-lifetime and \
              --ca-propagation together, so that the next CA is trusted before this one ends"
         );
         let error = lifetimes(&["--cert-lifetime=1s"]).unwrap_err();
