@@ -43,6 +43,21 @@ pub fn update_goldens() -> bool {
     var("UPDATE_GOLDENS").is_some()
 }
 
+/// For how many seconds the rotation of certificates is under load, and by how many admissions a
+/// second (`GITVOLUME_ROTATION_SECONDS`, `GITVOLUME_ROTATION_RATE`).
+pub fn rotation() -> Result<(u64, u64), String> {
+    let number = |name: &str, usual| match var(name) {
+        None => Ok(usual),
+        Some(text) => text
+            .parse()
+            .map_err(|_| format!("{name}: {text:?}: expected a whole number")),
+    };
+    Ok((
+        number("GITVOLUME_ROTATION_SECONDS", 20)?,
+        number("GITVOLUME_ROTATION_RATE", 20)?,
+    ))
+}
+
 /// The folder of the Kubernetes programs (`GITVOLUME_TOOLS`, as build.sh has it).
 pub fn tools() -> PathBuf {
     var("GITVOLUME_TOOLS")

@@ -369,14 +369,8 @@ impl Proxy {
     }
 }
 
-fn number(name: &str, usual: u64) -> u64 {
-    let set = std::env::var(name).ok().and_then(|text| text.parse().ok());
-    set.unwrap_or(usual)
-}
-
 pub(crate) fn no_call_fails_while_ca_and_certificates_are_rotated(world: &World) -> TestResult {
-    let seconds = number("GITVOLUME_ROTATION_SECONDS", 20);
-    let rate = number("GITVOLUME_ROTATION_RATE", 20);
+    let (seconds, rate) = settings::rotation()?;
     let lifetimes = [
         "--ca-lifetime=18s",
         "--cert-lifetime=5s",
