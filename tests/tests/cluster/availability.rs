@@ -176,7 +176,9 @@ pub(crate) fn an_uninstalled_product_blocks_no_pod_and_leaves_nothing(world: &Wo
         // A Pod that asks for a repository runs without one, as on any cluster that knows us not.
         let annotations = json!({"gitvolume.dev/repo": "https://git.example/site.git"});
         for (name, annotations) in [("annotated", annotations), ("plain", json!({}))] {
-            namespace.apply(&shell_pod(name, annotations, "exec sleep 3600").to_string())?;
+            let pod = shell_pod(name, annotations, "exec sleep 3600").to_string();
+            // The API server knows what it was told to forget for a moment longer.
+            eventually("the guard forgotten", READY, || namespace.apply(&pod))?;
             namespace.wait_ready(name, READY)?;
         }
         // The replicas' own end takes some seconds.
