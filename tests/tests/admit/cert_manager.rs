@@ -38,6 +38,8 @@ fn rendered(world: &World, namespace: &str) -> Result<Vec<Value>, Box<dyn std::e
             &chart.to_string_lossy(),
             &format!("--namespace={namespace}"),
             "--set=tls.mode=cert-manager",
+            // Other tests define them, and take them away.
+            "--set=crds.install=false",
         ],
     )?;
     let all = world

@@ -7,7 +7,6 @@ use std::fmt::Write as _;
 use std::fs;
 use std::time::Duration;
 
-use inject::OnMistake;
 use inject::Review;
 use inject::Settings;
 use inject::answer;
@@ -629,6 +628,26 @@ fn goldens(kind: &str, file: &str, converts: bool) -> Result<Vec<Value>, String>
     Ok(pods)
 }
 
+/// A golden's settings, where mistakes are warned of.
+fn settings_of(kind: &str, name: &str) -> Result<Settings, String> {
+    let folder = settings::root().join("webhook/inject/testdata").join(kind);
+    let file = folder.join(name).join("settings.yaml");
+    let mut all = json!({"image": "syncer:1", "onMistake": "warn"});
+    if file.exists() {
+        let text = fs::read_to_string(&file).map_err(|error| error.to_string())?;
+        let own: Value = serde_saphyr::from_str(&text).map_err(|error| error.to_string())?;
+        for (key, value) in own.as_object().ok_or("settings are a mapping")? {
+            all[key] = value.clone();
+        }
+    }
+    let mut settings: Settings = serde_json::from_value(all).map_err(|error| error.to_string())?;
+    if !settings.excluded_namespaces.is_empty() {
+        // The Pod is in another namespace here.
+        settings.excluded_namespaces = vec!["*".to_owned()];
+    }
+    Ok(settings)
+}
+
 fn refused_by_the_guard(answers: &BTreeMap<String, String>) -> Vec<&String> {
     let all = answers.values();
     all.filter(|said| said.contains(POLICY_NAME)).collect()
@@ -700,13 +719,12 @@ pub(crate) fn what_we_inject_passes_and_no_part_of_it_can_be_taken_away(
 pub(crate) fn what_the_webhook_let_through_with_a_reason_passes(world: &World) -> TestResult {
     let _guarded = Guarded::with(world.cluster(), &[])?;
     let namespace = world.namespace(&[])?;
-    let mut warning = Settings::new("syncer:1");
-    warning.on_mistake = OnMistake::Warn;
     for kind in ["deny", "skip"] {
         let mut pods = goldens(kind, "pod.yaml", true)?;
         for pod in &mut pods {
             let review = Review::of_pod(pod.clone());
-            let answer = answer(&review, &warning, &inject::Namespace::default())?;
+            let settings = settings_of(kind, name(pod))?;
+            let answer = answer(&review, &settings, &inject::Namespace::default())?;
             assert!(answer.allowed, "{pod}");
             // The one thing that is written is the status.
             let patch = serde_json::to_value(answer.patch)?;
