@@ -120,7 +120,8 @@ fn cases(
                 settings[key] = value.clone();
             }
         }
-        if let Some(excluded) = settings["excludedNamespaces"].as_array_mut() {
+        let excluded = settings.get_mut("excludedNamespaces");
+        if let Some(excluded) = excluded.and_then(Value::as_array_mut) {
             excluded.push(json!(STANDS_FOR));
         }
         let case = Case { pod, name, dir };
