@@ -74,17 +74,7 @@ pub(crate) fn decide(
         .pointer("/metadata/annotations")
         .and_then(Value::as_object);
     let status = Status::read(annotations);
-    // Anybody can write a status: it says what was, where something of ours is.
-    let was = status.as_ref();
-    let was = was.filter(|_| injected::has_our_names(document));
-    let choice = Choice {
-        namespace: Some(namespace),
-        labels: document
-            .pointer("/metadata/labels")
-            .and_then(Value::as_object),
-        taken: was.map(|was| &was.objects[..]),
-    };
-    let asked = annotations::read(annotations, choice);
+    let (asked, was) = asked(document, annotations, status.as_ref(), namespace);
     if !asks(document, &asked, status.as_ref()) {
         return Ok(Decision::skip(SkipReason::NotRequested, asked.warnings));
     }
@@ -115,6 +105,25 @@ pub(crate) fn decide(
     )?;
     decision.pod = Some(pod);
     Ok(decision)
+}
+
+/// What a Pod asks for, and what objects of its namespace give it; with it what an earlier call
+/// wrote. Anybody can write a status: it says what was, where something of ours is.
+pub(crate) fn asked<'a>(
+    document: &Value,
+    annotations: Option<&Map<String, Value>>,
+    status: Option<&'a Status>,
+    namespace: &Namespace,
+) -> (Asked, Option<&'a Status>) {
+    let was = status.filter(|_| injected::has_our_names(document));
+    let choice = Choice {
+        namespace: Some(namespace),
+        labels: document
+            .pointer("/metadata/labels")
+            .and_then(Value::as_object),
+        taken: was.map(|was| &was.objects[..]),
+    };
+    (annotations::read(annotations, choice), was)
 }
 
 /// A Pod as it came.

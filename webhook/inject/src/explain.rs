@@ -34,12 +34,10 @@ use crate::Scope;
 use crate::Settings;
 use crate::SkipReason;
 use crate::Source;
-use crate::annotations;
 use crate::answer;
+use crate::decide;
 use crate::evictable;
 use crate::gitrepo;
-use crate::injected;
-use crate::objects::Choice;
 use crate::status::Status;
 use crate::typed;
 use crate::value;
@@ -146,16 +144,7 @@ pub fn explain(
         return Ok(explanation);
     };
     let status = Status::read(annotations);
-    let was = status.as_ref();
-    let was = was.filter(|_| injected::has_our_names(document));
-    let choice = Choice {
-        namespace: Some(namespace),
-        labels: document
-            .pointer("/metadata/labels")
-            .and_then(Value::as_object),
-        taken: was.map(|was| &was.objects[..]),
-    };
-    let mut asked = annotations::read(annotations, choice);
+    let (mut asked, was) = decide::asked(document, annotations, status.as_ref(), namespace);
     let found = gitrepo::read(&pod, &asked, was, settings);
     let (requests, _) = asked.requests(&found.names);
     let namespace = namespace.of_pod(annotations);

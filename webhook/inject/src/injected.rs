@@ -49,15 +49,19 @@ pub(crate) fn look(wanted: &Wanted<'_>, status: Option<&Status>) -> Injected {
     Injected::Missing(missing)
 }
 
-/// Tells whether a Pod has a container of a name of ours. Looks at the raw document: most Pods are
-/// none of ours, and are not decoded.
+/// Tells whether a Pod has a container of a name of ours.
 pub(crate) fn has_our_names(pod: &Value) -> bool {
-    [List::InitContainers, List::Containers].iter().any(|list| {
-        let own = pod.get("spec").and_then(|spec| spec.get(list.key()));
-        let own = own.and_then(Value::as_array).into_iter().flatten();
-        let mut names = own.filter_map(|own| own.get("name")?.as_str());
-        names.any(|name| Role::ALL.iter().any(|role| role.container() == name))
-    })
+    [List::InitContainers, List::Containers]
+        .into_iter()
+        .any(|list| has_our_names_in(pod, list))
+}
+
+/// The same of one list. Looks at the raw document: most Pods are none of ours, and are not decoded.
+pub(crate) fn has_our_names_in(pod: &Value, list: List) -> bool {
+    let own = pod.get("spec").and_then(|spec| spec.get(list.key()));
+    let own = own.and_then(Value::as_array).into_iter().flatten();
+    let mut names = own.filter_map(|own| own.get("name")?.as_str());
+    names.any(|name| Role::ALL.iter().any(|role| role.container() == name))
 }
 
 fn named(pod: &PodSpec, role: Role) -> Vec<(List, &Container)> {

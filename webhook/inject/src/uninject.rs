@@ -18,6 +18,7 @@ use crate::container::Role;
 use crate::draft::Draft;
 use crate::evictable;
 use crate::gitrepo;
+use crate::injected::has_our_names_in;
 use crate::objects::Choice;
 use crate::operations::path;
 use crate::plan::SAFE_DIRECTORY;
@@ -38,7 +39,7 @@ pub fn uninject(pod: &Value) -> Result<Option<Patch>, InternalError> {
         .pointer("/metadata/annotations")
         .and_then(Value::as_object);
     let status = Status::read(annotations);
-    if status.is_none() && !has_our_names(pod) {
+    if status.is_none() && !has_our_names_in(pod, List::InitContainers) {
         return Ok(None);
     }
     let spec = match &pod["spec"] {
@@ -66,18 +67,6 @@ pub fn uninject(pod: &Value) -> Result<Option<Patch>, InternalError> {
     }
     check::applies(pod, &patch, &working)?;
     Ok(Some(patch))
-}
-
-/// Looks at the raw document: most Pods are none of ours, and are not decoded.
-fn has_our_names(pod: &Value) -> bool {
-    let inits = pod
-        .pointer("/spec/initContainers")
-        .and_then(Value::as_array);
-    let mut names = inits
-        .into_iter()
-        .flatten()
-        .filter_map(|own| own["name"].as_str());
-    names.any(|name| Role::ALL.iter().any(|role| role.container() == name))
 }
 
 fn is_ours(container: &Container) -> bool {
