@@ -34,7 +34,7 @@ pub use crate::watching::SILENCE;
 
 /// OpenShift's range of users for the Pods of a namespace
 /// (<https://docs.redhat.com/en/documentation/openshift_container_platform/4.20/html/authentication_and_authorization/managing-pod-security-policies>).
-const USERS: &str = "openshift.io/sa.scc.uid-range";
+pub(crate) const USERS: &str = "openshift.io/sa.scc.uid-range";
 
 /// What is known of the namespaces. Losing the API server changes nothing here: what was last known
 /// counts.

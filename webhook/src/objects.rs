@@ -27,12 +27,6 @@ use crate::watching::Contact;
 pub use status::Writes;
 pub use status::keep_told;
 
-/// The group of our objects.
-const GROUP: &str = "gitvolume.dev";
-
-/// Their version.
-const VERSION: &str = "v1alpha1";
-
 /// Which object it is; those of no namespace come first.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Key {
@@ -53,14 +47,11 @@ pub(crate) struct Object {
 /// How the API server calls a kind.
 pub(crate) fn resource(kind: Kind) -> ApiResource {
     ApiResource {
-        group: GROUP.to_owned(),
-        version: VERSION.to_owned(),
-        api_version: format!("{GROUP}/{VERSION}"),
+        group: Kind::GROUP.to_owned(),
+        version: Kind::VERSION.to_owned(),
+        api_version: format!("{}/{}", Kind::GROUP, Kind::VERSION),
         kind: kind.to_string(),
-        plural: match kind {
-            Kind::GitVolume => "gitvolumes".to_owned(),
-            Kind::ClusterGitVolume => "clustergitvolumes".to_owned(),
-        },
+        plural: kind.plural().to_owned(),
     }
 }
 

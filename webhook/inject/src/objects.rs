@@ -70,6 +70,21 @@ pub struct Shadowed {
 }
 
 impl Kind {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::GitVolume, Self::ClusterGitVolume];
+    /// The API group of both.
+    pub const GROUP: &str = "gitvolume.dev";
+    /// The one version of both.
+    pub const VERSION: &str = "v1alpha1";
+
+    /// The kind as paths of the API have it.
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::GitVolume => "gitvolumes",
+            Self::ClusterGitVolume => "clustergitvolumes",
+        }
+    }
+
     /// The kind as a manifest writes it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -2,6 +2,7 @@
 //! is ever written.
 
 pub mod installed;
+pub mod kinds;
 pub mod known;
 pub mod labels;
 pub mod settings;

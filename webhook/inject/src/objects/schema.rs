@@ -19,25 +19,21 @@ use crate::value;
 use super::selector;
 use super::spec;
 
-/// The API group of our kinds.
-const GROUP: &str = "gitvolume.dev";
-/// The one version of them.
-const VERSION: &str = "v1alpha1";
-
 /// The CustomResourceDefinition of a kind, without labels: a chart's business.
 pub fn custom_resource_definition(kind: Kind) -> Value {
-    let (plural, short, scope) = match kind {
-        Kind::GitVolume => ("gitvolumes", "gv", "Namespaced"),
-        Kind::ClusterGitVolume => ("clustergitvolumes", "cgv", "Cluster"),
+    let (short, scope) = match kind {
+        Kind::GitVolume => ("gv", "Namespaced"),
+        Kind::ClusterGitVolume => ("cgv", "Cluster"),
     };
+    let (plural, group) = (kind.plural(), Kind::GROUP);
     let condition = |kind: &str| format!(".status.conditions[?(@.type==\"{kind}\")].status");
     let column = |name: &str, path: &str| json!({"name": name, "type": "string", "jsonPath": path});
     json!({
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": format!("{plural}.{GROUP}")},
+        "metadata": {"name": format!("{plural}.{group}")},
         "spec": {
-            "group": GROUP,
+            "group": group,
             "scope": scope,
             "names": {
                 "kind": kind.as_str(),
@@ -47,7 +43,7 @@ pub fn custom_resource_definition(kind: Kind) -> Value {
                 "shortNames": [short],
             },
             "versions": [{
-                "name": VERSION,
+                "name": Kind::VERSION,
                 "served": true,
                 "storage": true,
                 "subresources": {"status": {}},

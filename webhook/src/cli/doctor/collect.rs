@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use inject::Kind;
 use inject::Namespace;
 use inject::PREFIX;
 use inject::Settings;
@@ -29,41 +30,15 @@ use crate::cli::live::Unseen;
 use crate::cli::live::encoded;
 use crate::cli::live::installed;
 use crate::cli::live::installed::REGISTRATIONS;
+use crate::cli::live::kinds::Resource;
+use crate::cli::live::kinds::WORKLOADS;
+use crate::cli::live::kinds::our_api;
+use crate::cli::live::kinds::our_objects;
 use crate::cli::live::known::texts;
 use crate::cli::live::settings;
 
 /// Where the admin listener of the webhook is, unless its container says otherwise.
 const ADMIN_PORT: u64 = 8080;
-
-/// The kinds whose controllers make Pods: the API's path, its plural, and whether the metadata is
-/// enough to see annotations on a wrong level.
-const WORKLOADS: [(&str, &str, &str, Part); 9] = [
-    ("/apis/apps/v1", "deployments", "Deployment", Part::Metadata),
-    (
-        "/apis/apps/v1",
-        "statefulsets",
-        "StatefulSet",
-        Part::Metadata,
-    ),
-    ("/apis/apps/v1", "daemonsets", "DaemonSet", Part::Metadata),
-    ("/apis/apps/v1", "replicasets", "ReplicaSet", Part::Metadata),
-    ("/apis/batch/v1", "jobs", "Job", Part::Metadata),
-    // Its Jobs have metadata of their own.
-    ("/apis/batch/v1", "cronjobs", "CronJob", Part::Whole),
-    (
-        "/api/v1",
-        "replicationcontrollers",
-        "ReplicationController",
-        Part::Metadata,
-    ),
-    ("/api/v1", "podtemplates", "PodTemplate", Part::Metadata),
-    (
-        "/apis/argoproj.io/v1alpha1",
-        "rollouts",
-        "Rollout",
-        Part::Metadata,
-    ),
-];
 
 /// What to look at.
 #[derive(Clone, Debug)]
@@ -381,17 +356,14 @@ impl Look<'_> {
     }
 
     async fn objects(&mut self) {
-        let api = "/apis/gitvolume.dev/v1alpha1";
-        if !self.serves(api).await {
+        if !self.serves(&our_api()).await {
             return;
         }
-        for (path, kind) in [
-            (self.path(api, "gitvolumes"), "GitVolume"),
-            (format!("{api}/clustergitvolumes"), "ClusterGitVolume"),
-        ] {
+        for kind in Kind::ALL {
+            let path = our_objects(kind, self.scope.namespace.as_deref());
             let mut all = Vec::new();
             let listed = self.live.list(&path, "", Part::Whole, |mut own| {
-                own["kind"] = json!(kind);
+                own["kind"] = json!(kind.as_str());
                 all.push(own);
             });
             match listed.await {
@@ -471,7 +443,16 @@ impl Look<'_> {
     }
 
     async fn workloads(&mut self) {
-        for (api, plural, kind, part) in WORKLOADS {
+        for resource in WORKLOADS {
+            let Resource {
+                api, plural, kind, ..
+            } = resource;
+            let part = match kind {
+                // Its Jobs have metadata of their own.
+                "CronJob" => Part::Whole,
+                // Enough to see annotations on a wrong level.
+                _ => Part::Metadata,
+            };
             if kind == "Rollout" && !self.serves(api).await {
                 continue;
             }

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use inject::Explanation;
+use inject::Kind;
 use inject::Review;
 use inject::Role;
 use inject::Settings;
@@ -21,54 +22,14 @@ use crate::cli::live::Unseen;
 use crate::cli::live::encoded;
 use crate::cli::live::installed;
 use crate::cli::live::installed::REGISTRATIONS;
+use crate::cli::live::kinds::PODS;
+use crate::cli::live::kinds::Resource;
+use crate::cli::live::kinds::WORKLOADS;
+use crate::cli::live::kinds::our_objects;
 use crate::cli::live::known::Known;
 use crate::cli::report::Report;
 use crate::cli::report::one_line;
 use crate::settings::SettingsArgs;
-
-/// The kinds that can be named: names that kubectl takes, the API's path, the plural, the kind.
-const KINDS: [(&[&str], &str, &str, &str); 10] = [
-    (&["pod", "po"], "/api/v1", "pods", "Pod"),
-    (
-        &["deployment", "deploy"],
-        "/apis/apps/v1",
-        "deployments",
-        "Deployment",
-    ),
-    (
-        &["statefulset", "sts"],
-        "/apis/apps/v1",
-        "statefulsets",
-        "StatefulSet",
-    ),
-    (
-        &["daemonset", "ds"],
-        "/apis/apps/v1",
-        "daemonsets",
-        "DaemonSet",
-    ),
-    (
-        &["replicaset", "rs"],
-        "/apis/apps/v1",
-        "replicasets",
-        "ReplicaSet",
-    ),
-    (&["job"], "/apis/batch/v1", "jobs", "Job"),
-    (&["cronjob", "cj"], "/apis/batch/v1", "cronjobs", "CronJob"),
-    (
-        &["replicationcontroller", "rc"],
-        "/api/v1",
-        "replicationcontrollers",
-        "ReplicationController",
-    ),
-    (&["podtemplate"], "/api/v1", "podtemplates", "PodTemplate"),
-    (
-        &["rollout", "ro"],
-        "/apis/argoproj.io/v1alpha1",
-        "rollouts",
-        "Rollout",
-    ),
-];
 
 /// An object of a cluster, explained.
 #[derive(Clone, Debug, Serialize)]
@@ -147,9 +108,11 @@ fn path(name: &str, namespace: &str) -> anyhow::Result<(&'static str, String)> {
     let (kind, own) = name.split_once('/').ok_or_else(wrong)?;
     // deployments.apps is a Deployment too.
     let kind = kind.split('.').next().unwrap_or(kind).to_ascii_lowercase();
-    let mut kinds = KINDS.iter();
-    let (_, api, plural, kind) = kinds
-        .find(|(names, _, plural, _)| names.contains(&kind.as_str()) || *plural == kind)
+    let mut kinds = [PODS].into_iter().chain(WORKLOADS);
+    let Resource {
+        api, plural, kind, ..
+    } = kinds
+        .find(|own| own.names.contains(&kind.as_str()) || own.plural == kind)
         .ok_or_else(wrong)?;
     let is_name = |text: &str| {
         let mut all = text.bytes();
@@ -177,18 +140,12 @@ async fn known(
         Ok(found) => known.add_namespace(&found),
         Err(error) => note("the namespace's labels", &error),
     }
-    let api = "/apis/gitvolume.dev/v1alpha1";
-    for (path, kind) in [
-        (
-            format!("{api}/namespaces/{namespace}/gitvolumes"),
-            "GitVolume",
-        ),
-        (format!("{api}/clustergitvolumes"), "ClusterGitVolume"),
-    ] {
+    for kind in Kind::ALL {
         let each = |mut object: Value| {
-            object["kind"] = json!(kind);
+            object["kind"] = json!(kind.as_str());
             known.add_object(&object);
         };
+        let path = our_objects(kind, Some(namespace));
         match live.list(&path, "", Part::Whole, each).await {
             // A cluster may be without them.
             Ok(()) | Err(Unseen::Absent(_)) => {}

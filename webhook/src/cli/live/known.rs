@@ -8,9 +8,7 @@ use inject::Namespace;
 use serde_json::Value;
 
 use super::labels;
-
-/// OpenShift's range of users for the Pods of a namespace.
-const USERS: &str = "openshift.io/sa.scc.uid-range";
+use crate::namespaces::USERS;
 
 /// What is known of the namespaces of a cluster.
 #[derive(Clone, Debug, Default)]

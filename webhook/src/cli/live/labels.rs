@@ -3,26 +3,18 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::core::Selector;
+use kube::core::SelectorExt;
+use serde::Deserialize;
 use serde_json::Value;
 
-/// Tells whether a selector takes these labels; one that is absent or empty takes all.
+/// Tells whether a selector takes these labels; one that is absent or empty takes all, one that no API
+/// server would take takes none.
 pub fn selects(selector: &Value, labels: &BTreeMap<String, String>) -> bool {
-    let exact = selector["matchLabels"].as_object().into_iter().flatten();
-    let mut exact = exact.map(|(key, value)| labels.get(key).map(String::as_str) == value.as_str());
-    let expressions = selector["matchExpressions"].as_array();
-    let mut expressions = expressions.into_iter().flatten().map(|expression| {
-        let value = labels.get(expression["key"].as_str().unwrap_or_default());
-        let mut values = expression["values"].as_array().into_iter().flatten();
-        let mut is_one = || value.is_some_and(|own| values.any(|value| value == own.as_str()));
-        match expression["operator"].as_str().unwrap_or_default() {
-            "In" => is_one(),
-            "NotIn" => !is_one(),
-            "Exists" => value.is_some(),
-            "DoesNotExist" => value.is_none(),
-            _ => false,
-        }
-    });
-    exact.all(|is| is) && expressions.all(|is| is)
+    let read = Option::<LabelSelector>::deserialize(selector).ok();
+    let read = read.map(|selector| Selector::try_from(selector.unwrap_or_default()));
+    matches!(read, Some(Ok(selector)) if selector.matches(labels))
 }
 
 /// What keeps labels out of a selector, in words: the first of its terms that does not take them.
