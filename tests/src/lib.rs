@@ -27,6 +27,7 @@ mod enclosure;
 pub mod eventually;
 pub mod git_host;
 pub mod http;
+pub mod https;
 pub mod image;
 pub mod images;
 pub mod kubectl;

@@ -23,19 +23,10 @@ use http_body_util::BodyExt;
 use http_body_util::Full;
 use hyper::Request;
 use hyper::StatusCode;
-use hyper::client::conn::http1;
-use hyper::client::conn::http1::SendRequest;
 use hyper::header::AUTHORIZATION;
 use hyper::header::CONTENT_TYPE;
 use hyper::header::HOST;
-use hyper_util::rt::TokioIo;
-use rustls::ClientConfig;
-use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::ServerName;
-use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
-use tokio::net::TcpStream;
 use tokio::runtime;
 use tokio::time::sleep_until;
 use tokio::time::timeout;
@@ -43,6 +34,8 @@ use tokio_rustls::TlsConnector;
 
 use crate::control_plane::ADMIN_TOKEN;
 use crate::control_plane::ControlPlane;
+use crate::https;
+use crate::https::Sender;
 
 /// Connections, and so requests at a time.
 const CONNECTIONS: u32 = 32;
@@ -114,14 +107,7 @@ impl Load {
             path: format!("/api/v1/namespaces/{namespace}/pods?dryRun=All"),
             body: pod.to_string().into(),
         };
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(plane.ca())?)?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let connector = TlsConnector::from(Arc::new(config));
+        let connector = https::connector(&plane.ca())?;
         // One thread: the load needs little, and what it takes is missing on the other side.
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
@@ -253,8 +239,6 @@ async fn ask_on(shared: Arc<Shared>, connector: TlsConnector) {
     }
 }
 
-type Sender = SendRequest<Full<Bytes>>;
-
 async fn ask(
     target: &Target,
     connector: &TlsConnector,
@@ -263,7 +247,7 @@ async fn ask(
     // Kept again only if the answer was read to its end.
     let mut sender = match kept.take() {
         Some(sender) if !sender.is_closed() => sender,
-        _ => connect(target.address, connector).await?,
+        _ => https::connect(target.address, connector).await?,
     };
     sender.ready().await?;
     let request = Request::post(&target.path)
@@ -275,19 +259,6 @@ async fn ask(
     let body = body.collect().await?.to_bytes();
     *kept = Some(sender);
     Ok((head.status, body))
-}
-
-async fn connect(address: SocketAddr, connector: &TlsConnector) -> Result<Sender> {
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    let name = ServerName::IpAddress(address.ip().into());
-    let stream = connector.connect(name, stream).await?;
-    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(async move {
-        // Its end is an error of the next request, which says more.
-        let _ = connection.await;
-    });
-    Ok(sender)
 }
 
 /// The sentence in an API server's Status, or whatever else it said.

@@ -149,18 +149,20 @@ async fn a_panic_is_500_and_the_server_lives_on() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A judge to whom no body is a review: the way to it is what counts.
+fn reads_nothing(_: &[u8]) -> Result<Verdict, Failure> {
+    Err(Failure::Unreadable {
+        cause: String::new(),
+    })
+}
+
 #[tokio::test]
 async fn a_call_too_many_is_told_to_come_back() -> anyhow::Result<()> {
     let limits = Limits {
         inflight: 1,
         ..Limits::default()
     };
-    let judge = |_: &[u8]| -> Result<Verdict, Failure> {
-        Err(Failure::Unreadable {
-            cause: String::new(),
-        })
-    };
-    let world = world_with(limits, Arc::new(judge)).await?;
+    let world = world_with(limits, Arc::new(reads_nothing)).await?;
     let mut slow = world.connect().await?;
     slow.write_all(b"POST /mutate HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{")
         .await?;
@@ -200,12 +202,7 @@ async fn bytes_too_many_are_told_to_come_back_and_hold_up_no_small_call() -> any
         inflight_bytes: 1_000_000,
         ..Limits::default()
     };
-    let judge = |_: &[u8]| -> Result<Verdict, Failure> {
-        Err(Failure::Unreadable {
-            cause: String::new(),
-        })
-    };
-    let world = world_with(limits, Arc::new(judge)).await?;
+    let world = world_with(limits, Arc::new(reads_nothing)).await?;
     // What is announced takes no room: only what has come does.
     let mut slow = world.connect().await?;
     slow.write_all(b"POST /mutate HTTP/1.1\r\nHost: x\r\nContent-Length: 900001\r\n\r\n")

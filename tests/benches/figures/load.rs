@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -15,23 +14,15 @@ use http_body_util::BodyExt;
 use http_body_util::Full;
 use hyper::Request;
 use hyper::StatusCode;
-use hyper::client::conn::http1;
-use hyper::client::conn::http1::SendRequest;
 use hyper::header::CONTENT_TYPE;
 use hyper::header::HOST;
-use hyper_util::rt::TokioIo;
-use rustls::ClientConfig;
-use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::ServerName;
-use rustls::pki_types::pem::PemObject;
-use tokio::net::TcpStream;
+use tests::https;
+use tests::https::Sender;
 use tokio::runtime;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 
 /// How long one connection or one answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -49,7 +40,7 @@ pub(crate) struct Target {
 /// Open connections to a webhook.
 pub(crate) struct Client {
     runtime: Runtime,
-    senders: Vec<SendRequest<Full<Bytes>>>,
+    senders: Vec<Sender>,
     body: Bytes,
 }
 
@@ -61,15 +52,10 @@ impl Client {
             .enable_all()
             .build()?;
         let address: SocketAddr = target.address.parse()?;
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(&target.ca)?)?;
-        let config = ClientConfig::builder()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let connector = TlsConnector::from(Arc::new(config));
+        let connector = https::connector(&target.ca)?;
         let mut senders = Vec::new();
         for _ in 0..connections {
-            let connecting = async { timeout(PATIENCE, connect(&connector, address)).await };
+            let connecting = async { timeout(PATIENCE, https::connect(address, &connector)).await };
             senders.push(runtime.block_on(connecting)??);
         }
         Ok(Self {
@@ -120,12 +106,12 @@ impl Client {
 
 /// One connection's part of the load.
 async fn follow(
-    mut sender: SendRequest<Full<Bytes>>,
+    mut sender: Sender,
     body: Bytes,
     first: Instant,
     every: Duration,
     count: usize,
-) -> Result<(SendRequest<Full<Bytes>>, Vec<Duration>)> {
+) -> Result<(Sender, Vec<Duration>)> {
     let mut latencies = Vec::with_capacity(count);
     let mut due = first;
     for _ in 0..count {
@@ -145,7 +131,7 @@ async fn follow(
     Ok((sender, latencies))
 }
 
-async fn ask(sender: &mut SendRequest<Full<Bytes>>, body: Bytes) -> Result<()> {
+async fn ask(sender: &mut Sender, body: Bytes) -> Result<()> {
     let request = Request::post("/mutate?timeout=10s")
         .header(HOST, "localhost")
         .header(CONTENT_TYPE, "application/json")
@@ -162,22 +148,6 @@ async fn ask(sender: &mut SendRequest<Full<Bytes>>, body: Bytes) -> Result<()> {
         String::from_utf8_lossy(&answer)
     );
     Ok(())
-}
-
-async fn connect(
-    connector: &TlsConnector,
-    address: SocketAddr,
-) -> Result<SendRequest<Full<Bytes>>> {
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    let name = ServerName::IpAddress(address.ip().into());
-    let stream = connector.connect(name, stream).await?;
-    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(async move {
-        // Its end is an error of the next request, which says more.
-        let _ = connection.await;
-    });
-    Ok(sender)
 }
 
 /// The latency that this share of all requests kept below.

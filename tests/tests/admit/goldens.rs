@@ -80,6 +80,18 @@ fn pod(file: &Path) -> Result<Value, String> {
     Ok(pod)
 }
 
+/// Lays the settings that a case has of its own over these.
+pub(crate) fn add_settings(case: &Path, settings: &mut Value) -> Result<(), String> {
+    let file = case.join("settings.yaml");
+    if file.exists() {
+        let own = read(&file)?;
+        for (key, value) in own.as_object().ok_or("settings are a mapping")? {
+            settings[key] = value.clone();
+        }
+    }
+    Ok(())
+}
+
 fn dirs(kind: &str) -> Result<Vec<PathBuf>, String> {
     let root = settings::root().join("webhook/inject/testdata").join(kind);
     let all = fs::read_dir(&root).map_err(|error| format!("{}: {error}", root.display()))?;
@@ -113,13 +125,7 @@ fn cases(
         let mut settings = json!({
             "image": "registry.example/gitvolume-syncer:test", "version": "0.0.0-test",
         });
-        let file = dir.join("settings.yaml");
-        if file.exists() {
-            let own = read(&file)?;
-            for (key, value) in own.as_object().ok_or("settings are a mapping")? {
-                settings[key] = value.clone();
-            }
-        }
+        add_settings(&dir, &mut settings)?;
         let excluded = settings.get_mut("excludedNamespaces");
         if let Some(excluded) = excluded.and_then(Value::as_array_mut) {
             excluded.push(json!(STANDS_FOR));

@@ -21,6 +21,7 @@ use tests::settings;
 use tests::world::TestResult;
 use tests::world::World;
 
+use crate::goldens;
 use crate::toy::AFTER_US;
 use crate::toy::Toy;
 
@@ -631,15 +632,8 @@ fn goldens(kind: &str, file: &str, converts: bool) -> Result<Vec<Value>, String>
 /// A golden's settings, where mistakes are warned of.
 fn settings_of(kind: &str, name: &str) -> Result<Settings, String> {
     let folder = settings::root().join("webhook/inject/testdata").join(kind);
-    let file = folder.join(name).join("settings.yaml");
     let mut all = json!({"image": "syncer:1", "onMistake": "warn"});
-    if file.exists() {
-        let text = fs::read_to_string(&file).map_err(|error| error.to_string())?;
-        let own: Value = serde_saphyr::from_str(&text).map_err(|error| error.to_string())?;
-        for (key, value) in own.as_object().ok_or("settings are a mapping")? {
-            all[key] = value.clone();
-        }
-    }
+    goldens::add_settings(&folder.join(name), &mut all)?;
     let mut settings: Settings = serde_json::from_value(all).map_err(|error| error.to_string())?;
     if !settings.excluded_namespaces.is_empty() {
         // The Pod is in another namespace here.

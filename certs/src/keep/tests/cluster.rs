@@ -1,12 +1,14 @@
 //! The CA's life in a cluster, against an API server of two objects that checks versions as the
 //! real one does. The same against a real kube-apiserver is in the workspace's `tests`.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use std::time::SystemTime;
 
 use serde_json::Value;
 use serde_json::json;
+use tokio::task::JoinHandle;
 
 use super::api_server::ApiServer;
 use crate::Bundle;
@@ -26,6 +28,16 @@ async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     panic!("not within 20 s: {what}");
 }
 
+/// Keeps it as a replica does.
+fn kept(server: &ApiServer, serving: &Arc<Serving>) -> JoinHandle<Infallible> {
+    tokio::spawn(keep_in_cluster(
+        Arc::clone(serving),
+        server.cluster(),
+        Names::service("gitvolume", "ns"),
+        Lifetimes::default(),
+    ))
+}
+
 #[tokio::test]
 async fn a_ca_bundle_is_written_once_and_repaired_when_it_is_wiped() {
     let server = ApiServer::new();
@@ -34,13 +46,7 @@ async fn a_ca_bundle_is_written_once_and_repaired_when_it_is_wiped() {
         serving.missing(SystemTime::now()),
         ["no serving certificate yet"]
     );
-    let names = Names::service("gitvolume", "ns");
-    let task = tokio::spawn(keep_in_cluster(
-        Arc::clone(&serving),
-        server.cluster(),
-        names,
-        Lifetimes::default(),
-    ));
+    let task = kept(&server, &serving);
     eventually("ready", || serving.missing(SystemTime::now()).is_empty()).await;
     assert_eq!(
         server.objects().writes,
@@ -71,13 +77,7 @@ async fn a_ca_bundle_is_written_once_and_repaired_when_it_is_wiped() {
 async fn a_changed_ca_is_taken_over_without_a_moment_of_distrust() {
     let server = ApiServer::new();
     let serving = Serving::new();
-    let names = Names::service("gitvolume", "ns");
-    let task = tokio::spawn(keep_in_cluster(
-        Arc::clone(&serving),
-        server.cluster(),
-        names,
-        Lifetimes::default(),
-    ));
+    let task = kept(&server, &serving);
     eventually("ready", || serving.missing(SystemTime::now()).is_empty()).await;
 
     let next = Bundle::generate(SystemTime::now()).unwrap();
@@ -106,12 +106,7 @@ async fn a_secret_with_something_else_in_it_is_never_overwritten() {
     let server = ApiServer::new();
     server.objects().secret["data"] = json!({"ca.crt": "bm90IGEgY2VydGlmaWNhdGU="});
     let serving = Serving::new();
-    let task = tokio::spawn(keep_in_cluster(
-        Arc::clone(&serving),
-        server.cluster(),
-        Names::service("gitvolume", "ns"),
-        Lifetimes::default(),
-    ));
+    let task = kept(&server, &serving);
     eventually("told", || !serving.notes().is_empty()).await;
     assert_eq!(
         serving.notes(),

@@ -21,8 +21,16 @@ fn pod() -> Value {
 }
 
 fn injected() -> (Value, Patch, Plan) {
+    let (patch, plan) = injection(pod());
+    let mut patched = pod();
+    json_patch::patch(&mut patched, &patch).unwrap();
+    (patched, patch, plan)
+}
+
+/// What a Pod gets.
+fn injection(pod: Value) -> (Patch, Plan) {
     let answer = answer(
-        &Review::of_pod(pod()),
+        &Review::of_pod(pod),
         &Settings::new("syncer:1"),
         &Namespace::default(),
     )
@@ -30,10 +38,7 @@ fn injected() -> (Value, Patch, Plan) {
     let Outcome::Inject(plan) = answer.outcome else {
         panic!("{:?}", answer.outcome);
     };
-    let patch = answer.patch.unwrap();
-    let mut patched = pod();
-    json_patch::patch(&mut patched, &patch).unwrap();
-    (patched, patch, *plan)
+    (answer.patch.unwrap(), *plan)
 }
 
 #[test]
@@ -187,21 +192,12 @@ fn variables_and_volumes_of_the_pods_own_are_held_too() {
             "volumes": [{"name": "site", "gitRepo": {"repository": "https://git.example/x.git"}}],
         },
     });
-    let answer = answer(
-        &Review::of_pod(pod.clone()),
-        &Settings::new("syncer:1"),
-        &Namespace::default(),
-    )
-    .unwrap();
-    let Outcome::Inject(plan) = &answer.outcome else {
-        panic!("{:?}", answer.outcome);
-    };
-    let patch = answer.patch.as_ref().unwrap();
-    check(&pod, patch, plan).unwrap();
+    let (patch, plan) = injection(pod.clone());
+    check(&pod, &patch, &plan).unwrap();
     // Forgetting to take the old source out is found too.
     let removal = |own: &PatchOperation| matches!(own, PatchOperation::Remove(_));
     let kept = patch.iter().filter(|own| !removal(own)).cloned().collect();
-    let both = check(&pod, &Patch(kept), plan);
+    let both = check(&pod, &Patch(kept), &plan);
     assert!(matches!(both, Err(InternalError::Unsound(_))), "{both:?}");
     for (at, value) in [
         ("/spec/containers/0/env/0/name", json!("OTHER")),
@@ -220,7 +216,7 @@ fn variables_and_volumes_of_the_pods_own_are_held_too() {
             json!([{"containerPort": 80}]),
         ),
     ] {
-        let outcome = check_with(&pod, patch, plan, at, value);
+        let outcome = check_with(&pod, &patch, &plan, at, value);
         assert!(matches!(outcome, Err(InternalError::Unsound(_))), "{at}");
     }
 }
@@ -235,17 +231,8 @@ fn what_is_the_authors_stays_in_its_place() {
             "volumes": [{"name": "one", "emptyDir": {}}, {"name": "two", "emptyDir": {}}],
         },
     });
-    let answer = answer(
-        &Review::of_pod(pod.clone()),
-        &Settings::new("syncer:1"),
-        &Namespace::default(),
-    )
-    .unwrap();
-    let Outcome::Inject(plan) = &answer.outcome else {
-        panic!("{:?}", answer.outcome);
-    };
-    let patch = answer.patch.unwrap();
-    check(&pod, &patch, plan).unwrap();
+    let (patch, plan) = injection(pod.clone());
+    check(&pod, &patch, &plan).unwrap();
     let path = |at: &str| PointerBuf::parse(at.to_owned()).unwrap();
     let removal = |at: &str| PatchOperation::Remove(RemoveOperation { path: path(at) });
     let addition = |at: &str, value: Value| {
@@ -268,7 +255,7 @@ fn what_is_the_authors_stays_in_its_place() {
     ] {
         // Before ours, so that places are those of the Pod as it came.
         let edited = Patch(edits.iter().chain(patch.iter()).cloned().collect());
-        let outcome = check(&pod, &edited, plan);
+        let outcome = check(&pod, &edited, &plan);
         assert!(outcome.is_err(), "{edits:?}");
     }
 }
