@@ -1,14 +1,20 @@
-use args::is_label;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use args::GitDuration;
+use args::is_label;
 use serde::Deserialize;
 use serde::Serialize;
-use url::Url;
 
 use crate::Resources;
 use crate::value;
+
+mod duration;
+mod hosts;
+mod patterns;
+mod proxy;
+
+pub use proxy::Proxy;
 
 /// What the operator decided about every injection; the rest is the Pod's.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -31,7 +37,7 @@ pub struct Settings {
     /// own affair.
     #[serde(
         default,
-        deserialize_with = "hosts",
+        deserialize_with = "hosts::read",
         skip_serializing_if = "Vec::is_empty"
     )]
     pub allowed_hosts: Vec<String>,
@@ -39,7 +45,7 @@ pub struct Settings {
     /// anything.
     #[serde(
         default,
-        deserialize_with = "namespaces",
+        deserialize_with = "patterns::namespaces",
         skip_serializing_if = "Vec::is_empty"
     )]
     pub excluded_namespaces: Vec<String>,
@@ -89,29 +95,6 @@ impl Clone for Hash {
     fn clone(&self) -> Self {
         Self::default()
     }
-}
-
-/// The proxies that syncers go by; the names are those of OpenShift's `Proxy`.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Proxy {
-    /// For http addresses.
-    #[serde(
-        default,
-        deserialize_with = "proxy",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub http_proxy: Option<String>,
-    /// For https addresses; ssh knows no proxy.
-    #[serde(
-        default,
-        deserialize_with = "proxy",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub https_proxy: Option<String>,
-    /// Hosts, domains and networks that are asked directly, with commas between.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub no_proxy: Option<String>,
 }
 
 /// When the kubelet pulls the syncer's image.
@@ -173,25 +156,17 @@ impl Settings {
 
     /// Tells whether a Pod may choose this image.
     pub(crate) fn allows_image(&self, image: &str) -> bool {
-        is_one_of(&self.allowed_images, image)
+        patterns::is_one_of(&self.allowed_images, image)
     }
 
     /// Tells whether the Pods of a namespace are left alone.
     pub fn excludes(&self, namespace: &str) -> bool {
-        is_one_of(&self.excluded_namespaces, namespace)
+        patterns::is_one_of(&self.excluded_namespaces, namespace)
     }
 
     /// Tells whether repositories may be on a host; one that is not known for sure is none of them.
     pub(crate) fn allows_host(&self, host: Option<&str>) -> bool {
-        let mut allowed = self.allowed_hosts.iter();
-        self.allowed_hosts.is_empty()
-            || host.is_some_and(|host| {
-                allowed.any(|allowed| match allowed.strip_prefix('*') {
-                    // With its dot, so that it is a whole label.
-                    Some(domain) => host.len() > domain.len() && host.ends_with(domain),
-                    None => host == allowed,
-                })
-            })
+        hosts::allows(&self.allowed_hosts, host)
     }
 
     /// The Secret for what names none in a namespace.
@@ -217,37 +192,6 @@ impl Settings {
         };
         self.hash.0.get_or_init(find).clone()
     }
-}
-
-impl Proxy {
-    fn is_none(&self) -> bool {
-        self.variables().next().is_none()
-    }
-
-    /// The variables by which git and our own calls are told. In small letters: curl does not hear
-    /// `HTTP_PROXY`, which a CGI request may set (<https://httpoxy.org>).
-    pub(crate) fn variables(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let Self {
-            http_proxy,
-            https_proxy,
-            no_proxy,
-        } = self;
-        let all = [
-            ("http_proxy", http_proxy),
-            ("https_proxy", https_proxy),
-            ("no_proxy", no_proxy),
-        ];
-        all.into_iter()
-            .filter_map(|(name, value)| Some((name, value.as_deref()?)))
-    }
-}
-
-/// Tells whether a text is in a list, where a `*` at the end stands for anything.
-fn is_one_of(list: &[String], text: &str) -> bool {
-    list.iter().any(|own| match own.strip_suffix('*') {
-        Some(start) => text.starts_with(start),
-        None => text == own,
-    })
 }
 
 /// One minute: longer than a request, a directory walk or a page load takes.
@@ -290,53 +234,6 @@ fn secrets<'de, D: serde::Deserializer<'de>>(
     Ok(secrets)
 }
 
-fn hosts<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    let hosts = Vec::<String>::deserialize(deserializer)?;
-    let read = hosts.into_iter().map(|text| {
-        let host = text.to_ascii_lowercase();
-        let name = host.strip_prefix("*.").unwrap_or(&host);
-        if name.split('.').all(is_label) {
-            return Ok(host);
-        }
-        // As `RepoUrl::host` writes it.
-        let address = host.trim_start_matches('[').trim_end_matches(']');
-        let address = address.parse::<std::net::IpAddr>().ok();
-        address
-            .map(|address| address.to_string())
-            .ok_or_else(|| wrong(&text, "a host such as git.example or *.corp.example"))
-    });
-    read.collect()
-}
-
-fn namespaces<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    let namespaces = Vec::<String>::deserialize(deserializer)?;
-    for text in &namespaces {
-        let is_start = |start: &str| start.is_empty() || is_label(start.trim_end_matches('-'));
-        if !is_label(text) && !text.strip_suffix('*').is_some_and(is_start) {
-            return Err(wrong(text, "a namespace, or the beginning of some and *"));
-        }
-    }
-    Ok(namespaces)
-}
-
-/// Nothing of the text is repeated: it may have a password.
-fn proxy<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let Some(text) = Option::<String>::deserialize(deserializer)? else {
-        return Ok(None);
-    };
-    let url = Url::parse(&text).ok().filter(Url::has_host);
-    let Some(url) = url else {
-        let expected = "expected an address such as http://proxy.example:3128";
-        return Err(serde::de::Error::custom(expected));
-    };
-    if !url.username().is_empty() || url.password().is_some() {
-        let sentence = "credentials of a proxy can be read by all who can read the Pods; expected \
-                        an address without them";
-        return Err(serde::de::Error::custom(sentence));
-    }
-    Ok(Some(text))
-}
-
 fn wrong<E: serde::de::Error>(text: &str, expected: &str) -> E {
     E::custom(format!("{text:?}: expected {expected}"))
 }
@@ -355,123 +252,5 @@ fn image<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D:
     Ok(text)
 }
 
-mod duration {
-    use args::GitDuration;
-    use serde::Deserialize;
-    use serde::Deserializer;
-    use serde::Serializer;
-
-    pub(super) fn serialize<S: Serializer>(
-        value: &GitDuration,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(value)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<GitDuration, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn an_image_is_enough_and_what_is_written_is_read_back() {
-        let settings: Settings = serde_json::from_value(json!({"image": "syncer:1"})).unwrap();
-        assert_eq!(settings.hash(), Settings::new("syncer:1").hash());
-        let again: Settings =
-            serde_json::from_value(serde_json::to_value(&settings).unwrap()).unwrap();
-        assert_eq!(again.hash(), settings.hash());
-    }
-
-    #[test]
-    fn every_setting_counts_in_the_hash() {
-        let one = Settings::new("syncer:1");
-        let mut other = one.clone();
-        other.stale_worktree_timeout = GitDuration::from_secs(61);
-        assert_ne!(one.hash(), other.hash());
-    }
-
-    #[test]
-    fn a_wrong_setting_is_an_error_that_names_it() {
-        for (settings, message) in [
-            (json!({"image": ""}), "expected an image such as"),
-            (
-                json!({"image": "x", "imagePull": "Always"}),
-                "unknown field `imagePull`",
-            ),
-            (
-                json!({"image": "x", "defaultSecrets": {"*": "no name"}}),
-                "expected a namespace, or *, and the name of a Secret",
-            ),
-            (
-                json!({"image": "x", "allowedHosts": ["https://git.example"]}),
-                "\"https://git.example\": expected a host such as git.example or *.corp.example",
-            ),
-            (
-                json!({"image": "x", "allowedHosts": ["git.*"]}),
-                "\"git.*\": expected a host such as git.example or *.corp.example",
-            ),
-            (
-                json!({"image": "x", "excludedNamespaces": ["Shop"]}),
-                "\"Shop\": expected a namespace, or the beginning of some and *",
-            ),
-            (
-                json!({"image": "x", "proxy": {"httpsProxy": "proxy.example"}}),
-                "expected an address such as http://proxy.example:3128",
-            ),
-            (
-                json!({"image": "x", "proxy": {"httpsProxy": "http://me:pw@proxy.example"}}),
-                "expected an address without them",
-            ),
-            (
-                json!({"image": "x", "syncTimeout": "5 min"}),
-                "expected a duration such as",
-            ),
-            (
-                json!({"image": "x", "resources": {"requests": {"cpu": "much"}}}),
-                "expected an amount such as 100m, 0.5 or 64Mi, not \"much\"",
-            ),
-            (
-                json!({"image": "x", "resources": {"requests": {"memory": "1Gi"}}}),
-                "memory: the request is greater than the limit",
-            ),
-            (
-                json!({"image": "x", "resources": {"limits": {"cpu": "1"}}}),
-                "limits: memory is missing",
-            ),
-        ] {
-            let error = serde_json::from_value::<Settings>(settings)
-                .unwrap_err()
-                .to_string();
-            assert!(error.contains(message), "{error}");
-            assert!(!error.contains("pw"), "{error}");
-        }
-    }
-
-    #[test]
-    fn hosts_are_allowed_by_name_and_by_domain() {
-        let allowed = json!(["Git.example", "*.corp.example", "[2001:DB8::1]"]);
-        let settings: Settings =
-            serde_json::from_value(json!({"image": "x", "allowedHosts": allowed})).unwrap();
-        for (host, is_allowed) in [
-            (Some("git.example"), true),
-            (Some("a.corp.example"), true),
-            (Some("a.b.corp.example"), true),
-            (Some("2001:db8::1"), true),
-            (Some("corp.example"), false),
-            (Some("evilcorp.example"), false),
-            (Some("a.git.example"), false),
-            (None, false),
-        ] {
-            assert_eq!(settings.allows_host(host), is_allowed, "{host:?}");
-        }
-        assert!(Settings::new("x").allows_host(None), "every host is");
-    }
-}
+mod tests;

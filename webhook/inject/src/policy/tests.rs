@@ -1,0 +1,95 @@
+use super::*;
+use serde_json::json;
+
+#[test]
+fn an_image_is_enough_and_what_is_written_is_read_back() {
+    let settings: Settings = serde_json::from_value(json!({"image": "syncer:1"})).unwrap();
+    assert_eq!(settings.hash(), Settings::new("syncer:1").hash());
+    let again: Settings = serde_json::from_value(serde_json::to_value(&settings).unwrap()).unwrap();
+    assert_eq!(again.hash(), settings.hash());
+}
+
+#[test]
+fn every_setting_counts_in_the_hash() {
+    let one = Settings::new("syncer:1");
+    let mut other = one.clone();
+    other.stale_worktree_timeout = GitDuration::from_secs(61);
+    assert_ne!(one.hash(), other.hash());
+}
+
+#[test]
+fn a_wrong_setting_is_an_error_that_names_it() {
+    for (settings, message) in [
+        (json!({"image": ""}), "expected an image such as"),
+        (
+            json!({"image": "x", "imagePull": "Always"}),
+            "unknown field `imagePull`",
+        ),
+        (
+            json!({"image": "x", "defaultSecrets": {"*": "no name"}}),
+            "expected a namespace, or *, and the name of a Secret",
+        ),
+        (
+            json!({"image": "x", "allowedHosts": ["https://git.example"]}),
+            "\"https://git.example\": expected a host such as git.example or *.corp.example",
+        ),
+        (
+            json!({"image": "x", "allowedHosts": ["git.*"]}),
+            "\"git.*\": expected a host such as git.example or *.corp.example",
+        ),
+        (
+            json!({"image": "x", "excludedNamespaces": ["Shop"]}),
+            "\"Shop\": expected a namespace, or the beginning of some and *",
+        ),
+        (
+            json!({"image": "x", "proxy": {"httpsProxy": "proxy.example"}}),
+            "expected an address such as http://proxy.example:3128",
+        ),
+        (
+            json!({"image": "x", "proxy": {"httpsProxy": "http://me:pw@proxy.example"}}),
+            "expected an address without them",
+        ),
+        (
+            json!({"image": "x", "syncTimeout": "5 min"}),
+            "expected a duration such as",
+        ),
+        (
+            json!({"image": "x", "resources": {"requests": {"cpu": "much"}}}),
+            "expected an amount such as 100m, 0.5 or 64Mi, not \"much\"",
+        ),
+        (
+            json!({"image": "x", "resources": {"requests": {"memory": "1Gi"}}}),
+            "memory: the request is greater than the limit",
+        ),
+        (
+            json!({"image": "x", "resources": {"limits": {"cpu": "1"}}}),
+            "limits: memory is missing",
+        ),
+    ] {
+        let error = serde_json::from_value::<Settings>(settings)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(message), "{error}");
+        assert!(!error.contains("pw"), "{error}");
+    }
+}
+
+#[test]
+fn hosts_are_allowed_by_name_and_by_domain() {
+    let allowed = json!(["Git.example", "*.corp.example", "[2001:DB8::1]"]);
+    let settings: Settings =
+        serde_json::from_value(json!({"image": "x", "allowedHosts": allowed})).unwrap();
+    for (host, is_allowed) in [
+        (Some("git.example"), true),
+        (Some("a.corp.example"), true),
+        (Some("a.b.corp.example"), true),
+        (Some("2001:db8::1"), true),
+        (Some("corp.example"), false),
+        (Some("evilcorp.example"), false),
+        (Some("a.git.example"), false),
+        (None, false),
+    ] {
+        assert_eq!(settings.allows_host(host), is_allowed, "{host:?}");
+    }
+    assert!(Settings::new("x").allows_host(None), "every host is");
+}
