@@ -121,7 +121,8 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub settings: SettingsArgs,
 
-    /// How long to serve on after SIGTERM, not ready, while the endpoints forget us
+    /// After SIGTERM, serve on, not ready, until nobody has connected for this long, but for no more
+    /// than four times as long: by then the endpoints have forgotten us
     #[arg(
         long,
         env = "GITVOLUME_DRAIN_DELAY",

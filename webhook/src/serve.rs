@@ -161,7 +161,7 @@ async fn client() -> anyhow::Result<kube::Client> {
 async fn drain(running: Running, delay: Duration, mut signals: Signals) {
     let drained = async {
         running.leave();
-        tokio::time::sleep(delay).await;
+        running.left_alone(delay).await;
         running.stop().await;
         tracing::info!("drained");
     };

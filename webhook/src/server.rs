@@ -19,6 +19,7 @@ use certs::Serving;
 use rustls::ServerConfig;
 use rustls::server::NoServerSessionStorage;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::sync::Semaphore;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -34,6 +35,7 @@ use crate::known::Known;
 use crate::metrics::Metrics;
 use crate::shutdown::FINISH_TIMEOUT;
 use crate::shutdown::Stage;
+use crate::shutdown::quiet;
 use crate::shutdown::reached;
 use connection::Connection;
 pub use listen::Listen;
@@ -111,6 +113,7 @@ pub struct Running {
     address: SocketAddr,
     admin_address: SocketAddr,
     stage: watch::Sender<Stage>,
+    accepted: Arc<Notify>,
     mutate: JoinHandle<()>,
     admin: JoinHandle<io::Result<()>>,
 }
@@ -160,11 +163,13 @@ pub async fn start(
         metrics,
         stage: watch,
     });
+    let accepted = Arc::new(Notify::new());
     Ok(Running {
         address,
         admin_address,
         stage,
-        mutate: tokio::spawn(accept(listener, connection)),
+        accepted: Arc::clone(&accepted),
+        mutate: tokio::spawn(accept(listener, connection, accepted)),
         admin: tokio::spawn(serve_admin(admin_listener, admin)),
     })
 }
@@ -183,6 +188,14 @@ impl Running {
     /// Turns not ready and asks callers, with each answer, to connect elsewhere.
     pub fn leave(&self) {
         self.stage.send_replace(Stage::Leaving);
+    }
+
+    /// Waits until nobody has connected for as long as `delay`, or until it has taken
+    /// [`PATIENCE`](crate::shutdown::PATIENCE) times that.
+    pub async fn left_alone(&self, delay: Duration) {
+        if !quiet(&self.accepted, delay).await {
+            tracing::warn!("somebody still connects, who will be refused now");
+        }
     }
 
     /// Takes no new connection and returns when the calls in flight are answered.
@@ -226,7 +239,7 @@ fn tls(serving: &Serving) -> Result<ServerConfig, rustls::Error> {
     Ok(config)
 }
 
-async fn accept(listener: TcpListener, connection: Connection) {
+async fn accept(listener: TcpListener, connection: Connection, someone: Arc<Notify>) {
     let permits = Arc::new(Semaphore::new(connection.limits.connections));
     let connections = TaskTracker::new();
     let mut stage = connection.stage.clone();
@@ -243,6 +256,7 @@ async fn accept(listener: TcpListener, connection: Connection) {
         };
         match accepted {
             Ok((stream, peer)) => {
+                someone.notify_one();
                 let connection = connection.clone();
                 let open = Open::count(&connection.metrics);
                 connections.spawn(async move {

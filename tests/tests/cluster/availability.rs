@@ -33,10 +33,12 @@ pub(crate) fn no_admission_fails_while_replicas_restart_are_upgraded_and_are_sca
     };
     let namespace = world.namespace(&[])?;
     let load = begin(plane, &namespace)?;
+    let mut told = Vec::new();
+    let mut step = |what: &str, act: &dyn Fn() -> TestResult| step(&load, &mut told, what, act);
     let changed = (|| -> TestResult {
         let deployment = format!("deployment/{RELEASE}");
         let kubectl = world.kubectl().in_namespace(NAMESPACE);
-        step(&load, "a rolling restart", || {
+        step("a rolling restart", &|| {
             kubectl.run(&["rollout", "restart", &deployment])?;
             kubectl.run(&["rollout", "status", &deployment, "--timeout=3m"])?;
             Ok(())
@@ -45,29 +47,30 @@ pub(crate) fn no_admission_fails_while_replicas_restart_are_upgraded_and_are_sca
             "--set=image.repository=gitvolume.dev/gitvolume-next",
             "--set=webhook.onMistake=warn",
         ];
-        step(&load, "an upgrade", || {
+        step("an upgrade", &|| {
             Ok(product::upgrade(world.cluster(), &next)?)
         })?;
         for replicas in [1, 3, 2] {
             let what = format!("{replicas} replicas");
-            step(&load, &what, || {
+            step(&what, &|| {
                 Ok(product::scale(world.kubectl(), replicas)?)
             })?;
         }
         Ok(())
     })();
-    let back = step(&load, "an upgrade back", || {
+    let back = step("an upgrade back", &|| {
         Ok(product::install(world.cluster())?)
     });
     // The last of the old ones has not gone yet.
-    let gone = step(&load, "the old replicas' end", || {
+    let gone = step("the old replicas' end", &|| {
         Ok(only_replicas_that_stay(world)?)
     });
     let tally = load.end()?;
-    eprintln!("replicas that restart, are upgraded, are scaled: {tally}");
+    let told = told.join("\n");
+    eprintln!("replicas that restart, are upgraded, are scaled: {tally}\n{told}");
     changed.and(back).and(gone)?;
     assert!(tally.injected > 1000, "{tally}");
-    assert_eq!(tally.failed(), 0, "{tally}");
+    assert_eq!(tally.failed(), 0, "{tally}\n{told}");
     Ok(())
 }
 
@@ -231,17 +234,28 @@ fn begin(plane: &ControlPlane, namespace: &Namespace) -> Result<Load, String> {
     Load::start(plane, namespace.name(), &pod, RATE).map_err(|error| format!("{error:#}"))
 }
 
-/// Does something under load, and says what came of it: a failure is to be told by its step.
-fn step(load: &Load, what: &str, act: impl FnOnce() -> TestResult) -> TestResult {
+/// Does something under load, and tells what came of it: a failure is to be known by its step.
+fn step(
+    load: &Load,
+    told: &mut Vec<String>,
+    what: &str,
+    act: &dyn Fn() -> TestResult,
+) -> TestResult {
     let (before, begun) = (load.so_far(), Instant::now());
     let done = act();
     let after = load.so_far();
-    let failed = after.failed() - before.failed();
     let asked = after.asked() - before.asked();
-    eprintln!(
+    let failed = after.failed() - before.failed();
+    let mut line = format!(
         "{what}: {:.1?}, {failed} of {asked} failed",
         begun.elapsed()
     );
+    let refused = &after.refused[before.refused.len()..];
+    if let (Some(first), Some(last)) = (refused.first(), refused.last()) {
+        let (first, last) = (first.at - begun, last.at - begun);
+        line += &format!(", refused from {first:.1?} to {last:.1?}");
+    }
+    told.push(line);
     done
 }
 
