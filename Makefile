@@ -74,6 +74,7 @@ soak: prerequisites tools dist ## A commit a second for MINUTES=10, CRASHES=2000
 	cargo test --package tests --locked --test soak -- $(MINUTES)
 	GITVOLUME_CRASHES=$(CRASHES) cargo test --package syncer --locked --test crashes -- --nocapture
 	GITVOLUME_ROTATION_SECONDS=120 GITVOLUME_ROTATION_RATE=200 cargo test --package tests --locked --test admit -- newest::rotation
+	GITVOLUME_ROTATION_SECONDS=120 cargo test --package tests --locked --test cluster -- certificates::no_admission
 
 .PHONY: dist
 dist: ## Build both programs, static and optimised, into target/dist

@@ -37,9 +37,18 @@ pub fn connector(ca: &Path) -> Result<TlsConnector> {
 
 /// Connects to a server whose certificate is for its address.
 pub async fn connect(address: SocketAddr, connector: &TlsConnector) -> Result<Sender> {
+    let name = ServerName::IpAddress(address.ip().into());
+    connect_to(name, address, connector).await
+}
+
+/// Connects to a server whose certificate is for this name.
+pub async fn connect_to(
+    name: ServerName<'static>,
+    address: SocketAddr,
+    connector: &TlsConnector,
+) -> Result<Sender> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
-    let name = ServerName::IpAddress(address.ip().into());
     let stream = connector.connect(name, stream).await?;
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(async move {

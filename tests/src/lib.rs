@@ -23,6 +23,7 @@
 pub mod cluster;
 pub mod contained;
 pub mod control_plane;
+pub mod cut;
 mod enclosure;
 pub mod eventually;
 pub mod git_host;

@@ -1,9 +1,11 @@
-//! A load of admissions on a real API server: one Pod, created again and again with a server-side
-//! dry run, at a steady rate. A dry run asks every webhook and stores nothing, so a node that holds a
-//! hundred Pods can be asked for thousands.
+//! A load of admissions at a steady rate: one Pod, created again and again on a real API server with
+//! a server-side dry run, which asks every webhook and stores nothing, so that a node that holds a
+//! hundred Pods can be asked for thousands. Or, where there is no API server that could ask, the same
+//! question put to a replica of the webhook.
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -26,6 +28,7 @@ use hyper::StatusCode;
 use hyper::header::AUTHORIZATION;
 use hyper::header::CONTENT_TYPE;
 use hyper::header::HOST;
+use rustls::pki_types::ServerName;
 use serde_json::Value;
 use tokio::runtime;
 use tokio::time::sleep_until;
@@ -43,6 +46,8 @@ const CONNECTIONS: u32 = 32;
 const PATIENCE: Duration = Duration::from_secs(15);
 /// What an injected Pod has and no other.
 const INJECTED: &[u8] = b"\"gitvolume.dev/status\":";
+/// What an answer with a patch has and no other.
+const PATCHED: &[u8] = b"\"patch\":\"";
 
 /// A load that goes on until it is ended.
 #[derive(Debug)]
@@ -61,11 +66,18 @@ struct Shared {
     tally: Mutex<Tally>,
 }
 
+/// Who is asked, and what.
 #[derive(Debug)]
 struct Target {
+    name: ServerName<'static>,
     address: SocketAddr,
     path: String,
+    authorization: Option<String>,
     body: Bytes,
+    /// The status of an answer.
+    answered: StatusCode,
+    /// What is in the answer that a Pod is injected by.
+    injected: &'static [u8],
 }
 
 /// What became of the requests.
@@ -102,12 +114,41 @@ impl Load {
         per_second: u32,
     ) -> Result<Self> {
         let address = plane.url().strip_prefix("https://").context("an address")?;
+        let address: SocketAddr = address.parse()?;
         let target = Target {
-            address: address.parse()?,
+            name: ServerName::IpAddress(address.ip().into()),
+            address,
             path: format!("/api/v1/namespaces/{namespace}/pods?dryRun=All"),
+            authorization: Some(format!("Bearer {ADMIN_TOKEN}")),
             body: pod.to_string().into(),
+            answered: StatusCode::CREATED,
+            injected: INJECTED,
         };
-        let connector = https::connector(&plane.ca())?;
+        Self::on(target, https::connector(&plane.ca())?, per_second)
+    }
+
+    /// Begins to put this AdmissionReview to the webhook at an address, so many times a second. Its
+    /// certificate must be for this name, by an authority of this file.
+    pub fn of_reviews(
+        name: &str,
+        address: SocketAddr,
+        ca: &Path,
+        review: &Value,
+        per_second: u32,
+    ) -> Result<Self> {
+        let target = Target {
+            name: name.to_owned().try_into()?,
+            address,
+            path: "/mutate?timeout=5s".to_owned(),
+            authorization: None,
+            body: review.to_string().into(),
+            answered: StatusCode::OK,
+            injected: PATCHED,
+        };
+        Self::on(target, https::connector(ca)?, per_second)
+    }
+
+    fn on(target: Target, connector: TlsConnector, per_second: u32) -> Result<Self> {
         // One thread: the load needs little, and what it takes is missing on the other side.
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
@@ -217,9 +258,10 @@ async fn ask_on(shared: Arc<Shared>, connector: TlsConnector) {
         let at = Instant::now();
         let mut tally = shared.tally();
         match answered {
-            Ok((StatusCode::CREATED, body)) => {
+            Ok((status, body)) if status == shared.target.answered => {
                 tally.took.push(at - asked);
-                let is_injected = body.windows(INJECTED.len()).any(|part| part == INJECTED);
+                let injected = shared.target.injected;
+                let is_injected = body.windows(injected.len()).any(|part| part == injected);
                 *match is_injected {
                     true => &mut tally.injected,
                     false => &mut tally.bare,
@@ -247,14 +289,16 @@ async fn ask(
     // Kept again only if the answer was read to its end.
     let mut sender = match kept.take() {
         Some(sender) if !sender.is_closed() => sender,
-        _ => https::connect(target.address, connector).await?,
+        _ => https::connect_to(target.name.clone(), target.address, connector).await?,
     };
     sender.ready().await?;
-    let request = Request::post(&target.path)
+    let mut request = Request::post(&target.path)
         .header(HOST, target.address.to_string())
-        .header(AUTHORIZATION, format!("Bearer {ADMIN_TOKEN}"))
-        .header(CONTENT_TYPE, "application/json")
-        .body(Full::new(target.body.clone()))?;
+        .header(CONTENT_TYPE, "application/json");
+    if let Some(authorization) = &target.authorization {
+        request = request.header(AUTHORIZATION, authorization);
+    }
+    let request = request.body(Full::new(target.body.clone()))?;
     let (head, body) = sender.send_request(request).await?.into_parts();
     let body = body.collect().await?.to_bytes();
     *kept = Some(sender);

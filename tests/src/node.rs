@@ -121,6 +121,24 @@ impl Node {
         Ok(kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL)?)
     }
 
+    /// Stops the clock of one of the node's programs, such as kube-proxy.
+    pub fn pause(&self, program: &str) -> Result<()> {
+        self.signal(program, Signal::SIGSTOP)
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self, program: &str) -> Result<()> {
+        self.signal(program, Signal::SIGCONT)
+    }
+
+    fn signal(&self, program: &str, signal: Signal) -> Result<()> {
+        let mut programs = self.programs.iter();
+        let program = programs
+            .find(|known| known.name() == program)
+            .with_context(|| format!("{program} is no program of the node"))?;
+        program.signal(signal)
+    }
+
     /// Tells whether every program still runs.
     pub fn check(&self) -> Result<()> {
         self.control_plane.check()?;

@@ -65,6 +65,11 @@ impl Process {
         Ok(kill(Pid::from_raw(self.pid().cast_signed()), signal)?)
     }
 
+    /// What it was started as.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child().id()

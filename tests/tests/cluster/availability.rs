@@ -3,13 +3,10 @@
 use std::time::Duration;
 use std::time::Instant;
 
-use serde_json::Value;
 use serde_json::json;
 use tests::control_plane::ControlPlane;
 use tests::eventually::eventually;
-use tests::http;
 use tests::load::Load;
-use tests::namespace::Namespace;
 use tests::product;
 use tests::product::NAMESPACE;
 use tests::product::RELEASE;
@@ -18,9 +15,10 @@ use tests::world::World;
 
 use crate::app::READY;
 use crate::app::shell_pod;
+use crate::replicas::begin;
+use crate::replicas::elsewhere;
+use crate::replicas::only_replicas_that_stay;
 
-/// Admissions a second.
-const RATE: u32 = 200;
 /// The name of the webhook in the chart's registration, which a refusal begins with.
 const WEBHOOK: &str = "pods.gitvolume.dev";
 
@@ -52,9 +50,7 @@ pub(crate) fn no_admission_fails_while_replicas_restart_are_upgraded_and_are_sca
         })?;
         for replicas in [1, 3, 2] {
             let what = format!("{replicas} replicas");
-            step(&what, &|| {
-                Ok(product::scale(world.kubectl(), replicas)?)
-            })?;
+            step(&what, &|| Ok(product::scale(world.kubectl(), replicas)?))?;
         }
         Ok(())
     })();
@@ -70,6 +66,41 @@ pub(crate) fn no_admission_fails_while_replicas_restart_are_upgraded_and_are_sca
     eprintln!("replicas that restart, are upgraded, are scaled: {tally}\n{told}");
     changed.and(back).and(gone)?;
     assert!(tally.injected > 1000, "{tally}");
+    assert_eq!(tally.failed(), 0, "{tally}\n{told}");
+    Ok(())
+}
+
+/// Runs alone. A busy node may send calls to replicas that are on their way out for longer than
+/// their drain's delay, so here it does for longer.
+pub(crate) fn a_proxy_that_is_slow_to_forget_replicas_costs_no_admission(
+    world: &World,
+) -> TestResult {
+    let (Some(node), Some(plane)) = (world.cluster().node(), world.cluster().control_plane())
+    else {
+        return elsewhere();
+    };
+    let namespace = world.namespace(&[])?;
+    only_replicas_that_stay(world)?;
+    let load = begin(plane, &namespace)?;
+    let mut told = Vec::new();
+    node.pause("kube-proxy")?;
+    let restarted = step(&load, &mut told, "a restart and 8 seconds", &|| {
+        let kubectl = world.kubectl().in_namespace(NAMESPACE);
+        let deployment = format!("deployment/{RELEASE}");
+        kubectl.run(&["rollout", "restart", &deployment])?;
+        kubectl.run(&["rollout", "status", &deployment, "--timeout=3m"])?;
+        // Nobody but the replicas that leave is known to the node now.
+        std::thread::sleep(Duration::from_secs(8));
+        Ok(())
+    });
+    node.resume("kube-proxy")?;
+    let gone = step(&load, &mut told, "the old replicas' end", &|| {
+        Ok(only_replicas_that_stay(world)?)
+    });
+    let tally = load.end()?;
+    let told = told.join("\n");
+    eprintln!("a proxy that is slow: {tally}\n{told}");
+    restarted.and(gone)?;
     assert_eq!(tally.failed(), 0, "{tally}\n{told}");
     Ok(())
 }
@@ -108,64 +139,6 @@ pub(crate) fn after_a_replica_is_killed_admissions_fail_in_words_for_five_second
     }
     let counted = failed_calls(plane)? - before;
     assert_eq!(counted, tally.refused.len(), "the API server's own count");
-    Ok(())
-}
-
-/// Runs alone: for some seconds there is no API server.
-pub(crate) fn an_api_server_that_restarts_finds_the_webhook_where_it_was(
-    world: &World,
-) -> TestResult {
-    let Some(plane) = world.cluster().control_plane() else {
-        return elsewhere();
-    };
-    let namespace = world.namespace(&[])?;
-    let replicas = replicas(world)?;
-    let load = begin(plane, &namespace)?;
-    std::thread::sleep(Duration::from_secs(2));
-    plane.restart_api_server()?;
-    let ready = Instant::now();
-    std::thread::sleep(Duration::from_secs(5));
-    let tally = load.end()?;
-    eprintln!("an API server that restarts: {tally}");
-    assert_eq!(tally.bare, 0, "{tally}");
-    for failure in tally.refused.iter().chain(&tally.unanswered) {
-        // What it says while it starts is its own: nothing of it is about us.
-        assert!(!failure.said.contains("gitvolume"), "{tally}");
-        assert!(failure.at <= ready + Duration::from_secs(1), "{tally}");
-    }
-    all_are_ready(&replicas)?;
-    Ok(())
-}
-
-/// Runs alone: for half a minute the API server stores nothing.
-pub(crate) fn while_etcd_is_silent_the_webhook_answers_and_afterwards_so_does_everything(
-    world: &World,
-) -> TestResult {
-    let Some(plane) = world.cluster().control_plane() else {
-        return elsewhere();
-    };
-    let namespace = world.namespace(&[])?;
-    let replicas = replicas(world)?;
-    plane.pause_etcd()?;
-    let paused = Instant::now();
-    let meanwhile = (|| -> TestResult {
-        while paused.elapsed() < Duration::from_secs(30) {
-            all_are_ready(&replicas)?;
-            std::thread::sleep(Duration::from_secs(1));
-        }
-        Ok(())
-    })();
-    plane.resume_etcd()?;
-    meanwhile?;
-    eventually("an API server that stores", READY, || {
-        world.kubectl().run(&["get", "--raw", "/readyz"])
-    })?;
-    let load = begin(plane, &namespace)?;
-    std::thread::sleep(Duration::from_secs(5));
-    let tally = load.end()?;
-    eprintln!("after etcd's silence: {tally}");
-    assert_eq!(tally.failed(), 0, "{tally}");
-    all_are_ready(&replicas)?;
     Ok(())
 }
 
@@ -220,20 +193,6 @@ fn left_behind(world: &World) -> Result<Vec<String>, String> {
     Ok(all.lines().filter(own).map(str::to_owned).collect())
 }
 
-fn elsewhere() -> TestResult {
-    eprintln!("passed over: it needs the control plane's own programs");
-    Ok(())
-}
-
-fn begin(plane: &ControlPlane, namespace: &Namespace) -> Result<Load, String> {
-    let annotations = json!({"gitvolume.dev/repo": "https://git.example/site.git"});
-    let mut pod = shell_pod("", annotations, "exec sleep 3600");
-    pod["metadata"] = json!({
-        "generateName": "load-", "annotations": pod["metadata"]["annotations"],
-    });
-    Load::start(plane, namespace.name(), &pod, RATE).map_err(|error| format!("{error:#}"))
-}
-
 /// Does something under load, and tells what came of it: a failure is to be known by its step.
 fn step(
     load: &Load,
@@ -257,48 +216,6 @@ fn step(
     }
     told.push(line);
     done
-}
-
-/// Waits until no replica is on its way in or out.
-fn only_replicas_that_stay(world: &World) -> Result<(), String> {
-    let kubectl = world.kubectl().in_namespace(NAMESPACE);
-    eventually("two replicas, ready, and no other", READY, || {
-        let pods = kubectl.get_json(&["pods"])?;
-        let pods = pods["items"].as_array().cloned().unwrap_or_default();
-        let ready = pods.iter().filter(|pod| is_ready(pod)).count();
-        match (pods.len(), ready) {
-            (2, 2) => Ok(()),
-            (pods, ready) => Err(format!("{ready} of {pods} are ready")),
-        }
-    })
-}
-
-fn is_ready(pod: &Value) -> bool {
-    let conditions = pod["status"]["conditions"].as_array();
-    conditions.is_some_and(|conditions| {
-        let mut ready = conditions.iter().filter(|one| one["type"] == "Ready");
-        ready.any(|one| one["status"] == "True")
-    })
-}
-
-/// The replicas' addresses.
-fn replicas(world: &World) -> Result<Vec<String>, String> {
-    only_replicas_that_stay(world)?;
-    let pods = world
-        .kubectl()
-        .in_namespace(NAMESPACE)
-        .get_json(&["pods"])?;
-    let pods = pods["items"].as_array().cloned().unwrap_or_default();
-    let address = |pod: &Value| pod["status"]["podIP"].as_str().map(str::to_owned);
-    Ok(pods.iter().filter_map(address).collect())
-}
-
-/// Asks the replicas themselves: what the API server says about them may be old.
-fn all_are_ready(replicas: &[String]) -> Result<(), String> {
-    for replica in replicas {
-        http::get(replica, 8080, "/readyz")?;
-    }
-    Ok(())
 }
 
 /// How many calls of our webhook have failed, by the API server's own count.

@@ -1,11 +1,36 @@
 //! The webhook's certificates on a cluster.
 
+use std::error::Error;
 use std::time::Duration;
+use std::time::Instant;
+use std::time::SystemTime;
+use std::time::UNIX_EPOCH;
 
+use rcgen::BasicConstraints;
+use rcgen::CertificateParams;
+use rcgen::CertifiedIssuer;
+use rcgen::IsCa;
+use rcgen::KeyPair;
+use serde_json::json;
 use tests::eventually::eventually;
+use tests::kubectl::Kubectl;
 use tests::product;
+use tests::product::NAMESPACE;
+use tests::product::RELEASE;
+use tests::settings;
 use tests::world::TestResult;
 use tests::world::World;
+
+use crate::app::READY;
+use crate::replicas::all_are_ready;
+use crate::replicas::begin;
+use crate::replicas::elsewhere;
+use crate::replicas::metric;
+use crate::replicas::replicas;
+
+const DAY: f64 = 86400.0;
+/// What the chart mounts in mode `files`.
+const PAIR: &str = "own-certificate";
 
 /// Runs alone: while the API server does not trust the webhook, annotated Pods are refused.
 pub(crate) fn a_ca_bundle_that_somebody_wiped_is_written_again(world: &World) -> TestResult {
@@ -44,5 +69,137 @@ pub(crate) fn a_ca_bundle_that_somebody_wiped_is_written_again(world: &World) ->
     eventually("an injected Pod", Duration::from_secs(30), || {
         namespace.apply_with(&["--dry-run=server"], &pod)
     })?;
+    Ok(())
+}
+
+/// Runs alone: its replicas' certificates live for seconds. `make soak` makes it longer.
+pub(crate) fn no_admission_fails_while_ca_and_certificates_are_rotated(
+    world: &World,
+) -> TestResult {
+    let Some(plane) = world.cluster().control_plane() else {
+        return elsewhere();
+    };
+    let seconds = Duration::from_secs(settings::rotation()?.0);
+    let namespace = world.namespace(&[])?;
+    let short = "--set=extraArgs={--ca-lifetime=18s,--cert-lifetime=5s,--ca-propagation=1s}";
+    product::upgrade(world.cluster(), &[short])?;
+    let outcome = (|| -> TestResult {
+        let replicas = replicas(world)?;
+        let load = begin(plane, &namespace)?;
+        let begun = Instant::now();
+        let mut rotations;
+        // Until each replica has been signed for by three other authorities, too.
+        let rotated = loop {
+            all_are_ready(&replicas)?;
+            let counts = replicas.iter().map(|one| metric(one, "ca_rotations_total"));
+            rotations = counts
+                .collect::<Result<Vec<_>, _>>()?
+                .into_iter()
+                .fold(f64::MAX, f64::min);
+            let elapsed = begun.elapsed();
+            if elapsed >= seconds && (rotations >= 3.0 || elapsed >= seconds + READY) {
+                break elapsed;
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        };
+        let tally = load.end()?;
+        eprintln!("{rotations} rotations of the CA in {rotated:.0?}: {tally}");
+        assert!(rotations >= 3.0, "{rotations} in {rotated:.0?}");
+        assert_eq!(tally.failed(), 0, "{tally}");
+        Ok(())
+    })();
+    // An authority that lives for long first: with the usual propagation the short one would be at its
+    // end before the next one is everywhere.
+    product::upgrade(world.cluster(), &["--set=extraArgs={--ca-propagation=1s}"])?;
+    let restored = (|| -> TestResult {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64();
+        for replica in replicas(world)? {
+            eventually("an authority that lives for long", READY, || match metric(
+                &replica,
+                "ca_not_after_seconds",
+            )? {
+                end if end > now + DAY => Ok(()),
+                end => Err(format!("{replica}: {} s", end - now)),
+            })?;
+        }
+        Ok(())
+    })();
+    product::install(world.cluster())?;
+    outcome.and(restored)
+}
+
+/// Runs alone: the installation has a certificate of somebody else's meanwhile.
+pub(crate) fn a_mounted_certificate_is_exchanged_by_the_kubelet_and_no_admission_fails(
+    world: &World,
+) -> TestResult {
+    let Some(plane) = world.cluster().control_plane() else {
+        return elsewhere();
+    };
+    let kubectl = world.kubectl().in_namespace(NAMESPACE);
+    let dir = tempfile::tempdir()?;
+    let ca_file = dir.path().join("ca.crt");
+    let authority = authority()?;
+    std::fs::write(&ca_file, authority.pem())?;
+    put_pair(&kubectl, &authority, 10)?;
+    let arguments = [
+        "--set=tls.mode=files",
+        // The caBundle is still the webhook's own.
+        "--force-conflicts",
+        &format!("--set=tls.files.secretName={PAIR}"),
+        &format!("--set-file=tls.files.caBundle={}", ca_file.display()),
+    ];
+    let outcome = (|| -> TestResult {
+        product::upgrade(world.cluster(), &arguments)?;
+        let replicas = replicas(world)?;
+        let namespace = world.namespace(&[])?;
+        let ends = || -> Result<Vec<f64>, String> {
+            let ends = replicas
+                .iter()
+                .map(|one| metric(one, "cert_not_after_seconds"));
+            ends.collect()
+        };
+        let before = ends()?;
+        let load = begin(plane, &namespace)?;
+        put_pair(&kubectl, &authority, 20)?;
+        // The kubelet looks at a Pod each minute, and when it changes.
+        kubectl.run(&["annotate", "pods", "--all", "gitvolume.test/looked-at=now"])?;
+        eventually("the other certificate", READY, || match ends()? {
+            now if now.iter().zip(&before).all(|(now, before)| now > before) => Ok(()),
+            now => Err(format!("{before:?}, and now {now:?}")),
+        })?;
+        std::thread::sleep(Duration::from_secs(3));
+        all_are_ready(&replicas)?;
+        let tally = load.end()?;
+        eprintln!("a mounted certificate exchanged: {tally}");
+        assert_eq!(tally.failed(), 0, "{tally}");
+        Ok(())
+    })();
+    product::install(world.cluster())?;
+    kubectl.delete("secret", PAIR)?;
+    outcome
+}
+
+fn authority() -> Result<CertifiedIssuer<'static, KeyPair>, rcgen::Error> {
+    let mut params = CertificateParams::new(Vec::<String>::new())?;
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(params, KeyPair::generate()?)
+}
+
+/// Writes the Secret: a pair that is valid for so many years.
+fn put_pair(
+    kubectl: &Kubectl,
+    authority: &CertifiedIssuer<'static, KeyPair>,
+    years: i32,
+) -> Result<(), Box<dyn Error>> {
+    let key = KeyPair::generate()?;
+    let mut params = CertificateParams::new(vec![format!("{RELEASE}.{NAMESPACE}.svc")])?;
+    params.not_after = rcgen::date_time_ymd(2030 + years, 1, 1);
+    let leaf = params.signed_by(&key, authority)?;
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+        "metadata": {"name": PAIR},
+        "stringData": {"tls.crt": leaf.pem(), "tls.key": key.serialize_pem()},
+    });
+    kubectl.apply(&secret.to_string())?;
     Ok(())
 }

@@ -10,13 +10,16 @@ mod app;
 mod atomic;
 mod availability;
 mod certificates;
+mod cut_off;
 mod field;
 mod gitrepo;
 mod jobs;
 mod main_job;
 mod node_itself;
+mod notes;
 mod objects;
 mod outage;
+mod replicas;
 mod scope;
 mod secrets;
 mod users;
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         field::a_v4_manifest_with_each_setting_under_both_names_runs,
         gitrepo::the_documentations_pod_runs_and_so_do_its_relatives,
         gitrepo::a_private_and_a_followed_volume_run_under_the_restricted_level,
+        notes::the_commands_of_the_charts_notes_show_a_file_of_the_repository,
         objects::a_pod_that_asks_for_nothing_has_its_namespaces_repository_and_the_doctor_is_content,
         scope::a_namespace_under_the_restricted_level_admits_and_runs_it,
         node_itself::nginx_serves_a_page_under_its_pods_address,
@@ -50,10 +54,14 @@ fn main() -> ExitCode {
     ])
     .with_tests_alone(tests::tests![
         certificates::a_ca_bundle_that_somebody_wiped_is_written_again,
+        certificates::no_admission_fails_while_ca_and_certificates_are_rotated,
+        certificates::a_mounted_certificate_is_exchanged_by_the_kubelet_and_no_admission_fails,
         availability::no_admission_fails_while_replicas_restart_are_upgraded_and_are_scaled,
         availability::after_a_replica_is_killed_admissions_fail_in_words_for_five_seconds_at_most,
-        availability::an_api_server_that_restarts_finds_the_webhook_where_it_was,
-        availability::while_etcd_is_silent_the_webhook_answers_and_afterwards_so_does_everything,
+        availability::a_proxy_that_is_slow_to_forget_replicas_costs_no_admission,
+        cut_off::an_api_server_that_restarts_finds_the_webhook_where_it_was,
+        cut_off::while_etcd_is_silent_the_webhook_answers_and_afterwards_so_does_everything,
+        cut_off::replicas_whose_watch_is_cut_serve_what_they_knew_and_say_how_old_it_is,
         availability::an_uninstalled_product_blocks_no_pod_and_leaves_nothing,
         scope::without_the_webhook_other_pods_start_and_annotated_ones_are_refused_by_name,
     ])
