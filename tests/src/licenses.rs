@@ -38,6 +38,9 @@ The Rust standard library, MIT OR Apache-2.0, https://github.com/rust-lang/rust
 musl, MIT, https://musl.libc.org (where the program is linked with it)
 ";
 
+/// The packages that ship, and the program that each of them makes.
+pub const PROGRAMS: [(&str, &str); 2] = [("webhook", "gitvolume"), ("syncer", "gitvolume-syncer")];
+
 /// A crate that is linked into a program.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Linked {
@@ -57,21 +60,19 @@ pub struct Linked {
 fn in_program(package: &str) -> Result<Vec<(Linked, bool)>> {
     // The crates are the same for every target that ships.
     let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
-    let tree = cargo(&[
+    // They are built by one command, so that what one of them switches on in a crate is on in both.
+    let packages = PROGRAMS.map(|(package, _)| format!("--package={package}"));
+    let target_flag = format!("--target={target}");
+    let tree = [
         "tree",
-        &format!("--package={package}"),
-        &format!("--target={target}"),
+        &target_flag,
         "--edges=normal,no-proc-macro",
-        "--prefix=none",
-        "--format={p}",
-    ])?;
-    let in_tree: BTreeSet<(&str, &str)> = tree
-        .lines()
-        .filter_map(|line| {
-            let mut words = line.split(' ');
-            Some((words.next()?, words.next()?.strip_prefix('v')?))
-        })
-        .collect();
+        "--no-dedupe",
+        "--prefix=depth",
+        "--format= {p}",
+    ];
+    let tree = cargo(&[&tree[..], &packages.each_ref().map(String::as_str)].concat())?;
+    let in_tree = under(package, &tree);
     let platform = format!("--filter-platform={target}");
     let metadata = cargo(&["metadata", "--format-version=1", &platform])?;
     let metadata: Value = serde_json::from_str(&metadata)?;
@@ -112,6 +113,25 @@ fn in_program(package: &str) -> Result<Vec<(Linked, bool)>> {
     Ok(linked)
 }
 
+/// The names and versions in the tree of one package, of the trees of several with each line's depth.
+fn under<'a>(package: &str, trees: &'a str) -> BTreeSet<(&'a str, &'a str)> {
+    let mut root = "";
+    let mut found = BTreeSet::new();
+    for line in trees.lines() {
+        let mut words = line.split(' ');
+        if let (Some(depth), Some(name), Some(version)) = (words.next(), words.next(), words.next())
+        {
+            if depth == "0" {
+                root = name;
+            }
+            if root == package {
+                found.insert((name, version.trim_start_matches('v')));
+            }
+        }
+    }
+    found
+}
+
 /// The crates of others that are linked into a package of this workspace, in the order of their names.
 pub fn linked(package: &str) -> Result<Vec<Linked>> {
     let all = in_program(package)?.into_iter();
@@ -126,7 +146,6 @@ pub fn linked(package: &str) -> Result<Vec<Linked>> {
 /// No time and no number of chance is in it, so that it is the same from the same dependencies.
 pub fn bill_of_materials(package: &str, program: &str) -> Result<Value> {
     let checksums = checksums()?;
-    let reference = |name: &str, version: &str| format!("pkg:cargo/{name}@{version}");
     let mut components = Vec::new();
     let mut dependencies = Vec::new();
     let mut subject = None;
@@ -138,7 +157,7 @@ pub fn bill_of_materials(package: &str, program: &str) -> Result<Value> {
             uses,
             folder: _,
         } = &linked;
-        let itself = reference(name, version);
+        let itself = package_url(name, version);
         let mut component = json!({
             "type": "library",
             "bom-ref": itself,
@@ -159,7 +178,7 @@ pub fn bill_of_materials(package: &str, program: &str) -> Result<Value> {
         }
         let uses: Vec<String> = uses
             .iter()
-            .map(|(name, version)| reference(name, version))
+            .map(|(name, version)| package_url(name, version))
             .collect();
         dependencies.push(json!({"ref": itself, "dependsOn": uses}));
     }
@@ -171,6 +190,12 @@ pub fn bill_of_materials(package: &str, program: &str) -> Result<Value> {
         "components": components,
         "dependencies": dependencies,
     }))
+}
+
+/// A crate's package URL (<https://github.com/package-url/purl-spec>).
+fn package_url(name: &str, version: &str) -> String {
+    // A version's build metadata; nothing else in a name or a version has to be escaped.
+    format!("pkg:cargo/{name}@{}", version.replace('+', "%2B"))
 }
 
 /// The checksums in Cargo.lock, by name and version; what is ours has none.
@@ -276,68 +301,4 @@ fn cargo(args: &[&str]) -> Result<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_linked_is_named_and_what_only_builds_or_tests_is_not() {
-        for package in ["webhook", "syncer"] {
-            let linked = linked(package).unwrap();
-            let has = |name: &str| linked.iter().any(|linked| linked.name == name);
-            assert!(has("rustls") && has("clap_builder") && has("tokio"));
-            for other in ["serde_derive", "cc", "proptest", "libtest-mimic", "syncer"] {
-                assert!(!has(other), "{package} does not link {other}");
-            }
-            assert!(linked.iter().all(|linked| !linked.license.is_empty()));
-        }
-    }
-
-    #[test]
-    fn the_bill_has_each_linked_crate_once_and_every_reference_leads_to_one() {
-        let bill = bill_of_materials("syncer", "gitvolume-syncer").unwrap();
-        let linked = linked("syncer").unwrap();
-        let list = |value: &Value| value.as_array().unwrap().clone();
-        let components = list(&bill["components"]);
-        let with_checksum = |component: &&Value| component["hashes"][0]["content"].is_string();
-        assert_eq!(
-            components.iter().filter(with_checksum).count(),
-            linked.len()
-        );
-        // Ours, which no registry has.
-        assert!(components.len() > linked.len(), "{}", components.len());
-        let subject = &bill["metadata"]["component"];
-        let all = components.iter().chain([subject]);
-        let references: BTreeSet<String> = all.map(|one| one["bom-ref"].to_string()).collect();
-        assert_eq!(references.len(), components.len() + 1);
-        let dependencies = list(&bill["dependencies"]);
-        assert_eq!(dependencies.len(), references.len());
-        for one in &dependencies {
-            assert!(references.contains(&one["ref"].to_string()), "{one}");
-            for used in list(&one["dependsOn"]) {
-                assert!(references.contains(&used.to_string()), "{used}");
-            }
-        }
-        let of_subject = |one: &&Value| one["ref"] == subject["bom-ref"];
-        let own = dependencies.iter().find(of_subject).unwrap();
-        assert!(
-            own["dependsOn"].to_string().contains("pkg:cargo/tokio@"),
-            "{own}"
-        );
-    }
-
-    #[test]
-    fn each_licence_that_a_crate_has_as_a_file_is_there_and_nothing_of_this_machine() {
-        let text = third_party("webhook").unwrap();
-        for part in [
-            "\nring ",
-            "Permission is hereby granted, free of charge",
-            "TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION",
-            // In the C library inside of its crate.
-            "Microsoft Corporation, Daan Leijen",
-        ] {
-            assert!(text.contains(part), "no {part}");
-        }
-        assert!(!text.contains("/registry/"));
-        assert_eq!(text, third_party("webhook").unwrap());
-    }
-}
+mod tests;

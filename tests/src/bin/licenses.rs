@@ -12,7 +12,7 @@ fn main() -> Result<()> {
     let dir = std::env::args().nth(1).context("usage: licenses OUTDIR")?;
     let dir = Path::new(&dir);
     fs::create_dir_all(dir)?;
-    for (package, program) in [("webhook", "gitvolume"), ("syncer", "gitvolume-syncer")] {
+    for (package, program) in licenses::PROGRAMS {
         let text = dir.join(format!("{program}.licenses.txt"));
         fs::write(&text, licenses::third_party(package)?)?;
         let bill = licenses::bill_of_materials(package, program)?;
