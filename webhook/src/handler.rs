@@ -28,6 +28,7 @@ use crate::judge::Failure;
 use crate::judge::Judge;
 use crate::judge::Verdict;
 use crate::metrics::Metrics;
+use crate::metrics::Trouble;
 
 /// More than the API server ever sends: it takes objects of up to 3 MiB, and a review may hold two.
 pub const BODY_LIMIT: usize = 8 * 1024 * 1024;
@@ -73,7 +74,8 @@ impl Mutate {
         let rest = async { while let Some(Ok(_)) = body.frame().await {} };
         let _ = timeout(REST_TIMEOUT, rest).await;
         self.metrics.shed(limit.name());
-        self.metrics.count("error", "overload", begun.elapsed());
+        self.metrics
+            .count_trouble(Trouble::Overload, begun.elapsed());
         let mut response = (StatusCode::SERVICE_UNAVAILABLE, limit.sentence()).into_response();
         let retry = HeaderValue::from_static("1");
         response.headers_mut().insert(RETRY_AFTER, retry);
@@ -173,9 +175,9 @@ async fn answer(State(mutate): State<Arc<Mutate>>, uri: Uri, mut body: Body) -> 
             drop(inflight);
             return mutate.shed(Limit::Bytes, body, begun).await;
         }
-        Err(Unread::Refused(status, reason, text)) => {
-            tracing::warn!(%status, reason, "a call could not be read");
-            mutate.metrics.count("error", reason, begun.elapsed());
+        Err(Unread::Refused(status, trouble, text)) => {
+            tracing::warn!(%status, reason = trouble.as_str(), "a call could not be read");
+            mutate.metrics.count_trouble(trouble, begun.elapsed());
             return (status, text).into_response();
         }
     };
@@ -188,7 +190,9 @@ async fn answer(State(mutate): State<Arc<Mutate>>, uri: Uri, mut body: Body) -> 
             // The panic's own text is on standard error already; it is not for the caller.
             tracing::error!("the answer panicked");
             mutate.metrics.panics.inc();
-            mutate.metrics.count("error", "panic", begun.elapsed());
+            mutate
+                .metrics
+                .count_trouble(Trouble::Panic, begun.elapsed());
             let text = "gitvolume: an internal error, see the webhook's log\n";
             (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
         }
@@ -227,7 +231,7 @@ fn failed(metrics: &Metrics, failure: &Failure, begun: Instant) -> Response {
     let took = begun.elapsed();
     match failure {
         Failure::Unreadable { cause } => {
-            metrics.count("error", "unreadable", took);
+            metrics.count_trouble(Trouble::Unreadable, took);
             tracing::warn!(error = cause, "the body is no review");
             (StatusCode::BAD_REQUEST, format!("{cause}\n")).into_response()
         }
@@ -236,7 +240,7 @@ fn failed(metrics: &Metrics, failure: &Failure, begun: Instant) -> Response {
             pod,
             cause,
         } => {
-            metrics.count("error", "internal", took);
+            metrics.count_trouble(Trouble::Internal, took);
             tracing::error!(namespace, pod, error = cause, "no answer could be made");
             // Not an answer but a failed call: the failurePolicy decides, as for any outage.
             let text = format!("gitvolume: {cause}\n");
@@ -249,24 +253,24 @@ fn failed(metrics: &Metrics, failure: &Failure, begun: Instant) -> Response {
 enum Unread {
     /// There are too many bytes of other calls.
     Shed,
-    /// The caller's fault: a status, a reason and what the caller is told.
-    Refused(StatusCode, &'static str, &'static str),
+    /// The caller's fault: a status, what it is, and what the caller is told.
+    Refused(StatusCode, Trouble, &'static str),
 }
 
 impl Unread {
     const TOO_LARGE: Self = Self::Refused(
         StatusCode::PAYLOAD_TOO_LARGE,
-        "too-large",
+        Trouble::TooLarge,
         "the body is larger than 8 MiB\n",
     );
     const INCOMPLETE: Self = Self::Refused(
         StatusCode::BAD_REQUEST,
-        "incomplete",
+        Trouble::Incomplete,
         "the body is not complete\n",
     );
     const SLOW: Self = Self::Refused(
         StatusCode::REQUEST_TIMEOUT,
-        "slow",
+        Trouble::Slow,
         "the body did not arrive in time\n",
     );
 }

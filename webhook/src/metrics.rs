@@ -1,6 +1,8 @@
 //! What is counted: closed label sets, no namespaces, seconds.
 
+mod labels;
 mod process;
+mod trouble;
 
 use std::fmt;
 use std::sync::atomic::AtomicU64;
@@ -10,7 +12,6 @@ use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
 use inject::Kind;
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -19,7 +20,14 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use self::labels::BuildLabels;
+use self::labels::ConfigLabels;
+use self::labels::ObjectLabels;
+use self::labels::OutcomeLabels;
+use self::labels::RequestLabels;
+use self::labels::ShedLabels;
 use self::process::Process;
+pub use self::trouble::Trouble;
 use crate::known::Known;
 use crate::namespaces::Namespaces;
 use crate::objects::Writes;
@@ -72,45 +80,13 @@ pub struct Metrics {
     config: Family<ConfigLabels, Gauge>,
 }
 
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct RequestLabels {
-    decision: &'static str,
-    reason: &'static str,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct ObjectLabels {
-    kind: &'static str,
-    accepted: &'static str,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct OutcomeLabels {
-    outcome: &'static str,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct ConfigLabels {
-    hash: String,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct ShedLabels {
-    limit: &'static str,
-}
-
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct BuildLabels {
-    version: &'static str,
-}
-
 impl Metrics {
     /// Registers every metric, so that each is shown before its first event.
     pub fn new() -> Self {
         let mut all = Registry::default();
         all.register_collector(Box::new(Process::new()));
         let registry = all.sub_registry_with_prefix("gitvolume_webhook");
-        let requests = Family::default();
+        let requests = Family::<RequestLabels, Counter>::default();
         let durations = Histogram::new(DURATION_BUCKETS);
         let patch_bytes = Histogram::new(PATCH_BUCKETS);
         let inflight = Gauge::default();
@@ -119,8 +95,11 @@ impl Metrics {
         let connections = Gauge::default();
         let accepted = Counter::default();
         let shed = Family::<ShedLabels, Counter>::default();
+        // Shown before its first event, so that a rate sees that one too.
+        for trouble in Trouble::ALL {
+            let _ = requests.get_or_create(&RequestLabels::of(trouble));
+        }
         for limit in LIMITS {
-            // Shown before its first event, so that a rate sees that one too.
             let _ = shed.get_or_create(&ShedLabels { limit });
         }
         let stage = Gauge::default();
@@ -278,10 +257,18 @@ impl Metrics {
         }
     }
 
-    /// Counts one call.
+    /// Counts one call that was decided.
     pub fn count(&self, decision: &'static str, reason: &'static str, took: Duration) {
-        let labels = RequestLabels { decision, reason };
-        self.requests.get_or_create(&labels).inc();
+        self.answered(&RequestLabels { decision, reason }, took);
+    }
+
+    /// Counts one call that was not.
+    pub fn count_trouble(&self, trouble: Trouble, took: Duration) {
+        self.answered(&RequestLabels::of(trouble), took);
+    }
+
+    fn answered(&self, labels: &RequestLabels, took: Duration) {
+        self.requests.get_or_create(labels).inc();
         self.durations.observe(took.as_secs_f64());
     }
 

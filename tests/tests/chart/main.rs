@@ -8,7 +8,9 @@ use tests::world::Suite;
 mod documented;
 mod fields;
 mod golden;
+mod monitored;
 mod promises;
+mod promql;
 mod release;
 mod rendered;
 mod rights;
@@ -19,6 +21,7 @@ mod sets;
 
 fn main() -> ExitCode {
     Suite::new(tests::tests![
+        monitored::each_part_of_each_expression_finds_something,
         server::each_object_of_each_set_is_accepted_strictly_and_without_a_warning,
         server::our_own_pods_pass_the_restricted_level,
     ])
