@@ -167,7 +167,7 @@ fn helm_command(words: &[String]) -> Result<(), String> {
 
 /// What kubectl says of its subcommands.
 #[derive(Default)]
-struct Kubectl {
+pub(crate) struct Kubectl {
     help: BTreeMap<String, String>,
 }
 
@@ -186,7 +186,7 @@ impl Kubectl {
     }
 
     /// Looks for the subcommand and each of the flags.
-    fn check(&mut self, words: &[String]) -> Result<(), String> {
+    pub(crate) fn check(&mut self, words: &[String]) -> Result<(), String> {
         let words: Words = words
             .iter()
             .take_while(|word| *word != "--")

@@ -12,6 +12,7 @@
 mod commands;
 mod links;
 mod manifests;
+mod notes;
 mod pages;
 mod sentences;
 mod shell;

@@ -22,7 +22,7 @@ use crate::pages::Block;
 use crate::pages::pages;
 
 /// What a manifest comes to.
-enum Verdict {
+pub(crate) enum Verdict {
     Accepted,
     Refused(String),
 }
@@ -115,7 +115,7 @@ fn judge(document: &Value, text: &str) -> Result<Verdict, String> {
 }
 
 /// Judges a part of a Pod: what the annotations name is put beside it.
-fn part(document: &Value) -> Result<Verdict, String> {
+pub(crate) fn part(document: &Value) -> Result<Verdict, String> {
     let mut pod = document.clone();
     let annotations = pod.pointer("/metadata/annotations").cloned();
     let annotations: Map<String, Value> = annotations
