@@ -1,0 +1,202 @@
+use super::*;
+use crate::namespaces::Seen;
+use crate::objects;
+use kube::api::DynamicObject;
+use serde_json::Value;
+use serde_json::json;
+
+/// What is known of a cluster with these namespaces (each with its labels) and objects.
+fn model(namespaces: &[(&str, Value)], seen: &[Value]) -> Model {
+    let mut model = Model::default();
+    for (name, labels) in namespaces {
+        let mut labels: BTreeMap<String, String> = serde_json::from_value(labels.clone()).unwrap();
+        labels.insert("kubernetes.io/metadata.name".into(), (*name).into());
+        let namespace = Seen {
+            labels,
+            hands_out_users: false,
+        };
+        model.namespaces.insert((*name).to_owned(), namespace);
+    }
+    for object in seen {
+        let object: DynamicObject = serde_json::from_value(object.clone()).unwrap();
+        let kind = match object.metadata.namespace {
+            Some(_) => Kind::GitVolume,
+            None => Kind::ClusterGitVolume,
+        };
+        let (key, object) = objects::read(kind, object);
+        model.objects.insert(key, object);
+    }
+    model
+}
+
+fn object(namespace: Option<&str>, name: &str, spec: Value) -> Value {
+    json!({
+        "metadata": {"name": name, "namespace": namespace, "generation": 3},
+        "spec": spec,
+    })
+}
+
+fn covered() -> Value {
+    json!({"gitvolume.dev/auto-inject": "enabled"})
+}
+
+fn site() -> Value {
+    json!({"repo": "https://git.example/site.git"})
+}
+
+/// Condition, whether it holds, reason and message of the object of this name.
+fn told(model: &Model, settings: &Settings, label: &str, name: &str) -> Vec<String> {
+    let coverage: Coverage = label.parse().unwrap();
+    let coverage = Coverage {
+        never: vec!["kube-system".to_owned()],
+        ..coverage
+    };
+    let judgement = Judgement::new(model, settings, coverage);
+    let key = model.objects.keys().find(|key| key.name == name).unwrap();
+    let now = Time(k8s_openapi::jiff::Timestamp::UNIX_EPOCH);
+    let conditions = judgement.changed(key, &now).unwrap();
+    assert!(
+        conditions
+            .iter()
+            .all(|own| own.observed_generation == Some(3))
+    );
+    let line = |own: &Condition| {
+        format!(
+            "{}={} {}: {}",
+            own.type_, own.status, own.reason, own.message
+        )
+    };
+    conditions.iter().map(line).collect()
+}
+
+const LABEL: &str = "gitvolume.dev/auto-inject=enabled";
+
+#[test]
+fn the_missing_label_is_named() {
+    let own = object(Some("shop"), "site", site());
+    let other = object(None, "rules", site());
+    let settings = Settings::new("syncer:1");
+    let namespaces = [("shop", json!({})), ("kube-system", covered())];
+    let bare = model(&namespaces, &[own.clone(), other.clone()]);
+    assert_eq!(
+        told(&bare, &settings, LABEL, "site"),
+        [
+            "Accepted=True Accepted: it can be used",
+            "Effective=False NamespaceNotCovered: namespace shop has no label \
+             gitvolume.dev/auto-inject=enabled: only Pods that name it with gitvolume.dev/use \
+             get it; expected the label (kubectl label namespace shop \
+             gitvolume.dev/auto-inject=enabled)",
+            "Shadowed=False NotShadowed: every field is heard",
+        ]
+    );
+    assert_eq!(
+        told(&bare, &settings, LABEL, "rules")[1],
+        "Effective=False NamespaceNotCovered: no namespace that the namespaceSelector takes has \
+         the label gitvolume.dev/auto-inject=enabled: only Pods that name it with \
+         gitvolume.dev/use get it; expected the label on one (kubectl label namespace NAME \
+         gitvolume.dev/auto-inject=enabled)"
+    );
+    let labelled = model(&[("shop", covered())], &[own.clone(), other.clone()]);
+    for (model, label) in [(&labelled, LABEL), (&bare, "")] {
+        for name in ["site", "rules"] {
+            let told = told(model, &settings, label, name);
+            assert!(
+                told[1].starts_with("Effective=True Covered: "),
+                "{}",
+                told[1]
+            );
+        }
+    }
+}
+
+#[test]
+fn what_no_pod_can_get_is_not_effective() {
+    let settings: Settings =
+        serde_json::from_value(json!({"image": "syncer:1", "excludedNamespaces": ["team-*"]}))
+            .unwrap();
+    let selector = json!({"matchLabels": {"team": "web"}});
+    let mut spec = site();
+    spec["namespaceSelector"] = selector;
+    let model = model(
+        &[("team-shop", covered()), ("kube-system", covered())],
+        &[
+            object(Some("team-shop"), "site", site()),
+            object(Some("kube-system"), "system", site()),
+            object(None, "rules", spec),
+            object(None, "wrong", json!({"repo": "nonsense"})),
+        ],
+    );
+    let told = |name| told(&model, &settings, LABEL, name);
+    assert_eq!(
+        told("site")[1],
+        "Effective=False NamespaceExcluded: the operator leaves the Pods of namespace \
+         team-shop alone (excludedNamespaces)"
+    );
+    assert!(told("system")[1].starts_with("Effective=False NamespaceNotCovered"));
+    assert_eq!(
+        told("rules")[1],
+        "Effective=False NoNamespace: the namespaceSelector takes no namespace"
+    );
+    let wrong = told("wrong");
+    assert!(
+        wrong[0].starts_with("Accepted=False Invalid: ClusterGitVolume wrong"),
+        "{wrong:?}"
+    );
+    assert!(wrong[0].contains("expected"), "{wrong:?}");
+    assert!(
+        wrong[1].starts_with("Effective=False NotAccepted"),
+        "{wrong:?}"
+    );
+}
+
+#[test]
+fn a_field_that_is_not_heard_is_named_where_both_are_for_a_namespace() {
+    let settings = Settings::new("syncer:1");
+    let namespaces = [("shop", covered()), ("bank", json!({}))];
+    let own = |namespace| object(Some(namespace), "site", site());
+    let mut spec = site();
+    spec["namespaceSelector"] = json!({"matchLabels": {"kubernetes.io/metadata.name": "shop"}});
+    let cluster = object(None, "site", spec);
+    let met = model(&namespaces, &[own("shop"), cluster.clone()]);
+    // Those of no namespace come first.
+    assert_eq!(
+        told(&met, &settings, LABEL, "site")[2],
+        "Shadowed=True Shadowed: spec.repo: that of GitVolume shop/site is heard"
+    );
+    let apart = model(&namespaces, &[own("bank"), cluster]);
+    assert!(told(&apart, &settings, LABEL, "site")[2].starts_with("Shadowed=False"));
+}
+
+#[test]
+fn what_is_told_already_is_not_told_again_and_others_conditions_stay() {
+    let settings = Settings::new("syncer:1");
+    let others = json!([{
+        "type": "Reviewed", "status": "True", "reason": "Somebody", "message": "",
+        "lastTransitionTime": "2020-01-01T00:00:00Z",
+    }]);
+    let mut site = object(Some("shop"), "site", site());
+    site["status"] = json!({"conditions": others});
+    let coverage: Coverage = LABEL.parse().unwrap();
+    let early = Time(k8s_openapi::jiff::Timestamp::UNIX_EPOCH);
+    let late = Time("2026-01-01T00:00:00Z".parse().unwrap());
+    let conditions = |site: &Value, labels: Value, now: &Time| {
+        let model = model(&[("shop", labels)], std::slice::from_ref(site));
+        let key = model.objects.keys().next().unwrap().clone();
+        Judgement::new(&model, &settings, coverage.clone()).changed(&key, now)
+    };
+    let first = conditions(&site, json!({}), &early).unwrap();
+    assert_eq!(first.len(), 4);
+    assert_eq!(first[0].type_, "Reviewed");
+
+    site["status"] = json!({"conditions": first});
+    assert_eq!(conditions(&site, json!({}), &late), None, "it is told");
+
+    let second = conditions(&site, covered(), &late).unwrap();
+    let since = |kind: &str| {
+        let own = second.iter().find(|own| own.type_ == kind).unwrap();
+        own.last_transition_time.clone()
+    };
+    assert_eq!(since("Effective"), late, "it has changed");
+    assert_eq!(since("Accepted"), early, "it has not");
+    assert_eq!(second.len(), 4);
+}
