@@ -2,17 +2,20 @@
 //! quotes, order, indentation. The differences become pieces of text to be replaced, in one pass.
 //! Whoever calls reads the new text again: what was misjudged here is never written.
 
-use std::hash::DefaultHasher;
-use std::hash::Hash;
-use std::hash::Hasher;
+mod flow;
+mod steps;
+mod style;
+
 use std::ops::Range;
 
 use serde_json::Map;
 use serde_json::Value;
-use similar::Algorithm;
-use similar::DiffOp;
-use similar::capture_diff_slices;
 
+use self::steps::Step;
+use self::steps::is_exchanged;
+use self::steps::steps;
+use self::style::is_like_json;
+use self::style::style;
 use super::tree;
 use super::tree::Entry;
 use super::tree::Kind;
@@ -206,83 +209,6 @@ impl Editor<'_> {
         Some(())
     }
 
-    fn flow_map(
-        &mut self,
-        entries: &[Entry],
-        old: &Map<String, Value>,
-        new: &Map<String, Value>,
-    ) -> Option<()> {
-        let mut gone = Vec::new();
-        for entry in entries {
-            let key = entry.key.as_ref()?;
-            gone.push(!new.contains_key(key));
-            if let (Some(old), Some(new)) = (old.get(key), new.get(key)) {
-                self.change(&entry.value, old, new, Slot::Flow)?;
-            }
-        }
-        let places: Vec<Range<usize>> = entries
-            .iter()
-            .map(|entry| entry.start..entry.value.end)
-            .collect();
-        self.remove_in_flow(&places, &gone)?;
-        let kept = gone.iter().rposition(|gone| !gone)?;
-        for member in added(entries, old, new) {
-            for (key, value) in &member {
-                let margin = self.margin(places[kept].start);
-                let written = write::member(key, value, margin, self.style);
-                self.insert_in_flow(&places, kept + 1, &written);
-            }
-        }
-        Some(())
-    }
-
-    fn flow_seq(&mut self, items: &[Node], old: &[Value], new: &[Value]) -> Option<()> {
-        let places: Vec<Range<usize>> = items.iter().map(|item| item.start..item.end).collect();
-        let mut gone = vec![false; items.len()];
-        let mut inserted = Vec::new();
-        for step in steps(old, new) {
-            match step {
-                Step::Both(before, after) => {
-                    self.change(&items[before], &old[before], &new[after], Slot::Flow)?;
-                }
-                Step::Removed(before) => gone[before] = true,
-                Step::Added(before, after) => inserted.push((before, after)),
-            }
-        }
-        self.remove_in_flow(&places, &gone)?;
-        for (before, after) in inserted {
-            let written = write::flow(&new[after], self.margin(places[0].start), self.style);
-            self.insert_in_flow(&places, before, &written);
-        }
-        Some(())
-    }
-
-    fn remove_in_flow(&mut self, places: &[Range<usize>], gone: &[bool]) -> Option<()> {
-        let kept = gone.iter().rposition(|gone| !gone)?;
-        for (index, place) in places.iter().enumerate().take(kept) {
-            if gone[index] {
-                let next = places[index + 1].start;
-                self.pieces.push((place.start..next, String::new()));
-            }
-        }
-        let last = places.last()?.end;
-        if places[kept].end < last {
-            self.pieces.push((places[kept].end..last, String::new()));
-        }
-        Some(())
-    }
-
-    /// Puts something before the place of this index, or behind the last one.
-    fn insert_in_flow(&mut self, places: &[Range<usize>], index: usize, written: &str) {
-        let margin = places.first().and_then(|first| self.margin(first.start));
-        let space = margin.map_or(" ".to_owned(), |margin| format!("\n{margin}"));
-        let (at, written) = match index.checked_sub(1) {
-            None => (places[0].start, format!("{written},{space}")),
-            Some(before) => (places[before].end, format!(",{space}{written}")),
-        };
-        self.pieces.push((at..at, written));
-    }
-
     fn insert_lines(&mut self, at: usize, lines: &str) {
         let is_unended = at > 0 && !self.text[..at].ends_with(['\n', '\r']);
         let written = match is_unended {
@@ -390,127 +316,6 @@ fn added(
         .filter(|(key, value)| old.get(*key) != Some(value) && !has_entry(key))
         .map(|(key, value)| Map::from_iter([(key.clone(), value.clone())]))
         .collect()
-}
-
-/// What becomes of the items of a list.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Step {
-    Both(usize, usize),
-    Removed(usize),
-    /// Before the old item, the new one.
-    Added(usize, usize),
-}
-
-/// Pairs the items of two lists: by what tells items apart in Kubernetes, their name, else by all
-/// that is in them. Lists of one length are taken to have changed in place.
-fn steps(old: &[Value], new: &[Value]) -> Vec<Step> {
-    let before: Vec<u64> = old.iter().map(identity).collect();
-    let after: Vec<u64> = new.iter().map(identity).collect();
-    let has_names = |items: &[Value]| items.iter().all(|item| item["name"].is_string());
-    if old.len() == new.len() && (before == after || !has_names(old) || !has_names(new)) {
-        return (0..old.len())
-            .map(|index| Step::Both(index, index))
-            .collect();
-    }
-    let mut steps = Vec::new();
-    for operation in capture_diff_slices(Algorithm::Myers, &before, &after) {
-        let (gone, come) = (operation.old_range(), operation.new_range());
-        if let DiffOp::Equal { .. } = operation {
-            steps.extend(gone.zip(come).map(|(old, new)| Step::Both(old, new)));
-            continue;
-        }
-        // Without names, one in the place of another is taken to be that one, changed.
-        let both = match has_names(&old[gone.clone()]) || has_names(&new[come.clone()]) {
-            true => 0,
-            false => gone.len().min(come.len()),
-        };
-        let paired = gone.clone().zip(come.clone()).take(both);
-        steps.extend(paired.map(|(old, new)| Step::Both(old, new)));
-        let at = gone.start + both;
-        steps.extend(come.skip(both).map(|new| Step::Added(at, new)));
-        steps.extend(gone.skip(both).map(Step::Removed));
-    }
-    steps
-}
-
-/// Tells whether items come and others go: in flow style that is another list.
-fn is_exchanged(old: &[Value], new: &[Value]) -> bool {
-    let steps = steps(old, new);
-    let has = |is: fn(&Step) -> bool| steps.iter().any(is);
-    has(|step| matches!(step, Step::Added(..))) && has(|step| matches!(step, Step::Removed(_)))
-}
-
-fn identity(item: &Value) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    match item.get("name") {
-        Some(Value::String(name)) => (true, name).hash(&mut hasher),
-        _ => (false, item).hash(&mut hasher),
-    }
-    hasher.finish()
-}
-
-/// Tells whether a text in braces puts the names of members in quotes.
-fn is_like_json(text: &str, root: &Node) -> bool {
-    let Kind::Map {
-        is_flow: true,
-        entries,
-    } = &root.kind
-    else {
-        return false;
-    };
-    let first = entries.first().and_then(|first| text.get(first.start..));
-    first.is_some_and(|first| first.starts_with('"'))
-}
-
-/// How the text is indented, as its first map and list in a map tell.
-fn style(text: &str, root: &Node) -> Style {
-    let column = |at: usize| at - text[..at].rfind(['\n', '\r']).map_or(0, |end| end + 1);
-    let mut style = Style {
-        is_json: false,
-        step: 2,
-        indents_lists: false,
-    };
-    let (mut has_step, mut has_lists) = (false, false);
-    let mut nodes = vec![root];
-    while let (Some(node), false) = (nodes.pop(), has_step && has_lists) {
-        match &node.kind {
-            Kind::Leaf => {}
-            Kind::Seq { items, .. } => nodes.extend(items.iter().rev()),
-            Kind::Map { entries, .. } => {
-                nodes.extend(entries.iter().rev().map(|entry| &entry.value));
-                for entry in entries {
-                    let between = text.get(entry.start..first(&entry.value));
-                    if !between.is_some_and(|text| text.contains(['\n', '\r'])) {
-                        continue;
-                    }
-                    let (outer, inner) = (column(entry.start), column(first(&entry.value)));
-                    match entry.value.kind {
-                        Kind::Map { .. } if !has_step && inner > outer => {
-                            (style.step, has_step) = (inner - outer, true);
-                        }
-                        Kind::Seq { is_flow: false, .. } if !has_lists => {
-                            let line = &text[..first(&entry.value)];
-                            let line = &line[line.rfind(['\n', '\r']).map_or(0, |end| end + 1)..];
-                            let dash = line.find('-').unwrap_or_default();
-                            (style.indents_lists, has_lists) = (dash > outer, true);
-                        }
-                        _ => {}
-                    }
-                }
-            }
-        }
-    }
-    style
-}
-
-/// Where the first thing in a node is.
-fn first(node: &Node) -> usize {
-    let inner = match &node.kind {
-        Kind::Leaf => None,
-        Kind::Map { entries, .. } => entries.first().map(|entry| entry.start),
-        Kind::Seq { items, .. } => items.first().map(|item| item.start),
-    };
-    inner.unwrap_or(node.start)
 }
 
 /// How the lines of a text end.
