@@ -12,6 +12,7 @@ use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
 use inject::Kind;
+use inject::Settings;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -294,22 +295,23 @@ impl Metrics {
             settings,
             namespaces,
         } = known;
-        self.objects(namespaces);
+        let in_force = settings.load();
+        self.objects(namespaces, &in_force);
         self.namespaces_stale.set(namespaces.stale().as_secs_f64());
         let with_users = i64::try_from(namespaces.with_users()).unwrap_or(i64::MAX);
         self.namespaces_with_users.set(with_users);
-        self.settings(settings.load().hash(), &settings.reloads());
+        self.settings(in_force.hash(), &settings.reloads());
         self.stage.set(stage as i64);
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)
     }
 
-    fn objects(&self, namespaces: &Namespaces) {
+    fn objects(&self, namespaces: &Namespaces, settings: &Settings) {
         self.objects_stale
             .set(namespaces.objects_stale().as_secs_f64());
         for kind in [Kind::GitVolume, Kind::ClusterGitVolume] {
-            let (accepted, refused) = namespaces.count(kind);
+            let (accepted, refused) = namespaces.count(kind, settings);
             for (is_accepted, count) in [("true", accepted), ("false", refused)] {
                 let labels = ObjectLabels {
                     kind: kind.as_str(),

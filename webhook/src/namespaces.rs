@@ -16,6 +16,7 @@ use std::time::Duration;
 use inject::GitVolume;
 use inject::Kind;
 use inject::Namespace;
+use inject::Settings;
 use k8s_openapi::api::core::v1 as core;
 use kube::Api;
 use kube::Client;
@@ -163,12 +164,12 @@ impl Namespaces {
     }
 
     /// How many objects of a kind there are that can be used, and how many that cannot.
-    pub fn count(&self, kind: Kind) -> (usize, usize) {
+    pub fn count(&self, kind: Kind, settings: &Settings) -> (usize, usize) {
         let model = self.model();
         let own = model.objects.values().map(|object| &object.volume);
         let (accepted, refused): (Vec<_>, Vec<_>) = own
             .filter(|volume| volume.kind() == kind)
-            .partition(|volume| volume.accepted().is_ok());
+            .partition(|volume| volume.accepted(settings).is_ok());
         (accepted.len(), refused.len())
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use inject::GitVolume;
 use inject::Kind;
+use inject::Settings;
 use inject::custom_resource_definition;
 use serde_json::Value;
 use serde_json::json;
@@ -352,7 +353,7 @@ pub(crate) fn what_is_right_is_taken_by_both(world: &World) -> TestResult {
         for value in right {
             let mut object = object(json!({field: value}));
             object["metadata"]["name"] = json!(format!("right-{}", objects.len()));
-            if let Err(refusal) = GitVolume::read(&object).accepted() {
+            if let Err(refusal) = GitVolume::read(&object).accepted(&Settings::new("syncer:1")) {
                 return Err(format!("{object}: {refusal}").into());
             }
             objects.push(object);
@@ -411,7 +412,7 @@ pub(crate) fn what_is_wrong_is_refused_at_apply_in_the_words_of_the_annotation(
     let mut wrong = Vec::new();
     for (field, object) in &objects {
         let read = GitVolume::read(object);
-        let Err(refusal) = read.accepted() else {
+        let Err(refusal) = read.accepted(&Settings::new("syncer:1")) else {
             wrong.push(format!("accepted by us: {object}"));
             continue;
         };

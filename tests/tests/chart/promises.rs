@@ -230,6 +230,7 @@ pub(crate) fn other_settings_are_no_other_pods() -> TestResult {
 
 pub(crate) fn the_settings_reach_the_webhook_as_it_reads_them() -> TestResult {
     let all = json!({
+        "allowedAnnotations": ["repo", "resources.*"],
         "allowedHosts": ["git.example"],
         "allowedImages": ["registry.example/*"],
         "defaultSecrets": {"shop": "git", "*": "other"},

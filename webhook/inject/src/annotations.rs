@@ -196,11 +196,13 @@ pub(crate) fn read(annotations: Option<&Map<String, Value>>, choice: Choice<'_>)
             Said::Pod(value) => value.as_str(),
             Said::Object(_, text) => Some(*text),
         };
+        let is_pods = matches!(value, Said::Pod(_));
+        // An object that says what it may not is not accepted, and none of the chosen ones.
+        let is_allowed = !is_pods || choice.allows(row.key);
         let outcome = match row.read {
             Read::Pod(read) => {
                 // These mean something without a repository too, or are told of elsewhere.
-                let is_pods = matches!(value, Said::Pod(_));
-                if is_pods && !["gitrepo", "use"].contains(&row.key) {
+                if is_pods && is_allowed && !["gitrepo", "use"].contains(&row.key) {
                     asked.pod_key = asked.pod_key.or(Some(row.key));
                 }
                 text.map(|text| read(&mut asked.pod, text))
@@ -216,7 +218,17 @@ pub(crate) fn read(annotations: Option<&Map<String, Value>>, choice: Choice<'_>)
             Read::Status => continue,
         };
         const NO_TEXT: Wrong = Wrong::Clause("expected a text; in YAML, put it in quotes");
-        if let Err(wrong) = outcome.unwrap_or(Err(NO_TEXT)) {
+        if !is_allowed {
+            let allowed = choice
+                .settings
+                .map(|own| own.allowed_annotations.join(", "));
+            let sentence = format!(
+                "{}: expected a key that the operator allows: {}",
+                full_key(name.as_ref(), row.key),
+                allowed.unwrap_or_default()
+            );
+            asked.mistakes.push(Mistake::new(row.key, sentence));
+        } else if let Err(wrong) = outcome.unwrap_or(Err(NO_TEXT)) {
             let shown = match value {
                 Said::Pod(Value::String(text)) => shown(text),
                 Said::Pod(value) => value.to_string(),
@@ -376,8 +388,9 @@ impl Annotation {
     }
 }
 
-/// The warning for a key that is not in the table, with the key that was perhaps meant.
-fn unknown(key: &str) -> String {
+/// The annotation that was perhaps meant by a key that is not in the table, with the name of a
+/// repository that may stand before it.
+pub(crate) fn nearest(key: &str) -> Option<(Option<&str>, &'static Annotation)> {
     /// Below this two keys have little more in common than their alphabet.
     const ALIKE: f64 = 0.7;
     // Who writes `site.repos` knows what a name is.
@@ -385,15 +398,19 @@ fn unknown(key: &str) -> String {
         Some((name, last)) if name.parse::<Name>().is_ok() => (Some(name), last),
         _ => (None, key),
     };
-    let nearest = ANNOTATIONS
+    let (_, row) = ANNOTATIONS
         .iter()
         .filter(|row| row.scope != Scope::Status)
         .map(|row| (strsim::jaro_winkler(last, row.key), row))
         .max_by(|one, other| one.0.total_cmp(&other.0))
-        .filter(|(likeness, _)| *likeness >= ALIKE);
-    match nearest {
-        Some((_, row)) => {
-            let name = name.filter(|_| row.scope == Scope::Repository);
+        .filter(|(likeness, _)| *likeness >= ALIKE)?;
+    Some((name.filter(|_| row.scope == Scope::Repository), row))
+}
+
+/// The warning for a key that is not in the table, with the key that was perhaps meant.
+fn unknown(key: &str) -> String {
+    match nearest(key) {
+        Some((name, row)) => {
             let name = name.map(|name| format!("{name}.")).unwrap_or_default();
             format!(
                 "{PREFIX}{key}: unknown; did you mean {PREFIX}{name}{}?",

@@ -74,7 +74,7 @@ pub(crate) fn decide(
         .pointer("/metadata/annotations")
         .and_then(Value::as_object);
     let status = Status::read(annotations);
-    let (asked, was) = asked(document, annotations, status.as_ref(), namespace);
+    let (asked, was) = asked(document, annotations, status.as_ref(), settings, namespace);
     if !asks(document, &asked, status.as_ref()) {
         return Ok(Decision::skip(SkipReason::NotRequested, asked.warnings));
     }
@@ -113,11 +113,13 @@ pub(crate) fn asked<'a>(
     document: &Value,
     annotations: Option<&Map<String, Value>>,
     status: Option<&'a Status>,
+    settings: &Settings,
     namespace: &Namespace,
 ) -> (Asked, Option<&'a Status>) {
     let was = status.filter(|_| injected::has_our_names(document));
     let choice = Choice {
         namespace: Some(namespace),
+        settings: Some(settings),
         labels: document
             .pointer("/metadata/labels")
             .and_then(Value::as_object),

@@ -144,7 +144,8 @@ pub fn explain(
         return Ok(explanation);
     };
     let status = Status::read(annotations);
-    let (mut asked, was) = decide::asked(document, annotations, status.as_ref(), namespace);
+    let (mut asked, was) =
+        decide::asked(document, annotations, status.as_ref(), settings, namespace);
     let found = gitrepo::read(&pod, &asked, was, settings);
     let (requests, _) = asked.requests(&found.names);
     let namespace = namespace.of_pod(annotations);

@@ -14,8 +14,10 @@ use std::fmt;
 use serde_json::Map;
 use serde_json::Value;
 
+use crate::Mistake;
 use crate::Name;
 use crate::Refusal;
+use crate::Settings;
 use crate::annotations;
 
 pub(crate) use self::choice::Choice;
@@ -47,7 +49,8 @@ pub struct GitVolume {
     said: Vec<(&'static str, String)>,
     /// Its name as that of a repository; `None` where it is none.
     repository: Option<Name>,
-    refusal: Option<Refusal>,
+    /// What is wrong with it, whatever the operator allows.
+    mistakes: Vec<Mistake>,
     warnings: Vec<String>,
 }
 
@@ -123,7 +126,7 @@ impl GitVolume {
             namespace_selector: Selector::default(),
             said: Vec::new(),
             repository: None,
-            refusal: None,
+            mistakes: Vec::new(),
             warnings: Vec::new(),
         };
         let spec = Spec::read(&read, &object["spec"]);
@@ -133,7 +136,7 @@ impl GitVolume {
         read.warnings = spec.warnings;
         read.said = spec.said;
         read.repository = annotations::name(&read.name);
-        read.refusal = Refusal::of(spec.mistakes);
+        read.mistakes = spec.mistakes;
         read
     }
 
@@ -210,8 +213,32 @@ impl GitVolume {
     /// Everything that is wrong with it, each in the words that the annotation of that key is
     /// refused with: the message of the condition `Accepted=False`. What is not accepted has no
     /// effect on any Pod.
-    pub fn accepted(&self) -> Result<(), &Refusal> {
-        self.refusal.as_ref().map_or(Ok(()), Err)
+    pub fn accepted(&self, settings: &Settings) -> Result<(), Refusal> {
+        let mut mistakes = self.mistakes.clone();
+        mistakes.extend(self.not_allowed(settings));
+        Refusal::of(mistakes).map_or(Ok(()), Err)
+    }
+
+    /// The fields that the operator allows no author. A ClusterGitVolume is the operator's own.
+    fn not_allowed(&self, settings: &Settings) -> impl Iterator<Item = Mistake> {
+        let said = self.said.iter().filter(|_| self.kind == Kind::GitVolume);
+        let said = said.filter(|(key, _)| !settings.allows_annotation(key));
+        said.map(move |(key, _)| {
+            let mut allowed: Vec<String> = settings
+                .allowed_of(&spec::keys())
+                .map(spec::field_of)
+                .collect();
+            // Where authors may only choose among the operator's objects.
+            if allowed.is_empty() {
+                allowed.push("none".to_owned());
+            }
+            let sentence = format!(
+                "{self}: spec.{}: expected a key that the operator allows: {}",
+                spec::field_of(key),
+                allowed.join(", ")
+            );
+            Mistake::new(key, sentence)
+        })
     }
 
     /// What is odd and allowed, such as fields that are not known. The API server drops those
@@ -223,11 +250,15 @@ impl GitVolume {
     /// Which of its fields are not heard where one of these objects is for the same Pod: an object
     /// of the same name and a higher kind says them too. Whether there is such a Pod, nobody knows
     /// beforehand: give only objects that are for a common namespace.
-    pub fn shadowed<'a>(&self, others: impl IntoIterator<Item = &'a Self>) -> Vec<Shadowed> {
+    pub fn shadowed<'a>(
+        &self,
+        others: impl IntoIterator<Item = &'a Self>,
+        settings: &Settings,
+    ) -> Vec<Shadowed> {
         let above: Vec<&Self> = others
             .into_iter()
             .filter(|other| other.name == self.name && other.kind < self.kind)
-            .filter(|other| other.accepted().is_ok())
+            .filter(|other| other.accepted(settings).is_ok())
             .collect();
         let heard = self.said.iter().filter_map(|(key, _)| {
             let says = |other: &&&Self| other.says(key);

@@ -29,6 +29,15 @@ pub struct Settings {
     /// Pull secrets that are added to a Pod; they must be in its namespace.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub image_pull_secrets: Vec<String>,
+    /// The keys of annotations that authors may set, on Pods and as fields of GitVolumes; a `*` at
+    /// the end stands for anything. Of a repository with a name it is the key without that. Empty is
+    /// every key; [`inject`](crate::ANNOTATIONS) and `status` always are.
+    #[serde(
+        default,
+        deserialize_with = "patterns::annotations",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub allowed_annotations: Vec<String>,
     /// The images that a Pod may choose instead; a `*` at the end stands for anything.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allowed_images: Vec<String>,
@@ -138,6 +147,7 @@ impl Settings {
             image: image.into(),
             image_pull_policy: None,
             image_pull_secrets: Vec::new(),
+            allowed_annotations: Vec::new(),
             allowed_images: Vec::new(),
             allowed_hosts: Vec::new(),
             excluded_namespaces: Vec::new(),
@@ -152,6 +162,20 @@ impl Settings {
             version: version(),
             hash: Hash::default(),
         }
+    }
+
+    /// Tells whether authors may set an annotation: its key is without the prefix and without a
+    /// repository's name.
+    pub(crate) fn allows_annotation(&self, key: &str) -> bool {
+        let always = ["inject", "status"];
+        let allowed = &self.allowed_annotations;
+        allowed.is_empty() || always.contains(&key) || patterns::is_one_of(allowed, key)
+    }
+
+    /// The entries of [`Self::allowed_annotations`] that stand for one of these keys.
+    pub(crate) fn allowed_of(&self, keys: &[&str]) -> impl Iterator<Item = &str> {
+        let allowed = self.allowed_annotations.iter().map(String::as_str);
+        allowed.filter(|own| keys.iter().any(|key| patterns::is_match(own, key)))
     }
 
     /// Tells whether a Pod may choose this image.

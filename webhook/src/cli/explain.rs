@@ -202,7 +202,7 @@ fn told(
     let mut all = Vec::new();
     for document in documents::read(text)? {
         for object in objects(document.value()) {
-            let (mistakes, _) = volumes::judged(&object, namespace);
+            let (mistakes, _) = volumes::judged(&object, namespace, known.0);
             all.extend(mistakes.into_iter().map(Err));
             let Some(explanation) = explained(&object, namespace, known) else {
                 continue;

@@ -80,7 +80,7 @@ fn judge(
 ) -> Judged {
     let mut judged = Judged::default();
     let Some(at) = object.pod else {
-        (judged.errors, judged.notes) = volumes::judged(object, namespace);
+        (judged.errors, judged.notes) = volumes::judged(object, namespace, settings);
         return judged;
     };
     if let Some(note) = misplaced(object) {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use inject::GitVolume;
 use inject::Namespace;
 use inject::Refusal;
+use inject::Settings;
 use serde_json::Value;
 
 use crate::cli::documents;
@@ -58,15 +59,18 @@ impl Volumes {
 }
 
 /// What is wrong with an object of ours, and what is odd about it; empty for any other.
-pub fn judged(object: &Object<'_>, namespace: Option<&str>) -> (Vec<String>, Vec<String>) {
+pub fn judged(
+    object: &Object<'_>,
+    namespace: Option<&str>,
+    settings: &Settings,
+) -> (Vec<String>, Vec<String>) {
     if !is_ours(object) {
         return Default::default();
     }
     let read = GitVolume::read(&placed(object.value, namespace));
-    let mistakes = read.accepted().err().into_iter();
-    let mistakes = mistakes
-        .flat_map(Refusal::mistakes)
-        .map(ToString::to_string);
+    let refusal = read.accepted(settings).err();
+    let mistakes = refusal.iter().flat_map(Refusal::mistakes);
+    let mistakes = mistakes.map(ToString::to_string);
     (mistakes.collect(), read.warnings().to_vec())
 }
 
@@ -126,7 +130,7 @@ mod tests {
         let told: Vec<_> = documents
             .iter()
             .flat_map(|document| objects(document.value()))
-            .map(|object| judged(&object, None))
+            .map(|object| judged(&object, None, &Settings::new("syncer:1")))
             .collect();
         let expected = "ClusterGitVolume rules: spec.period: \"5 min\": expected a duration such \
             as 30s, 5m or 1h30m";

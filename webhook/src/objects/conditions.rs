@@ -80,10 +80,28 @@ impl<'a> Judgement<'a> {
 
     fn found(&self, volume: &GitVolume) -> [Found; 3] {
         [
-            accepted(volume),
+            self.accepted(volume),
             self.effective(volume),
             self.shadowed(volume),
         ]
+    }
+
+    /// Whether it can be used.
+    fn accepted(&self, volume: &GitVolume) -> Found {
+        match volume.accepted(self.settings) {
+            Ok(()) => Found {
+                kind: "Accepted",
+                holds: true,
+                reason: "Accepted",
+                message: "it can be used".to_owned(),
+            },
+            Err(refusal) => Found {
+                kind: "Accepted",
+                holds: false,
+                reason: "Invalid",
+                message: refusal.to_string(),
+            },
+        }
     }
 
     /// Whether any Pod can get it without naming it.
@@ -94,7 +112,7 @@ impl<'a> Judgement<'a> {
             reason,
             message,
         };
-        if volume.accepted().is_err() {
+        if volume.accepted(self.settings).is_err() {
             let message = "what is not accepted has no effect on any Pod".to_owned();
             return no("NotAccepted", message);
         }
@@ -167,7 +185,7 @@ impl<'a> Judgement<'a> {
     fn shadowed(&self, volume: &GitVolume) -> Found {
         let rivals = self.by_name.get(volume.name()).into_iter().flatten();
         let rivals = rivals.copied().filter(|other| self.meet(volume, other));
-        let shadowed = volume.shadowed(rivals);
+        let shadowed = volume.shadowed(rivals, self.settings);
         if shadowed.is_empty() {
             return Found {
                 kind: "Shadowed",
@@ -199,23 +217,6 @@ impl<'a> Judgement<'a> {
         let name = namespaced.namespace().unwrap_or_default();
         let seen = self.model.namespaces.get(name);
         seen.is_some_and(|seen| cluster.covers(name, &seen.labels))
-    }
-}
-
-fn accepted(volume: &GitVolume) -> Found {
-    match volume.accepted() {
-        Ok(()) => Found {
-            kind: "Accepted",
-            holds: true,
-            reason: "Accepted",
-            message: "it can be used".to_owned(),
-        },
-        Err(refusal) => Found {
-            kind: "Accepted",
-            holds: false,
-            reason: "Invalid",
-            message: refusal.to_string(),
-        },
     }
 }
 

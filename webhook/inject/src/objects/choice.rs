@@ -15,6 +15,7 @@ use crate::Mistake;
 use crate::Name;
 use crate::Namespace;
 use crate::PREFIX;
+use crate::Settings;
 use crate::annotations;
 use crate::annotations::full_key;
 use crate::value::shown;
@@ -27,6 +28,8 @@ use super::spec;
 pub(crate) struct Choice<'a> {
     /// What is in force now; `None` where nobody knows of any object.
     pub(crate) namespace: Option<&'a Namespace>,
+    /// The operator's, which say what authors may set; without any it is everything.
+    pub(crate) settings: Option<&'a Settings>,
     /// The Pod's.
     pub(crate) labels: Option<&'a Map<String, Value>>,
     /// What an earlier call took, where its injection is in the Pod: that stays what the Pod has,
@@ -93,7 +96,7 @@ impl Taken {
             namespace_selector: Selector::nobody(),
             said: said.collect(),
             repository: annotations::name(&self.name),
-            refusal: None,
+            mistakes: Vec::new(),
             warnings: Vec::new(),
         }
     }
@@ -104,6 +107,11 @@ impl Choice<'_> {
     pub(crate) fn is_empty(&self) -> bool {
         self.taken.is_none_or(<[_]>::is_empty)
             && self.namespace.is_none_or(|own| own.volumes.is_empty())
+    }
+
+    /// Tells whether the Pod may have an annotation of this key.
+    pub(crate) fn allows(&self, key: &str) -> bool {
+        self.settings.is_none_or(|own| own.allows_annotation(key))
     }
 
     /// Chooses, for a Pod that names some itself, and whose annotations have an address, or
@@ -141,7 +149,7 @@ impl Choice<'_> {
     /// The objects in force that are for the Pod.
     fn live(&self, uses: &[String]) -> Chosen {
         let mut chosen = Chosen::default();
-        let Some(namespace) = self.namespace else {
+        let (Some(namespace), Some(settings)) = (self.namespace, self.settings) else {
             chosen.unknown = uses.to_vec();
             return chosen;
         };
@@ -151,8 +159,8 @@ impl Choice<'_> {
             if !is_named && !is_selected() {
                 continue;
             }
-            match object.accepted() {
-                Ok(()) => {}
+            match object.accepted(settings) {
+                Ok(()) => chosen.objects.push(Arc::clone(object)),
                 Err(refusal) if is_named => {
                     chosen
                         .mistakes
@@ -163,10 +171,8 @@ impl Choice<'_> {
                     chosen.warnings.push(format!("{object}: {told}"));
                 }
             }
-            chosen.objects.push(Arc::clone(object));
         }
-        chosen.unknown = unknown(uses, &chosen.objects);
-        chosen.objects.retain(|object| object.accepted().is_ok());
+        chosen.unknown = unknown(uses, &namespace.volumes);
         chosen.objects.sort_by(|one, other| {
             let rank = |own: &GitVolume| (own.kind, std::cmp::Reverse(own.priority));
             (rank(one), &one.name).cmp(&(rank(other), &other.name))

@@ -120,6 +120,12 @@ pub(super) fn field(row: &Annotation) -> Option<String> {
     Some(field_of(row.key))
 }
 
+/// The keys of annotations that are fields.
+pub(super) fn keys() -> Vec<&'static str> {
+    let rows = ANNOTATIONS.iter().filter(|row| field(row).is_some());
+    rows.map(|row| row.key).collect()
+}
+
 /// The field of an annotation's key.
 pub(crate) fn field_of(key: &str) -> String {
     // The dots of `resources.requests.cpu` are those of a path, and `ephemeral-storage` is

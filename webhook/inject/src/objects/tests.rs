@@ -21,8 +21,8 @@ pub(crate) fn cluster(name: &str, spec: Value) -> GitVolume {
 }
 
 fn sentences(object: &GitVolume) -> Vec<String> {
-    let refusal = object.accepted().err();
-    let mistakes = refusal.into_iter().flat_map(Refusal::mistakes);
+    let refusal = object.accepted(&Settings::new("syncer:1")).err();
+    let mistakes = refusal.iter().flat_map(Refusal::mistakes);
     mistakes.map(ToString::to_string).collect()
 }
 
@@ -169,6 +169,37 @@ fn fields_that_are_not_known_are_told_and_harm_nothing() {
 }
 
 #[test]
+fn a_field_that_the_operator_allows_no_author_is_refused_of_a_namespaces_object_alone() {
+    let spec = json!({"repo": "https://git.example/x", "mountPath": "/x",
+                      "resources": {"limits": {"cpu": "1"}}});
+    let refused = |object: &GitVolume, allowed: Value| -> Vec<String> {
+        let settings = json!({"image": "syncer:1", "allowedAnnotations": allowed});
+        let settings: Settings = serde_json::from_value(settings).unwrap();
+        let refusal = object.accepted(&settings).err();
+        let mistakes = refusal.iter().flat_map(Refusal::mistakes);
+        mistakes.map(ToString::to_string).collect()
+    };
+    let own = git_volume("site", spec.clone());
+    let allowed = "expected a key that the operator allows:";
+    assert_eq!(refused(&own, json!([])), [""; 0]);
+    let some = json!(["repo", "mount-path", "resources.*"]);
+    assert_eq!(refused(&own, some), [""; 0]);
+    assert_eq!(
+        refused(&own, json!(["mount-*", "use", "resources.limits.*"])),
+        [format!(
+            "GitVolume shop/site: spec.repo: {allowed} mount*, resources.limits.*"
+        )]
+    );
+    let none = refused(&own, json!(["use"]));
+    assert_eq!(none.len(), 3);
+    assert_eq!(
+        none[0],
+        format!("GitVolume shop/site: spec.repo: {allowed} none")
+    );
+    assert_eq!(refused(&cluster("site", spec), json!(["use"])), [""; 0]);
+}
+
+#[test]
 fn an_object_is_for_its_own_namespace_or_for_those_it_selects() {
     let labels = |team: &str| BTreeMap::from([("team".to_owned(), team.to_owned())]);
     let own = git_volume("site", json!({}));
@@ -195,7 +226,8 @@ fn what_a_higher_object_of_the_same_name_says_is_shadowed() {
         "site",
         json!({"repo": "https://git.example/y", "period": "1m"}),
     );
-    let shadowed = lower.shadowed([&own, &other, &wrong, &lower]);
+    let settings = Settings::new("syncer:1");
+    let shadowed = lower.shadowed([&own, &other, &wrong, &lower], &settings);
     assert_eq!(
         shadowed,
         [Shadowed {
@@ -203,5 +235,5 @@ fn what_a_higher_object_of_the_same_name_says_is_shadowed() {
             by: "GitVolume shop/site".to_owned()
         }]
     );
-    assert_eq!(own.shadowed([&own, &lower]), []);
+    assert_eq!(own.shadowed([&own, &lower], &settings), []);
 }

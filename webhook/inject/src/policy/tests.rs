@@ -42,6 +42,27 @@ fn a_wrong_setting_is_an_error_that_names_it() {
             "\"Shop\": expected a namespace, or the beginning of some and *",
         ),
         (
+            json!({"image": "x", "allowedAnnotations": ["repos"]}),
+            "\"repos\": expected an annotation's key such as mount-path, or the beginning of some \
+             and *; did you mean repo?",
+        ),
+        (
+            json!({"image": "x", "allowedAnnotations": ["gitvolume.dev/ref"]}),
+            "did you mean ref?",
+        ),
+        (
+            json!({"image": "x", "allowedAnnotations": ["rules.period"]}),
+            "did you mean period?",
+        ),
+        (
+            json!({"image": "x", "allowedAnnotations": ["resource.*"]}),
+            "did you mean resources.",
+        ),
+        (
+            json!({"image": "x", "allowedAnnotations": ["*.repo"]}),
+            "did you mean repo?",
+        ),
+        (
             json!({"image": "x", "proxy": {"httpsProxy": "proxy.example"}}),
             "expected an address such as http://proxy.example:3128",
         ),
@@ -92,4 +113,32 @@ fn hosts_are_allowed_by_name_and_by_domain() {
         assert_eq!(settings.allows_host(host), is_allowed, "{host:?}");
     }
     assert!(Settings::new("x").allows_host(None), "every host is");
+}
+
+#[test]
+fn annotations_are_allowed_by_key_and_by_beginning() {
+    let allowed = json!(["repo", "resources.*", "gitrepo", "me*"]);
+    let settings: Settings =
+        serde_json::from_value(json!({"image": "x", "allowedAnnotations": allowed})).unwrap();
+    for (key, is_allowed) in [
+        ("repo", true),
+        ("resources.limits.cpu", true),
+        ("metrics-port", true),
+        ("medium", true),
+        ("gitrepo", true),
+        ("ref", false),
+        ("user", false),
+        ("use", false),
+        // Nobody is kept from opting out, and the status is ours.
+        ("inject", true),
+        ("status", true),
+    ] {
+        assert_eq!(settings.allows_annotation(key), is_allowed, "{key}");
+    }
+    for row in crate::ANNOTATIONS {
+        assert!(Settings::new("x").allows_annotation(row.key), "{}", row.key);
+    }
+    let all = json!({"image": "x", "allowedAnnotations": ["*"]});
+    let all: Settings = serde_json::from_value(all).unwrap();
+    assert!(all.allows_annotation("user"));
 }

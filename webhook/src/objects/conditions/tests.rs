@@ -150,6 +150,36 @@ fn what_no_pod_can_get_is_not_effective() {
 }
 
 #[test]
+fn a_field_that_no_author_may_set_is_not_accepted_of_a_namespaces_object() {
+    let settings = json!({"image": "syncer:1", "allowedAnnotations": ["repo", "mount-path"]});
+    let settings: Settings = serde_json::from_value(settings).unwrap();
+    let mut spec = site();
+    spec["mountPath"] = json!("/site");
+    spec["user"] = json!(1000);
+    let own = object(Some("shop"), "site", spec.clone());
+    let fit = object(Some("shop"), "fit", site());
+    let operators = object(None, "rules", spec);
+    let model = model(&[("shop", covered())], &[own, fit, operators]);
+    let told = |settings: &Settings, name| told(&model, settings, LABEL, name);
+    let judged = told(&settings, "site");
+    assert_eq!(
+        judged[0],
+        "Accepted=False Invalid: GitVolume shop/site: spec.user: expected a key that the \
+         operator allows: repo, mountPath"
+    );
+    assert!(
+        judged[1].starts_with("Effective=False NotAccepted"),
+        "{judged:?}"
+    );
+    let is_accepted = "Accepted=True Accepted: it can be used";
+    assert_eq!(told(&settings, "fit")[0], is_accepted);
+    assert_eq!(told(&settings, "rules")[0], is_accepted);
+    // The list is the operator's to change while the webhook runs.
+    let all = Settings::new("syncer:1");
+    assert_eq!(told(&all, "site")[0], is_accepted);
+}
+
+#[test]
 fn a_field_that_is_not_heard_is_named_where_both_are_for_a_namespace() {
     let settings = Settings::new("syncer:1");
     let namespaces = [("shop", covered()), ("bank", json!({}))];
