@@ -1,0 +1,329 @@
+//! What of ours is in the cluster: registrations, the webhook's Pods behind them, the guard, and what
+//! they make of a trial Pod.
+
+use inject::PREFIX;
+use inject::Settings;
+use serde_json::Value;
+use serde_json::json;
+
+use super::Look;
+use crate::cli::doctor::facts::Guard;
+use crate::cli::doctor::facts::Install;
+use crate::cli::doctor::facts::Replica;
+use crate::cli::doctor::facts::Trial;
+use crate::cli::doctor::facts::text;
+use crate::cli::doctor::judge::is_about_us;
+use crate::cli::live::Part;
+use crate::cli::live::Unseen;
+use crate::cli::live::encoded;
+use crate::cli::live::installed;
+use crate::cli::live::installed::REGISTRATIONS;
+use crate::cli::live::known::texts;
+use crate::cli::live::settings;
+
+/// Where the admin listener of the webhook is, unless its container says otherwise.
+const ADMIN_PORT: u64 = 8080;
+
+impl Look<'_> {
+    /// Looks at our registrations and what is behind them; answers the webhook's settings.
+    pub(super) async fn installs(&mut self) -> Settings {
+        // What a Pod would get does not count here but that it gets it.
+        let mut found = Settings::new("gitvolume.dev/gitvolume-syncer");
+        let what = "the webhook's registration";
+        let all = self.all(what, REGISTRATIONS, "", Part::Whole);
+        let Some(all) = all.await else { return found };
+        let (ours, others): (Vec<Value>, Vec<Value>) = all
+            .into_iter()
+            .partition(|own| installed::entries(own).next().is_some());
+        self.seen("registrations", ours.len());
+        self.facts.others = others;
+        let mut installs = Vec::new();
+        for registration in ours {
+            let mut install = Install {
+                registration,
+                ..Install::default()
+            };
+            if let Some(entry) = install.auto_entry() {
+                self.facts.known.add_selector(entry);
+            }
+            let service = installed::service(&install.registration);
+            if let Some((namespace, name)) = service {
+                install.service = Some((namespace.clone(), name.clone()));
+                let pods = self.behind(&mut install, &namespace, &name).await;
+                if let Some(pod) = pods.first() {
+                    match settings::of_webhook(self.live, pod).await {
+                        Ok(settings) => found = settings,
+                        Err(error) => self.unseen("the webhook's settings", error),
+                    }
+                }
+                if self.scope.secrets {
+                    install.ca_secret = self.ca_secret(&namespace, &pods).await;
+                }
+            }
+            installs.push(install);
+        }
+        self.facts.installs = Some(installs);
+        found
+    }
+
+    /// Looks at a Service, its endpoints and its Pods; answers the Pods.
+    async fn behind(&mut self, install: &mut Install, namespace: &str, name: &str) -> Vec<Value> {
+        let uri = format!("/api/v1/namespaces/{namespace}/services/{name}");
+        let service = match self.live.get(&uri).await {
+            Ok(service) => service,
+            Err(Unseen::Absent(_)) => {
+                install.has_service = Some(false);
+                return Vec::new();
+            }
+            Err(error) => {
+                self.unseen(&format!("Service {namespace}/{name}"), error);
+                return Vec::new();
+            }
+        };
+        install.has_service = Some(true);
+        let path = format!("/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices");
+        let query = format!(
+            "labelSelector={}",
+            encoded(&format!("kubernetes.io/service-name={name}"))
+        );
+        let slices = self.all("the webhook's endpoints", &path, &query, Part::Whole);
+        install.endpoints = slices.await.map(|slices| {
+            let endpoints = slices.iter().filter_map(|own| own["endpoints"].as_array());
+            let ready = endpoints
+                .flatten()
+                .map(|own| own["conditions"]["ready"] != false);
+            ready.fold((0, 0), |(ready, others), is| match is {
+                true => (ready + 1, others),
+                false => (ready, others + 1),
+            })
+        });
+        let pods = match installed::pods(self.live, &service).await {
+            Ok(pods) => pods,
+            Err(error) => {
+                self.unseen("the webhook's Pods", error);
+                return Vec::new();
+            }
+        };
+        self.seen("replicas", pods.len());
+        for pod in &pods {
+            let replica = self.replica(pod).await;
+            install.replicas.push(replica);
+        }
+        pods
+    }
+
+    /// Asks a Pod of the webhook's, through the API server.
+    async fn replica(&mut self, pod: &Value) -> Replica {
+        let (namespace, name) = (
+            text(pod, "/metadata/namespace"),
+            text(pod, "/metadata/name"),
+        );
+        let containers = pod["spec"]["containers"].as_array();
+        let containers = containers.into_iter().flatten();
+        let mut ports = containers
+            .clone()
+            .filter_map(|own| own["ports"].as_array())
+            .flatten();
+        let port = ports
+            .find(|port| port["name"] == "admin")
+            .and_then(|port| port["containerPort"].as_u64())
+            .unwrap_or(ADMIN_PORT);
+        let mut replica = Replica {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            image: containers
+                .map(|own| text(own, "/image").to_owned())
+                .next()
+                .unwrap_or_default(),
+            ..Replica::default()
+        };
+        if text(pod, "/status/phase") != "Running" {
+            return replica;
+        }
+        let proxy = format!("/api/v1/namespaces/{namespace}/pods/{name}:{port}/proxy");
+        let what = "what the webhook's Pods say of themselves";
+        match self.live.text(&format!("{proxy}/readyz")).await {
+            Ok(said) => replica.readyz = Some((true, said)),
+            Err(Unseen::Failed { message, .. }) if message.starts_with("not ready") => {
+                replica.readyz = Some((false, message));
+            }
+            Err(error) => {
+                self.unseen(what, error);
+                return replica;
+            }
+        }
+        match self.live.text(&format!("{proxy}/metrics")).await {
+            Ok(metrics) => read_metrics(&metrics, &mut replica),
+            Err(error) => self.unseen(what, error),
+        }
+        replica
+    }
+
+    async fn ca_secret(&mut self, namespace: &str, pods: &[Value]) -> Option<String> {
+        let flag = "--secret-name=";
+        let containers = pods.first()?["spec"]["containers"].as_array()?;
+        let mut args = containers.iter().filter_map(|own| own["args"].as_array());
+        let name = args.find_map(|args| {
+            let mut args = args.iter().filter_map(Value::as_str);
+            args.find_map(|arg| arg.strip_prefix(flag))
+        })?;
+        let uri = format!("/api/v1/namespaces/{namespace}/secrets/{name}");
+        match self.live.get(&uri).await {
+            Ok(secret) => {
+                use base64::Engine;
+                let encoded = text(&secret, "/data/ca.crt");
+                let pem = base64::prelude::BASE64_STANDARD.decode(encoded).ok()?;
+                String::from_utf8(pem).ok()
+            }
+            Err(error) => {
+                self.unseen("the Secret with the webhook's CA", error);
+                None
+            }
+        }
+    }
+
+    pub(super) async fn trial(&mut self) {
+        let is_installed = self
+            .facts
+            .installs
+            .as_ref()
+            .is_some_and(|own| !own.is_empty());
+        let Some(namespace) = self.scope.trial.as_ref().filter(|_| is_installed) else {
+            return;
+        };
+        match self.live.try_pod(namespace, &trial_pod()).await {
+            Ok(pod) => {
+                let annotations = texts(&pod["metadata"]["annotations"]);
+                let status = annotations.get(&format!("{PREFIX}status"));
+                let by = status.map(|status| {
+                    let status: Value = serde_json::from_str(status).unwrap_or_default();
+                    let said = |key: &str| text(&status, key).to_owned();
+                    (said("/version"), said("/config"))
+                });
+                self.facts.trial = Some(Trial::Admitted(by));
+            }
+            Err(error) => {
+                let message = error.to_string();
+                if is_about_us(&message) {
+                    self.facts.trial = Some(Trial::Refused(message));
+                } else {
+                    let what = format!("a trial Pod in the namespace {namespace} (dry run)");
+                    self.unseen(&what, message);
+                }
+            }
+        }
+    }
+
+    pub(super) async fn guards(&mut self) {
+        let api = "/apis/admissionregistration.k8s.io/v1";
+        let path = format!("{api}/validatingadmissionpolicies");
+        let query = format!(
+            "labelSelector={}",
+            encoded("app.kubernetes.io/name=gitvolume")
+        );
+        let policies = self.all("the guard", &path, &query, Part::Whole).await;
+        let Some(policies) = policies else { return };
+        let path = format!("{api}/validatingadmissionpolicybindings");
+        let bindings = self.all("the guard's bindings", &path, "", Part::Whole);
+        let bindings = bindings.await;
+        let guards = policies.into_iter().map(|policy| {
+            let name = &policy["metadata"]["name"];
+            let actions = bindings.as_ref().map(|bindings| {
+                let own = bindings
+                    .iter()
+                    .filter(|own| own["spec"]["policyName"] == *name);
+                own.map(|own| {
+                    let actions = own["spec"]["validationActions"].as_array();
+                    let actions = actions.into_iter().flatten().filter_map(Value::as_str);
+                    actions.map(str::to_owned).collect()
+                })
+                .collect()
+            });
+            Guard { policy, actions }
+        });
+        self.facts.guards = Some(guards.collect());
+    }
+}
+
+/// A Pod that asks for a repository, and that the strictest namespace takes. It is never made.
+fn trial_pod() -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "generateName": "gitvolume-doctor-",
+            "annotations": {format!("{PREFIX}repo"): "https://git.example/doctor.git"},
+        },
+        "spec": {
+            "automountServiceAccountToken": false,
+            "securityContext": {
+                "runAsNonRoot": true,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [{
+                "name": "trial",
+                "image": "gitvolume.dev/doctor:never-pulled",
+                "resources": {
+                    "requests": {"cpu": "1m", "memory": "1Mi"},
+                    "limits": {"cpu": "1m", "memory": "1Mi"},
+                },
+                "securityContext": {
+                    "allowPrivilegeEscalation": false,
+                    "capabilities": {"drop": ["ALL"]},
+                },
+            }],
+        },
+    })
+}
+
+/// Takes what counts out of the text of `/metrics`.
+fn read_metrics(metrics: &str, replica: &mut Replica) {
+    for line in metrics.lines() {
+        let Some((name, value)) = line.rsplit_once(' ') else {
+            continue;
+        };
+        let number = value.parse::<f64>();
+        match (name.split('{').next().unwrap_or_default(), number) {
+            ("gitvolume_webhook_cert_not_after_seconds", Ok(number)) => {
+                replica.not_after = Some(number as i64);
+            }
+            ("gitvolume_webhook_cabundle_in_sync", Ok(number)) => {
+                replica.in_sync = Some(number > 0.0);
+            }
+            ("gitvolume_webhook_build_info", _) => replica.version = label(name, "version"),
+            ("gitvolume_webhook_config_info", _) => replica.config = label(name, "hash"),
+            _ => {}
+        }
+    }
+}
+
+/// A label's value in a line of the text.
+fn label(series: &str, name: &str) -> Option<String> {
+    let (_, rest) = series.split_once(&format!("{name}=\""))?;
+    let (value, _) = rest.split_once('"')?;
+    Some(value.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replica_tells_of_itself_by_its_metrics() {
+        let mut replica = Replica::default();
+        let metrics = "# TYPE gitvolume_webhook_build info\n\
+            gitvolume_webhook_build_info{version=\"0.1.0\"} 1\n\
+            gitvolume_webhook_config_info{hash=\"c0ffee\"} 1\n\
+            gitvolume_webhook_cert_not_after_seconds 1795276108.0\n\
+            gitvolume_webhook_cabundle_in_sync 0\n# EOF\n";
+        read_metrics(metrics, &mut replica);
+        let expected = Replica {
+            version: Some("0.1.0".to_owned()),
+            config: Some("c0ffee".to_owned()),
+            not_after: Some(1_795_276_108),
+            in_sync: Some(false),
+            ..Replica::default()
+        };
+        assert_eq!(replica, expected);
+    }
+}
