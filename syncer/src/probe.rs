@@ -7,12 +7,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use args::ProbeArgs;
+use args::probe::STILL_CLONING;
 
 use crate::redact::redact;
 use crate::status;
 use crate::status::Record;
-
-const STILL_CLONING: &str = "the first clone is still running";
 
 /// Runs the probe.
 pub(crate) fn run(args: &ProbeArgs) -> ExitCode {

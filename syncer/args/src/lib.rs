@@ -4,6 +4,7 @@
 //! - [`SyncArgs`]: every flag with its environment name and default, and its inverse
 //!   [`SyncArgs::to_argv`], so that what the webhook writes is what the syncer parses.
 //! - [`paths`]: where the injected container finds its volumes.
+//! - [`probe`]: what the startup probe prints.
 //! - [`secret`]: which keys of a mounted Secret mean what.
 //! - [`GitDuration`], [`RepoUrl`], [`Rev`], [`Link`], [`Subdir`]: the values, checked once at the edge.
 //! - [`read`]: the program's arguments and environment, as git-sync v2, v3 and v4 had them.
@@ -19,6 +20,7 @@ mod label;
 mod link;
 mod nearest;
 pub mod paths;
+pub mod probe;
 mod repo_url;
 mod rev;
 pub mod secret;

@@ -10,6 +10,7 @@ pub mod finding;
 pub mod judge;
 pub mod pods;
 pub mod report;
+pub mod syncer;
 
 use clap::Args;
 use clap::ValueEnum;

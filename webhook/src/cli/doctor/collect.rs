@@ -55,6 +55,7 @@ pub async fn collect(live: &Live, scope: &Scope) -> Facts {
     look.objects().await;
     look.nodes().await;
     look.pods(&settings).await;
+    look.warnings().await;
     look.events().await;
     look.workloads().await;
     look.secrets().await;

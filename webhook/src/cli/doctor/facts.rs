@@ -164,6 +164,14 @@ impl Install {
     }
 }
 
+/// When an event was seen last, as the API server writes times.
+pub fn when(event: &Value) -> &str {
+    match text(event, "/lastTimestamp") {
+        "" => text(event, "/eventTime"),
+        when => when,
+    }
+}
+
 /// A text of a document, empty where there is none.
 pub fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     let text = value.pointer(pointer).and_then(Value::as_str);

@@ -158,6 +158,15 @@ checks! {
     MESH_WITHOUT_NETWORK = "mesh-without-network", Warning:
         "A Pod waits with a service mesh that has taken its network before its proxy runs: the repository cannot be fetched before that, and the proxy starts only after it."
         => "Let the mesh run its proxy as a native sidecar (Istio: ENABLE_NATIVE_SIDECARS; Linkerd: config.linkerd.io/proxy-enable-native-sidecar), or use its CNI plugin, or exclude the git host's port.";
+    SYNCER_FAILS = "syncer-fails", Error:
+        "A Pod has waited for two minutes or more for a container of ours that cannot start, cannot fetch, or ends again and again; it says why."
+        => "Remove the cause that is named: docs/troubleshooting.md has each sentence with its cure. Where it was killed for memory (OOMKilled), raise gitvolume.dev/resources.limits.memory or fetch less (gitvolume.dev/filter).";
+    SYNCER_WAITS = "syncer-waits", Warning:
+        "A container of ours has run for two minutes or more and has not finished its first clone; the containers after it wait."
+        => "Nothing, if the repository is large; otherwise look at its log, and fetch less (gitvolume.dev/depth, filter, sparse-checkout).";
+    SYNCER_RESTARTS = "syncer-restarts", Warning:
+        "Our sidecar was restarted three times or more, the last time within an hour; the app keeps its files meanwhile, and they are not renewed."
+        => "Look at how it ended. Where it was killed for memory (OOMKilled), raise gitvolume.dev/resources.limits.memory.";
     KUBELET_TOO_OLD = "kubelet-too-old", Error:
         "A node's kubelet does not know native sidecars (1.29): a Pod with a repository never starts there."
         => "Upgrade the node, or keep such Pods from it.";

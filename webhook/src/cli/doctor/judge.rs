@@ -6,6 +6,7 @@ mod objects;
 mod order;
 mod registration;
 mod serving;
+mod syncers;
 mod trial;
 mod workloads;
 
@@ -31,6 +32,7 @@ pub fn judge(facts: &Facts) -> Vec<Finding> {
         order::judge,
         objects::judge,
         workloads::judge,
+        syncers::judge,
     ];
     for judge in judges {
         judge(facts, &mut findings);

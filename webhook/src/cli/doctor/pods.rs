@@ -11,10 +11,12 @@ use inject::Role;
 use inject::Settings;
 use inject::SkipReason;
 use inject::answer;
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::facts::Workload;
 use super::facts::text;
+use super::syncer::Syncer;
 use crate::cli::live::known::texts;
 
 /// A Pod that has to do with us.
@@ -40,6 +42,8 @@ pub struct PodFact {
     pub is_converted: bool,
     /// A service mesh that has taken its network and whose proxy starts only after our container.
     pub mesh: Option<&'static str>,
+    /// Our container that it waits for, or that ends again and again.
+    pub syncer: Option<Syncer>,
     /// The Secrets that its annotations name.
     pub secrets: Vec<String>,
 }
@@ -61,6 +65,10 @@ pub enum State {
     /// It was let through on purpose.
     LetThrough,
 }
+
+/// How many seconds a Pod may wait before that is told: an image is pulled by then and most
+/// repositories are cloned.
+pub const PATIENCE: i64 = 120;
 
 /// Service meshes: the init container that takes the network, and the proxy that gives it back.
 const MESHES: [(&str, &str, &str); 2] = [
@@ -146,8 +154,15 @@ impl PodFact {
             git_repo: git_repo.map(|volume| text(volume, "/name").to_owned()),
             is_converted,
             mesh: mesh(pod),
+            syncer: Syncer::read(pod),
             secrets: secrets(&annotations),
         })
+    }
+
+    /// For how many seconds it has been there; `None` where it is so new that nothing is odd about
+    /// its waiting.
+    pub fn waits(&self, now: i64) -> Option<i64> {
+        age(&self.created, now).filter(|age| *age >= PATIENCE)
     }
 
     /// How a person calls what would be made again to make this Pod again.
@@ -158,6 +173,12 @@ impl PodFact {
             name: self.name.clone(),
         })
     }
+}
+
+/// How many seconds ago a time was; `None` where it is none.
+pub fn age(time: &str, now: i64) -> Option<i64> {
+    let time: Timestamp = time.parse().ok()?;
+    Some(now - time.as_second())
 }
 
 /// Tells whether a Pod would be changed or refused.
@@ -181,7 +202,8 @@ fn names<'a>(pod: &'a Value, list: &str) -> Vec<&'a str> {
     containers.map(|own| text(own, "/name")).collect()
 }
 
-fn is_ours(name: &str) -> bool {
+/// Tells whether a container has a name of ours.
+pub fn is_ours(name: &str) -> bool {
     Role::ALL.iter().any(|role| role.container() == name)
 }
 

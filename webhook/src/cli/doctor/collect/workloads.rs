@@ -13,9 +13,11 @@ use super::Look;
 use crate::cli::doctor::facts::SecretFact;
 use crate::cli::doctor::facts::Workload;
 use crate::cli::doctor::facts::text;
+use crate::cli::doctor::facts::when;
 use crate::cli::doctor::judge::is_about_us;
 use crate::cli::doctor::pods::PodFact;
 use crate::cli::doctor::pods::owner;
+use crate::cli::doctor::syncer::Syncer;
 use crate::cli::live::Part;
 use crate::cli::live::Unseen;
 use crate::cli::live::encoded;
@@ -44,6 +46,50 @@ impl Look<'_> {
             Err(error) => self.unseen(&self.within("the Pods"), error),
         }
         self.facts.pods = pods;
+    }
+
+    /// What the kubelet warns of about the Pods that wait for a container of ours. Where none does,
+    /// nothing is asked.
+    pub(super) async fn warnings(&mut self) {
+        let path = self.path("/api/v1", "events");
+        let now = self.facts.now;
+        let mut waiting: BTreeMap<(String, String), &mut PodFact> = BTreeMap::new();
+        for pod in &mut self.facts.pods {
+            if pod.syncer.as_ref().is_some_and(Syncer::is_heard_of) && pod.waits(now).is_some() {
+                waiting.insert((pod.namespace.clone(), pod.name.clone()), pod);
+            }
+        }
+        if waiting.is_empty() {
+            return;
+        }
+        let mut events = Vec::new();
+        let key = |event: &Value| {
+            let own = |at: &str| text(event, at).to_owned();
+            (
+                own("/involvedObject/namespace"),
+                own("/involvedObject/name"),
+            )
+        };
+        let each = |event: Value| {
+            // A Pod of the same name may have been there before.
+            let pod = waiting.get(&key(&event));
+            if pod.is_some_and(|pod| when(&event) >= pod.created.as_str()) {
+                events.push(event);
+            }
+        };
+        let query = encoded("type=Warning,involvedObject.kind=Pod");
+        let query = format!("fieldSelector={query}");
+        let listed = self.live.list(&path, &query, Part::Whole, each).await;
+        events.sort_by(|one, other| when(one).cmp(when(other)));
+        for event in &events {
+            let pod = waiting.get_mut(&key(event));
+            if let Some(syncer) = pod.and_then(|pod| pod.syncer.as_mut()) {
+                syncer.hear(event);
+            }
+        }
+        if let Err(error) = listed {
+            self.unseen(&self.within("the events of Pods that wait"), error);
+        }
     }
 
     pub(super) async fn events(&mut self) {

@@ -1,5 +1,6 @@
 mod cases;
 mod healthy;
+mod syncers;
 
 use std::collections::BTreeSet;
 
@@ -15,6 +16,7 @@ use crate::cli::doctor::pods::State;
 use cases::CASES;
 use healthy::healthy;
 use healthy::pod;
+use syncers::SYNCERS;
 
 fn ids(findings: &[Finding]) -> Vec<&str> {
     findings.iter().map(|finding| finding.check.id).collect()
@@ -28,7 +30,7 @@ fn nothing_is_found_where_all_is_well() {
 
 #[test]
 fn each_broken_thing_is_found_with_what_was_seen() {
-    for (check, breaks, words) in CASES {
+    for (check, breaks, words) in CASES.iter().chain(SYNCERS) {
         let mut facts = healthy();
         breaks(&mut facts);
         let findings = judge(&facts);
@@ -44,7 +46,8 @@ fn each_broken_thing_is_found_with_what_was_seen() {
 
 #[test]
 fn every_kind_of_finding_has_a_case() {
-    let with: BTreeSet<&str> = CASES.iter().map(|(check, ..)| check.id).collect();
+    let cases = CASES.iter().chain(SYNCERS);
+    let with: BTreeSet<&str> = cases.map(|(check, ..)| check.id).collect();
     let all: BTreeSet<&str> = CHECKS.iter().map(|check| check.id).collect();
     assert_eq!(all, with);
 }

@@ -6,6 +6,7 @@ use crate::cli::doctor::facts::Facts;
 use crate::cli::doctor::facts::Trial;
 use crate::cli::doctor::facts::Workload;
 use crate::cli::doctor::facts::text;
+use crate::cli::doctor::facts::when;
 use crate::cli::doctor::finding as f;
 use crate::cli::doctor::finding::Check;
 use crate::cli::doctor::finding::Finding;
@@ -193,10 +194,7 @@ fn cause(facts: &Facts, pod: &PodFact) -> String {
 fn events(facts: &Facts, findings: &mut Vec<Finding>) {
     let mut last: BTreeMap<Workload, (&str, &str)> = BTreeMap::new();
     for event in &facts.events {
-        let when = match text(event, "/lastTimestamp") {
-            "" => text(event, "/eventTime"),
-            when => when,
-        };
+        let when = when(event);
         let message = text(event, "/message");
         if when < facts.hour_ago.as_str() || !is_about_us(message) {
             continue;
