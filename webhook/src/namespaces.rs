@@ -2,9 +2,10 @@
 //! them hand out ranges of users, which are covered by auto-injection, and the objects that are for
 //! each. It is put together when something changes, and only looked up when a Pod comes.
 
+mod watch;
+
 use std::collections::BTreeMap;
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -17,25 +18,17 @@ use inject::GitVolume;
 use inject::Kind;
 use inject::Namespace;
 use inject::Settings;
-use k8s_openapi::api::core::v1 as core;
-use kube::Api;
-use kube::Client;
-use kube::api::PartialObjectMeta;
-use kube::runtime::watcher::Event;
 use tokio::sync::Notify;
 
+pub(crate) use self::watch::USERS;
+pub use self::watch::watch;
 use crate::coverage::Coverage;
 use crate::coverage::NAME;
 use crate::objects::Key;
 use crate::objects::Object;
 use crate::objects::Writes;
-use crate::watching;
 use crate::watching::Contact;
 pub use crate::watching::SILENCE;
-
-/// OpenShift's range of users for the Pods of a namespace
-/// (<https://docs.redhat.com/en/documentation/openshift_container_platform/4.20/html/authentication_and_authorization/managing-pod-security-policies>).
-pub(crate) const USERS: &str = "openshift.io/sa.scc.uid-range";
 
 /// What is known of the namespaces. Losing the API server changes nothing here: what was last known
 /// counts.
@@ -312,161 +305,5 @@ impl Model {
     }
 }
 
-/// Keeps it current, for ever.
-pub async fn watch(namespaces: Arc<Namespaces>, client: Client) -> Infallible {
-    let api: Api<PartialObjectMeta<core::Namespace>> = Api::all(client);
-    let nobody = Contact::new("the namespaces");
-    let contact = namespaces.contact.as_ref().unwrap_or(&nobody);
-    let mut listed = HashMap::new();
-    let take = |event| take(&namespaces, &mut listed, event);
-    watching::watch(api, contact, take).await
-}
-
-fn take(
-    namespaces: &Namespaces,
-    listed: &mut HashMap<String, Seen>,
-    event: Event<PartialObjectMeta<core::Namespace>>,
-) {
-    match event {
-        Event::Init => listed.clear(),
-        Event::InitApply(namespace) => {
-            if let (name, Some(seen)) = namespaces.read(namespace) {
-                listed.insert(name, seen);
-            }
-        }
-        Event::InitDone => {
-            let mut model = namespaces.model();
-            model.namespaces = std::mem::take(listed);
-            namespaces.renew_all(&model);
-        }
-        Event::Apply(namespace) => {
-            let (name, seen) = namespaces.read(namespace);
-            change(namespaces, name, seen);
-        }
-        Event::Delete(namespace) => {
-            let (name, _) = namespaces.read(namespace);
-            change(namespaces, name, None);
-        }
-    }
-}
-
-/// Most events change nothing that counts here: then nobody waits.
-fn change(namespaces: &Namespaces, name: String, seen: Option<Seen>) {
-    let mut model = namespaces.model();
-    if model.namespaces.get(&name) == seen.as_ref() {
-        return;
-    }
-    match seen {
-        Some(seen) => drop(model.namespaces.insert(name.clone(), seen)),
-        None => drop(model.namespaces.remove(&name)),
-    }
-    namespaces.renew(&model, &name);
-}
-
-impl Namespaces {
-    /// What counts of a namespace; `None` where nothing does.
-    fn read(&self, namespace: PartialObjectMeta<core::Namespace>) -> (String, Option<Seen>) {
-        let metadata = namespace.metadata;
-        let annotations = metadata.annotations.unwrap_or_default();
-        let hands_out_users = annotations.contains_key(USERS);
-        let is_asked = self.objects.is_some();
-        let labels = metadata.labels.filter(|_| is_asked).unwrap_or_default();
-        let seen = Seen {
-            labels,
-            hands_out_users,
-        };
-        let name = metadata.name.unwrap_or_default();
-        (name, Some(seen).filter(|_| is_asked || hands_out_users))
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::Value;
-    use serde_json::json;
-
-    fn namespaces() -> Arc<Namespaces> {
-        Namespaces::with_objects("auto=on".parse().unwrap())
-    }
-
-    fn see(namespaces: &Namespaces, name: &str, labels: Value) {
-        let metadata = json!({"metadata": {"name": name, "labels": labels}});
-        let event = Event::Apply(serde_json::from_value(metadata).unwrap());
-        take(namespaces, &mut HashMap::new(), event);
-    }
-
-    fn add(namespaces: &Namespaces, namespace: Option<&str>, name: &str, selector: Value) {
-        let kind = match namespace {
-            Some(_) => Kind::GitVolume,
-            None => Kind::ClusterGitVolume,
-        };
-        let object = json!({
-            "metadata": {"name": name, "namespace": namespace},
-            "spec": {"repo": "https://git.example/x.git", "namespaceSelector": selector},
-        });
-        let event = Event::Apply(serde_json::from_value(object).unwrap());
-        crate::objects::take(namespaces, kind, &mut BTreeMap::new(), event);
-    }
-
-    fn names(namespace: &Namespace) -> Vec<&str> {
-        namespace.volumes.iter().map(|own| own.name()).collect()
-    }
-
-    #[test]
-    fn a_namespace_has_its_own_objects_and_those_that_select_it() {
-        let namespaces = namespaces();
-        see(&namespaces, "shop", json!({"team": "web", "auto": "on"}));
-        see(&namespaces, "bank", json!({"team": "money"}));
-        add(&namespaces, Some("shop"), "site", Value::Null);
-        add(&namespaces, None, "everywhere", Value::Null);
-        add(
-            &namespaces,
-            None,
-            "web",
-            json!({"matchLabels": {"team": "web"}}),
-        );
-        let shop = namespaces.get("shop");
-        assert_eq!(names(&shop), ["site", "everywhere", "web"]);
-        assert!(shop.is_covered);
-        let bank = namespaces.get("bank");
-        assert_eq!(names(&bank), ["everywhere"]);
-        assert!(!bank.is_covered);
-
-        see(&namespaces, "bank", json!({"team": "web", "auto": "on"}));
-        assert_eq!(names(&namespaces.get("bank")), ["everywhere", "web"]);
-        assert!(namespaces.get("bank").is_covered);
-    }
-
-    #[test]
-    fn a_namespace_that_nobody_has_told_of_has_what_every_one_has() {
-        let namespaces = namespaces();
-        assert_eq!(namespaces.get("new"), Namespace::default());
-        add(&namespaces, None, "everywhere", Value::Null);
-        let named = json!({"matchLabels": {"kubernetes.io/metadata.name": "new"}});
-        add(&namespaces, None, "named", named);
-        add(
-            &namespaces,
-            None,
-            "web",
-            json!({"matchLabels": {"team": "web"}}),
-        );
-        assert_eq!(names(&namespaces.get("new")), ["everywhere", "named"]);
-        add(&namespaces, Some("new"), "site", Value::Null);
-        assert_eq!(
-            names(&namespaces.get("new")),
-            ["site", "everywhere", "named"]
-        );
-    }
-
-    #[test]
-    fn namespaces_of_the_same_objects_share_one_list() {
-        let namespaces = namespaces();
-        for name in ["a", "b"] {
-            see(&namespaces, name, json!({}));
-        }
-        add(&namespaces, None, "everywhere", Value::Null);
-        let (a, b) = (namespaces.get("a").volumes, namespaces.get("b").volumes);
-        assert!(Arc::ptr_eq(&a, &b));
-    }
-}
+mod tests;
