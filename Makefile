@@ -126,5 +126,6 @@ prerequisites-demo:
 .PHONY: goldens
 goldens: ## Rewrite the golden files and the generated tables from what the code does now
 	UPDATE_GOLDENS=1 cargo test --quiet --package args --package inject
+	UPDATE_GOLDENS=1 cargo test --quiet --package webhook --lib metrics
 	UPDATE_GOLDENS=1 cargo test --quiet --package webhook --test cli doctor
 	git diff --stat

@@ -284,4 +284,35 @@ mod tests {
         let lag: f64 = lag.unwrap().parse().unwrap();
         assert!((60.0..90.0).contains(&lag), "{lag}");
     }
+
+    /// Each with its type; those of the process stand in one row.
+    #[test]
+    fn the_page_has_every_metric_and_no_other() {
+        let metrics = Metrics::new();
+        let repo = metrics.for_repo(None);
+        repo.count_sync(Ending::Success, Duration::ZERO);
+        repo.count_askpass_call(true);
+        repo.count_github_token(true);
+        repo.count_hook_run("webhook", true);
+        repo.published(&commit(), Some(SystemTime::now()));
+        let text = metrics.render();
+        let told = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+        let told = told.filter(|told| !told.starts_with("process_"));
+        let row = |told: &str| {
+            let (name, kind) = told.split_once(' ').unwrap();
+            format!("| `{name}` | {kind} |")
+        };
+        let mut told: Vec<String> = told.map(row).collect();
+        told.sort();
+        let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/http.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let is_row = |line: &&str| line.starts_with("| `git") && line.contains("` | ");
+        let rows = page.lines().filter(is_row).filter_map(|row| {
+            let mut cells = row.split(" | ");
+            Some(format!("{} | {} |", cells.next()?, cells.next()?))
+        });
+        let mut rows: Vec<String> = rows.collect();
+        rows.sort();
+        assert_eq!(told, rows);
+    }
 }

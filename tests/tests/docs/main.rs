@@ -12,6 +12,7 @@
 mod commands;
 mod links;
 mod manifests;
+mod metrics;
 mod notes;
 mod pages;
 mod sentences;
