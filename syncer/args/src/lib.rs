@@ -6,15 +6,18 @@
 //! - [`paths`]: where the injected container finds its volumes.
 //! - [`probe`]: what the startup probe prints.
 //! - [`secret`]: which keys of a mounted Secret mean what.
-//! - [`GitDuration`], [`RepoUrl`], [`Rev`], [`Link`], [`Subdir`]: the values, checked once at the edge.
+//! - [`GitDuration`], [`RepoUrl`], [`Rev`], [`Link`], [`Subdir`], [`CaBundle`], [`KnownHosts`]: the
+//!   values, checked once at the edge.
 //! - [`read`]: the program's arguments and environment, as git-sync v2, v3 and v4 had them.
 //!
 //! Pure: no clock, no environment of its own, no file system.
 
+mod ca_bundle;
 mod command_line;
 mod credential;
 mod duration;
 mod flags;
+mod known_hosts;
 mod kubelet;
 mod label;
 mod link;
@@ -28,6 +31,8 @@ mod secret_text;
 mod subdir;
 mod text;
 
+pub use ca_bundle::CaBundle;
+pub use ca_bundle::ParseCaBundleError;
 pub use command_line::Asked;
 pub use command_line::Names;
 pub use command_line::Refusal;
@@ -52,6 +57,8 @@ pub use flags::ProcessArgs;
 pub use flags::RepoArgs;
 pub use flags::Submodules;
 pub use flags::SyncArgs;
+pub use known_hosts::KnownHosts;
+pub use known_hosts::ParseKnownHostsError;
 pub use kubelet::escape_for_kubelet;
 pub use kubelet::expand_as_kubelet;
 pub use label::is_label;

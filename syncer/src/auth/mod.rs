@@ -186,10 +186,11 @@ impl Auth {
             git_config: config.git_config.clone(),
             ..Grant::default()
         };
-        if let Some(ca) = &secret.ca {
-            let bundle = private.path("ca.crt");
-            write(&bundle, &with_other_ca(ca, grant.ca)?, files::PLAIN_MODE)?;
-            grant.ca = Some(bundle);
+        let bundle = ca_bundle(config, &secret, grant.ca.as_deref())?;
+        if let Some(bundle) = &bundle {
+            let path = private.path("ca.crt");
+            write(&path, bundle, files::SECRET_MODE)?;
+            grant.ca = Some(path);
         }
         if let (Some(ca), Some(_)) = (&grant.ca, &config.environment.git_ssl_ca_info) {
             // The variable counts more than the configuration.
@@ -225,7 +226,7 @@ impl Auth {
         git.set("GIT_SSH_COMMAND", ssh.line);
         grant.ssh = (config.repo.kind == RepoKind::Ssh).then_some(ssh.grant);
         add_users(&mut gitconfig, config);
-        if let (Some(ca), Some(_)) = (&grant.ca, &secret.ca) {
+        if let (Some(ca), Some(_)) = (&grant.ca, &bundle) {
             // It holds the user's own, too.
             gitconfig.set("http.sslCAInfo", &ca.display().to_string());
         }
@@ -347,16 +348,28 @@ fn helper_command(list: &Path) -> Result<String, AuthError> {
     ))
 }
 
-/// git's CA file takes the place of the system's bundle, and the Secret's authority is meant to be
-/// added.
-fn with_other_ca(ca: &[u8], other: Option<PathBuf>) -> Result<Vec<u8>, AuthError> {
-    let mut bundle = ca.to_vec();
-    if let Some(path) = other.or_else(web::system_ca) {
+/// What git is to trust where that is more than one file: its CA file takes the place of the
+/// system's bundle, and the Secret's authority and the configuration's are meant to be added. Where
+/// the user names a file, nothing is added to it but the Secret's.
+fn ca_bundle(
+    config: &RepoConfig,
+    secret: &Secret,
+    users: Option<&Path>,
+) -> Result<Option<Vec<u8>>, AuthError> {
+    let own = config.access.ca_bundle.as_ref();
+    let own = own.filter(|_| users.is_none());
+    let own = own.map(|own| own.as_str().as_bytes());
+    let added: Vec<&[u8]> = secret.ca.as_deref().into_iter().chain(own).collect();
+    if added.is_empty() {
+        return Ok(None);
+    }
+    let mut bundle = added.join(&b'\n');
+    if let Some(path) = users.map(Path::to_owned).or_else(web::system_ca) {
         let other = fs::read(&path).map_err(|source| AuthError::Read { path, source })?;
         bundle.push(b'\n');
         bundle.extend(other);
     }
-    Ok(bundle)
+    Ok(Some(bundle))
 }
 
 /// Keeps the values of the cookies, the last of seven fields, out of the log.

@@ -113,9 +113,10 @@ impl Files {
         paths.extend(access.password_file.clone());
         paths.extend(access.github_app_private_key_file.clone());
         paths.extend(access.cookie_file.then(cookie_file));
-        // A bundle is made of them where the Secret has an authority.
+        // A bundle is made of them where there are authorities beside them.
         paths.extend(web::git_ca(config));
-        paths.extend(config.secret_dir.as_ref().and_then(|_| web::system_ca()));
+        let has_others = config.secret_dir.is_some() || access.ca_bundle.is_some();
+        paths.extend(has_others.then(web::system_ca).flatten());
         for credential in &access.credential {
             if let args::Password::File(path) = &credential.password {
                 paths.push(path.clone());

@@ -45,9 +45,10 @@ pub(super) fn command(
     secret: &Secret,
 ) -> Result<SshCommand, AuthError> {
     let is_checked = config.access.known_hosts.is_some();
+    let known_hosts = known_hosts(config, private, secret)?;
     if config.secret_dir.is_some() && config.repo.kind == RepoKind::Ssh {
         // Without our own check ssh would say "Host key verification failed", and not what to do.
-        if is_checked && secret.known_hosts.is_none() {
+        if is_checked && known_hosts.is_none() {
             return Err(AuthError::NoKnownHosts(keyscan(&config.repo.url)));
         }
         if secret.keys.is_empty() {
@@ -78,7 +79,7 @@ pub(super) fn command(
     option("ConnectTimeout", &patience.to_string());
     if is_checked {
         option("StrictHostKeyChecking", "yes");
-        if let Some(known_hosts) = &secret.known_hosts {
+        if let Some(known_hosts) = &known_hosts {
             let file = format!("\"{}\"", known_hosts.display());
             option("UserKnownHostsFile", &file);
         }
@@ -110,11 +111,31 @@ pub(super) fn command(
         is_wrapped: wrapper.is_some(),
         grant: SshGrant {
             keys,
-            known_hosts: secret.known_hosts.clone(),
+            known_hosts,
             check: is_checked,
             user_command: users.is_some(),
         },
     })
+}
+
+/// The file of host keys: the Secret's or the flag's, else one of ours with the default ones.
+fn known_hosts(
+    config: &RepoConfig,
+    private: &Private,
+    secret: &Secret,
+) -> Result<Option<PathBuf>, AuthError> {
+    let own = secret.known_hosts.clone();
+    let access = &config.access;
+    let default = access.default_known_hosts.as_ref();
+    let Some(default) = default.filter(|_| access.known_hosts.is_some()) else {
+        return Ok(own);
+    };
+    if let Some(own) = own.filter(|path| path.is_file()) {
+        return Ok(Some(own));
+    }
+    let path = private.path("known_hosts");
+    write(&path, default.as_str().as_bytes(), files::SECRET_MODE)?;
+    Ok(Some(path))
 }
 
 /// The command that prints the lines of `known_hosts` for an ssh address.

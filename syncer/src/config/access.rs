@@ -1,7 +1,9 @@
 use std::path::Path;
 use std::path::PathBuf;
 
+use args::CaBundle;
 use args::Credential;
+use args::KnownHosts;
 use args::RepoArgs;
 use args::Secret;
 use url::Url;
@@ -22,6 +24,10 @@ pub(crate) struct AccessConfig {
     pub(crate) ssh_keys: Vec<PathBuf>,
     /// None: the host's key is not checked.
     pub(crate) known_hosts: Option<PathBuf>,
+    /// Where that file is not there.
+    pub(crate) default_known_hosts: Option<KnownHosts>,
+    /// Authorities beside the system's.
+    pub(crate) ca_bundle: Option<CaBundle>,
     pub(crate) cookie_file: bool,
     pub(crate) askpass_url: Option<Url>,
     pub(crate) github_base_url: Url,
@@ -48,6 +54,8 @@ impl AccessConfig {
             known_hosts: args
                 .ssh_known_hosts
                 .then(|| args.ssh_known_hosts_file.clone()),
+            default_known_hosts: args.default_known_hosts.clone(),
+            ca_bundle: args.ca_bundle.clone(),
             cookie_file: args.cookie_file,
             askpass_url: askpass_url
                 .map(|url| http_url("askpass-url", url, "http://localhost:8080/"))

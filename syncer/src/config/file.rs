@@ -47,8 +47,15 @@ const TOGETHER: [&[&str]; 3] = [
     &["sparse-checkout", "sparse-checkout-file"],
 ];
 
-/// Keys whose values no message repeats.
-const SECRET: [&str; 4] = ["repo", "password", "credential", "github-app-private-key"];
+/// Keys whose values no message repeats: what is secret, and what may be by mistake.
+const SECRET: [&str; 6] = [
+    "repo",
+    "password",
+    "credential",
+    "github-app-private-key",
+    "ca-bundle",
+    "default-known-hosts",
+];
 
 /// Says what cannot be meant in a file of several repositories.
 #[derive(Debug, thiserror::Error)]

@@ -161,6 +161,8 @@ impl RepoConfig {
             ssh_key_file: _,
             ssh_known_hosts: _,
             ssh_known_hosts_file: _,
+            default_known_hosts: _,
+            ca_bundle: _,
             cookie_file: _,
             askpass_url: _,
             github_base_url: _,

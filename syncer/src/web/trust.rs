@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
+use args::CaBundle;
 use ring::digest;
 use rustls::ClientConfig;
 use rustls::RootCertStore;
@@ -40,13 +41,18 @@ struct Known {
     tls: Arc<ClientConfig>,
 }
 
-/// The PEM files whose authorities are trusted, all of them together.
+/// Whose authorities are trusted, all of them together.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Trust(Vec<PathBuf>);
+pub(crate) struct Trust {
+    /// In PEM.
+    files: Vec<PathBuf>,
+    /// Those of the configuration.
+    bundle: Option<CaBundle>,
+}
 
 impl Trust {
     /// For our own calls: what the system trusts (`SSL_CERT_FILE`, or its bundle), what git is told
-    /// to trust besides, and the Secret's authority.
+    /// to trust besides, the configuration's authorities, and the Secret's.
     pub(crate) fn of_calls(config: &RepoConfig) -> Self {
         let environment = &config.environment;
         let base = environment.ssl_cert_file.clone().or_else(system_ca);
@@ -55,22 +61,29 @@ impl Trust {
             .map(|dir| dir.join(args::secret::CA))
             .filter(|path| path.is_file());
         let gits = git_ca(config);
-        Self(base.into_iter().chain(gits).chain(secret).collect())
+        Self {
+            files: base.into_iter().chain(gits).chain(secret).collect(),
+            bundle: config.access.ca_bundle.clone(),
+        }
     }
 
     /// For what must be trusted exactly as git does: its CA file, or without one the system's.
     pub(crate) fn of_git(ca: Option<&Path>) -> Self {
         let ca = ca.map(Path::to_owned).or_else(system_ca);
-        Self(ca.into_iter().collect())
+        Self {
+            files: ca.into_iter().collect(),
+            bundle: None,
+        }
     }
 
     fn stamps(&self) -> Vec<Option<Stamp>> {
-        self.0.iter().map(|path| Stamp::of(path)).collect()
+        self.files.iter().map(|path| Stamp::of(path)).collect()
     }
 
     fn read(&self) -> Result<Vec<u8>, WebError> {
-        let mut pem = Vec::new();
-        for path in &self.0 {
+        let bundle = self.bundle.as_ref().map(CaBundle::as_str);
+        let mut pem = bundle.unwrap_or_default().as_bytes().to_vec();
+        for path in &self.files {
             let read = fs::read(path).map_err(|source| WebError::Read {
                 path: path.clone(),
                 source,
@@ -155,7 +168,7 @@ mod tests {
         let first = tls(&ca).unwrap();
         assert!(Arc::ptr_eq(&first, &tls(&ca).unwrap()));
         assert!(Arc::ptr_eq(&first, &tls(&other).unwrap()));
-        fs::write(&ca.0[0], "changed").unwrap();
+        fs::write(&ca.files[0], "changed").unwrap();
         assert!(!Arc::ptr_eq(&first, &tls(&ca).unwrap()));
         assert!(Arc::ptr_eq(&first, &tls(&other).unwrap()));
     }

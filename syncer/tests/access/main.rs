@@ -4,6 +4,7 @@
 
 mod askpass;
 mod config;
+mod defaults;
 mod github;
 mod http;
 mod ssh;

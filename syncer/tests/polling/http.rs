@@ -59,6 +59,20 @@ fn over_tls_the_authority_is_the_one_that_git_trusts_at_this_moment() {
 }
 
 #[test]
+fn authorities_of_a_variable_leave_the_poller_on() {
+    let watched = Watched::new("link");
+    let server = watched.serve_tls();
+    let first = watched.commit("1");
+    let syncer = watched.syncer(&server);
+    let _running = watched.start(syncer.env("GITSYNC_CA_BUNDLE", server.ca_pem()));
+    watched.world.eventually_published(&first);
+    watched.assert_polls(&server, POLL);
+    let second = watched.commit("2");
+    watched.world.eventually_published(&second);
+    watched.assert_polls(&server, POLL);
+}
+
+#[test]
 fn a_ref_is_what_git_takes_its_name_for_whatever_becomes_of_it() {
     let watched = Watched::new("link");
     let (repo, server) = (&watched.world.repo, watched.serve());

@@ -86,6 +86,22 @@ fn an_idle_poll_is_one_command_on_a_kept_connection() {
 }
 
 #[test]
+fn host_keys_of_a_variable_leave_the_poller_on() {
+    let over = Over::new("link");
+    let first = over.watched.commit("1");
+    let syncer = over.watched.syncer_of(&over.url());
+    let syncer = syncer
+        .flag("ssh-key-file", over.key("key", &over.server.user_key()))
+        .env("GITSYNC_DEFAULT_KNOWN_HOSTS", over.server.known_hosts());
+    let running = over.watched.start(syncer);
+    over.watched.world.eventually_published(&first);
+    over.assert_polls(&running);
+    let second = over.watched.commit("2");
+    over.watched.world.eventually_published(&second);
+    over.assert_polls(&running);
+}
+
+#[test]
 fn a_connection_that_was_cut_is_made_again_in_silence() {
     let over = Over::new("link");
     let first = over.watched.commit("1");

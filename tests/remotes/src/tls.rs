@@ -37,6 +37,8 @@ impl Tls {
             CertificateParams::new(vec!["localhost".to_owned()]).expect("a name for the server");
         let address = SanType::IpAddress(Ipv4Addr::LOCALHOST.into());
         leaf.subject_alt_names.push(address);
+        // All authorities of tests have one name: this tells whose the certificate is.
+        leaf.use_authority_key_identifier_extension = true;
         let key = new_key();
         let leaf = leaf.signed_by(&key, &authority).expect("a certificate");
         let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());

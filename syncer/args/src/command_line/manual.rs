@@ -122,6 +122,10 @@ fn more(flag: &str) -> &'static [&'static str] {
             "It answers within a second with status 200 and the lines username=… and password=…, \
              which are used for --repo alone. Redirects are not followed.",
         ],
+        "ca-bundle" => &[
+            "Comments between the certificates are passed over. The file of http.sslCAInfo, or of \
+             $GIT_SSL_CAINFO, takes the place of these and of the system's.",
+        ],
         "config" => &[
             "It is {\"repos\": {NAME: ENTRY, …}}; the keys of an entry are the flags' \
              names without dashes, and what an entry does not say is as the flags beside the file \
@@ -133,6 +137,10 @@ fn more(flag: &str) -> &'static [&'static str] {
              \"password\" in place of the file. The URL says where it is used, for instance for \
              submodules on another server; a file is read at each sync. More than one may be \
              given, and those of the command line are added to those of the variable.",
+        ],
+        "default-known-hosts" => &[
+            "It changes nothing where --secret-dir has a known_hosts or --ssh-known-hosts-file is \
+             there, nor with --ssh-known-hosts=false.",
         ],
         "depth" => &[
             "It holds for submodules too. Where a consumer compares revisions, it needs more than \

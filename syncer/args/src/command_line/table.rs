@@ -55,10 +55,12 @@ macro_rules! table {
 pub(crate) const FLAGS: &[Flag] = table! {
     "add-user"                      Bool        GitSync ["GITSYNC_ADD_USER" "GIT_SYNC_ADD_USER"];
     "askpass-url"                   Text        GitSync ["GITSYNC_ASKPASS_URL" "GIT_SYNC_ASKPASS_URL" "GIT_ASKPASS_URL"];
+    "ca-bundle"                     Secret      Ours    ["GITSYNC_CA_BUNDLE"];
     "config"                        Path        Ours    ["GITSYNC_CONFIG"];
     "config-inline"                 Secret      Ours    ["GITSYNC_CONFIG_INLINE"];
     "cookie-file"                   Bool        GitSync ["GITSYNC_COOKIE_FILE" "GIT_SYNC_COOKIE_FILE" "GIT_COOKIE_FILE"];
     "credential"                    Credentials GitSync ["GITSYNC_CREDENTIAL"];
+    "default-known-hosts"           Secret      Ours    ["GITSYNC_DEFAULT_KNOWN_HOSTS"];
     "depth"                         Int         GitSync ["GITSYNC_DEPTH" "GIT_SYNC_DEPTH"];
     "error-file"                    Path        GitSync ["GITSYNC_ERROR_FILE" "GIT_SYNC_ERROR_FILE"];
     "exechook-backoff"              Duration    GitSync ["GITSYNC_EXECHOOK_BACKOFF" "GIT_SYNC_EXECHOOK_BACKOFF"];

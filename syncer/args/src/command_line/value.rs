@@ -20,7 +20,8 @@ pub(crate) enum Kind {
     /// Paths: one each on the command line, which replace those of the environment; there they are
     /// separated by colons.
     Paths,
-    /// A text that an argv must not hold: the environment's alone, but for tests.
+    /// A text that an argv must not hold, as it is secret or long: the environment's alone, but for
+    /// tests.
     Secret,
     /// A text.
     Text,

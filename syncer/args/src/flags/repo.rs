@@ -8,8 +8,10 @@ use serde::Serialize;
 use serde_json::Map;
 use serde_json::Value;
 
+use crate::CaBundle;
 use crate::Credential;
 use crate::GitDuration;
+use crate::KnownHosts;
 use crate::Layout;
 use crate::Link;
 use crate::RepoUrl;
@@ -225,6 +227,15 @@ pub struct RepoArgs {
     )]
     pub ssh_known_hosts_file: PathBuf,
 
+    /// Host keys for ssh remotes that have no known_hosts file, as such a file would hold them; from
+    /// the environment alone
+    #[arg(long, hide = true, value_name = "TEXT")]
+    pub default_known_hosts: Option<KnownHosts>,
+
+    /// Authorities to trust for https beside the system's, PEM; from the environment alone
+    #[arg(long, hide = true, value_name = "PEM")]
+    pub ca_bundle: Option<CaBundle>,
+
     /// Use the cookies in /etc/git-secret/cookie_file for http(s) remotes
     #[arg(long, action = Set, default_value = "false", value_name = "BOOL")]
     pub cookie_file: bool,
@@ -340,6 +351,8 @@ impl Default for RepoArgs {
             ssh_key_file: vec!["/etc/git-secret/ssh".into()],
             ssh_known_hosts: true,
             ssh_known_hosts_file: "/etc/git-secret/known_hosts".into(),
+            default_known_hosts: None,
+            ca_bundle: None,
             cookie_file: false,
             askpass_url: None,
             github_base_url: "https://api.github.com/".to_owned(),

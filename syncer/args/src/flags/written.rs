@@ -16,8 +16,8 @@ impl SyncArgs {
     ///
     /// What decides the result most is always written, defaults too, so that an environment
     /// variable of the Pod's own cannot change it; of the rest, what is not the default. For a
-    /// container's `args` wrap each in [`crate::escape_for_kubelet`]. Passwords are not written:
-    /// they have no place in an argv.
+    /// container's `args` wrap each in [`crate::escape_for_kubelet`]. What is the environment's alone,
+    /// passwords above all, is not written: it has no place in an argv.
     pub fn to_argv(&self) -> Vec<String> {
         // Taken apart without `..`: a new flag that is not written here does not compile.
         let Self { process, repo } = self;
@@ -77,6 +77,8 @@ impl SyncArgs {
             ssh_key_file,
             ssh_known_hosts,
             ssh_known_hosts_file,
+            default_known_hosts: _,
+            ca_bundle: _,
             cookie_file,
             askpass_url,
             github_base_url,

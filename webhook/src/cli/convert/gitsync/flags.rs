@@ -72,6 +72,8 @@ pub(super) fn told(typed: &Typed, major: Option<u32>, pod: &PodSpec) -> Result<T
         ssh_key_file: _,
         ssh_known_hosts: _,
         ssh_known_hosts_file: _,
+        default_known_hosts,
+        ca_bundle,
         cookie_file: _,
         askpass_url: _,
         github_base_url: _,
@@ -106,6 +108,16 @@ pub(super) fn told(typed: &Typed, major: Option<u32>, pod: &PodSpec) -> Result<T
     lose(
         secret_dir.is_some(),
         "--secret-dir: name its Secret by gitvolume.dev/secret",
+    );
+    lose(
+        default_known_hosts.is_some(),
+        "GITSYNC_DEFAULT_KNOWN_HOSTS: put its lines into the Secret named by gitvolume.dev/secret, \
+         as known_hosts, or into the operator's setting knownHosts",
+    );
+    lose(
+        ca_bundle.is_some(),
+        "GITSYNC_CA_BUNDLE: put its certificates into the Secret named by gitvolume.dev/secret, as \
+         ca.crt, or into the operator's setting caBundle",
     );
     lose(
         error_file.is_some(),
