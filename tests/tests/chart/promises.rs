@@ -229,14 +229,20 @@ pub(crate) fn other_settings_are_no_other_pods() -> TestResult {
 }
 
 pub(crate) fn the_settings_reach_the_webhook_as_it_reads_them() -> TestResult {
+    // Texts of several lines.
+    let golden = "webhook/inject/testdata/inject/trust/settings.yaml";
+    let golden = std::fs::read_to_string(tests::settings::root().join(golden))?;
+    let trust: Value = serde_saphyr::from_str(&golden)?;
     let all = json!({
         "allowedAnnotations": ["repo", "resources.*"],
         "allowedHosts": ["git.example"],
         "allowedImages": ["registry.example/*"],
+        "caBundle": trust["caBundle"],
         "defaultSecrets": {"shop": "git", "*": "other"},
         "excludedNamespaces": ["ops"],
         "gitRepo": false,
         "imagePullSecrets": ["pull"],
+        "knownHosts": trust["knownHosts"],
         "proxy": {"httpsProxy": "http://proxy.example:3128"},
         "resources": {"requests": {"cpu": "7m"}},
         "runAs": "namespace",

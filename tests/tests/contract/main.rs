@@ -23,6 +23,7 @@ use tests::settings;
 struct Golden {
     case: String,
     pod: Value,
+    dir: PathBuf,
 }
 
 fn goldens() -> Vec<Golden> {
@@ -38,11 +39,18 @@ fn goldens() -> Vec<Golden> {
             case: case.file_name().unwrap().to_string_lossy().into_owned(),
             pod: serde_saphyr::from_str(&fs::read_to_string(case.join("patched.yaml")).unwrap())
                 .unwrap(),
+            dir: case.clone(),
         })
         .collect()
 }
 
 impl Golden {
+    /// What the operator says in this case.
+    fn settings(&self) -> Value {
+        let text = fs::read_to_string(self.dir.join("settings.yaml")).unwrap_or_default();
+        serde_saphyr::from_str(&text).unwrap_or_default()
+    }
+
     fn annotation(&self, key: &str) -> Option<&str> {
         self.pod["metadata"]["annotations"][format!("gitvolume.dev/{key}")].as_str()
     }
@@ -154,6 +162,55 @@ fn the_syncer_reads_from_each_golden_pod_what_its_annotations_say() {
         read += 1;
     }
     assert!(read >= 30, "only {read} golden Pods with a syncer");
+}
+
+/// The variables of a container, as the kubelet hands them on.
+fn variables(container: &Value) -> Vec<(&str, String)> {
+    let all = container["env"].as_array().into_iter().flatten();
+    all.filter_map(|own| Some((own["name"].as_str()?, own["value"].as_str()?)))
+        .map(|(name, value)| (name, expand_as_kubelet(value, |_| None)))
+        .collect()
+}
+
+#[test]
+fn the_syncer_understands_every_variable_of_its_own_that_it_is_given() {
+    let (mut authorities, mut host_keys) = (0, 0);
+    for golden in goldens() {
+        let settings = golden.settings();
+        let containers = golden.pod["spec"]["initContainers"].as_array();
+        let ours = containers.into_iter().flatten();
+        for container in ours.filter(|own| own["command"][0] == paths::PROGRAM) {
+            let case = &golden.case;
+            let env = variables(container);
+            let args = container["args"].as_array().unwrap().iter();
+            let argv = args.map(|arg| expand_as_kubelet(arg.as_str().unwrap(), |_| None).into());
+            let env = env
+                .into_iter()
+                .map(|(name, value)| (name.into(), value.into()));
+            let args::Asked::Sync(typed) = args::read(argv, env).unwrap() else {
+                panic!("{case}: it does not sync");
+            };
+            assert_eq!(typed.notices, [""; 0], "{case}");
+            let told = |given: Option<String>, key: &str| {
+                given.inspect(|given| {
+                    let setting: String = serde_json::from_value(settings[key].clone()).unwrap();
+                    let is_comment = |line: &&str| line.starts_with('#');
+                    let setting: Vec<&str> =
+                        setting.lines().filter(|line| !is_comment(line)).collect();
+                    assert_eq!(given.lines().collect::<Vec<_>>(), setting, "{case}");
+                })
+            };
+            let repo = typed.sync.repo;
+            let bundle = repo.ca_bundle.map(|bundle| bundle.to_string());
+            authorities += usize::from(told(bundle, "caBundle").is_some());
+            let hosts = repo.default_known_hosts.map(|hosts| hosts.to_string());
+            host_keys += usize::from(told(hosts, "knownHosts").is_some());
+        }
+    }
+    assert!(
+        authorities >= 2 && host_keys >= 2,
+        "{authorities}, {host_keys}"
+    );
 }
 
 #[test]

@@ -154,6 +154,10 @@ fn helm_command(words: &[String]) -> Result<(), String> {
         Some(&"install" | &"upgrade" | &"template") => {
             words[0] = "template";
             words.retain(|word| !only_for_a_release.contains(word));
+            // The reader's file is not here: its name stands for its text.
+            for word in words.iter_mut().filter(|word| **word == "--set-file") {
+                *word = "--set-string";
+            }
             helm(&words)
         }
         _ => {
@@ -283,4 +287,6 @@ fn a_command_that_cannot_be_typed_is_noticed() {
     assert!(make(&words("frobnicate"), &make_targets()).is_err());
     let values = "install gitvolume charts/gitvolume --set frobnicate=1";
     assert!(helm_command(&words(values)).is_err());
+    let file = "install gitvolume charts/gitvolume --set-file settings.frobnicate=a.pem";
+    assert!(helm_command(&words(file)).is_err());
 }

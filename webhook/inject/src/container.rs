@@ -2,6 +2,8 @@ use std::fmt;
 
 use args::ProcessArgs;
 use args::RepoArgs;
+use args::RepoKind;
+use args::RepoUrl;
 use args::SyncArgs;
 use args::escape_for_kubelet;
 use args::paths;
@@ -84,6 +86,8 @@ pub struct Syncer {
     pub position: usize,
     /// What the syncer is told.
     pub told: Told,
+    /// How its repositories are reached, each way once.
+    pub kinds: Vec<RepoKind>,
     /// Where it has its volumes.
     pub mounts: Vec<Mount>,
     /// Requests and limits, as the container spec takes them.
@@ -209,6 +213,16 @@ pub(crate) fn told(role: Role, entries: &[Entry], wide: Wide) -> Told {
     }
 }
 
+/// How repositories are reached, each way once.
+pub(crate) fn kinds(entries: &[Entry]) -> Vec<RepoKind> {
+    let mut kinds = Vec::new();
+    for entry in entries {
+        let kind = entry.args.repo.as_ref().map(RepoUrl::kind);
+        kinds.extend(kind.filter(|kind| !kinds.contains(kind)));
+    }
+    kinds
+}
+
 /// What is told beside the entries: the first one's, but for what only some may have.
 fn usual(first: &RepoArgs) -> RepoArgs {
     RepoArgs {
@@ -280,6 +294,7 @@ impl Syncer {
             role,
             position: _,
             told,
+            kinds,
             mounts,
             resources,
             user,
@@ -318,7 +333,7 @@ impl Syncer {
         }
         set("command", json!([paths::PROGRAM]));
         set("args", json!(told.args));
-        set("env", env(told, settings));
+        set("env", env(told, kinds, settings));
         if let Some(port) = metrics_port {
             set(
                 "ports",
@@ -338,7 +353,7 @@ impl Syncer {
 }
 
 /// The user has no home on a read-only root, and perhaps not even a name; the probe sees no argv.
-fn env(told: &Told, settings: &Settings) -> Value {
+fn env(told: &Told, kinds: &[RepoKind], settings: &Settings) -> Value {
     let state = paths::STATE;
     let mut env = vec![
         json!({"name": "HOME", "value": format!("{state}/home")}),
@@ -348,9 +363,8 @@ fn env(told: &Told, settings: &Settings) -> Value {
     if let Some(config) = &told.config {
         env.push(json!({"name": CONFIG, "value": config}));
     }
-    let proxy = settings.proxy.variables();
-    env.extend(
-        proxy.map(|(name, value)| json!({"name": name, "value": escape_for_kubelet(value)})),
-    );
+    let trust = kinds.iter().filter_map(|kind| settings.trust(*kind));
+    let all = settings.proxy.variables().chain(trust);
+    env.extend(all.map(|(name, value)| json!({"name": name, "value": escape_for_kubelet(value)})));
     Value::Array(env)
 }

@@ -181,6 +181,7 @@ fn syncer(
         role,
         position: position::of(role, wanted),
         told: container::told(role, entries, told_to_all),
+        kinds: container::kinds(entries),
         mounts,
         resources: resources.for_pod(wanted.pod, &wanted.wide.resources),
         user: wanted.user(role),

@@ -1,7 +1,10 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+use args::CaBundle;
 use args::GitDuration;
+use args::KnownHosts;
+use args::RepoKind;
 use args::is_label;
 use serde::Deserialize;
 use serde::Serialize;
@@ -13,6 +16,7 @@ mod duration;
 mod hosts;
 mod patterns;
 mod proxy;
+mod trust;
 
 pub use proxy::Proxy;
 
@@ -61,6 +65,21 @@ pub struct Settings {
     /// The proxies that syncers go by.
     #[serde(default, skip_serializing_if = "Proxy::is_none")]
     pub proxy: Proxy,
+    /// Authorities that https repositories trust beside the image's own, PEM.
+    #[serde(
+        default,
+        deserialize_with = "trust::ca_bundle",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub ca_bundle: Option<CaBundle>,
+    /// Host keys for ssh repositories whose Secret has none of its own, as a known_hosts file has
+    /// them.
+    #[serde(
+        default,
+        deserialize_with = "trust::known_hosts",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub known_hosts: Option<KnownHosts>,
     /// What a syncer asks for, and where it may end.
     #[serde(default)]
     pub resources: Resources,
@@ -152,6 +171,8 @@ impl Settings {
             allowed_hosts: Vec::new(),
             excluded_namespaces: Vec::new(),
             proxy: Proxy::default(),
+            ca_bundle: None,
+            known_hosts: None,
             resources: Resources::default(),
             stale_worktree_timeout: stale_worktree_timeout(),
             sync_timeout: sync_timeout(),
@@ -198,6 +219,15 @@ impl Settings {
         let secrets = &self.default_secrets;
         let own = secrets.get(namespace).or_else(|| secrets.get("*"));
         own.map(String::as_str)
+    }
+
+    /// The variable by which repositories of this kind are told whom to trust, and its text.
+    pub(crate) fn trust(&self, kind: RepoKind) -> Option<(&'static str, &str)> {
+        match kind {
+            RepoKind::Http => Some((trust::CA_BUNDLE, self.ca_bundle.as_ref()?.as_str())),
+            RepoKind::Ssh => Some((trust::KNOWN_HOSTS, self.known_hosts.as_ref()?.as_str())),
+            RepoKind::Git | RepoKind::Local => None,
+        }
     }
 
     /// A short name of these settings for the status annotation: equal settings have equal names,

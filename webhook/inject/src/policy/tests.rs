@@ -15,6 +15,14 @@ fn every_setting_counts_in_the_hash() {
     let mut other = one.clone();
     other.stale_worktree_timeout = GitDuration::from_secs(61);
     assert_ne!(one.hash(), other.hash());
+    let with_authority = |comment: &str| {
+        let ca = include_str!("../../../../syncer/args/testdata/ca.pem");
+        let settings = json!({"image": "syncer:1", "caBundle": format!("{comment}{ca}")});
+        serde_json::from_value::<Settings>(settings).unwrap()
+    };
+    assert_ne!(with_authority("").hash(), one.hash());
+    // Nobody is told the comments.
+    assert_eq!(with_authority("# ours\n").hash(), with_authority("").hash());
 }
 
 #[test]
@@ -69,6 +77,18 @@ fn a_wrong_setting_is_an_error_that_names_it() {
         (
             json!({"image": "x", "proxy": {"httpsProxy": "http://me:pw@proxy.example"}}),
             "expected an address without them",
+        ),
+        (
+            json!({"image": "x", "caBundle": "-----BEGIN PRIVATE KEY-----\npw"}),
+            "caBundle: line 1 begins something else than a certificate: expected",
+        ),
+        (
+            json!({"image": "x", "caBundle": ""}),
+            "caBundle: no certificate: expected certificates in PEM",
+        ),
+        (
+            json!({"image": "x", "knownHosts": "# a comment\ngit.example pw"}),
+            "knownHosts: line 2: expected a host, the kind of its key and the key",
         ),
         (
             json!({"image": "x", "syncTimeout": "5 min"}),

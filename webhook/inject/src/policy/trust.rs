@@ -1,0 +1,38 @@
+//! Whom repositories trust beside what their Secrets and the image say.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use args::CaBundle;
+use args::KnownHosts;
+use serde::Deserialize;
+use serde::Deserializer;
+use serde::de::Error;
+
+/// The variable with the authorities of https repositories.
+pub(super) const CA_BUNDLE: &str = "GITSYNC_CA_BUNDLE";
+
+/// The variable with the host keys of ssh repositories that have none of their own.
+pub(super) const KNOWN_HOSTS: &str = "GITSYNC_DEFAULT_KNOWN_HOSTS";
+
+pub(super) fn ca_bundle<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<CaBundle>, D::Error> {
+    named("caBundle", deserializer)
+}
+
+pub(super) fn known_hosts<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<KnownHosts>, D::Error> {
+    named("knownHosts", deserializer)
+}
+
+/// Reads a text whose parser does not repeat it, and says which setting is wrong.
+fn named<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(
+    setting: &str,
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    let read = text.map(|text| text.parse()).transpose();
+    read.map_err(|error| D::Error::custom(format!("{setting}: {error}")))
+}
