@@ -387,9 +387,9 @@ fn explained(patient: &Patient) -> Result<(), String> {
 fn others_and_objects(patient: &Patient) -> Result<(), String> {
     let other = json!({
         "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
-        "metadata": {"name": "istio-sidecar-injector"},
+        "metadata": {"name": "some-injector"},
         "webhooks": [{
-            "name": "namespace.sidecar-injector.istio.io",
+            "name": "inject.example.com",
             "admissionReviewVersions": ["v1"], "sideEffects": "None",
             "clientConfig": {"url": "https://127.0.0.1:9/inject"},
             "namespaceSelector": {"matchLabels": {"nobody": "has-it"}},
@@ -402,9 +402,7 @@ fn others_and_objects(patient: &Patient) -> Result<(), String> {
     patient.apply(&other)?;
     patient.eventually_finds_with(&["--strict"], &["injectors-after"], 0)?;
     let kind = "mutatingwebhookconfiguration";
-    patient
-        .kubectl()
-        .run(&["delete", kind, "istio-sidecar-injector"])?;
+    patient.kubectl().run(&["delete", kind, "some-injector"])?;
 
     // As the chart has them.
     let definitions = settings::root().join("charts/gitvolume/files/crds");

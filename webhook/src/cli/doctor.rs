@@ -8,6 +8,7 @@ pub mod collect;
 pub mod facts;
 pub mod finding;
 pub mod judge;
+pub mod mesh;
 pub mod pods;
 pub mod report;
 pub mod syncer;

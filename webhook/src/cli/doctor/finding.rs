@@ -155,9 +155,12 @@ checks! {
     INJECTORS_AFTER = "injectors-after", Info:
         "Webhooks that may change Pods come after ours, by the alphabet of their configurations' names: annotations that one of them adds to a Pod that had none of ours, and no gitRepo volume, are not seen."
         => "Nothing, unless one of them is to add annotations of ours; then give the release a name that sorts after it.";
+    MESH_BEFORE = "mesh-before", Info:
+        "A service mesh's webhook comes before ours, by the alphabet of their configurations' names: where its proxy is no native sidecar, a Pod's network is taken before ours can fetch, and the Pod waits for ever (mesh-without-network)."
+        => "Nothing, if the mesh runs its proxy as a native sidecar; otherwise give the release a name that sorts before the mesh's, such as gitvolume.";
     MESH_WITHOUT_NETWORK = "mesh-without-network", Warning:
         "A Pod waits with a service mesh that has taken its network before its proxy runs: the repository cannot be fetched before that, and the proxy starts only after it."
-        => "Let the mesh run its proxy as a native sidecar (Istio: ENABLE_NATIVE_SIDECARS; Linkerd: config.linkerd.io/proxy-enable-native-sidecar), or use its CNI plugin, or exclude the git host's port.";
+        => "Let the mesh run its proxy as a native sidecar (Istio: ENABLE_NATIVE_SIDECARS; Linkerd: config.linkerd.io/proxy-enable-native-sidecar), or exclude the git host's port (Istio: traffic.sidecar.istio.io/excludeOutboundPorts; Linkerd: config.linkerd.io/skip-outbound-ports). Without a CNI plugin of the mesh's it is also enough that its webhook comes after ours (mesh-before).";
     SYNCER_FAILS = "syncer-fails", Error:
         "A Pod has waited for two minutes or more for a container of ours that cannot start, cannot fetch, or ends again and again; it says why."
         => "Remove the cause that is named: docs/troubleshooting.md has each sentence with its cure. Where it was killed for memory (OOMKilled), raise gitvolume.dev/resources.limits.memory or fetch less (gitvolume.dev/filter).";

@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use super::facts::Workload;
 use super::facts::text;
+use super::mesh::MESHES;
 use super::syncer::Syncer;
 use crate::cli::live::known::texts;
 
@@ -69,12 +70,6 @@ pub enum State {
 /// How many seconds a Pod may wait before that is told: an image is pulled by then and most
 /// repositories are cloned.
 pub const PATIENCE: i64 = 120;
-
-/// Service meshes: the init container that takes the network, and the proxy that gives it back.
-const MESHES: [(&str, &str, &str); 2] = [
-    ("Istio", "istio-init", "istio-proxy"),
-    ("Linkerd", "linkerd-init", "linkerd-proxy"),
-];
 
 impl PodFact {
     /// Reads a Pod; `None` where it has nothing to do with us, or is over.
@@ -215,10 +210,11 @@ fn mesh(pod: &Value) -> Option<&'static str> {
     let inits = names(pod, "initContainers");
     let containers = names(pod, "containers");
     let ours = inits.iter().position(|name| is_ours(name))?;
-    let (mesh, ..) = MESHES
-        .into_iter()
-        .find(|(_, init, proxy)| inits[..ours].contains(init) && containers.contains(proxy))?;
-    Some(mesh)
+    let is_before = |init: &&str| inits[..ours].contains(init);
+    let mesh = MESHES
+        .iter()
+        .find(|mesh| mesh.inits.iter().any(is_before) && containers.contains(&mesh.proxy))?;
+    Some(mesh.name)
 }
 
 fn secrets(annotations: &BTreeMap<String, String>) -> Vec<String> {
@@ -343,5 +339,12 @@ mod tests {
         let containers = pod["spec"]["containers"].as_array_mut().unwrap();
         containers.push(json!({"name": "istio-proxy", "image": "x"}));
         assert_eq!(read(&pod).unwrap().mesh, Some("Istio"));
+        // With the CNI plugin the network is taken before any container starts.
+        pod["spec"]["initContainers"][0]["name"] = json!("istio-validation");
+        assert_eq!(read(&pod).unwrap().mesh, Some("Istio"));
+        let inits = pod["spec"]["initContainers"].as_array_mut().unwrap();
+        let first = inits.remove(0);
+        inits.push(first);
+        assert_eq!(read(&pod).unwrap().mesh, None, "taken only after us");
     }
 }

@@ -94,3 +94,36 @@ fn what_others_and_former_days_say_is_no_finding() {
     facts.trial = Some(Trial::Refused(ours.to_owned()));
     assert_eq!(judge(&facts), []);
 }
+
+#[test]
+fn a_mesh_that_comes_after_us_or_makes_room_for_us_is_no_finding() {
+    let mut facts = healthy();
+    for (configuration, webhook, again, expected) in [
+        ("a", "sidecar-injector.istio.io", "IfNeeded", &[][..]),
+        (
+            "a",
+            "linkerd-proxy-injector.linkerd.io",
+            "IfNeeded",
+            &["mesh-before"],
+        ),
+        (
+            "istio-sidecar-injector",
+            "rev.object.sidecar-injector.istio.io",
+            "Never",
+            &[],
+        ),
+        (
+            "linkerd-proxy-injector-webhook-config",
+            "linkerd-proxy-injector.linkerd.io",
+            "Never",
+            &[],
+        ),
+        ("z", "other.example", "Never", &["injectors-after"]),
+    ] {
+        let other = &mut facts.others[0];
+        other["metadata"]["name"] = json!(configuration);
+        other["webhooks"][0]["name"] = json!(webhook);
+        other["webhooks"][0]["reinvocationPolicy"] = json!(again);
+        assert_eq!(ids(&judge(&facts)), expected, "{configuration}");
+    }
+}

@@ -159,7 +159,8 @@ fn troubles(facts: &Facts, pod: &PodFact) -> Vec<(&'static Check, String)> {
         };
         troubles.push((f::POD_OUTDATED, what));
     }
-    if let Some(mesh) = pod.mesh.filter(|_| is_waiting) {
+    let has_waited = is_waiting && pod.waits(facts.now).is_some();
+    if let Some(mesh) = pod.mesh.filter(|_| has_waited) {
         let what = format!("{mesh}'s proxy is not a native sidecar.");
         troubles.push((f::MESH_WITHOUT_NETWORK, what));
     }

@@ -256,8 +256,17 @@ pub(super) const CASES: &[Case] = &[
     ),
     (
         f::INJECTORS_AFTER,
-        |facts| facts.others[0]["metadata"]["name"] = json!("istio-sidecar-injector"),
-        "After it: istio-sidecar-injector.",
+        |facts| facts.others[0]["metadata"]["name"] = json!("kyverno"),
+        "After it: kyverno.",
+    ),
+    (
+        f::MESH_BEFORE,
+        |facts| {
+            let names = "rev.namespace.sidecar-injector.istio.io";
+            facts.others[0]["webhooks"][0]["name"] = json!(names);
+            facts.others[0]["webhooks"][0]["reinvocationPolicy"] = json!("Never");
+        },
+        "It is Istio's, with reinvocationPolicy Never.",
     ),
     (
         f::MESH_WITHOUT_NETWORK,
