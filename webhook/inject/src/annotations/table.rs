@@ -330,7 +330,8 @@ pub const ANNOTATIONS: &[Annotation] = &[
         "use",
         "names of GitVolume objects of the Pod's namespace, separated by commas",
         "site,rules",
-        "The objects that say what this Pod gets, whatever their selectors say.",
+        "The objects that say what this Pod gets, whatever their `podSelector` says. They are \
+         GitVolumes of its namespace, or ClusterGitVolumes whose `namespaceSelector` takes it.",
         |pod, text| wide::uses(text).map(|value| pod.uses = value),
     ),
     pod(
