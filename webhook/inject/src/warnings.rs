@@ -233,6 +233,14 @@ fn unwritable(reader: &Reader<'_>, request: &Request, wanted: &Wanted<'_>) -> Op
     })
 }
 
+/// What a Secret must have for ssh.
+pub(crate) fn ssh_needs(wanted: &Wanted<'_>) -> &'static str {
+    match wanted.settings.known_hosts {
+        None => "a key and known_hosts",
+        Some(_) => "a key",
+    }
+}
+
 /// The warning for an ssh address without a key.
 fn without_key(wanted: &Wanted<'_>, request: &Request) -> Option<String> {
     let secret = wanted.secret_of(request.secret.as_ref(), &request.repo);
@@ -240,8 +248,9 @@ fn without_key(wanted: &Wanted<'_>, request: &Request) -> Option<String> {
     let name = request.name.as_ref();
     needs_key.then(|| {
         format!(
-            "{}: ssh needs a key and known_hosts: name their Secret with {}",
+            "{}: ssh needs {}: name the Secret with {}",
             wanted.key(name, "repo"),
+            ssh_needs(wanted),
             wanted.key(name, "secret")
         )
     })

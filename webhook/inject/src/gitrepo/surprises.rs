@@ -13,6 +13,7 @@ use crate::plan::configures_git;
 use crate::reader::Reader;
 use crate::reader::all;
 use crate::wanted::Wanted;
+use crate::warnings::ssh_needs;
 
 /// The warnings about the Pod's gitRepo volumes.
 pub(crate) fn warnings(wanted: &Wanted<'_>) -> Vec<String> {
@@ -38,8 +39,8 @@ fn about_the_address(volume: &GitRepo, wanted: &Wanted<'_>) -> Option<String> {
                 .is_none() =>
         {
             Some(format!(
-                "{PREFIX}secret: missing: gitRepo volume {name:?} needs an ssh key and known_hosts \
-                 in a Secret"
+                "{PREFIX}secret: missing: ssh needs {} for gitRepo volume {name:?}",
+                ssh_needs(wanted)
             ))
         }
         RepoKind::Git => Some(format!(
