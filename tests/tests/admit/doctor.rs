@@ -445,6 +445,17 @@ fn others_and_objects(patient: &Patient) -> Result<(), String> {
     patient.eventually_finds(&["object-without-effect"], 0)?;
     judged("True", "True")?;
     patient.eventually_finds(&[], 0)?;
+    let image = format!("--syncer-image={}", images::SYNCER);
+    let namespace = patient.namespace.name();
+    let ran = patient.run(&["explain", "gv/site", "-n", namespace, &image])?;
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{}", ran.out);
+    for words in [
+        &format!("GitVolume {namespace}/site: accepted"),
+        "https://git.example/site.git  spec.repo",
+        "Effective=True: the label is missing",
+    ] {
+        assert!(ran.out.contains(words), "{words}: {}", ran.out);
+    }
     patient.delete("gitvolume", "site")?;
     patient.eventually_finds(&[], 0).map(drop)
 }

@@ -2,6 +2,7 @@
 //!
 //! What is decided is [`answer`]'s; here it is told, from the very values that it is decided by.
 
+mod object;
 mod present;
 mod repository;
 mod syncer;
@@ -15,6 +16,8 @@ use serde::Serialize;
 use serde_json::Map;
 use serde_json::Value;
 
+pub use self::object::ExplainedObject;
+pub use self::object::explain_object;
 pub use self::repository::Repository;
 pub use self::repository::Seen;
 pub use self::syncer::Explained;

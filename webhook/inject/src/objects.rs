@@ -26,6 +26,7 @@ pub(crate) use self::choice::Sources;
 pub(crate) use self::choice::Taken;
 pub(crate) use self::choice::passed_over;
 pub use self::schema::custom_resource_definition;
+pub(crate) use self::spec::field;
 pub(crate) use self::spec::field_of;
 
 use self::selector::Selector;

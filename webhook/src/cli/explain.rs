@@ -2,6 +2,7 @@
 //! the same of what is in a cluster (`live`); of neither, what can be said at all.
 
 mod live;
+mod object;
 
 use std::path::PathBuf;
 
@@ -11,6 +12,7 @@ use inject::Explanation;
 use inject::InternalError;
 use inject::Review;
 use inject::Settings;
+use serde::Serialize;
 use serde_json::Value;
 use serde_json::json;
 
@@ -37,7 +39,7 @@ use crate::settings::SettingsArgs;
 #[command(mut_arg("syncer_image", |arg| arg.help(IMAGE_HELP)))]
 pub struct ExplainArgs {
     /// Objects of a cluster, such as pod/web or deploy/web: what was injected, how it is, and what a
-    /// new Pod would get, by the webhook's own settings
+    /// new Pod would get, by the webhook's own settings; of gitvolume/site what it gives
     #[arg(value_name = "KIND/NAME")]
     pub objects: Vec<String>,
 
@@ -154,6 +156,54 @@ struct LiveArgs {
     settings: SettingsArgs,
 }
 
+/// What is told of an object of a cluster.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Seen {
+    /// A Pod, or what makes some.
+    Pods(Box<live::Told>),
+    /// One of ours.
+    Ours(object::Told),
+}
+
+impl Seen {
+    /// Whether its Pods would be refused, or it is not accepted itself.
+    fn is_refused(&self) -> bool {
+        match self {
+            Self::Pods(told) => told.explanation.is_refused(),
+            Self::Ours(told) => !told.explanation.is_accepted,
+        }
+    }
+}
+
+impl std::fmt::Display for Seen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Pods(told) => write!(f, "{told}"),
+            Self::Ours(told) => write!(f, "{told}"),
+        }
+    }
+}
+
+async fn seen(
+    cluster: &Live,
+    name: &str,
+    namespace: Option<&str>,
+    settings: SettingsArgs,
+    report: &mut Report,
+) -> anyhow::Result<Seen> {
+    Ok(match object::kind(name) {
+        Some(kind) => {
+            let told = object::told(cluster, (kind, name), namespace, settings, report);
+            Seen::Ours(told.await?)
+        }
+        None => {
+            let told = live::told(cluster, name, namespace, settings, report);
+            Seen::Pods(Box::new(told.await?))
+        }
+    })
+}
+
 /// Explains objects of a cluster.
 fn explain_live(args: LiveArgs, output: Format, report: &mut Report) -> anyhow::Result<Exit> {
     let LiveArgs {
@@ -170,8 +220,8 @@ fn explain_live(args: LiveArgs, output: Format, report: &mut Report) -> anyhow::
         let mut all = Vec::new();
         for object in &objects {
             let namespace = namespace.as_deref();
-            match live::told(&cluster, object, namespace, settings.clone(), report).await {
-                Ok(told) => all.push(told),
+            match seen(&cluster, object, namespace, settings.clone(), report).await {
+                Ok(seen) => all.push(seen),
                 Err(error) => report.error(&format!("{error:#}")),
             }
         }
@@ -185,7 +235,7 @@ fn explain_live(args: LiveArgs, output: Format, report: &mut Report) -> anyhow::
         Format::Json => pretty(&serde_json::to_value(&all)?)?,
     };
     let exit = printed(&text, report);
-    let is_refused = all.iter().any(|told| told.explanation.is_refused());
+    let is_refused = all.iter().any(Seen::is_refused);
     Ok(match report.has_errors() || is_refused {
         true => Exit::Wrong,
         false => exit,

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use similar::TextDiff;
 
 use super::*;
+use crate::GitVolume;
 
 #[expect(
     clippy::disallowed_methods,
@@ -65,20 +66,45 @@ fn every_golden_text_is_what_is_said() {
         let (kind, case) = name.split_once('.').unwrap();
         let case = testdata().join(kind).join(case);
         let settings = settings(&case);
-        let text = explained(pod(&case), &settings).to_string();
-        if is_update() {
-            fs::write(&golden, &text).unwrap();
-            continue;
-        }
-        let written = fs::read_to_string(&golden).unwrap();
-        let diff = TextDiff::from_lines(&written, &text);
-        assert!(
-            written == text,
-            "{} is not what comes out (UPDATE_GOLDENS=1 writes it):\n{}",
-            golden.display(),
-            diff.unified_diff()
-        );
+        holds(&golden, &explained(pod(&case), &settings).to_string());
     }
+}
+
+/// Those in `testdata/objects/explain` are about the objects of the other cases there.
+#[test]
+fn every_golden_text_of_objects_is_what_is_said() {
+    let folder = testdata().join("objects");
+    let goldens = fs::read_dir(folder.join("explain")).unwrap();
+    let goldens: Vec<PathBuf> = goldens.map(|entry| entry.unwrap().path()).collect();
+    assert!(goldens.len() >= 5, "{}", goldens.len());
+    for golden in goldens {
+        let name = golden.file_stem().unwrap().to_str().unwrap();
+        let (kind, case) = name.split_once('.').unwrap();
+        let case = folder.join(kind).join(case);
+        let settings = settings(&case);
+        let objects = fs::read_to_string(case.join("objects.yaml")).unwrap();
+        let texts = objects.split("\n---\n").map(|text| {
+            let object: Value = serde_saphyr::from_str(text).unwrap();
+            explain_object(&GitVolume::read(&object), &settings).to_string()
+        });
+        holds(&golden, &texts.collect::<Vec<_>>().join("\n"));
+    }
+}
+
+/// Compares a golden file, or writes it.
+fn holds(golden: &Path, text: &str) {
+    if is_update() {
+        fs::write(golden, text).unwrap();
+        return;
+    }
+    let written = fs::read_to_string(golden).unwrap();
+    let diff = TextDiff::from_lines(&*written, text);
+    assert!(
+        written == text,
+        "{} is not what comes out (UPDATE_GOLDENS=1 writes it):\n{}",
+        golden.display(),
+        diff.unified_diff()
+    );
 }
 
 #[test]

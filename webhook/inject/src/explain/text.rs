@@ -50,7 +50,7 @@ fn columns(f: &mut fmt::Formatter<'_>, rows: &[Vec<String>]) -> fmt::Result {
     Ok(())
 }
 
-fn settings(f: &mut fmt::Formatter<'_>, settings: &[Setting]) -> fmt::Result {
+pub(super) fn settings(f: &mut fmt::Formatter<'_>, settings: &[Setting]) -> fmt::Result {
     let row = |setting: &Setting| {
         let Setting { key, value, from } = setting;
         vec![key.clone(), one_line(value), from.clone()]
@@ -63,7 +63,7 @@ fn one_line(text: &str) -> String {
     text.join(" ⏎ ")
 }
 
-fn list(f: &mut fmt::Formatter<'_>, heading: &str, lines: &[String]) -> fmt::Result {
+pub(super) fn list(f: &mut fmt::Formatter<'_>, heading: &str, lines: &[String]) -> fmt::Result {
     if lines.is_empty() {
         return Ok(());
     }

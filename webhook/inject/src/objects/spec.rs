@@ -113,7 +113,7 @@ pub(super) const BESIDE_LINK: &str =
     "expected no spec.link beside it: below the link the directory has its own name";
 
 /// The field below `spec` that means the same as an annotation; `None` of one that no object has.
-pub(super) fn field(row: &Annotation) -> Option<String> {
+pub(crate) fn field(row: &Annotation) -> Option<String> {
     if row.scope == Scope::Status || ["use", "gitrepo", "inject"].contains(&row.key) {
         return None;
     }

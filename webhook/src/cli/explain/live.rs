@@ -102,10 +102,27 @@ pub(super) async fn told(
     })
 }
 
+fn wrong(name: &str) -> anyhow::Error {
+    anyhow::anyhow!("{name:?}: expected KIND/NAME, such as pod/web or deploy/web")
+}
+
+/// The name of `KIND/NAME`, where it and the namespace can be parts of a path.
+pub(super) fn name<'a>(name: &'a str, namespace: &str) -> anyhow::Result<&'a str> {
+    let is_name = |text: &str| {
+        let mut all = text.bytes();
+        !text.is_empty() && all.all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte))
+    };
+    let (_, own) = name.split_once('/').ok_or_else(|| wrong(name))?;
+    match is_name(own) && is_name(namespace) {
+        true => Ok(own),
+        false => Err(wrong(name)),
+    }
+}
+
 /// The kind, and the path of `KIND/NAME`.
 fn path(name: &str, namespace: &str) -> anyhow::Result<(&'static str, String)> {
-    let wrong = || anyhow::anyhow!("{name:?}: expected KIND/NAME, such as pod/web or deploy/web");
-    let (kind, own) = name.split_once('/').ok_or_else(wrong)?;
+    let own = self::name(name, namespace)?;
+    let kind = name.split('/').next().unwrap_or_default();
     // deployments.apps is a Deployment too.
     let kind = kind.split('.').next().unwrap_or(kind).to_ascii_lowercase();
     let mut kinds = [PODS].into_iter().chain(WORKLOADS);
@@ -113,20 +130,13 @@ fn path(name: &str, namespace: &str) -> anyhow::Result<(&'static str, String)> {
         api, plural, kind, ..
     } = kinds
         .find(|own| own.names.contains(&kind.as_str()) || own.plural == kind)
-        .ok_or_else(wrong)?;
-    let is_name = |text: &str| {
-        let mut all = text.bytes();
-        !text.is_empty() && all.all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte))
-    };
-    if !is_name(own) || !is_name(namespace) {
-        return Err(wrong());
-    }
+        .ok_or_else(|| wrong(name))?;
     let uri = format!("{api}/namespaces/{namespace}/{plural}/{own}");
     Ok((kind, uri))
 }
 
 /// What the webhook knows of the namespace, and its settings; what cannot be looked at is noted.
-async fn known(
+pub(super) async fn known(
     live: &Live,
     namespace: &str,
     flags: SettingsArgs,
