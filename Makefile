@@ -15,7 +15,9 @@ STATIC = $(shell tests/tools/static-target.sh)
 CARGO_AT = $(abspath $(or $(CARGO_HOME),$(HOME)/.cargo))
 STATIC_RUSTFLAGS = -C target-feature=+crt-static --remap-path-prefix=$(CURDIR)=/gitvolume --remap-path-prefix=$(CARGO_AT)=/cargo
 STATIC_CFLAGS = -ffile-prefix-map=$(CURDIR)=/gitvolume -ffile-prefix-map=$(CARGO_AT)=/cargo
-STATIC_BUILD = CARGO_TARGET_$(shell tests/tools/static-target.sh | tr a-z- A-Z_)_RUSTFLAGS="$(STATIC_RUSTFLAGS)" \
+# C may put the time of its build into what it makes (`__TIME__`); compilers take this one for it.
+STATIC_EPOCH = $(or $(SOURCE_DATE_EPOCH),0)
+STATIC_BUILD = SOURCE_DATE_EPOCH=$(STATIC_EPOCH) CARGO_TARGET_$(shell tests/tools/static-target.sh | tr a-z- A-Z_)_RUSTFLAGS="$(STATIC_RUSTFLAGS)" \
 	CFLAGS_$(shell tests/tools/static-target.sh | tr - _)="$(STATIC_CFLAGS)" \
 	cargo build --release --locked --target $(STATIC)
 DIST := target/dist
