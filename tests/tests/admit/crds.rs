@@ -329,6 +329,15 @@ fn fields() -> Vec<(&'static str, Vec<Value>, Vec<Value>)> {
             vec![json!(2_147_483_648_u32)],
         ),
         selectors("podSelector"),
+        (
+            "resources",
+            vec![
+                json!({"requests": {"cpu": 1, "memory": "1Gi"}, "limits": {"cpu": "1000m"}}),
+                json!({"requests": {"ephemeral-storage": "1Gi"},
+                       "limits": {"ephemeral-storage": "1024Mi"}}),
+            ],
+            vec![],
+        ),
     ];
     for list in ["requests", "limits"] {
         for name in ["cpu", "memory", "ephemeral-storage"] {
@@ -340,7 +349,7 @@ fn fields() -> Vec<(&'static str, Vec<Value>, Vec<Value>)> {
 
 /// What is said of a value, from `expected` on or from where the words begin.
 fn words(sentence: &str) -> &str {
-    let begins = ["credentials in an address", "expected "];
+    let begins = ["credentials in an address", "the request ", "expected "];
     let at = begins.iter().find_map(|words| sentence.find(words));
     &sentence[at.unwrap_or_default()..]
 }
@@ -389,6 +398,17 @@ pub(crate) fn what_is_wrong_is_refused_at_apply_in_the_words_of_the_annotation(
     }
     let both = object(json!({"link": "a", "subdir": "b"}));
     objects.push(("subdir", both));
+    for (name, request, limit) in [
+        ("cpu", json!(2), json!("1500m")),
+        ("memory", json!("1Gi"), json!("512Mi")),
+        ("ephemeral-storage", json!("2Gi"), json!("2G")),
+    ] {
+        let mut above = object(json!({"resources": {
+            "requests": {name: request}, "limits": {name: limit},
+        }}));
+        above["metadata"]["name"] = json!(format!("above-{name}"));
+        objects.push(("resources", above));
+    }
     for name in [
         "Ref",
         "ref",

@@ -15,6 +15,7 @@ use crate::gitrepo;
 use crate::position;
 use crate::reader;
 use crate::reader::Reader;
+use crate::resources;
 use crate::value::shown;
 use crate::wanted::Wanted;
 
@@ -234,11 +235,8 @@ fn resources(wanted: &Wanted<'_>) -> Option<Mistake> {
     };
     let key = resources_key(list, name);
     let whole = wanted.key(None, key);
-    let sentence = format!(
-        "{whole}: the request {request} is above the limit {limit}; expected a limit that \
-         is not below the request"
-    );
-    Some(Mistake::new(key, sentence))
+    let words = resources::inverted(request, limit);
+    Some(Mistake::new(key, format!("{whole}: {words}")))
 }
 
 fn resources_key(list: &str, name: &str) -> &'static str {

@@ -70,6 +70,14 @@ impl Default for Resources {
 const CPU: &str = "cpu";
 const MEMORY: &str = "memory";
 
+/// What is said of a request above its limit, of whichever field or annotation.
+pub(crate) fn inverted(request: &Quantity, limit: &Quantity) -> String {
+    format!("the request {request} is above the limit {limit}; {NOT_BELOW}")
+}
+
+/// What is accepted beside a request.
+pub(crate) const NOT_BELOW: &str = "expected a limit that is not below the request";
+
 impl Resources {
     /// Puts requests and limits together if the API server would take them.
     pub fn new(

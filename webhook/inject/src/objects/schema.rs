@@ -17,6 +17,7 @@ use serde_json::json;
 use crate::ANNOTATIONS;
 use crate::Kind;
 use crate::Name;
+use crate::resources::NOT_BELOW;
 use crate::value;
 
 use self::field::HAS_CREDENTIALS;
@@ -138,6 +139,12 @@ fn spec(kind: Kind) -> Value {
         let has = HAS_CREDENTIALS.replace("self.", &format!("self.{field}."));
         at(field, &format!("!has(self.{field}) || !{has}"), words)
     };
+    if let Some(resources) = properties.get_mut("resources") {
+        let rules = spec::RESOURCE_NAMES
+            .iter()
+            .map(|name| no_request_above(name));
+        resources["x-kubernetes-validations"] = rules.collect();
+    }
     let rules = [
         at(
             "subdir",
@@ -155,6 +162,33 @@ fn spec(kind: Kind) -> Value {
         "properties": properties,
         "x-kubernetes-validations": rules,
     })
+}
+
+/// The rule that a request is not above the limit beside it. What is no amount is refused by its own
+/// field's rule.
+fn no_request_above(name: &str) -> Value {
+    // As rules write a name with hyphens.
+    let own = name.replace('-', "__dash__");
+    let (request, limit) = (format!("self.requests.{own}"), format!("self.limits.{own}"));
+    let is_amount = |field: &str| format!("isQuantity(string({field}))");
+    let mut rule = rule(
+        &format!(
+            "!has(self.requests) || !has(self.limits) || !has({request}) || !has({limit}) || \
+             !{} || !{} || \
+             quantity(string({request})).compareTo(quantity(string({limit}))) <= 0",
+            is_amount(&request),
+            is_amount(&limit),
+        ),
+        NOT_BELOW,
+    );
+    rule["messageExpression"] = json!(format!(
+        "'the request ' + string({request}) + ' is above the limit ' + string({limit}) + '; {NOT_BELOW}'"
+    ));
+    rule["fieldPath"] = match name.contains('-') {
+        true => json!(format!(".requests['{name}']")),
+        false => json!(format!(".requests.{name}")),
+    };
+    rule
 }
 
 /// Puts the schema of a field where its path says.

@@ -8,9 +8,11 @@ use crate::GitVolume;
 use crate::Kind;
 use crate::Mistake;
 use crate::Name;
+use crate::Quantity;
 use crate::annotations;
 use crate::annotations::Annotation;
 use crate::annotations::Scope;
+use crate::resources;
 use crate::value::shown;
 
 use super::selector;
@@ -101,12 +103,35 @@ impl Spec {
             let text = fields["resources"].to_string();
             mistake("resources.requests.cpu", "spec.resources", &text, RESOURCES);
         }
+        for (key, words) in inverted(&read.said) {
+            let sentence = format!("{object}: spec.{key}: {words}");
+            read.mistakes.push(Mistake::new(key, sentence));
+        }
         read.warnings = unknown(fields, is_cluster)
             .map(|field| format!("{object}: spec.{field}: unknown, and without effect"))
             .collect();
         read
     }
 }
+
+/// The requests that are above their limits, and what is to be said of each; what the operator or the
+/// Pod's own containers set beside them, only a Pod shows.
+fn inverted(said: &[(&'static str, String)]) -> Vec<(&'static str, String)> {
+    let amount = |key: &str| {
+        let (key, text) = said.iter().find(|(own, _)| *own == key)?;
+        Some((*key, text.parse::<Quantity>().ok()?))
+    };
+    let names = RESOURCE_NAMES.iter();
+    let inverted = names.filter_map(|name| {
+        let (key, request) = amount(&format!("resources.requests.{name}"))?;
+        let (_, limit) = amount(&format!("resources.limits.{name}"))?;
+        (request > limit).then(|| (key, resources::inverted(&request, &limit)))
+    });
+    inverted.collect()
+}
+
+/// The resources that a syncer may ask for.
+pub(super) const RESOURCE_NAMES: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
 
 /// What is said of a directory beside a link.
 pub(super) const BESIDE_LINK: &str =

@@ -144,6 +144,27 @@ fn all_that_is_wrong_is_told_at_once_and_where() {
 }
 
 #[test]
+fn a_request_above_the_limit_beside_it_is_refused_as_at_the_pod() {
+    let amounts = |request: &str, limit: &str| {
+        json!({"resources": {"requests": {"ephemeral-storage": request},
+                             "limits": {"ephemeral-storage": limit, "cpu": 1}}})
+    };
+    assert_eq!(
+        sentences(&git_volume("site", amounts("2Gi", "1Gi"))),
+        [
+            "GitVolume shop/site: spec.resources.requests.ephemeral-storage: the request 2Gi is \
+             above the limit 1Gi; expected a limit that is not below the request"
+        ]
+    );
+    for (request, limit) in [("1Gi", "1024Mi"), ("1Gi", "2Gi")] {
+        assert_eq!(
+            sentences(&git_volume("site", amounts(request, limit))),
+            [""; 0]
+        );
+    }
+}
+
+#[test]
 fn fields_that_are_not_known_are_told_and_harm_nothing() {
     let object = git_volume(
         "site",
