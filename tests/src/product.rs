@@ -33,6 +33,8 @@ pub fn upgrade(cluster: &Cluster, more: &[&str]) -> Result<()> {
     let args = [
         "upgrade",
         "--install",
+        // Without any value given helm would take those of the release before.
+        "--reset-values",
         RELEASE,
         &chart.to_string_lossy(),
         "--create-namespace",
