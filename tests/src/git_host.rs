@@ -107,9 +107,25 @@ impl GitHost {
         Ok(repository)
     }
 
-    /// Takes the host away from its clients: its Service leads nowhere, connections are refused.
+    /// Takes the host away from its clients: its Service leads nowhere. Returns when new
+    /// connections are refused, which the node learns a moment later.
     pub fn vanish(&self) -> Result<()> {
-        self.select("nothing")
+        self.select("nothing")?;
+        let script = format!(
+            "git ls-remote http://{}/none.git 2>&1 || true",
+            self.address
+        );
+        let refused = "Failed to connect";
+        eventually("a host that is away", Duration::from_secs(60), || {
+            let asked = self
+                .kubectl
+                .exec(NAME, Some("http"), &["sh", "-c", &script]);
+            asked.and_then(|said| match said.contains(refused) {
+                true => Ok(()),
+                false => Err(said),
+            })
+        })
+        .map_err(|error| anyhow!(error))
     }
 
     /// Brings it back.
