@@ -12,7 +12,7 @@ use crate::control_plane::ControlPlane;
 /// refused, until this is dropped.
 #[derive(Debug)]
 pub struct Cut {
-    rules: Vec<Vec<String>>,
+    rules: Vec<String>,
 }
 
 impl Cut {
@@ -28,12 +28,9 @@ impl Cut {
                 "INPUT --source {pod} --destination {address} --protocol tcp --dport {port} \
                  --jump REJECT --reject-with tcp-reset"
             );
-            let rule: Vec<String> = rule.split_whitespace().map(str::to_owned).collect();
-            run("iptables", &[&["-w", "-I"], &words(&rule)[..]].concat())?;
+            run(&format!("iptables -w -I {rule}"))?;
             cut.rules.push(rule);
-            let sockets = format!("src {address} sport = :{port} dst {pod}");
-            let sockets: Vec<&str> = sockets.split(' ').collect();
-            run("ss", &[&["-K"], &sockets[..]].concat())?;
+            run(&format!("ss -K src {address} sport = :{port} dst {pod}"))?;
         }
         Ok(cut)
     }
@@ -42,23 +39,21 @@ impl Cut {
 impl Drop for Cut {
     fn drop(&mut self) {
         for rule in &self.rules {
-            if let Err(error) = run("iptables", &[&["-w", "-D"], &words(rule)[..]].concat()) {
+            if let Err(error) = run(&format!("iptables -w -D {rule}")) {
                 eprintln!("{error:#}");
             }
         }
     }
 }
 
-fn words(rule: &[String]) -> Vec<&str> {
-    rule.iter().map(String::as_str).collect()
-}
-
-fn run(program: &str, args: &[&str]) -> Result<()> {
-    let said = Command::new(program).args(args).output();
-    let said = said.with_context(|| format!("run {program}"))?;
+fn run(command: &str) -> Result<()> {
+    let mut words = command.split_whitespace();
+    let said = Command::new(words.next().unwrap_or_default())
+        .args(words)
+        .output()
+        .with_context(|| format!("run {command}"))?;
     if !said.status.success() {
-        let error = String::from_utf8_lossy(&said.stderr);
-        bail!("{program} {}: {error}", args.join(" "));
+        bail!("{command}: {}", String::from_utf8_lossy(&said.stderr));
     }
     Ok(())
 }

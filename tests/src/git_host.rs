@@ -12,6 +12,7 @@ use anyhow::bail;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::authority::authority;
 use crate::eventually::eventually;
 use crate::images;
 use crate::kubectl::Kubectl;
@@ -336,9 +337,7 @@ fn make_keys(address: &str) -> Result<(Keys, Value)> {
     let (client, client_public) = key("client")?;
     let (stranger, stranger_public) = key("stranger")?;
 
-    let mut params = rcgen::CertificateParams::new(Vec::<String>::new())?;
-    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let ca = rcgen::CertifiedIssuer::self_signed(params, rcgen::KeyPair::generate()?)?;
+    let ca = authority()?;
     let leaf_key = rcgen::KeyPair::generate()?;
     let leaf =
         rcgen::CertificateParams::new(vec![address.to_owned()])?.signed_by(&leaf_key, &ca)?;

@@ -20,6 +20,7 @@
 //! How long things take on two cores: the programs' first build 14–18 minutes, an API server
 //! 5 s, the node 10 s, a Pod 1–3 s.
 
+pub mod authority;
 pub mod cluster;
 pub mod contained;
 pub mod control_plane;
@@ -35,6 +36,7 @@ pub mod kubectl;
 mod libraries;
 pub mod licenses;
 pub mod load;
+pub mod metrics;
 pub mod namespace;
 pub mod node;
 mod node_files;

@@ -91,6 +91,16 @@ pub fn helm_in(home: &Path, args: &[&str]) -> Result<String> {
     Ok(stdout)
 }
 
+/// Replaces its Pods one after the other, and waits until the new ones are ready.
+pub fn restart(cluster: &Kubectl) -> Result<()> {
+    let kubectl = cluster.in_namespace(NAMESPACE);
+    let deployment = format!("deployment/{RELEASE}");
+    let restarted = kubectl
+        .run(&["rollout", "restart", &deployment])
+        .and_then(|_| kubectl.run(&["rollout", "status", &deployment, "--timeout=3m"]));
+    restarted.map(drop).map_err(|error| anyhow!(error))
+}
+
 /// Gives the webhook this many Pods, and waits until it has them.
 pub fn scale(cluster: &Kubectl, replicas: u8) -> Result<()> {
     let kubectl = cluster.in_namespace(NAMESPACE);

@@ -16,6 +16,7 @@ use crate::cluster::Cluster;
 use crate::eventually::eventually;
 use crate::images;
 use crate::kubectl::Kubectl;
+use crate::metrics;
 use crate::namespace::Namespace;
 use crate::process::Process;
 use crate::process::eventually_while;
@@ -134,12 +135,7 @@ impl Serving {
 
     /// The value of one of its metrics, whose name and labels are given without the common prefix.
     pub fn metric(&self, sample: &str) -> Result<f64, String> {
-        let text = self.page("/metrics")?;
-        let prefix = format!("gitvolume_webhook_{sample} ");
-        let mut lines = text.lines();
-        let value = lines.find_map(|line| line.strip_prefix(&prefix));
-        let value = value.ok_or_else(|| format!("no {sample}"))?;
-        value.parse().map_err(|_| format!("{sample}: {value}"))
+        metrics::value(&self.page("/metrics")?, sample)
     }
 
     /// Its process id.

@@ -29,6 +29,7 @@ use tests::eventually::eventually;
 use tests::http;
 use tests::images;
 use tests::kubectl::Kubectl;
+use tests::metrics;
 use tests::namespace::Namespace;
 use tests::process::Process;
 use tests::settings;
@@ -237,12 +238,7 @@ impl<'a> Replicas<'a> {
     }
 
     fn metric(&self, replica: usize, name: &str) -> Result<f64, String> {
-        let text = self.page(replica, "/metrics")?;
-        let prefix = format!("gitvolume_webhook_{name} ");
-        let value = text.lines().find_map(|line| line.strip_prefix(&prefix));
-        value
-            .and_then(|value| value.parse().ok())
-            .ok_or(text.clone())
+        metrics::value(&self.page(replica, "/metrics")?, name)
     }
 
     fn page(&self, replica: usize, path: &str) -> Result<String, String> {

@@ -1,5 +1,6 @@
 //! Replicas come, go and die, and so does what is around them, under a steady load of admissions.
 
+use std::error::Error;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -7,9 +8,9 @@ use serde_json::json;
 use tests::control_plane::ControlPlane;
 use tests::eventually::eventually;
 use tests::load::Load;
+use tests::load::Tally;
 use tests::product;
 use tests::product::NAMESPACE;
-use tests::product::RELEASE;
 use tests::world::TestResult;
 use tests::world::World;
 
@@ -30,40 +31,30 @@ pub(crate) fn no_admission_fails_while_replicas_restart_are_upgraded_and_are_sca
         return elsewhere();
     };
     let namespace = world.namespace(&[])?;
-    let load = begin(plane, &namespace)?;
-    let mut told = Vec::new();
-    let mut step = |what: &str, act: &dyn Fn() -> TestResult| step(&load, &mut told, what, act);
+    let mut steps = Steps::under(begin(plane, &namespace)?);
     let changed = (|| -> TestResult {
-        let deployment = format!("deployment/{RELEASE}");
-        let kubectl = world.kubectl().in_namespace(NAMESPACE);
-        step("a rolling restart", &|| {
-            kubectl.run(&["rollout", "restart", &deployment])?;
-            kubectl.run(&["rollout", "status", &deployment, "--timeout=3m"])?;
-            Ok(())
+        steps.step("a rolling restart", || {
+            Ok(product::restart(world.kubectl())?)
         })?;
         let next = [
             "--set=image.repository=gitvolume.dev/gitvolume-next",
             "--set=webhook.onMistake=warn",
         ];
-        step("an upgrade", &|| {
+        steps.step("an upgrade", || {
             Ok(product::upgrade(world.cluster(), &next)?)
         })?;
         for replicas in [1, 3, 2] {
             let what = format!("{replicas} replicas");
-            step(&what, &|| Ok(product::scale(world.kubectl(), replicas)?))?;
+            steps.step(&what, || Ok(product::scale(world.kubectl(), replicas)?))?;
         }
         Ok(())
     })();
-    let back = step("an upgrade back", &|| {
-        Ok(product::install(world.cluster())?)
-    });
+    let back = steps.step("an upgrade back", || Ok(product::install(world.cluster())?));
     // The last of the old ones has not gone yet.
-    let gone = step("the old replicas' end", &|| {
+    let gone = steps.step("the old replicas' end", || {
         Ok(only_replicas_that_stay(world)?)
     });
-    let tally = load.end()?;
-    let told = told.join("\n");
-    eprintln!("replicas that restart, are upgraded, are scaled: {tally}\n{told}");
+    let (tally, told) = steps.end("replicas that restart, are upgraded, are scaled")?;
     changed.and(back).and(gone)?;
     assert!(tally.injected > 1000, "{tally}");
     assert_eq!(tally.failed(), 0, "{tally}\n{told}");
@@ -81,25 +72,19 @@ pub(crate) fn a_proxy_that_is_slow_to_forget_replicas_costs_no_admission(
     };
     let namespace = world.namespace(&[])?;
     only_replicas_that_stay(world)?;
-    let load = begin(plane, &namespace)?;
-    let mut told = Vec::new();
+    let mut steps = Steps::under(begin(plane, &namespace)?);
     node.pause("kube-proxy")?;
-    let restarted = step(&load, &mut told, "a restart and 8 seconds", &|| {
-        let kubectl = world.kubectl().in_namespace(NAMESPACE);
-        let deployment = format!("deployment/{RELEASE}");
-        kubectl.run(&["rollout", "restart", &deployment])?;
-        kubectl.run(&["rollout", "status", &deployment, "--timeout=3m"])?;
+    let restarted = steps.step("a restart and 8 seconds", || {
+        product::restart(world.kubectl())?;
         // Nobody but the replicas that leave is known to the node now.
         std::thread::sleep(Duration::from_secs(8));
         Ok(())
     });
     node.resume("kube-proxy")?;
-    let gone = step(&load, &mut told, "the old replicas' end", &|| {
+    let gone = steps.step("the old replicas' end", || {
         Ok(only_replicas_that_stay(world)?)
     });
-    let tally = load.end()?;
-    let told = told.join("\n");
-    eprintln!("a proxy that is slow: {tally}\n{told}");
+    let (tally, told) = steps.end("a proxy that is slow")?;
     restarted.and(gone)?;
     assert_eq!(tally.failed(), 0, "{tally}\n{told}");
     Ok(())
@@ -193,29 +178,45 @@ fn left_behind(world: &World) -> Result<Vec<String>, String> {
     Ok(all.lines().filter(own).map(str::to_owned).collect())
 }
 
-/// Does something under load, and tells what came of it: a failure is to be known by its step.
-fn step(
-    load: &Load,
-    told: &mut Vec<String>,
-    what: &str,
-    act: &dyn Fn() -> TestResult,
-) -> TestResult {
-    let (before, begun) = (load.so_far(), Instant::now());
-    let done = act();
-    let after = load.so_far();
-    let asked = after.asked() - before.asked();
-    let failed = after.failed() - before.failed();
-    let mut line = format!(
-        "{what}: {:.1?}, {failed} of {asked} failed",
-        begun.elapsed()
-    );
-    let refused = &after.refused[before.refused.len()..];
-    if let (Some(first), Some(last)) = (refused.first(), refused.last()) {
-        let (first, last) = (first.at - begun, last.at - begun);
-        line += &format!(", refused from {first:.1?} to {last:.1?}");
+/// What is done under a load, step by step: a failure is to be known by its step.
+struct Steps {
+    load: Load,
+    told: Vec<String>,
+}
+
+impl Steps {
+    fn under(load: Load) -> Self {
+        let told = Vec::new();
+        Self { load, told }
     }
-    told.push(line);
-    done
+
+    /// Does something, and notes what came of the load meanwhile.
+    fn step(&mut self, what: &str, act: impl FnOnce() -> TestResult) -> TestResult {
+        let (before, begun) = (self.load.so_far(), Instant::now());
+        let done = act();
+        let after = self.load.so_far();
+        let asked = after.asked() - before.asked();
+        let failed = after.failed() - before.failed();
+        let mut line = format!(
+            "{what}: {:.1?}, {failed} of {asked} failed",
+            begun.elapsed()
+        );
+        let refused = &after.refused[before.refused.len()..];
+        if let (Some(first), Some(last)) = (refused.first(), refused.last()) {
+            let (first, last) = (first.at - begun, last.at - begun);
+            line += &format!(", refused from {first:.1?} to {last:.1?}");
+        }
+        self.told.push(line);
+        done
+    }
+
+    /// Ends the load and prints what came of it; answers that, and the steps' lines.
+    fn end(self, what: &str) -> Result<(Tally, String), Box<dyn Error>> {
+        let tally = self.load.end()?;
+        let told = self.told.join("\n");
+        eprintln!("{what}: {tally}\n{told}");
+        Ok((tally, told))
+    }
 }
 
 /// How many calls of our webhook have failed, by the API server's own count.

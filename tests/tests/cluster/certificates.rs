@@ -6,12 +6,11 @@ use std::time::Instant;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
-use rcgen::BasicConstraints;
 use rcgen::CertificateParams;
-use rcgen::CertifiedIssuer;
-use rcgen::IsCa;
 use rcgen::KeyPair;
 use serde_json::json;
+use tests::authority::Authority;
+use tests::authority::authority;
 use tests::eventually::eventually;
 use tests::kubectl::Kubectl;
 use tests::product;
@@ -179,18 +178,8 @@ pub(crate) fn a_mounted_certificate_is_exchanged_by_the_kubelet_and_no_admission
     outcome
 }
 
-fn authority() -> Result<CertifiedIssuer<'static, KeyPair>, rcgen::Error> {
-    let mut params = CertificateParams::new(Vec::<String>::new())?;
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    CertifiedIssuer::self_signed(params, KeyPair::generate()?)
-}
-
 /// Writes the Secret: a pair that is valid for so many years.
-fn put_pair(
-    kubectl: &Kubectl,
-    authority: &CertifiedIssuer<'static, KeyPair>,
-    years: i32,
-) -> Result<(), Box<dyn Error>> {
+fn put_pair(kubectl: &Kubectl, authority: &Authority, years: i32) -> Result<(), Box<dyn Error>> {
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::new(vec![format!("{RELEASE}.{NAMESPACE}.svc")])?;
     params.not_after = rcgen::date_time_ymd(2030 + years, 1, 1);

@@ -119,30 +119,27 @@ pub(crate) fn replicas_whose_watch_is_cut_serve_what_they_knew_and_say_how_old_i
     let load = begin_with(plane, &namespace, &loaded_pod(json!({})))?;
 
     let cut = Cut::between(&replicas, plane)?;
-    let stale = |limit: f64| {
-        move |replica: &String| match metric(replica, "objects_stale_seconds")? {
-            seconds if seconds >= limit => Ok(()),
-            seconds => Err(format!("{replica}: {seconds} s")),
-        }
+    let stale = |is_expected: fn(f64) -> bool| {
+        replicas
+            .iter()
+            .try_for_each(|replica| match metric(replica, "objects_stale_seconds")? {
+                seconds if is_expected(seconds) => Ok(()),
+                seconds => Err(format!("{replica}: {seconds} s")),
+            })
     };
     eventually("replicas that say how old it is", READY, || {
-        replicas.iter().try_for_each(stale(1.0))
+        stale(|seconds| seconds >= 1.0)
     })?;
     namespace.apply(&object("new"))?;
     eventually("what is known growing older", READY, || {
-        replicas.iter().try_for_each(stale(5.0))
+        stale(|seconds| seconds >= 5.0)
     })?;
     is_injected_with(&namespace, "known")?;
     all_are_ready(&replicas)?;
 
     drop(cut);
     eventually("replicas that hear of changes again", READY, || {
-        replicas
-            .iter()
-            .try_for_each(|replica| match metric(replica, "objects_stale_seconds")? {
-                0.0 => Ok(()),
-                seconds => Err(format!("{replica}: {seconds} s")),
-            })
+        stale(|seconds| seconds == 0.0)
     })?;
     eventually("the object as it is now", READY, || {
         is_injected_with(&namespace, "new")

@@ -6,6 +6,7 @@ use tests::control_plane::ControlPlane;
 use tests::eventually::eventually;
 use tests::http;
 use tests::load::Load;
+use tests::metrics;
 use tests::namespace::Namespace;
 use tests::product::NAMESPACE;
 use tests::world::TestResult;
@@ -91,9 +92,5 @@ pub(crate) fn all_are_ready(replicas: &[String]) -> Result<(), String> {
 
 /// The value of one of a replica's metrics, by its name without our prefix.
 pub(crate) fn metric(replica: &str, name: &str) -> Result<f64, String> {
-    let text = http::get(replica, 8080, "/metrics")?;
-    let prefix = format!("gitvolume_webhook_{name} ");
-    let value = text.lines().find_map(|line| line.strip_prefix(&prefix));
-    let value = value.and_then(|value| value.parse().ok());
-    value.ok_or_else(|| format!("{name} is not in\n{text}"))
+    metrics::value(&http::get(replica, 8080, "/metrics")?, name)
 }

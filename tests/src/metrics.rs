@@ -1,0 +1,10 @@
+//! A look into a page of `/metrics`.
+
+/// The value of one of the webhook's samples, by its name without our prefix and with its labels.
+/// The error has the whole page.
+pub fn value(page: &str, sample: &str) -> Result<f64, String> {
+    let prefix = format!("gitvolume_webhook_{sample} ");
+    let value = page.lines().find_map(|line| line.strip_prefix(&prefix));
+    let value = value.and_then(|value| value.parse().ok());
+    value.ok_or_else(|| format!("no number of {sample} in\n{page}"))
+}
