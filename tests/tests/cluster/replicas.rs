@@ -30,12 +30,16 @@ pub(crate) fn begin(plane: &ControlPlane, namespace: &Namespace) -> Result<Load,
     begin_with(plane, namespace, &loaded_pod(annotations))
 }
 
-/// Begins to ask for a Pod that is to be injected.
+/// Begins to ask for a Pod that is to be injected, when the node knows the way to the replicas: it
+/// learns it a moment after they are ready.
 pub(crate) fn begin_with(
     plane: &ControlPlane,
     namespace: &Namespace,
     pod: &Value,
 ) -> Result<Load, String> {
+    eventually("a Service that leads to a replica", READY, || {
+        namespace.create_with(&["--dry-run=server"], &pod.to_string())
+    })?;
     Load::start(plane, namespace.name(), pod, RATE).map_err(|error| format!("{error:#}"))
 }
 
