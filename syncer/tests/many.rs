@@ -1,7 +1,4 @@
 //! Several repositories in one process: each with its own, none in another's way.
-#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
-
-mod world;
 
 use std::fs;
 use std::io::Read;
@@ -12,6 +9,11 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::world::PROGRAM;
+use crate::world::Running;
+use crate::world::Syncer;
+use crate::world::World;
+use crate::world::eventually;
 use jiff::Timestamp;
 use nix::sys::signal::Signal;
 use remotes::BasicAuth;
@@ -20,11 +22,6 @@ use remotes::Repo;
 use remotes::Trouble;
 use serde_json::Value;
 use serde_json::json;
-use world::PROGRAM;
-use world::Running;
-use world::Syncer;
-use world::World;
-use world::eventually;
 
 /// The world of a process with several repositories, whose roots are `roots/NAME` and whose links are
 /// `current`.

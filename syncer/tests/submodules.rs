@@ -1,17 +1,14 @@
 //! Submodules, as `--submodules` wants them, in both layouts.
-#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
-
-mod world;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use crate::world::LAYOUTS;
+use crate::world::World;
+use crate::world::eventually;
 use remotes::HttpServer;
 use remotes::Repo;
-use world::LAYOUTS;
-use world::World;
-use world::eventually;
 
 /// A repository with a submodule that has one itself, over HTTP, since git trusts no submodule's
 /// file address by default.

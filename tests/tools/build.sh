@@ -37,6 +37,7 @@ host-local              cni        $n/ipam/host-local
 loopback                cni        $n/main/loopback
 helm                    helm       helm.sh/helm/v4/cmd/helm
 kubeconform             helm       github.com/yannh/kubeconform/cmd/kubeconform
+jv                      jsonschema github.com/santhosh-tekuri/jsonschema/cmd/jv
 cert-manager            cert-manager .
 END
 }

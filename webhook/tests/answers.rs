@@ -1,17 +1,15 @@
 //! What the API server gets for what it sends, over TLS.
 
-mod common;
-
 use std::sync::Arc;
 
+use crate::common::World;
+use crate::common::good_review;
+use crate::common::post;
+use crate::common::review;
+use crate::common::world;
+use crate::common::world_with;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use common::World;
-use common::good_review;
-use common::post;
-use common::review;
-use common::world;
-use common::world_with;
 use hyper::StatusCode;
 use hyper::header::CONTENT_TYPE;
 use hyper::header::RETRY_AFTER;

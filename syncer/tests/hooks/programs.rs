@@ -2,10 +2,9 @@
 
 use std::fs;
 
-use crate::eventually_told;
-use crate::note;
-use crate::some_passes;
-use crate::world;
+use crate::hooks::eventually_told;
+use crate::hooks::note;
+use crate::hooks::some_passes;
 use crate::world::LAYOUTS;
 use crate::world::Syncer;
 use crate::world::World;
@@ -311,7 +310,11 @@ fn a_path_is_taken_from_the_tree_and_a_name_from_path_alone() {
     let once = |command: &str| {
         let syncer = world.syncer().flag("one-time", "true");
         // The relative parts of PATH would be in the tree, or wherever we are.
-        let path = format!("sub:.:bin:{}:{}", world.path("").display(), world::PATH);
+        let path = format!(
+            "sub:.:bin:{}:{}",
+            world.path("").display(),
+            crate::world::PATH
+        );
         syncer
             .in_dir(&world.path("here"))
             .env("PATH", path)

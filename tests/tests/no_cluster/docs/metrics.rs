@@ -4,7 +4,7 @@ use std::fs;
 
 use tests::settings;
 
-use crate::pages::pages;
+use crate::docs::pages::pages;
 
 #[test]
 fn every_metric_that_a_page_names_is_in_the_page_about_it() {

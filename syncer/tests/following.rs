@@ -1,15 +1,12 @@
 //! How often it passes, when it gives up, and the files by which it tells.
-#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
-
-mod world;
 
 use std::fs;
 use std::time::SystemTime;
 
+use crate::world::LAYOUTS;
+use crate::world::World;
+use crate::world::eventually;
 use nix::sys::signal::Signal;
-use world::LAYOUTS;
-use world::World;
-use world::eventually;
 
 /// Longer than any test waits.
 const NEVER: &str = "1h";

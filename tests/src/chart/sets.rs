@@ -1,25 +1,28 @@
 //! The sets of values that everything is tried with: one file each in `values/`.
 
+use crate::settings;
 use serde_json::Value;
-use tests::settings;
 
-use crate::rendered::Rendered;
+use crate::chart::Rendered;
 
 /// One file's values.
 #[derive(Debug)]
-pub(crate) struct Set {
-    pub(crate) name: String,
-    pub(crate) values: Value,
+pub struct Set {
+    /// The file's name, without its ending.
+    pub name: String,
+    /// What `helm --values` takes.
+    pub values: Value,
 }
 
 impl Set {
-    pub(crate) fn rendered(&self) -> Result<Rendered, String> {
+    /// The chart rendered with these values.
+    pub fn rendered(&self) -> Result<Rendered, String> {
         Rendered::with(&self.values).map_err(|error| format!("{}: {error}", self.name))
     }
 }
 
 /// All of them, by name.
-pub(crate) fn all() -> Result<Vec<Set>, String> {
+pub fn all() -> Result<Vec<Set>, String> {
     let folder = settings::root().join("tests/tests/chart/values");
     let entries = std::fs::read_dir(&folder).map_err(|error| error.to_string())?;
     let mut sets = Vec::new();

@@ -1,25 +1,21 @@
 //! The command line and the environment, as git-sync v2, v3 and v4 had them.
-#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 mod manifests;
 mod refusals;
-#[path = "../world/mod.rs"]
-mod world;
-
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Child;
 use std::process::Command;
 
+use crate::world::Finished;
+use crate::world::PROGRAM;
+use crate::world::Syncer;
+use crate::world::World;
+use crate::world::free_port;
 use nix::sys::signal::Signal;
 use nix::sys::signal::killpg;
 use nix::unistd::Pid;
-use world::Finished;
-use world::PROGRAM;
-use world::Syncer;
-use world::World;
-use world::free_port;
 
 /// The program with a repository and a root that it never comes to.
 fn good() -> Syncer {

@@ -4,11 +4,6 @@
 //! What is shown on purpose to be refused stands in a block that says so: ` ```yaml refused `, and
 //! its page has the sentence. `docs/cli.md` is also run, by the webhook's own tests.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "all of this is a test; clippy sees that only in functions marked so"
-)]
-
 mod commands;
 mod links;
 mod manifests;

@@ -6,9 +6,9 @@ use serde_json::Value;
 use serde_json::json;
 use tests::world::TestResult;
 
-use crate::documented;
-use crate::rendered::Rendered;
-use crate::rendered::file;
+use crate::chart::documented;
+use tests::chart::Rendered;
+use tests::chart::file;
 
 const TABLES: [(&str, &str); 9] = [
     ("arguments", include_str!("fields/arguments.yaml")),

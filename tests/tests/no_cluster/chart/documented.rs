@@ -7,8 +7,8 @@ use serde_json::Value;
 use serde_json::json;
 use tests::world::TestResult;
 
-use crate::golden::is_golden;
-use crate::rendered::file;
+use crate::chart::golden::is_golden;
+use tests::chart::file;
 
 /// A value with a comment above it.
 #[derive(Debug, Eq, PartialEq)]

@@ -1,11 +1,6 @@
 //! What the webhook writes is what the syncer reads: each golden Pod's injected container, expanded
 //! as the kubelet does, is parsed by the syncer's own command line and held against the annotations.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a golden that cannot be read fails its test"
-)]
-
 mod directories;
 
 use std::collections::HashMap;

@@ -9,9 +9,6 @@ mod damage;
 mod http;
 mod settings;
 mod ssh;
-#[path = "../world/mod.rs"]
-mod world;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
@@ -64,7 +61,11 @@ impl Watched {
     }
 
     fn syncer_of(&self, url: &str) -> Syncer {
-        let path = format!("{}:{}", self.world.path("bin").display(), world::PATH);
+        let path = format!(
+            "{}:{}",
+            self.world.path("bin").display(),
+            crate::world::PATH
+        );
         let syncer = self.world.syncer_of(url);
         syncer.env("PATH", path).flag("period", "20ms").arg("-v=2")
     }

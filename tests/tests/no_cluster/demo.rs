@@ -7,16 +7,16 @@ use tests::settings;
 #[test]
 fn the_demo_shows_a_page_and_its_change_and_leaves_nothing() {
     let temporary = tempfile::tempdir().unwrap();
-    let demo = Command::new(settings::webhook_binary())
+    let demo = Command::new(settings::built("gitvolume"))
         .arg("demo")
         .arg("--syncer")
-        .arg(settings::syncer_binary())
+        .arg(settings::built("gitvolume-syncer"))
         .arg("--example")
         .arg(settings::root().join("examples/web.yaml"))
         .env("CI", "true")
         .env("TMPDIR", temporary.path())
         .output()
-        .expect("run the demo: make dist builds it");
+        .expect("run the demo: cargo build --workspace --bins builds it");
     let said = String::from_utf8_lossy(&demo.stdout).into_owned();
     let complaint = String::from_utf8_lossy(&demo.stderr);
     assert!(

@@ -1,6 +1,5 @@
 //! Every way in that git-sync's flags name, through the program: passwords, keys, tokens, cookies,
 //! authorities, proxies and git's own configuration.
-#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 mod askpass;
 mod config;
@@ -8,9 +7,6 @@ mod defaults;
 mod github;
 mod http;
 mod ssh;
-#[path = "../world/mod.rs"]
-mod world;
-
 use std::fs;
 use std::io::Read;
 use std::io::Write;
@@ -19,14 +15,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 
+use crate::world::PROGRAM;
+use crate::world::Running;
+use crate::world::Syncer;
+use crate::world::World;
+use crate::world::eventually;
 use remotes::BasicAuth;
 use remotes::HttpServer;
 use remotes::Repo;
-use world::PROGRAM;
-use world::Running;
-use world::Syncer;
-use world::World;
-use world::eventually;
 
 const USER: &str = "me@git.example";
 
@@ -102,12 +98,9 @@ fn add_submodule(world: &World, sub: &Repo, path: &str, url: &str) -> String {
 }
 
 /// A syncer in a mount namespace whose /etc has a passwd file and a git-secret directory of its own,
-/// which `prepare`, a part of a shell script, changes before the syncer starts as this user.
-fn with_own_etc(world: &World, prepare: &str, user: Option<u32>) -> Syncer {
-    assert!(
-        nix::unistd::Uid::current().is_root(),
-        "run as root: only root may mount another /etc"
-    );
+/// which `prepare`, a part of a shell script, changes before the syncer starts as this user, which only
+/// root can become. `own_mounts` is the command line's beginning of `namespaces::with_own_mounts`.
+fn with_own_etc(world: &World, own_mounts: &[&str], prepare: &str, user: Option<u32>) -> Syncer {
     fs::set_permissions(world.path(""), fs::Permissions::from_mode(0o755)).unwrap();
     // The program may stand below a directory that only root enters.
     let program = world.path("gitvolume-syncer");
@@ -118,8 +111,8 @@ fn with_own_etc(world: &World, prepare: &str, user: Option<u32>) -> Syncer {
         "set -e; mkdir -p {etc}/git-secret {real}; mount --bind /etc {real}; ln -s {real}/* {etc}; \
          rm {etc}/passwd; cp {real}/passwd {etc}; mount --bind {etc} /etc; {prepare}; exec \"$@\""
     );
-    let syncer = Syncer::program("unshare")
-        .arg("--mount")
+    let syncer = Syncer::program(own_mounts[0])
+        .args(own_mounts[1..].iter().copied())
         .args(["sh", "-c", &script, "sh"]);
     let syncer = match user {
         None => syncer,

@@ -1,14 +1,10 @@
 //! What is told of each new tree: programs and an address.
-#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 mod addresses;
 mod before_publication;
 mod programs;
-#[path = "../world/mod.rs"]
-mod world;
-
-use world::World;
-use world::eventually;
+use crate::world::World;
+use crate::world::eventually;
 
 /// A shell command that appends a line to a file of the world.
 fn note(world: &World, line: &str) -> String {
@@ -24,7 +20,7 @@ fn eventually_told(world: &World, lines: &[&str]) {
 }
 
 /// Waits until some further passes have found nothing to do.
-fn some_passes(running: &world::Running) {
+fn some_passes(running: &crate::world::Running) {
     let passes = || running.log().matches("update not required").count();
     let before = passes();
     eventually("some passes have been", || {

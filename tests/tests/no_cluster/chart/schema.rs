@@ -4,9 +4,9 @@ use serde_json::Value;
 use serde_json::json;
 use tests::world::TestResult;
 
-use crate::documented;
-use crate::rendered::file;
-use crate::rendered::text;
+use crate::chart::documented;
+use tests::chart::file;
+use tests::chart::text;
 
 pub(crate) fn a_typo_or_a_wrong_value_is_refused_by_its_name() -> TestResult {
     for (values, named) in [

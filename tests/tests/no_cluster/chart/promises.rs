@@ -5,14 +5,14 @@ use serde_json::json;
 use tests::product;
 use tests::world::TestResult;
 
-use crate::golden::is_golden;
-use crate::rendered;
-use crate::rendered::Rendered;
-use crate::sets;
+use crate::chart::golden::is_golden;
+use tests::chart;
+use tests::chart::Rendered;
+use tests::chart::sets;
 
 /// So that a review sees what a change changes.
 pub(crate) fn the_default_values_render_to_the_golden() -> TestResult {
-    let text = rendered::text(&json!({}), &[])?;
+    let text = chart::text(&json!({}), &[])?;
     is_golden("tests/testdata/chart/default.yaml", &text)
 }
 
@@ -22,7 +22,7 @@ pub(crate) fn helm_finds_nothing_to_complain_of_in_any_set() -> TestResult {
         let file = home.path().join("values.json");
         std::fs::write(&file, set.values.to_string())?;
         let values = format!("--values={}", file.display());
-        let args = ["lint", "--strict", &rendered::chart(), &values];
+        let args = ["lint", "--strict", &chart::folder(), &values];
         let said = product::helm_in(home.path(), &args)
             .map_err(|error| format!("{}: {error}", set.name))?;
         assert!(said.contains("0 chart(s) failed"), "{}: {said}", set.name);

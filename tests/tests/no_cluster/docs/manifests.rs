@@ -15,11 +15,11 @@ use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 use tests::settings;
-use tests::tools::tool;
+use tests::tools::found_or_not_run;
 use webhook::cli::documents;
 
-use crate::pages::Block;
-use crate::pages::pages;
+use crate::docs::pages::Block;
+use crate::docs::pages::pages;
 
 /// What a manifest comes to.
 pub(crate) enum Verdict {
@@ -250,15 +250,19 @@ fn values(text: &str) -> Result<(), String> {
     ])
 }
 
-/// Runs helm, with the checkout as its directory.
+/// Runs helm, with the checkout as its directory; where there is none, the calling test is listed as not
+/// run.
 pub(crate) fn helm(args: &[&str]) -> Result<(), String> {
+    let Some(helm) = found_or_not_run("helm") else {
+        return Ok(());
+    };
     let home = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let said = Command::new(tool("helm"))
+    let said = Command::new(helm)
         .args(args)
         .current_dir(settings::root())
         .env("HOME", home.path())
         .output()
-        .map_err(|error| format!("helm: {error}: run make tools"))?;
+        .map_err(|error| format!("helm: {error}"))?;
     if said.status.success() {
         return Ok(());
     }

@@ -1,10 +1,5 @@
 //! The command line without a cluster, through the program itself.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "all of this is a test; clippy sees that only in functions marked so"
-)]
-
 mod bytes;
 mod doctor;
 mod files;

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use tests::settings;
 
-use crate::pages::Page;
-use crate::pages::pages;
+use crate::docs::pages::Page;
+use crate::docs::pages::pages;
 
 /// The targets of the links of a page, with the lines they are on.
 fn links(page: &Page) -> Vec<(usize, String)> {

@@ -13,8 +13,8 @@ use inject::ANNOTATIONS;
 use inject::PREFIX;
 use tests::settings;
 
-use crate::pages::Page;
-use crate::pages::pages;
+use crate::docs::pages::Page;
+use crate::docs::pages::pages;
 
 /// The rooms whose errors people read.
 const ROOMS: [&str; 5] = [
