@@ -96,7 +96,7 @@ main() {
     stamp=$(stamp_of "$name" "$module" "$package")
     if [[ -x $out/bin/$name && $(cat "$out/stamps/$name" 2>/dev/null) == "$stamp" ]]; then continue; fi
     if [[ $name == runc ]] && ! pkg-config --exists libseccomp 2>/dev/null; then
-      echo "runc needs libseccomp's headers: run tests/tools/prerequisites.sh test" >&2
+      echo "runc needs libseccomp's headers: run tests/tools/prerequisites.sh test-cluster" >&2
       exit 1
     fi
     started=$SECONDS

@@ -4,6 +4,20 @@ use std::process::Command;
 
 use tests::settings;
 
+/// Variables that git, curl, rustls or our programs would read.
+const NONSENSE: [&str; 10] = [
+    "GIT_DIR",
+    "GIT_SSL_CAINFO",
+    "GIT_CONFIG_GLOBAL",
+    "GIT_SSH_COMMAND",
+    "GITSYNC_REPO",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "http_proxy",
+    "https_proxy",
+    "ALL_PROXY",
+];
+
 #[test]
 fn the_demo_shows_a_page_and_its_change_and_leaves_nothing() {
     let temporary = tempfile::tempdir().unwrap();
@@ -14,6 +28,8 @@ fn the_demo_shows_a_page_and_its_change_and_leaves_nothing() {
         .arg("--example")
         .arg(settings::root().join("examples/web.yaml"))
         .env("CI", "true")
+        // Settings of the user's machine, all of them useless here.
+        .envs(NONSENSE.map(|name| (name, "/nonexistent")))
         .env("TMPDIR", temporary.path())
         .output()
         .expect("run the demo: cargo build --workspace --bins builds it");

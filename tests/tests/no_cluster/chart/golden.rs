@@ -25,7 +25,7 @@ pub(crate) fn is_golden(path: &str, expected: &str) -> TestResult {
     };
     Err(format!(
         "{path} is not what comes out ({place}); \
-         UPDATE_GOLDENS=1 cargo test --workspace --test no-cluster writes it"
+         make goldens writes it"
     )
     .into())
 }

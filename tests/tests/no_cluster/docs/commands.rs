@@ -18,8 +18,9 @@ use crate::docs::shell::Words;
 use crate::docs::shell::commands;
 
 /// Programs of others, which are not looked into.
-const OTHERS: [&str; 23] = [
+const OTHERS: [&str; 24] = [
     "awk",
+    "cargo",
     "cat",
     "cd",
     "cmp",
