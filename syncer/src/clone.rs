@@ -56,8 +56,6 @@ pub(crate) enum CloneError {
     Io { path: PathBuf, source: io::Error },
     #[error("{} is in the way: a clone is made in an empty directory; move it, or choose another one", .0.display())]
     Foreign(PathBuf),
-    #[error("cannot write the state for the probe")]
-    Status(#[source] io::Error),
 }
 
 /// One clone and everything that is its own.
@@ -155,9 +153,11 @@ impl Cloner {
             tree: self.config.root.clone(),
             marker: marker(&self.config.root),
         };
-        self.status
-            .published(published)
-            .map_err(CloneError::Status)?;
+        // The clone is made, whatever comes of its record.
+        if let Err(error) = self.status.published(published) {
+            let error = chain(&error);
+            tracing::error!(error, "cannot write the state for the probe");
+        }
         Ok(outcome)
     }
 
