@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::auth::Auth;
 use crate::auth::AuthError;
 use crate::auth::Stamp;
+use crate::caveats;
 use crate::config::RepoConfig;
 use crate::files;
 use crate::follow::Common;
@@ -146,6 +147,10 @@ impl Cloner {
             isNew = outcome == Outcome::Updated,
             "cloned"
         );
+        if let (Outcome::Updated, Some(commit)) = (outcome, &commit) {
+            let index = self.config.root.join(".git/index");
+            Box::pin(caveats::report(commit, &self.config.root, &index)).await;
+        }
         let published = Published {
             commit: commit.map(|commit| commit.to_string()).unwrap_or_default(),
             link: None,

@@ -23,6 +23,7 @@
 //! Nothing here knows Kubernetes.
 
 mod auth;
+mod caveats;
 mod check;
 mod checkout;
 mod cli;

@@ -14,6 +14,7 @@ use crate::auth::Auth;
 use crate::auth::AuthError;
 use crate::auth::Grant;
 use crate::auth::Stamp;
+use crate::caveats;
 use crate::check::Check;
 use crate::checkout::Checkout;
 use crate::config::RepoConfig;
@@ -490,7 +491,14 @@ impl Sync {
     /// Removes old trees, and takes the snapshot by which the next passes are cheap. The new tree is
     /// published, so trouble here is logged and no failure.
     pub(crate) async fn clean_up(&mut self, pass: Pass) {
-        let Pass { tree, rest, .. } = pass;
+        let Pass {
+            tree,
+            rest,
+            outcome,
+        } = pass;
+        if outcome == Outcome::Updated {
+            Box::pin(caveats::report(&tree.commit, &tree.dir, &tree.index)).await;
+        }
         let is_alone = match &self.state {
             RepoState::Published {
                 snapshot: Some(snapshot),
