@@ -7,15 +7,16 @@ use std::os::unix::fs::chown;
 use std::path::Path;
 use std::path::PathBuf;
 
+use nix::sys::signal::Signal;
+use remotes::BasicAuth;
+use remotes::HttpServer;
+use remotes::Trouble;
+
 use crate::world::Finished;
 use crate::world::PROGRAM;
 use crate::world::Syncer;
 use crate::world::World;
 use crate::world::eventually;
-use nix::sys::signal::Signal;
-use remotes::BasicAuth;
-use remotes::HttpServer;
-use remotes::Trouble;
 
 /// A repository of two branches, a tag and three commits.
 struct Origin {

@@ -17,15 +17,16 @@ use std::thread;
 use std::time::Duration;
 use std::time::Instant;
 
-use crate::world::LAYOUTS;
-use crate::world::Syncer;
-use crate::world::World;
-use crate::world::namespaces;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::fcntl::open;
 use nix::fcntl::openat;
 use nix::sys::stat::Mode;
+
+use crate::world::LAYOUTS;
+use crate::world::Syncer;
+use crate::world::World;
+use crate::world::namespaces;
 
 /// How often the program is killed in all, unless the environment says otherwise.
 const CRASHES: usize = 500;

@@ -4,13 +4,14 @@
 
 use std::fs;
 
+use remotes::HttpServer;
+use remotes::Trouble;
+
 use crate::world::LAYOUTS;
 use crate::world::Running;
 use crate::world::Syncer;
 use crate::world::World;
 use crate::world::eventually;
-use remotes::HttpServer;
-use remotes::Trouble;
 
 /// Large enough that half of it is a part of the pack.
 fn large(seed: u64) -> Vec<u8> {

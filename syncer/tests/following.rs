@@ -3,10 +3,11 @@
 use std::fs;
 use std::time::SystemTime;
 
+use nix::sys::signal::Signal;
+
 use crate::world::LAYOUTS;
 use crate::world::World;
 use crate::world::eventually;
-use nix::sys::signal::Signal;
 
 /// Longer than any test waits.
 const NEVER: &str = "1h";

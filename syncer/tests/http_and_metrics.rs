@@ -3,12 +3,13 @@
 use std::fs;
 use std::net::TcpListener;
 
+use remotes::HttpServer;
+
 use crate::world::LAYOUTS;
 use crate::world::Running;
 use crate::world::World;
 use crate::world::ask;
 use crate::world::eventually;
-use remotes::HttpServer;
 
 /// A syncer that answers on a port.
 struct Served {

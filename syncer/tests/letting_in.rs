@@ -5,15 +5,16 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
+use remotes::BasicAuth;
+use remotes::HttpServer;
+use remotes::SshServer;
+
 use crate::world::Finished;
 use crate::world::LAYOUTS;
 use crate::world::PROGRAM;
 use crate::world::Syncer;
 use crate::world::World;
 use crate::world::eventually;
-use remotes::BasicAuth;
-use remotes::HttpServer;
-use remotes::SshServer;
 
 const PASSWORD: &str = "hunter2-correct-horse";
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 mod access;
+mod aftermath;
 mod clone;
 mod command_line;
 mod crashes;

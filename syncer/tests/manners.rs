@@ -4,13 +4,14 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
+use remotes::HttpServer;
+
 use crate::world::LAYOUTS;
 use crate::world::PROGRAM;
 use crate::world::Syncer;
 use crate::world::World;
 use crate::world::eventually;
 use crate::world::namespaces;
-use remotes::HttpServer;
 
 #[test]
 fn a_remote_that_vanishes_is_waited_for_and_the_last_revision_stays() {

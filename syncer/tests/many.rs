@@ -9,11 +9,6 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::world::PROGRAM;
-use crate::world::Running;
-use crate::world::Syncer;
-use crate::world::World;
-use crate::world::eventually;
 use jiff::Timestamp;
 use nix::sys::signal::Signal;
 use remotes::BasicAuth;
@@ -22,6 +17,12 @@ use remotes::Repo;
 use remotes::Trouble;
 use serde_json::Value;
 use serde_json::json;
+
+use crate::world::PROGRAM;
+use crate::world::Running;
+use crate::world::Syncer;
+use crate::world::World;
+use crate::world::eventually;
 
 /// The world of a process with several repositories, whose roots are `roots/NAME` and whose links are
 /// `current`.

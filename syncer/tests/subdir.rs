@@ -6,10 +6,11 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::path::PathBuf;
 
-use crate::world::World;
-use crate::world::eventually;
 use remotes::HttpServer;
 use remotes::Repo;
+
+use crate::world::World;
+use crate::world::eventually;
 
 /// The names at the mount path, without ours.
 fn entries(world: &World) -> Vec<String> {

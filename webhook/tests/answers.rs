@@ -2,12 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::common::World;
-use crate::common::good_review;
-use crate::common::post;
-use crate::common::review;
-use crate::common::world;
-use crate::common::world_with;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use hyper::StatusCode;
@@ -20,6 +14,13 @@ use tokio::io::AsyncWriteExt;
 use webhook::judge::Failure;
 use webhook::judge::Verdict;
 use webhook::server::Limits;
+
+use crate::common::World;
+use crate::common::good_review;
+use crate::common::post;
+use crate::common::review;
+use crate::common::world;
+use crate::common::world_with;
 
 #[tokio::test]
 async fn an_annotated_pod_is_patched() -> anyhow::Result<()> {

@@ -5,12 +5,6 @@ use std::time::Duration;
 use std::time::Instant;
 use std::time::SystemTime;
 
-use crate::common::connect;
-use crate::common::good_review;
-use crate::common::handshake;
-use crate::common::post;
-use crate::common::world;
-use crate::common::world_with;
 use certs::Bundle;
 use certs::Leaf;
 use certs::Names;
@@ -24,6 +18,13 @@ use tokio::net::TcpStream;
 use webhook::judge::Injector;
 use webhook::known::Known;
 use webhook::server::Limits;
+
+use crate::common::connect;
+use crate::common::good_review;
+use crate::common::handshake;
+use crate::common::post;
+use crate::common::world;
+use crate::common::world_with;
 
 fn injector() -> Arc<Injector> {
     let settings = Settings::new("registry.example/syncer:1");

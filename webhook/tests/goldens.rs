@@ -10,9 +10,6 @@ use std::process::Output;
 use std::process::Stdio;
 use std::sync::Arc;
 
-use crate::common::Client;
-use crate::common::post;
-use crate::common::world_with;
 use anyhow::Context;
 use anyhow::ensure;
 use base64::Engine;
@@ -25,6 +22,10 @@ use serde_json::json;
 use webhook::judge::Injector;
 use webhook::known::Known;
 use webhook::server::Limits;
+
+use crate::common::Client;
+use crate::common::post;
+use crate::common::world_with;
 
 /// A Pod, the settings it meets, and what is to come of it.
 struct Case {

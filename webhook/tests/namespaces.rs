@@ -8,11 +8,6 @@ use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
-use crate::common::World;
-use crate::common::eventually;
-use crate::common::good_review;
-use crate::common::post;
-use crate::common::world_where;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::RawQuery;
@@ -29,6 +24,12 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use webhook::namespaces;
 use webhook::namespaces::Namespaces;
+
+use crate::common::World;
+use crate::common::eventually;
+use crate::common::good_review;
+use crate::common::post;
+use crate::common::world_where;
 
 type Chunk = Result<Bytes, io::Error>;
 

@@ -4,10 +4,6 @@ use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::common::connect;
-use crate::common::handshake;
-use crate::common::post;
-use crate::common::review;
 use anyhow::Context;
 use serde_json::Value;
 use serde_json::json;
@@ -17,6 +13,11 @@ use tokio::io::Lines;
 use tokio::process::Child;
 use tokio::process::ChildStderr;
 use tokio::process::Command;
+
+use crate::common::connect;
+use crate::common::handshake;
+use crate::common::post;
+use crate::common::review;
 
 struct Program {
     child: Child,

@@ -63,6 +63,8 @@ pub(crate) enum GitError {
     #[error("{}", failed_sentence(.why.as_ref(), .command, .detail))]
     Failed {
         command: String,
+        /// The exit status.
+        code: Option<i32>,
         why: Option<Why>,
         detail: String,
     },
@@ -72,6 +74,16 @@ pub(crate) enum GitError {
     TimedOut { command: String },
     #[error("{command}: answered {answer:?}, which we do not understand")]
     Unexpected { command: String, answer: String },
+}
+
+impl GitError {
+    /// The cause, where git's words are known.
+    pub(crate) fn why(&self) -> Option<Why> {
+        match self {
+            Self::Failed { why, .. } => *why,
+            _ => None,
+        }
+    }
 }
 
 fn failed_sentence(why: Option<&Why>, command: &str, detail: &str) -> String {
@@ -261,6 +273,7 @@ impl GitCommand {
         };
         Err(GitError::Failed {
             command: self.name(),
+            code: status.code(),
             why: Why::of(stderr),
             detail: redact(&detail),
         })

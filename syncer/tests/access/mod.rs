@@ -15,14 +15,15 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 
+use remotes::BasicAuth;
+use remotes::HttpServer;
+use remotes::Repo;
+
 use crate::world::PROGRAM;
 use crate::world::Running;
 use crate::world::Syncer;
 use crate::world::World;
 use crate::world::eventually;
-use remotes::BasicAuth;
-use remotes::HttpServer;
-use remotes::Repo;
 
 const USER: &str = "me@git.example";
 

@@ -8,14 +8,15 @@ use std::path::Path;
 use std::process::Child;
 use std::process::Command;
 
+use nix::sys::signal::Signal;
+use nix::sys::signal::killpg;
+use nix::unistd::Pid;
+
 use crate::world::Finished;
 use crate::world::PROGRAM;
 use crate::world::Syncer;
 use crate::world::World;
 use crate::world::free_port;
-use nix::sys::signal::Signal;
-use nix::sys::signal::killpg;
-use nix::unistd::Pid;
 
 /// The program with a repository and a root that it never comes to.
 fn good() -> Syncer {

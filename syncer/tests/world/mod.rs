@@ -53,6 +53,28 @@ pub(crate) fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) ->
     }
 }
 
+/// Commits a file `a` to a repository whose objects have SHA-256 names, which is made if needed.
+pub fn sha256_commit(dir: &Path, content: &str) -> String {
+    let git = |args: &[&str]| {
+        let output = remotes::git()
+            .arg("-C")
+            .arg(dir)
+            .args(args)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    if !dir.exists() {
+        fs::create_dir(dir).unwrap();
+        git(&["init", "-q", "-b", "main", "--object-format=sha256"]);
+    }
+    fs::write(dir.join("a"), content).unwrap();
+    git(&["add", "a"]);
+    git(&["commit", "-q", "-m", content]);
+    git(&["rev-parse", "HEAD"])
+}
+
 /// A port that is free now, for a program that has no way to say which one it took.
 pub(crate) fn free_port() -> u16 {
     let free = TcpListener::bind("127.0.0.1:0").unwrap();

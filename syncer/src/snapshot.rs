@@ -1,7 +1,8 @@
-//! What shows, at the price of a few `stat` calls, that what was published stands as it was.
+//! File metadata of the published tree, by which an idle pass detects changes on disk with a few
+//! `stat` calls.
 //!
-//! A pass on which git has seen to everything is sealed. While the seal holds and the ref names the
-//! same object, there is nothing to do and nothing to read: not even our own marker.
+//! It is taken after a pass of git has succeeded. While it matches the disk and the ref names the same
+//! object, there is nothing to do and nothing to read, not even our own marker.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -18,8 +19,8 @@ use crate::mirror::Mirror;
 use crate::publish::Layout;
 use crate::tree::Tree;
 
-/// A published tree, and how its parts looked when it was known to be whole.
-pub(crate) struct Seal {
+/// A published tree, and how its parts looked when it was known to be complete.
+pub(crate) struct PublishedSnapshot {
     pub(crate) tree: Tree,
     link: PathBuf,
     target: PathBuf,
@@ -28,7 +29,7 @@ pub(crate) struct Seal {
     parts: Vec<(PathBuf, Option<Stamp>)>,
 }
 
-impl Seal {
+impl PublishedSnapshot {
     /// Looks at everything that a pass would find changed: the link, the tree's marker and its ties
     /// to the repository, the packs, and what the user wants to see of the commit. `None` if the
     /// tree does not stand as published at this moment.
@@ -64,7 +65,7 @@ impl Seal {
         });
         let parts = parts.collect();
         let is_alone = layout.others(&tree).ok()?.is_empty();
-        // Stamps first: what is changed after them breaks the seal, and what was before is seen here.
+        // Stamps first: a later change differs from them, and an earlier one is seen here.
         let wanted = Checkout::wanted(config).ok()?;
         layout
             .is_as_published(&tree, &wanted.selection)
