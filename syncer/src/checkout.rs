@@ -110,6 +110,7 @@ impl Place<'_> {
         }
         let missing = self
             .command(git, "ls-files")
+            .lists_files()
             .arg("--deleted")
             .arg("-z")
             .run(deadline)
@@ -121,6 +122,7 @@ impl Place<'_> {
     async fn left_out(&self, git: &Git, deadline: Instant) -> Result<Vec<String>, GitError> {
         let listed = self
             .command(git, "ls-files")
+            .lists_files()
             .arg("-t")
             .arg("-z")
             .run(deadline)

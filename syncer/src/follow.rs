@@ -113,9 +113,6 @@ impl Follower {
         common: &Common,
         report: &Report,
     ) -> Result<Box<Self>, StartError> {
-        if let Some(credentials) = &config.repo.credentials {
-            redact::hide(&credentials.password);
-        }
         tracing::info!(
             url = %config.repo.url,
             "ref" = %config.rev,

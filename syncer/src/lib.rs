@@ -43,6 +43,7 @@ mod limits;
 mod logging;
 mod metrics;
 mod mirror;
+mod output;
 mod owner;
 mod pace;
 mod passwd;

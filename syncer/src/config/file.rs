@@ -14,6 +14,7 @@ use std::sync::Arc;
 use args::ProcessArgs;
 use args::RepoArgs;
 use args::is_label;
+use args::is_secret;
 use serde::Deserialize;
 use serde::Deserializer;
 use serde::de::Error as _;
@@ -26,6 +27,7 @@ use crate::config::ConfigError;
 use crate::config::Environment;
 use crate::config::LayoutConfig;
 use crate::config::RepoConfig;
+use crate::redact;
 
 #[cfg(test)]
 mod tests;
@@ -45,16 +47,6 @@ const TOGETHER: [&[&str]; 3] = [
         "github-app-private-key-file",
     ],
     &["sparse-checkout", "sparse-checkout-file"],
-];
-
-/// Keys whose values no message repeats: what is secret, and what may be by mistake.
-const SECRET: [&str; 6] = [
-    "repo",
-    "password",
-    "credential",
-    "github-app-private-key",
-    "ca-bundle",
-    "default-known-hosts",
 ];
 
 /// Says what cannot be meant in a file of several repositories.
@@ -135,11 +127,12 @@ struct File {
 /// JSON begins with a brace; all else is YAML.
 fn read(text: &str) -> Result<File, String> {
     let file: File = if text.trim_start().starts_with('{') {
-        serde_json::from_str(text).map_err(|error| error.to_string())?
+        serde_json::from_str(text).map_err(|error| without_value(&error.to_string()))?
     } else {
         // A piece of the text would show what is secret in it.
         let options = serde_saphyr::options! { with_snippet: false };
-        serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())?
+        serde_saphyr::from_str_with_options(text, options)
+            .map_err(|error| without_value(&error.to_string()))?
     };
     if file.repos.0.is_empty() {
         return Err("repos: expected at least one entry, such as repos: {site: {repo: …}}".into());
@@ -167,7 +160,10 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for Unique<V> {
                     if pairs.iter().any(|(known, _)| *known == key) {
                         return Err(A::Error::custom(format!("{key} is given twice")));
                     }
-                    pairs.push((key, map.next_value()?));
+                    let value = map.next_value();
+                    let value =
+                        value.map_err(|error| A::Error::custom(format!("{key}: {error}")))?;
+                    pairs.push((key, value));
                 }
                 Ok(Unique(pairs))
             }
@@ -196,6 +192,7 @@ impl Entry<'_> {
             return Err(self.wrong(why.to_owned()).into());
         }
         let args = self.args(beside)?;
+        redact::hide_flags(&args);
         let config = RepoConfig::new(args, environment.clone());
         let mut config = config.map_err(|error| self.named(error))?;
         config.name = Some(self.name.to_owned());
@@ -298,11 +295,22 @@ fn said(key: &str, error: &str) -> String {
         }
     }
     match error.split_once(", expected ") {
-        Some((_, expected)) if SECRET.contains(&key) => format!("expected {expected}"),
+        Some((_, expected)) if is_secret(key) => format!("expected {expected}"),
         _ => error
             .trim_start_matches("invalid type: ")
             .trim_start_matches("invalid value: ")
             .to_owned(),
+    }
+}
+
+/// The parser's sentence about the shape of the text, without the value that it read: what stands in
+/// the wrong place may be a password.
+fn without_value(error: &str) -> String {
+    match (error.find("invalid type: "), error.rfind(", expected ")) {
+        (Some(start), Some(end)) if start < end => {
+            format!("{}{}", &error[..start], &error[end + ", ".len()..])
+        }
+        _ => error.to_owned(),
     }
 }
 

@@ -197,7 +197,7 @@ fn every_mistake_is_named_with_its_file_its_entry_and_its_key() {
         ),
         (
             r#"{"repos": {"a": {"repo": "https://h/x", "repo": "https://h/y"}}}"#,
-            "repo is given twice at line 1 column 46",
+            "a: repo is given twice at line 1 column 46",
         ),
         (
             r#"{"repositories": {}}"#,
@@ -296,5 +296,34 @@ fn what_is_one_repositorys_is_refused_beside_the_file() {
         repos_beside(text, period)
             .unwrap_err()
             .starts_with("--period")
+    );
+}
+
+#[test]
+fn what_stands_at_the_wrong_place_is_named_and_never_repeated() {
+    for text in [
+        r#"{"repos": {"site": {"repo": "https://h/x"}, "password": "hunter2"}}"#,
+        r#"{"repos": {"site": {"repo": "https://h/x"}, "password": ["hunter2"]}}"#,
+        r#"{"repos": "hunter2"}"#,
+        r#"{"repos": {"site": "https://me:hunter2@h/x"}}"#,
+        r#""hunter2""#,
+        "repos:\n  site: {repo: https://h/x}\n  password: hunter2\n",
+        "repos:\n  site: {repo: https://h/x}\n  password: \"hunter2, expected a mapping\"\n",
+        "repos: hunter2",
+        "hunter2",
+        "repos:\n  site: hunter2\n   password: x",
+        r#"{"repos": {"site": {"webhook-url": 5, "repo": "https://hunter2@h/x"}}}"#,
+        r#"{"repos": {"site": {"askpass-url": {"hunter2": 1}}}}"#,
+        r#"{"repos": {"site": {"git-config": ["hunter2"]}}}"#,
+        r#"{"repos": {"site": {"username": {"password": "hunter2"}}}}"#,
+    ] {
+        let sentence = refused(text);
+        assert!(!sentence.contains("hunter2"), "{sentence}");
+        assert!(sentence.contains("expected"), "{sentence}");
+    }
+    let sentence = refused(r#"{"repos": {"password": "hunter2"}}"#);
+    assert!(
+        sentence.starts_with("GITSYNC_CONFIG_INLINE: password: expected a mapping"),
+        "{sentence}"
     );
 }
