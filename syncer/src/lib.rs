@@ -15,7 +15,8 @@
 //! - `hooks` are told of each new tree; `report` tells everyone else: `metrics` and `health`, which
 //!   `http` serves, the `error_file` and the touch file; `status` is written for `probe` alone.
 //! - `web`: HTTP(S) as a client, for hooks, askpass, GitHub and the poller.
-//! - `init`: what process 1 does; `owner`: one syncer per root; `logging`, `redact` and
+//! - `init`: what process 1 does; `owner`: one syncer per root (`lease` where there are
+//!   no locks, `standby` for the second one); `logging`, `redact` and
 //!   `zone`: the log.
 //!
 //! Nothing here knows Kubernetes.
@@ -38,6 +39,7 @@ mod health;
 mod hooks;
 mod http;
 mod init;
+mod lease;
 mod leftovers;
 mod limits;
 mod logging;
@@ -59,6 +61,7 @@ mod report;
 mod run;
 mod seal;
 mod signals;
+mod standby;
 mod status;
 mod submodules;
 mod sync;

@@ -328,23 +328,6 @@ fn stale_locks_of_killed_git_commands_do_not_stop_the_next_run() {
 }
 
 #[test]
-fn a_second_owner_is_refused() {
-    for layout in LAYOUTS {
-        let world = World::new(layout);
-        let commit = commit(&world, 1);
-        let _running = world.syncer().start(&world.path("log"));
-        world.eventually_published(&commit);
-        let second = world.syncer().flag("one-time", "true").finish();
-        second.assert_code(1);
-        assert!(
-            second.log.contains("is in use by another syncer"),
-            "{}",
-            second.log
-        );
-    }
-}
-
-#[test]
 fn what_is_not_ours_in_the_root_stays() {
     for layout in LAYOUTS {
         let world = World::new(layout);

@@ -4,7 +4,6 @@
 //! reader looks for it, and a mistake can be named as `repos.NAME.KEY`. An entry's keys are the
 //! flags' names; what it does not say is as the flags beside the file say it.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::marker::PhantomData;
@@ -25,10 +24,10 @@ use serde_json::Value;
 
 use crate::config::ConfigError;
 use crate::config::Environment;
-use crate::config::LayoutConfig;
 use crate::config::RepoConfig;
 use crate::redact;
 
+mod places;
 #[cfg(test)]
 mod tests;
 
@@ -113,7 +112,7 @@ pub(super) fn repos(
         };
         configs.push(entry.config(beside, environment)?);
     }
-    apart(&file, &configs)?;
+    places::check(&file, &configs)?;
     Ok(Some(configs))
 }
 
@@ -312,41 +311,4 @@ fn without_value(error: &str) -> String {
         }
         _ => error.to_owned(),
     }
-}
-
-/// Refuses two entries that would write at one place.
-fn apart(file: &str, configs: &[RepoConfig]) -> Result<(), FileError> {
-    let mut taken: BTreeMap<PathBuf, (&str, &str)> = BTreeMap::new();
-    for config in configs {
-        let name = config.name.as_deref().unwrap_or_default();
-        let below_root = |path: &PathBuf| config.root.join(path);
-        let link = match &config.layout {
-            LayoutConfig::Link { link } => Some(below_root(link)),
-            LayoutConfig::Projected { .. } | LayoutConfig::Clone { .. } => None,
-        };
-        let places = [
-            ("root", Some(config.root.clone())),
-            ("link", link),
-            ("state", config.state.clone()),
-            ("error-file", config.error_file.as_ref().map(below_root)),
-        ];
-        for (key, path) in places {
-            let Some(path) = path else { continue };
-            // Without `.` and doubled slashes.
-            let path: PathBuf = path.components().collect();
-            if let Some((other, its)) = taken.get(&path) {
-                return Err(FileError::Key {
-                    file: file.to_owned(),
-                    entry: name.to_owned(),
-                    key: key.to_owned(),
-                    why: format!(
-                        "{:?} is also repos.{other}.{its}: expected a place of its own",
-                        path.display().to_string()
-                    ),
-                });
-            }
-            taken.insert(path, (name, key));
-        }
-    }
-    Ok(())
 }
