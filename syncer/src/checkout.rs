@@ -115,6 +115,7 @@ impl Place<'_> {
         }
         let differing = self
             .command(git, "diff-files")
+            .lists_files()
             .arg("--ignore-submodules=dirty")
             .arg("--name-only")
             .arg("-z")
@@ -168,6 +169,7 @@ impl Place<'_> {
     async fn left_out(&self, git: &Git, deadline: Instant) -> Result<Vec<String>, GitError> {
         let listed = self
             .command(git, "ls-files")
+            .lists_files()
             .arg("-t")
             .arg("-z")
             .run(deadline)

@@ -17,6 +17,7 @@ mod manners;
 mod many;
 mod polling;
 mod recovery;
+mod sharing;
 mod subdir;
 mod submodules;
 mod sync;

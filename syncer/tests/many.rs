@@ -406,8 +406,10 @@ fn a_directory_that_cannot_be_used_is_told_and_tried_again() {
     // The one root is below a file, the other another syncer's.
     fs::create_dir(many.path("roots")).unwrap();
     fs::write(many.path("roots/bad"), "a file").unwrap();
+    let other = many.repo("other.git");
+    other.commit().write("a", "1").push();
     let owner = Syncer::new()
-        .flag("repo", site.url())
+        .flag("repo", other.url())
         .flag("root", many.path("roots/taken"))
         .flag("link", "current")
         .start(&many.path("owner-log"));

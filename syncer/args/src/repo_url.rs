@@ -4,12 +4,13 @@ use std::str::FromStr;
 
 use url::Url;
 
+use crate::mask::mask_addresses;
 use crate::text::serde_by_text;
 
 /// The address of a remote repository, in any form that git itself takes: `https://`, `http://`,
 /// `ssh://`, `user@host:path`, `git://`, `file://` or an absolute path.
 ///
-/// `Display` and `Debug` never show a password; [`RepoUrl::reveal`] is for git only. Forms that run
+/// `Display` and `Debug` never show what may be a secret; [`RepoUrl::reveal`] is for git only. Forms that run
 /// a program (`ext::`) and texts that git would read as an option are refused
 /// (<https://git-scm.com/docs/git-clone#_git_urls>).
 #[derive(Clone, Eq, PartialEq)]
@@ -164,15 +165,9 @@ impl FromStr for RepoUrl {
 }
 
 impl fmt::Display for RepoUrl {
-    /// Writes the address with any password replaced by `REDACTED`.
+    /// Writes the address without what may be a secret in it; see [`mask_addresses`].
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match Url::parse(&self.0) {
-            Ok(mut url) if url.password().is_some() => {
-                let _ = url.set_password(Some("REDACTED"));
-                f.write_str(url.as_str())
-            }
-            _ => f.write_str(&self.0),
-        }
+        f.write_str(&mask_addresses(&self.0))
     }
 }
 
@@ -290,6 +285,15 @@ mod tests {
         let url: RepoUrl = "https://me:secret@git.example/x".parse().unwrap();
         assert_eq!(url.to_string(), "https://me:REDACTED@git.example/x");
         assert!(!format!("{url:?}").contains("secret"));
+        for text in [
+            "https://secret@git.example/x",
+            "me:secret@git.example:8080/x.git",
+            "ssh://git:secret@git.example/x",
+            "https://git.example/x?private_token=secret",
+        ] {
+            let shown = text.parse::<RepoUrl>().unwrap().to_string();
+            assert!(!shown.contains("secret"), "{shown}");
+        }
         assert_eq!(
             url.split_credentials(),
             (

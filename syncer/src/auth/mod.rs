@@ -19,6 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use args::RepoKind;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use tokio::time::Instant;
 
 pub(crate) use crate::auth::askpass::AskpassError;
@@ -41,6 +43,7 @@ use crate::git::Git;
 use crate::metrics::RepoMetrics;
 use crate::private::Private;
 use crate::redact;
+use crate::redact::HiddenSecrets;
 use crate::web;
 use crate::web::Trust;
 
@@ -94,6 +97,17 @@ pub(crate) struct Auth {
     /// The same, whatever has failed since.
     granted_from: Option<Stamp>,
     files: Files,
+    hidden: Hidden,
+}
+
+/// The secrets that are in use.
+#[derive(Default)]
+struct Hidden {
+    granted: HiddenSecrets,
+    /// Those of the grant before, which a command that was started with it may still report.
+    before: HiddenSecrets,
+    /// Those of an attempt that failed.
+    failed: HiddenSecrets,
 }
 
 impl Auth {
@@ -114,6 +128,7 @@ impl Auth {
             stamp: None,
             granted_from: None,
             files: Files::of(config),
+            hidden: Hidden::default(),
         };
         git.set("GIT_CONFIG_GLOBAL", &auth.gitconfig);
         if let Some(home) = &private.home {
@@ -124,10 +139,7 @@ impl Auth {
         }
         for (key, value) in &config.git_config {
             if key.to_ascii_lowercase().ends_with(".extraheader") {
-                let value = value
-                    .split_once(':')
-                    .map_or(value.as_str(), |(_, value)| value);
-                redact::hide(value.trim());
+                hide_header(value);
             }
         }
         let mut gitconfig = base_config(config);
@@ -192,7 +204,28 @@ impl Auth {
         git: &mut Git,
         deadline: Instant,
     ) -> Result<Grant, AuthError> {
+        let mut hidden = HiddenSecrets::default();
+        let renewed = self.renew_hiding(config, private, git, deadline, &mut hidden);
+        let renewed = renewed.await;
+        match &renewed {
+            Ok(_) => self.hidden.before = std::mem::replace(&mut self.hidden.granted, hidden),
+            Err(_) => self.hidden.failed = hidden,
+        }
+        renewed
+    }
+
+    async fn renew_hiding(
+        &mut self,
+        config: &RepoConfig,
+        private: &Private,
+        git: &mut Git,
+        deadline: Instant,
+        hidden: &mut HiddenSecrets,
+    ) -> Result<Grant, AuthError> {
         let secret = Secret::of(config)?;
+        if let Some(app) = &secret.app {
+            hidden.add(&app.key);
+        }
         let mut gitconfig = base_config(config);
         let mut grant = Grant {
             ca: web::git_ca(config),
@@ -210,13 +243,13 @@ impl Auth {
             git.set("GIT_SSL_CAINFO", ca);
         }
         if let Some(cookies) = &secret.cookie_file {
-            hide_cookies(cookies)?;
+            hide_cookies(cookies, hidden)?;
             gitconfig.set("http.cookieFile", &cookies.display().to_string());
         }
         grant.cookie_file = secret.cookie_file.clone();
         let entries = self.entries(config, &secret, deadline).await?;
         for entry in &entries {
-            redact::hide(&entry.read()?.password);
+            hidden.add(&entry.read()?.password);
         }
         if config.repo.kind == RepoKind::Http {
             let question = Question::about(&config.repo.url);
@@ -385,15 +418,30 @@ fn ca_bundle(
     Ok(Some(bundle))
 }
 
+/// Keeps a header of git's configuration out of the log, and the password in it where it is one of
+/// HTTP's basic authentication.
+fn hide_header(header: &str) {
+    let (_, value) = header.split_once(':').unwrap_or(("", header));
+    redact::hide_for_good(value);
+    let Some((_, secret)) = value.trim().split_once(' ') else {
+        return;
+    };
+    redact::hide_for_good(secret);
+    let basic = STANDARD.decode(secret.trim()).unwrap_or_default();
+    if let Some((_, password)) = String::from_utf8_lossy(&basic).split_once(':') {
+        redact::hide_for_good(password);
+    }
+}
+
 /// Keeps the values of the cookies, the last of seven fields, out of the log.
-fn hide_cookies(path: &Path) -> Result<(), AuthError> {
+fn hide_cookies(path: &Path, hidden: &mut HiddenSecrets) -> Result<(), AuthError> {
     let cookies = fs::read(path).map_err(|source| AuthError::Read {
         path: path.to_owned(),
         source,
     })?;
     for line in String::from_utf8_lossy(&cookies).lines() {
         if let Some(value) = line.split('\t').nth(6) {
-            redact::hide(value);
+            hidden.add(value);
         }
     }
     Ok(())

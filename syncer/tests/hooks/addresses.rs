@@ -309,3 +309,27 @@ fn the_runs_of_hooks_are_counted() {
         });
     }
 }
+
+#[test]
+fn of_an_address_the_host_alone_is_shown() {
+    let world = World::new("link");
+    world.repo.commit().write("a", "1").push();
+    // Nobody listens there any more.
+    let gone = Receiver::start().url("/services/T0/s3cr3t?token=hunter2");
+    let receiver = Receiver::start();
+    receiver.answer(500);
+    for url in [gone, receiver.url("/services/T0/s3cr3t?token=hunter2")] {
+        let running = world
+            .syncer()
+            .env("GITSYNC_WEBHOOK_URL", &url)
+            .flag("webhook-backoff", "1s")
+            .flag("verbose", "9")
+            .start(&world.path("log"));
+        let log = eventually("the call fails", || {
+            Some(running.log()).filter(|log| log.contains("\"msg\":\"hook failed\""))
+        });
+        assert!(!log.contains("s3cr3t") && !log.contains("hunter2"), "{log}");
+        let host = url.split("/services").next().unwrap_or_default();
+        assert!(log.contains(&format!("\"url\":\"{host}\"")), "{log}");
+    }
+}

@@ -43,7 +43,7 @@ use crate::evictable;
 use crate::gitrepo;
 use crate::status::Status;
 use crate::typed;
-use crate::value;
+use crate::value::without_secrets;
 use crate::wanted::Served;
 use crate::wanted::Wanted;
 
@@ -251,7 +251,7 @@ fn wide(annotations: Option<&Map<String, Value>>, wanted: &Wanted<'_>) -> Vec<Se
 /// An annotation's value, of which nothing that may be a password is shown.
 fn shown(value: &Value) -> String {
     match value {
-        Value::String(text) => value::without_credentials(text),
+        Value::String(text) => without_secrets(text),
         value => value.to_string(),
     }
 }

@@ -1,14 +1,16 @@
 //! The values of annotations, each read once; the grammar of each is in the table beside it.
 
-use args::is_label;
 use std::path::Component;
 
 use args::GitDuration;
 use args::Link;
+use args::MASK;
 use args::RepoKind;
 use args::RepoUrl;
 use args::Subdir;
 use args::Submodules;
+use args::is_label;
+use args::mask_addresses;
 use url::Url;
 
 use crate::Medium;
@@ -227,7 +229,7 @@ pub(crate) fn boolean(text: &str) -> Result<bool, Wrong> {
 /// without what may be a password.
 pub(crate) fn shown(text: &str) -> String {
     const LONGEST: usize = 100;
-    let mut text = without_credentials(text);
+    let mut text = without_secrets(text);
     if let Some((end, _)) = text.char_indices().nth(LONGEST) {
         text.truncate(end);
         text.push('…');
@@ -235,15 +237,16 @@ pub(crate) fn shown(text: &str) -> String {
     format!("{text:?}")
 }
 
-/// Rather too much than too little: everything up to the last `@`, if a colon or a token is in it.
-pub(crate) fn without_credentials(text: &str) -> String {
+/// Rather too much than too little: everything up to the last `@`, if a colon or a token is in it, and
+/// what else an address may hold.
+pub(crate) fn without_secrets(text: &str) -> String {
     if let Some((scheme, rest)) = text.split_once("://")
         && let Some((user, host)) = rest.rsplit_once('@')
         && (user.contains(':') || has_credentials(text))
     {
-        return format!("{scheme}://REDACTED@{host}");
+        return mask_addresses(&format!("{scheme}://{MASK}@{host}"));
     }
-    text.to_owned()
+    mask_addresses(text)
 }
 
 #[cfg(test)]

@@ -292,3 +292,35 @@ fn what_an_object_says_is_told_to_be_its() {
     let why = "GitVolume shop/site: spec.resources.…, and for the rest the operator";
     assert_eq!(container.resources.1, why);
 }
+
+#[test]
+fn no_secret_in_an_address_is_explained_or_written_into_the_status() {
+    for repository in [
+        "https://hunter2@git.example/old/work.git",
+        "https://hunter2:x-oauth-basic@git.example/old/work.git",
+        "https://me:hunter2@git.example/old/work.git",
+        "me:hunter2@git.example:8080/work.git",
+        "https://git.example/work.git?private_token=hunter2",
+        "ftp://me:hunter2@git.example/work.git",
+    ] {
+        let by_volume = serde_json::json!({
+            "metadata": {"name": "web"},
+            "spec": {
+                "containers": [{"name": "web", "image": "nginx"}],
+                "volumes": [{"name": "src", "gitRepo": {"repository": repository}}],
+            },
+        });
+        let by_annotation = serde_json::json!({
+            "metadata": {"name": "web", "annotations": {"gitvolume.dev/repo": repository}},
+            "spec": {"containers": [{"name": "web", "image": "nginx"}]},
+        });
+        for pod in [by_volume, by_annotation] {
+            let settings = Settings::new("registry.example/gitvolume-syncer:test");
+            let explained = explained(pod.clone(), &settings);
+            let json = serde_json::to_string(&explained).unwrap();
+            let text = explained.to_string();
+            assert!(!json.contains("hunter2"), "{json}");
+            assert!(!text.contains("hunter2"), "{text}");
+        }
+    }
+}

@@ -1,11 +1,14 @@
 //! A repository's address, and the directory that git makes for it.
 
 use args::RepoUrl;
+use args::mask_addresses;
 
-/// The address without user and password, where there are any; else as it is.
+/// The address without user and password, where there are any, and with what else may be a secret in
+/// it masked.
 pub(crate) fn without_credentials(address: &str) -> String {
     let url = address.parse::<RepoUrl>();
-    url.map_or_else(|_| address.to_owned(), |url| url.split_credentials().0)
+    let plain = url.map_or_else(|_| address.to_owned(), |url| url.split_credentials().0);
+    mask_addresses(&plain)
 }
 
 /// Why no repository can be cloned from an address.
@@ -72,6 +75,14 @@ mod tests {
             ("https://git.example:443/x", "https://git.example:443/x"),
             ("ssh://git@git.example/x", "ssh://git@git.example/x"),
             ("git@git.example:x", "git@git.example:x"),
+            (
+                "me:pw@git.example:8443/x.git",
+                "me:REDACTED@git.example:8443/x.git",
+            ),
+            (
+                "https://git.example/x?private_token=pw",
+                "https://git.example/x?private_token=REDACTED",
+            ),
             ("no address", "no address"),
         ] {
             assert_eq!(without_credentials(text), expected);
