@@ -5,6 +5,8 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use args::UserInfo;
+use args::may_be_token;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -113,8 +115,13 @@ impl Follower {
         common: &Common,
         report: &Report,
     ) -> Result<Box<Self>, StartError> {
-        if let Some(credentials) = &config.repo.credentials {
-            redact::hide(&credentials.password);
+        match &config.repo.user {
+            UserInfo::Credentials { username, password } if password.is_empty() => {
+                redact::hide(username);
+            }
+            UserInfo::Credentials { password, .. } => redact::hide(password),
+            UserInfo::Name(name) if may_be_token(name) => redact::hide(name),
+            UserInfo::Name(_) | UserInfo::None => {}
         }
         tracing::info!(
             url = %config.repo.url,

@@ -115,7 +115,7 @@ impl Settings {
     /// Writes them for a log: no value that may be secret, and of the repository the address alone.
     pub(crate) fn shown(&self) -> Vec<String> {
         let shown = |flag: &str, value: &String| match value.parse::<RepoUrl>() {
-            Ok(url) if flag == "repo" => url.split_credentials().0,
+            Ok(url) if flag == "repo" => url.without_user(),
             _ if is_secret(flag) => "REDACTED".to_owned(),
             _ => value.clone(),
         };

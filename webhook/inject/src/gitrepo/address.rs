@@ -2,10 +2,10 @@
 
 use args::RepoUrl;
 
-/// The address without user and password, where there are any; else as it is.
+/// The address without user and password, where there is a secret among them; else as it is.
 pub(crate) fn without_credentials(address: &str) -> String {
     let url = address.parse::<RepoUrl>();
-    url.map_or_else(|_| address.to_owned(), |url| url.split_credentials().0)
+    url.map_or_else(|_| address.to_owned(), |url| url.without_secret())
 }
 
 /// Why no repository can be cloned from an address.
@@ -69,6 +69,7 @@ mod tests {
                 "https://git.example/x.git",
             ),
             ("https://ghp_x@git.example/x", "https://git.example/x"),
+            ("https://acme@git.example/x", "https://acme@git.example/x"),
             ("https://git.example:443/x", "https://git.example:443/x"),
             ("ssh://git@git.example/x", "ssh://git@git.example/x"),
             ("git@git.example:x", "git@git.example:x"),
