@@ -8,7 +8,9 @@
 //! - Each call sets its own time limit (`RequestBuilder::timeout`); reaching the server is limited
 //!   here.
 
+mod certificate;
 mod trust;
+mod verifier;
 
 use std::io;
 use std::path::PathBuf;
