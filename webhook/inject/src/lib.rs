@@ -62,6 +62,7 @@ mod volume;
 mod wanted;
 mod warnings;
 mod wide;
+mod windows;
 
 pub use annotations::ANNOTATIONS;
 pub use annotations::Annotation;
