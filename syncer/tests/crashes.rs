@@ -3,8 +3,8 @@
 //! often.
 
 use std::env;
-use std::fs::File;
 use std::fs;
+use std::fs::File;
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;

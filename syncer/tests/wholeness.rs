@@ -1,7 +1,7 @@
 //! Trees are whole or absent: for readers at every moment, and whenever the syncer is killed.
 
-use std::fs::File;
 use std::fs;
+use std::fs::File;
 use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;

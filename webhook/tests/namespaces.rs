@@ -17,13 +17,13 @@ use axum::response::IntoResponse;
 use axum::response::Response;
 use axum::routing::get;
 use bytes::Bytes;
-use futures::channel::mpsc::UnboundedSender;
 use futures::channel::mpsc;
+use futures::channel::mpsc::UnboundedSender;
 use serde_json::Value;
 use serde_json::json;
 use tokio::net::TcpListener;
-use webhook::namespaces::Namespaces;
 use webhook::namespaces;
+use webhook::namespaces::Namespaces;
 
 use crate::common::World;
 use crate::common::eventually;
