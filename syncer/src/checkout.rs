@@ -114,6 +114,7 @@ impl Place<'_> {
         }
         let differing = self
             .command(git, "diff-files")
+            .lists_files()
             .arg("--ignore-submodules=dirty")
             .arg("--name-only")
             .arg("-z")
@@ -167,6 +168,7 @@ impl Place<'_> {
     async fn left_out(&self, git: &Git, deadline: Instant) -> Result<Vec<String>, GitError> {
         let listed = self
             .command(git, "ls-files")
+            .lists_files()
             .arg("-t")
             .arg("-z")
             .run(deadline)

@@ -19,6 +19,7 @@ use crate::error_file::ErrorFile;
 use crate::init;
 use crate::logging;
 use crate::probe;
+use crate::redact;
 use crate::redact::redact;
 use crate::run;
 use crate::sync::chain;
@@ -65,6 +66,8 @@ fn sync(mut typed: Typed) -> ExitCode {
         is_root_the_images: _,
     } = typed;
     logging::init(sync.process.verbose);
+    redact::hide_environment(Environment::variables());
+    redact::hide_flags(&sync.repo);
     tell(&notices);
     let root = sync.repo.root.clone().unwrap_or_default();
     let error_file = ErrorFile::new(&root, sync.repo.error_file.as_deref());

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use args::UserInfo;
+use args::may_be_token;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -16,12 +18,15 @@ use crate::git::Git;
 use crate::health::Phase;
 use crate::limits::Limits;
 use crate::owner::Owned;
+use crate::owner::OwnerError;
 use crate::permits::Permits;
 use crate::private::Private;
 use crate::publish::Layout;
 use crate::redact;
 use crate::report::Report;
 use crate::run::StartError;
+use crate::standby;
+use crate::standby::Standby;
 use crate::sync::Sync;
 use crate::sync::chain;
 use crate::throttle::Throttle;
@@ -68,17 +73,18 @@ pub(crate) async fn follow(config: Box<RepoConfig>, report: Report, common: Comm
     ended
 }
 
-async fn keep_following(config: Box<RepoConfig>, common: Common, report: Report) -> Ended {
+async fn keep_following(mut config: Box<RepoConfig>, common: Common, mut report: Report) -> Ended {
     let mut limits = Limits::new(&config);
     let mut wake = common.wake.clone();
     loop {
         let began = Instant::now();
-        let starting = Follower::new(config.clone(), &common, &report);
-        let error = match Box::pin(starting).await {
-            Ok(mut follower) => {
+        let error = match take(&mut config, &common, &mut limits, &mut report, &mut wake).await {
+            Ok(Taken::Follower(mut follower)) => {
                 drop(config);
                 return follower.follow(limits, report, wake).await;
             }
+            Ok(Taken::Standby(Standby::Free)) => continue,
+            Ok(Taken::Standby(Standby::Ended(ended))) => return ended,
             Err(error) if config.name.is_none() => return Ended::NotStarted(error),
             Err(error) => redact::redact(&chain(&error)),
         };
@@ -94,6 +100,55 @@ async fn keep_following(config: Box<RepoConfig>, common: Common, report: Report)
     }
 }
 
+/// What became of the attempt to take the directories.
+enum Taken {
+    Follower(Box<Follower>),
+    /// Another syncer had them.
+    Standby(Standby),
+}
+
+/// Takes the directories, or waits beside the syncer of the same repository that has them.
+async fn take(
+    config: &mut Box<RepoConfig>,
+    common: &Common,
+    limits: &mut Limits,
+    report: &mut Report,
+    wake: &mut watch::Receiver<()>,
+) -> Result<Taken, StartError> {
+    real_dirs(config)?;
+    match Box::pin(Follower::new(config.clone(), common, report)).await {
+        Ok(follower) => Ok(Taken::Follower(follower)),
+        Err(StartError::Owner(OwnerError::Taken(dir))) => {
+            let waiting = standby::wait(config, dir, common, limits, report, wake);
+            Ok(Taken::Standby(Box::pin(waiting).await?))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes the directories that are not there, and frees the paths to them of symlinks.
+fn real_dirs(config: &mut RepoConfig) -> Result<(), StartError> {
+    config.root = real_dir(&config.root)?;
+    if let LayoutConfig::Link { link } = &mut config.layout {
+        // The link's target is relative, so the way to it must be free of symlinks.
+        *link = config.root.join(&*link);
+        if let (Some(dir), Some(name)) = (link.parent(), link.file_name()) {
+            *link = real_dir(dir)?.join(name);
+        }
+    }
+    if let LayoutConfig::Clone { dir } = &mut config.layout {
+        let path = config.root.join(std::mem::take(dir));
+        let real = real_dir(&path)?;
+        if !real.starts_with(&config.root) {
+            // Whoever writes to the volume could lead us to our own files.
+            let root = config.root.clone();
+            return Err(StartError::Outside { path, root });
+        }
+        config.root = real;
+    }
+    Ok(())
+}
+
 /// One repository and everything that is its own.
 struct Follower {
     work: Work,
@@ -107,39 +162,18 @@ enum Work {
 }
 
 impl Follower {
-    /// Takes the directories; nothing is asked of the remote yet.
+    /// Takes the directories, whose paths are real ones; nothing is asked of the remote yet.
     async fn new(
-        mut config: Box<RepoConfig>,
+        config: Box<RepoConfig>,
         common: &Common,
         report: &Report,
     ) -> Result<Box<Self>, StartError> {
-        if let Some(credentials) = &config.repo.credentials {
-            redact::hide(&credentials.password);
-        }
         tracing::info!(
             url = %config.repo.url,
             "ref" = %config.rev,
             root = %config.root.display(),
             "following"
         );
-        config.root = real_dir(&config.root)?;
-        if let LayoutConfig::Link { link } = &mut config.layout {
-            // The link's target is relative, so the way to it must be free of symlinks.
-            *link = config.root.join(&*link);
-            if let (Some(dir), Some(name)) = (link.parent(), link.file_name()) {
-                *link = real_dir(dir)?.join(name);
-            }
-        }
-        if let LayoutConfig::Clone { dir } = &config.layout {
-            let path = config.root.join(dir);
-            let real = real_dir(&path)?;
-            if !real.starts_with(&config.root) {
-                // Whoever writes to the volume could lead us to our own files.
-                let root = config.root;
-                return Err(StartError::Outside { path, root });
-            }
-            config.root = real;
-        }
         let mut owned = vec![Owned::take(&config.root).await?];
         if let Some(state) = &config.state {
             real_dir(state)?;
@@ -268,7 +302,7 @@ pub(crate) async fn sleep_unless(is_mended: impl Fn() -> bool, wait: Duration) -
 }
 
 /// Waits for the signal that asks for a pass.
-async fn signalled(wake: &mut watch::Receiver<()>) {
+pub(crate) async fn signalled(wake: &mut watch::Receiver<()>) {
     if wake.changed().await.is_err() {
         // Nobody is left who could ask.
         std::future::pending::<()>().await;

@@ -12,6 +12,8 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::redact::redact;
+
 /// All repositories of the process.
 #[derive(Default)]
 pub(crate) struct Health {
@@ -83,7 +85,7 @@ impl Health {
     ) -> RepoHealth {
         let standing = Standing {
             name: name.map(str::to_owned),
-            repo: repo.to_owned(),
+            repo: redact(repo),
             r#ref: rev.to_owned(),
             ..Standing::default()
         };
@@ -154,7 +156,8 @@ impl RepoHealth {
 
     /// Notes whether the remote is polled without git.
     pub(crate) fn polls(&self, standing: Option<String>) {
-        self.standing().poller = standing;
+        // The reason may be a key of git's configuration, which may have an address in it.
+        self.standing().poller = standing.map(|text| redact(&text));
     }
 
     /// Notes when the next pass is to come.

@@ -17,7 +17,8 @@
 //! - `hooks` are told of each new tree; `report` tells everyone else: `metrics` and `health`, which
 //!   `http` serves, the `error_file` and the touch file; `status` is written for `probe` alone.
 //! - `web`: HTTP(S) as a client, for hooks, askpass, GitHub and the poller.
-//! - `init`: what process 1 does; `owner`: one syncer per root; `logging`, `redact` and
+//! - `init`: what process 1 does; `owner`: one syncer per root (`lease` where there are
+//!   no locks, `standby` for the second one); `logging`, `redact` and
 //!   `zone`: the log.
 //!
 //! Nothing here knows Kubernetes.
@@ -41,11 +42,13 @@ mod health;
 mod hooks;
 mod http;
 mod init;
+mod lease;
 mod leftovers;
 mod limits;
 mod logging;
 mod metrics;
 mod mirror;
+mod output;
 mod owner;
 mod pace;
 mod passwd;
@@ -61,6 +64,7 @@ mod report;
 mod run;
 mod signals;
 mod snapshot;
+mod standby;
 mod status;
 mod submodules;
 mod sync;

@@ -1,4 +1,8 @@
 //! One syncer per directory.
+//!
+//! Where the file system has locks that every machine sees, the owner holds a lock on the directory
+//! itself, so no file of ours appears in it. Elsewhere (NFS, SMB, FUSE: a lock on a directory is the
+//! machine's own there, or is refused) it keeps a [`Lease`].
 
 use std::fs::File;
 use std::io;
@@ -12,13 +16,29 @@ use nix::fcntl::FdFlag;
 use nix::fcntl::Flock;
 use nix::fcntl::FlockArg;
 use nix::fcntl::fcntl;
+use nix::sys::statfs::FsType;
+use nix::sys::statfs::fstatfs;
 use tokio::time::Instant;
+
+use crate::lease::Lease;
 
 /// How long a directory's owner may take to end. The git commands of a killed syncer hold its lock
 /// (they inherit it), so that two never write at the same time.
-const PATIENCE: Duration = Duration::from_secs(5);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
 const RETRY: Duration = Duration::from_millis(50);
+
+/// File systems that several machines may share: NFS, SMB (three kinds), FUSE, 9P, Ceph, AFS.
+const NETWORK: [i128; 8] = [
+    0x6969,
+    0x517b,
+    0xff53_4d42,
+    0xfe53_4d42,
+    0x6573_5546,
+    0x0102_1997,
+    0x00c3_6400,
+    0x5346_414f,
+];
 
 /// Says why a directory cannot be ours.
 #[derive(Debug, thiserror::Error)]
@@ -30,38 +50,71 @@ pub(crate) enum OwnerError {
 }
 
 /// A directory that is ours until this value, and every command started meanwhile, is gone.
+#[derive(Debug)]
 pub(crate) struct Owned {
     _lock: Option<Flock<File>>,
+    _lease: Option<Lease>,
 }
 
 impl Owned {
-    /// Takes a directory; the lock is on the directory itself, so no file of ours appears in it.
+    /// Takes a directory.
     pub(crate) async fn take(dir: &Path) -> Result<Self, OwnerError> {
+        let started = Instant::now();
+        loop {
+            match Self::try_take(dir).await {
+                Err(OwnerError::Taken(_)) if started.elapsed() < LOCK_TIMEOUT => {
+                    tokio::time::sleep(RETRY).await;
+                }
+                taken => return taken,
+            }
+        }
+    }
+
+    /// Takes a directory if nobody has it at this moment.
+    pub(crate) async fn try_take(dir: &Path) -> Result<Self, OwnerError> {
         let failed = |source: io::Error| OwnerError::Io {
             path: dir.to_owned(),
             source,
         };
-        let started = Instant::now();
-        let mut file = File::open(dir).map_err(failed)?;
-        loop {
-            match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-                Ok(lock) => {
-                    fcntl(&*lock, FcntlArg::F_SETFD(FdFlag::empty()))
-                        .map_err(|errno| failed(errno.into()))?;
-                    return Ok(Self { _lock: Some(lock) });
-                }
-                Err((same, Errno::EWOULDBLOCK)) if started.elapsed() < PATIENCE => {
-                    file = same;
-                    tokio::time::sleep(RETRY).await;
-                }
-                Err((_, Errno::EWOULDBLOCK)) => return Err(OwnerError::Taken(dir.to_owned())),
-                // Some network file systems lock no directory: then the user is on their honour.
-                Err((_, Errno::EBADF | Errno::ENOLCK | Errno::EOPNOTSUPP | Errno::EINVAL)) => {
-                    tracing::info!(dir = %dir.display(), "the file system has no locks; a second syncer would not be noticed");
-                    return Ok(Self { _lock: None });
-                }
-                Err((_, errno)) => return Err(failed(errno.into())),
+        let taken = || OwnerError::Taken(dir.to_owned());
+        let file = File::open(dir).map_err(failed)?;
+        let mut has_locks = !is_network(&file);
+        let lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => {
+                fcntl(&*lock, FcntlArg::F_SETFD(FdFlag::empty()))
+                    .map_err(|errno| failed(errno.into()))?;
+                Some(lock)
             }
-        }
+            Err((_, Errno::EWOULDBLOCK)) => return Err(taken()),
+            Err((
+                _,
+                Errno::EBADF | Errno::ENOLCK | Errno::EOPNOTSUPP | Errno::EINVAL | Errno::ENOSYS,
+            )) => {
+                has_locks = false;
+                None
+            }
+            Err((_, errno)) => return Err(failed(errno.into())),
+        };
+        let lease = match has_locks {
+            true => None,
+            false => Some(Lease::take(dir).await.map_err(failed)?.ok_or_else(taken)?),
+        };
+        Ok(Self {
+            _lock: lock,
+            _lease: lease,
+        })
     }
+}
+
+/// Tells whether other machines may use the same files.
+pub(crate) fn is_shared(dir: &Path) -> bool {
+    File::open(dir).is_ok_and(|dir| is_network(&dir))
+}
+
+fn is_network(dir: &File) -> bool {
+    let is_it = |kind: FsType| {
+        // A machine's word, signed or not; the names are 32 bits long.
+        NETWORK.contains(&(i128::from(kind.0) & 0xffff_ffff))
+    };
+    fstatfs(dir).is_ok_and(|found| is_it(found.filesystem_type()))
 }

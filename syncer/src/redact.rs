@@ -1,95 +1,290 @@
-//! Keeps secrets out of every text that leaves the process.
+//! Redaction: keeps secrets out of every text that leaves the process.
+//!
+//! A registry holds the secrets that are in use. Each has an owner: [`HiddenSecrets`] lives as long
+//! as the credentials that it belongs to; what was configured lives as long as the process
+//! ([`hide_for_good`]). A secret is found as it is, escaped or percent-encoded ([`spelling`]), and
+//! in base64.
 
+mod spelling;
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::sync::LazyLock;
 use std::sync::PoisonError;
 use std::sync::RwLock;
 
-/// How many secrets are remembered: the present ones of all repositories and those they replaced,
-/// whose use may still be reported by a command that was started before.
-const REMEMBERED: usize = 1024;
+use args::MASK;
+use args::mask_addresses;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use percent_encoding::percent_decode_str;
 
 /// Shorter texts are not searched for: they would blacken unrelated words and protect nothing.
 const SHORTEST: usize = 4;
 
-const MASK: &str = "REDACTED";
+/// The same for base64, whose letters also make up hashes.
+const SHORTEST_BASE64: usize = 6;
+
+/// A shorter line of a secret of several lines may stand elsewhere too.
+const SHORTEST_LINE: usize = 16;
 
 // The process has one log, and every text on its way there passes here, whoever wrote it.
-static SECRETS: RwLock<Vec<String>> = RwLock::new(Vec::new());
+static REGISTRY: LazyLock<RwLock<Registry>> = LazyLock::new(RwLock::default);
 
-/// Remembers a secret, so that [`redact`] finds it from now on.
-pub(crate) fn hide(secret: &str) {
-    if secret.len() < SHORTEST {
-        return;
-    }
-    let mut secrets = SECRETS.write().unwrap_or_else(PoisonError::into_inner);
-    if secrets.iter().any(|known| known == secret) {
-        return;
-    }
-    if secrets.len() == REMEMBERED {
-        secrets.remove(0);
-    }
-    secrets.push(secret.to_owned());
+/// What is searched for, by its first byte.
+type Registry = HashMap<u8, Vec<Form>>;
+
+/// One form of a secret.
+struct Form {
+    text: String,
+    is_base64: bool,
+    /// How many owners it has.
+    owners: usize,
 }
 
-/// Replaces the known secrets, and the passwords in addresses, by `REDACTED`.
+/// Secrets that [`redact`] masks while this value lives.
+#[derive(Default)]
+pub(crate) struct HiddenSecrets(Vec<String>);
+
+impl HiddenSecrets {
+    /// Adds a secret.
+    pub(crate) fn add(&mut self, secret: &str) {
+        self.0.extend(register(secret));
+    }
+}
+
+impl Drop for HiddenSecrets {
+    fn drop(&mut self) {
+        let mut registry = REGISTRY.write().unwrap_or_else(PoisonError::into_inner);
+        for text in &self.0 {
+            disown(&mut registry, text);
+        }
+    }
+}
+
+/// Masks a secret as long as the process lives.
+pub(crate) fn hide_for_good(secret: &str) {
+    // It has an owner who never gives it up.
+    register(secret);
+}
+
+/// Masks the secrets among a repository's flags as long as the process lives; those of addresses
+/// are percent-encoded there.
+pub(crate) fn hide_flags(args: &args::RepoArgs) {
+    for secret in args.secrets() {
+        hide_encoded(&secret);
+    }
+}
+
+fn hide_encoded(secret: &str) {
+    hide_for_good(secret);
+    hide_for_good(&percent_decode_str(secret).decode_utf8_lossy());
+}
+
+/// Masks the secrets in the addresses of the environment, such as a proxy's password, as long as the
+/// process lives.
+pub(crate) fn hide_environment(variables: impl IntoIterator<Item = (OsString, OsString)>) {
+    for (_, value) in variables {
+        let secrets = args::address_secrets(&value.to_string_lossy());
+        secrets.iter().for_each(|secret| hide_encoded(secret));
+    }
+}
+
+/// Replaces the known secrets, and what may be one in an address, by `REDACTED`.
 pub(crate) fn redact(text: &str) -> String {
-    let mut text = mask_addresses(text);
-    for secret in SECRETS
-        .read()
-        .unwrap_or_else(PoisonError::into_inner)
-        .iter()
-    {
-        if text.contains(secret.as_str()) {
-            text = text.replace(secret.as_str(), MASK);
-        }
-    }
-    text
+    let registry = REGISTRY.read().unwrap_or_else(PoisonError::into_inner);
+    mask_addresses(&mask_known(&registry, text))
 }
 
-/// Masks the password of each `scheme://user:password@host` in a text.
-fn mask_addresses(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find("://") {
-        let (before, after) = rest.split_at(start + 3);
-        out.push_str(before);
-        let end = after
-            .find(|c: char| c == '/' || c.is_whitespace() || "'\"<>".contains(c))
-            .unwrap_or(after.len());
-        let (authority, tail) = after.split_at(end);
-        match authority.rsplit_once('@').and_then(|(user, host)| {
-            let (user, _) = user.split_once(':')?;
-            Some((user, host))
-        }) {
-            Some((user, host)) => {
-                out.push_str(user);
-                out.push(':');
-                out.push_str(MASK);
-                out.push('@');
-                out.push_str(host);
+fn mask_known(registry: &Registry, text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let rest = &bytes[at..];
+        let found = spelling::read(rest)
+            .filter_map(|(first, _)| registry.get(&first))
+            .flatten()
+            .filter_map(|form| Some((spelling::length_of(rest, form.text.as_bytes())?, form)))
+            .max_by_key(|(length, _)| *length);
+        let Some((length, form)) = found else {
+            out.push(bytes[at]);
+            at += 1;
+            continue;
+        };
+        at += length;
+        if form.is_base64 {
+            // The letters at both ends have bits of the secret and of its neighbours.
+            while out.last().copied().is_some_and(is_base64) {
+                out.pop();
             }
-            None => out.push_str(authority),
+            while bytes.get(at).copied().is_some_and(is_base64) {
+                at += 1;
+            }
         }
-        rest = tail;
+        out.extend(MASK.bytes());
     }
-    out.push_str(rest);
-    out
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+fn is_base64(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'_')
+}
+
+/// Everything that gives a secret away: itself, each longer line of it, and what base64 makes of it
+/// wherever it stands in what is encoded.
+fn forms(secret: &str) -> Vec<(String, bool)> {
+    let secret = secret.trim();
+    if secret.len() < SHORTEST {
+        return Vec::new();
+    }
+    let mut forms = vec![(secret.to_owned(), false)];
+    if secret.contains('\n') {
+        let lines = secret.lines().map(str::trim);
+        let lines = lines.filter(|line| line.len() >= SHORTEST_LINE && !line.starts_with("-----"));
+        forms.extend(lines.map(|line| (line.to_owned(), false)));
+        return forms;
+    }
+    for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
+        for before in 0..3 {
+            let mut bytes = vec![0; before];
+            bytes.extend(secret.bytes());
+            let encoded = engine.encode(&bytes);
+            // Without the letters that have bits of what stands before and behind.
+            let core = &encoded[(before * 8).div_ceil(6)..bytes.len() * 8 / 6];
+            let is_known = forms.iter().any(|(known, _)| known == core);
+            if core.len() >= SHORTEST_BASE64 && !is_known {
+                forms.push((core.to_owned(), true));
+            }
+        }
+    }
+    forms
+}
+
+/// Gives a secret one more owner, and what was registered for it.
+fn register(secret: &str) -> Vec<String> {
+    let mut registry = REGISTRY.write().unwrap_or_else(PoisonError::into_inner);
+    let mut registered = Vec::new();
+    for (text, is_base64) in forms(secret) {
+        let first = text.bytes().next().unwrap_or_default();
+        let forms = registry.entry(first).or_default();
+        match forms.iter_mut().find(|form| form.text == text) {
+            Some(form) => form.owners += 1,
+            None => forms.push(Form {
+                text: text.clone(),
+                is_base64,
+                owners: 1,
+            }),
+        }
+        registered.push(text);
+    }
+    registered
+}
+
+fn disown(registry: &mut Registry, text: &str) {
+    let first = text.bytes().next().unwrap_or_default();
+    let Some(forms) = registry.get_mut(&first) else {
+        return;
+    };
+    if let Some(index) = forms.iter().position(|form| form.text == text) {
+        forms[index].owners -= 1;
+        if forms[index].owners == 0 {
+            forms.swap_remove(index);
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_password_in_an_address_is_masked() {
-        assert_eq!(
-            redact("fatal: 'https://me:pa@ss@git.example/x' and http://git.example/y"),
-            "fatal: 'https://me:REDACTED@git.example/x' and http://git.example/y"
-        );
+    /// Each test has secrets of its own: the registry is the process's.
+    fn hidden(secrets: &[&str]) -> HiddenSecrets {
+        let mut hidden = HiddenSecrets::default();
+        secrets.iter().for_each(|secret| hidden.add(secret));
+        hidden
     }
 
     #[test]
-    fn a_known_secret_is_masked_wherever_it_stands() {
-        hide("correct horse");
-        assert_eq!(redact("a correct horse b"), "a REDACTED b");
+    fn a_secret_is_masked_as_long_as_one_owner_lives() {
+        let first = hidden(&["correct horse"]);
+        let second = hidden(&["correct horse", "x"]);
+        drop(first);
+        assert_eq!(redact("a correct horse x"), "a REDACTED x");
+        drop(second);
+        assert_eq!(redact("a correct horse x"), "a correct horse x");
+    }
+
+    #[test]
+    fn no_number_of_later_secrets_makes_one_known() {
+        let _hidden = hidden(&["static-password"]);
+        for n in 0..5000 {
+            hidden(&[&format!("later-{n:04}")]);
+        }
+        assert_eq!(redact("static-password later-0001"), "REDACTED later-0001");
+        hide_for_good("configured-password");
+        assert_eq!(redact("configured-password"), "REDACTED");
+    }
+
+    #[test]
+    fn of_two_secrets_the_longer_one_is_masked() {
+        let _hidden = hidden(&["swordfish", "swordfish-2026", "fish-2026-b"]);
+        assert_eq!(redact("swordfish-2026."), "REDACTED.");
+        assert_eq!(redact("swordfish-2027."), "REDACTED-2027.");
+    }
+
+    #[test]
+    fn no_spelling_of_a_secret_hides_it() {
+        let secret = "p\"a\\s/s w:ö\trd";
+        let _hidden = hidden(&[secret]);
+        let debug = format!("{secret:?}");
+        let json = serde_json::json!(secret).to_string();
+        let all = percent_encoding::NON_ALPHANUMERIC;
+        let percent = percent_encoding::utf8_percent_encode(secret, all).to_string();
+        let form = percent.replace("%20", "+");
+        let octal = debug.replace('ö', "\\303\\266");
+        for text in [
+            secret,
+            &debug,
+            &json,
+            &percent,
+            &percent.to_lowercase(),
+            &form,
+            &octal,
+        ] {
+            let shown = redact(&format!("<{text}>"));
+            assert!(
+                matches!(&*shown, "<REDACTED>" | "<\"REDACTED\">"),
+                "{text}: {shown}"
+            );
+        }
+    }
+
+    #[test]
+    fn base64_of_a_secret_hides_it_neither() {
+        let _hidden = hidden(&["hunter2-hunter2"]);
+        for text in [
+            "hunter2-hunter2",
+            "me:hunter2-hunter2",
+            "git:hunter2-hunter2\n",
+        ] {
+            for encoded in [STANDARD_NO_PAD.encode(text), URL_SAFE_NO_PAD.encode(text)] {
+                let shown = redact(&format!("Authorization: Basic {encoded}== x"));
+                assert_eq!(shown, "Authorization: Basic REDACTED== x", "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_line_of_a_key_is_masked_and_what_is_written_around_it_is_not() {
+        let line = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC";
+        let _hidden = hidden(&[&format!(
+            "-----BEGIN KEY-----\n{line}\nAB==\n-----END KEY-----\n"
+        )]);
+        assert_eq!(redact(&format!("key: {line}!")), "key: REDACTED!");
+        let whole = format!("-----BEGIN KEY-----\\n{line}\\nAB==\\n-----END KEY-----");
+        assert_eq!(redact(&whole), "REDACTED");
+        assert_eq!(redact("-----BEGIN KEY-----"), "-----BEGIN KEY-----");
     }
 }

@@ -45,6 +45,41 @@ pub(crate) struct Remote {
     committed: Option<SystemTime>,
 }
 
+/// Asks the remote which commit the ref names; nothing is fetched.
+pub(crate) async fn ask(
+    git: &Git,
+    config: &RepoConfig,
+    deadline: Instant,
+) -> Result<Hash, GitError> {
+    let rev = config.rev.as_str();
+    let peeled = format!("{rev}^{{}}");
+    let listed = git
+        .command("ls-remote")
+        .user_args([config.repo.url.as_str(), rev, &peeled])
+        .run(deadline)
+        .await?;
+    named(&listed, rev).ok_or_else(|| GitError::Failed {
+        command: "git ls-remote".to_owned(),
+        why: Some(Why::RefNotFound),
+        detail: format!("couldn't find remote ref {rev}"),
+    })
+}
+
+/// The commit of a name in git's list of refs, by git's rules (`gitrevisions(7)`).
+fn named(listed: &str, rev: &str) -> Option<Hash> {
+    let line = |name: &str| {
+        let mut lines = listed.lines().filter_map(|line| line.split_once('\t'));
+        lines.find_map(|(hash, own)| (own == name).then(|| hash.parse().ok())?)
+    };
+    let of = |prefix: &str| {
+        let name = format!("{prefix}{rev}");
+        line(&format!("{name}^{{}}")).or_else(|| line(&name))
+    };
+    ["", "refs/", "refs/tags/", "refs/heads/", "refs/remotes/"]
+        .into_iter()
+        .find_map(of)
+}
+
 impl Remote {
     /// Describes a remote; nothing is asked yet.
     pub(crate) fn new(config: &RepoConfig) -> Self {
@@ -170,5 +205,36 @@ impl Remote {
     /// Forgets what the last fetch gave, since the mirror was made anew.
     pub(crate) fn forget(&mut self) {
         self.last = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_looked_up_by_gits_rules() {
+        let hash = |digit: &str| digit.repeat(40);
+        let listed = [
+            ("1", "HEAD"),
+            ("2", "refs/heads/feature/main"),
+            ("3", "refs/heads/main"),
+            ("4", "refs/heads/v1"),
+            ("5", "refs/tags/v1"),
+            ("6", "refs/tags/v1^{}"),
+        ];
+        let listed = listed.map(|(digit, name)| format!("{}\t{name}\n", hash(digit)));
+        for (rev, expected) in [
+            ("HEAD", Some("1")),
+            ("main", Some("3")),
+            ("heads/main", Some("3")),
+            ("refs/heads/v1", Some("4")),
+            ("v1", Some("6")),
+            ("feature", None),
+        ] {
+            let found = named(&listed.concat(), rev);
+            let found = found.as_ref().map(Hash::as_str);
+            assert_eq!(found, expected.map(hash).as_deref(), "{rev}");
+        }
     }
 }

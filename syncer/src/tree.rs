@@ -17,6 +17,7 @@ use crate::checkout::Selection;
 use crate::files;
 use crate::git::GitError;
 use crate::git::Hash;
+use crate::owner;
 
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
@@ -101,6 +102,18 @@ impl Tree {
             }) if found != *selection => TreeState::OtherSelection,
             _ => TreeState::Unverified,
         }
+    }
+
+    /// The same of a tree that another syncer, which lives, keeps: that may run on another machine,
+    /// whose present run has another name.
+    pub(crate) fn is_anothers(&self, selection: &Selection) -> bool {
+        let marker = fs::read(&self.marker).ok();
+        let marker = marker.and_then(|text| serde_json::from_slice::<Marker>(&text).ok());
+        let is_whole = |marker: Marker| {
+            let is_now = boot_id().is_ok_and(|boot| boot == marker.boot);
+            marker.selection.as_ref() == Some(selection) && (is_now || owner::is_shared(&self.dir))
+        };
+        self.shown.is_dir() && marker.is_some_and(is_whole)
     }
 
     /// An error about this tree's files.

@@ -1,9 +1,5 @@
 //! What follows from a failure: unknown is not corrupt. No outage, refusal or odd revision costs a
 //! check of all objects, and none costs the local repository.
-#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
-
-mod world;
-
 use std::fs;
 use std::path::PathBuf;
 
@@ -11,11 +7,12 @@ use remotes::Answer;
 use remotes::HttpServer;
 use remotes::Stub;
 use remotes::Trouble;
-use world::LAYOUTS;
-use world::Running;
-use world::Syncer;
-use world::World;
-use world::eventually;
+
+use crate::world::LAYOUTS;
+use crate::world::Running;
+use crate::world::Syncer;
+use crate::world::World;
+use crate::world::eventually;
 
 /// Failures that a test waits for before it believes that nothing else happens.
 const MANY: usize = 5;

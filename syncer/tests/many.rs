@@ -1,7 +1,4 @@
 //! Several repositories in one process: each with its own, none in another's way.
-#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
-
-mod world;
 
 use std::fs;
 use std::io::Read;
@@ -20,11 +17,12 @@ use remotes::Repo;
 use remotes::Trouble;
 use serde_json::Value;
 use serde_json::json;
-use world::PROGRAM;
-use world::Running;
-use world::Syncer;
-use world::World;
-use world::eventually;
+
+use crate::world::PROGRAM;
+use crate::world::Running;
+use crate::world::Syncer;
+use crate::world::World;
+use crate::world::eventually;
 
 /// The world of a process with several repositories, whose roots are `roots/NAME` and whose links are
 /// `current`.
@@ -408,8 +406,10 @@ fn a_directory_that_cannot_be_used_is_told_and_tried_again() {
     // The one root is below a file, the other another syncer's.
     fs::create_dir(many.path("roots")).unwrap();
     fs::write(many.path("roots/bad"), "a file").unwrap();
+    let other = many.repo("other.git");
+    other.commit().write("a", "1").push();
     let owner = Syncer::new()
-        .flag("repo", site.url())
+        .flag("repo", other.url())
         .flag("root", many.path("roots/taken"))
         .flag("link", "current")
         .start(&many.path("owner-log"));

@@ -1,8 +1,5 @@
 //! What accidents leave, and others' hands: it is mended in the pass that meets it, what is
 //! published stays until then, and what is not ours is not touched.
-#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
-
-mod world;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -16,11 +13,13 @@ use std::time::SystemTime;
 use nix::sys::signal::Signal;
 use remotes::BasicAuth;
 use remotes::HttpServer;
-use world::LAYOUTS;
-use world::Running;
-use world::Syncer;
-use world::World;
-use world::eventually;
+
+use crate::world::LAYOUTS;
+use crate::world::Running;
+use crate::world::Syncer;
+use crate::world::World;
+use crate::world::eventually;
+use crate::world::namespaces::run_with_own_mounts;
 
 fn git_dir(world: &World) -> PathBuf {
     match world.layout {
@@ -562,7 +561,7 @@ impl Drop for Mount {
 #[track_caller]
 fn mount(args: &[&str], path: &Path) {
     let mount = Command::new("mount").args(args).arg(path).status().unwrap();
-    assert!(mount.success(), "mount: the tests must run as root");
+    assert!(mount.success(), "mount {args:?}");
 }
 
 /// Bytes that no compression makes fewer of them.
@@ -579,77 +578,83 @@ fn noise(len: usize, seed: u64) -> Vec<u8> {
 
 #[test]
 fn a_full_volume_keeps_the_last_revision_and_goes_on_when_there_is_space() {
-    for layout in LAYOUTS {
-        let world = World::new(layout);
-        let _small = Mount::small(&world.root());
-        // git's own files are on the volume, too, in either layout.
-        let state = world.root().join("..state");
-        let first = world.repo.commit().write("a", noise(100_000, 1)).push();
-        let running = match layout {
-            "link" => world.syncer(),
-            _ => world.syncer().flag("state", world.path("state")),
+    run_with_own_mounts(|| {
+        for layout in LAYOUTS {
+            let world = World::new(layout);
+            let _small = Mount::small(&world.root());
+            // git's own files are on the volume, too, in either layout.
+            let state = world.root().join("..state");
+            let first = world.repo.commit().write("a", noise(100_000, 1)).push();
+            let running = match layout {
+                "link" => world.syncer(),
+                _ => world.syncer().flag("state", world.path("state")),
+            }
+            .start(&world.path("log"));
+            world.eventually_published(&first);
+            assert!(!state.exists());
+            // The pack may find room, but never the files beside it.
+            world.repo.commit().write("big", noise(2_500_000, 2)).push();
+            eventually("the trouble is told", || {
+                running.log().contains("the volume is full").then_some(())
+            });
+            assert_eq!(world.published(), Some(first.clone()), "{layout}");
+            assert_eq!(fs::read(world.tree().join("a")).unwrap(), noise(100_000, 1));
+            // A smaller revision fits as soon as what was fetched in vain is gone.
+            let third = world.repo.commit().remove("big").write("b", "3").push();
+            world.eventually_published(&third);
+            assert_eq!(world.files(), ["a", "b"], "{layout}");
+            // Somebody else fills the volume, and makes room again.
+            let filler = world.root().join(if layout == "link" {
+                "filler"
+            } else {
+                "..filler"
+            });
+            let told = running.log().matches("the volume is full").count();
+            assert!(fs::write(&filler, noise(2_500_000, 3)).is_err());
+            let fourth = world.repo.commit().write("c", noise(50_000, 4)).push();
+            eventually("the trouble is told again", || {
+                // What the syncer removes meanwhile makes room no more than once.
+                let _ = fs::write(&filler, noise(2_500_000, 3));
+                (running.log().matches("the volume is full").count() > told).then_some(())
+            });
+            assert_eq!(world.published(), Some(third), "{layout}");
+            fs::remove_file(&filler).unwrap();
+            world.eventually_published(&fourth);
+            assert_eq!(world.files(), ["a", "b", "c"], "{layout}");
         }
-        .start(&world.path("log"));
-        world.eventually_published(&first);
-        assert!(!state.exists());
-        // The pack may find room, but never the files beside it.
-        world.repo.commit().write("big", noise(2_500_000, 2)).push();
-        eventually("the trouble is told", || {
-            running.log().contains("the volume is full").then_some(())
-        });
-        assert_eq!(world.published(), Some(first.clone()), "{layout}");
-        assert_eq!(fs::read(world.tree().join("a")).unwrap(), noise(100_000, 1));
-        // A smaller revision fits as soon as what was fetched in vain is gone.
-        let third = world.repo.commit().remove("big").write("b", "3").push();
-        world.eventually_published(&third);
-        assert_eq!(world.files(), ["a", "b"], "{layout}");
-        // Somebody else fills the volume, and makes room again.
-        let filler = world.root().join(if layout == "link" {
-            "filler"
-        } else {
-            "..filler"
-        });
-        let told = running.log().matches("the volume is full").count();
-        assert!(fs::write(&filler, noise(2_500_000, 3)).is_err());
-        let fourth = world.repo.commit().write("c", noise(50_000, 4)).push();
-        eventually("the trouble is told again", || {
-            (running.log().matches("the volume is full").count() > told).then_some(())
-        });
-        assert_eq!(world.published(), Some(third), "{layout}");
-        fs::remove_file(&filler).unwrap();
-        world.eventually_published(&fourth);
-        assert_eq!(world.files(), ["a", "b", "c"], "{layout}");
-    }
+    });
 }
 
 #[test]
 fn a_root_that_cannot_be_written_to_is_told_and_its_revision_stays() {
-    for layout in LAYOUTS {
-        let world = World::new(layout);
-        fs::create_dir_all(world.root()).unwrap();
-        let first = world.repo.commit().write("a", "1").push();
-        {
-            let _read_only = Mount::read_only(&world.root());
-            let run = world.syncer().flag("max-failures", "0").finish();
-            run.assert_code(1);
-            run.assert_last_error("Read-only file system");
-        }
-        world.sync_once(&[]);
-        let second = world.repo.commit().write("a", "2").push();
-        let _running = {
-            let _read_only = Mount::read_only(&world.root());
-            let running = world.syncer().start(&world.path("log"));
-            eventually("the trouble is told", || {
+    run_with_own_mounts(|| {
+        for layout in LAYOUTS {
+            let world = World::new(layout);
+            fs::create_dir_all(world.root()).unwrap();
+            let first = world.repo.commit().write("a", "1").push();
+            {
+                let _read_only = Mount::read_only(&world.root());
+                let run = world.syncer().flag("max-failures", "0").finish();
+                run.assert_code(1);
+                run.assert_last_error("Read-only file system");
+            }
+            world.sync_once(&[]);
+            let second = world.repo.commit().write("a", "2").push();
+            let _running = {
+                let _read_only = Mount::read_only(&world.root());
+                let running = world.syncer().start(&world.path("log"));
+                eventually("the trouble is told", || {
+                    running
+                        .log()
+                        .contains("Read-only file system")
+                        .then_some(())
+                });
+                assert_eq!(world.published(), Some(first), "{layout}");
                 running
-                    .log()
-                    .contains("Read-only file system")
-                    .then_some(())
-            });
-            assert_eq!(world.published(), Some(first), "{layout}");
-            running
-        };
-        world.eventually_published(&second);
-    }
+            };
+            world.eventually_published(&second);
+        }
+    });
 }
 
 /// The bytes of all files below a directory.

@@ -1,7 +1,4 @@
 //! Submodules, as `--submodules` wants them, in both layouts.
-#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
-
-mod world;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -9,9 +6,10 @@ use std::path::Path;
 
 use remotes::HttpServer;
 use remotes::Repo;
-use world::LAYOUTS;
-use world::World;
-use world::eventually;
+
+use crate::world::LAYOUTS;
+use crate::world::World;
+use crate::world::eventually;
 
 /// A repository with a submodule that has one itself, over HTTP, since git trusts no submodule's
 /// file address by default.

@@ -1,16 +1,13 @@
 //! What a sync publishes, and how it follows its ref.
-#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
-
-mod world;
 
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-use world::LAYOUTS;
-use world::World;
-use world::eventually;
-use world::sha256_commit;
+use crate::world::LAYOUTS;
+use crate::world::World;
+use crate::world::eventually;
+use crate::world::sha256_commit;
 
 #[test]
 fn a_one_time_sync_publishes_the_remotes_head() {
@@ -72,7 +69,7 @@ fn the_link_may_be_deep_below_the_root_or_outside_it() {
     world.repo.commit().write("a", "1").push();
     let outside = world.path("outside/here");
     for link in ["x/y/current".into(), outside.clone()] {
-        let run = world::Syncer::new()
+        let run = crate::world::Syncer::new()
             .flag("repo", world.repo.url())
             .flag("root", world.root())
             .flag("link", &link)

@@ -1,7 +1,4 @@
 //! Which files of which commit: refs that move, depth, sparse checkout and partial clones.
-#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
-
-mod world;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -10,9 +7,10 @@ use std::path::PathBuf;
 
 use remotes::BasicAuth;
 use remotes::HttpServer;
-use world::LAYOUTS;
-use world::World;
-use world::eventually;
+
+use crate::world::LAYOUTS;
+use crate::world::World;
+use crate::world::eventually;
 
 /// A repository of six files, three of them named `a`.
 fn six_files(world: &World) -> String {

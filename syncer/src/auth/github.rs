@@ -21,7 +21,8 @@ use rustls::pki_types::pem::PemObject;
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use crate::redact;
+use crate::redact::HiddenSecrets;
+use crate::redact::redact;
 use crate::web;
 use crate::web::Manner;
 use crate::web::Trust;
@@ -95,10 +96,22 @@ pub(super) struct Tokens {
     last: Option<(App, Token)>,
 }
 
-#[derive(Clone)]
 struct Token {
     text: String,
     ends: SystemTime,
+    _hidden: HiddenSecrets,
+}
+
+impl Token {
+    fn new(text: String, ends: SystemTime) -> Self {
+        let mut hidden = HiddenSecrets::default();
+        hidden.add(&text);
+        Self {
+            text,
+            ends,
+            _hidden: hidden,
+        }
+    }
 }
 
 impl Tokens {
@@ -124,7 +137,6 @@ impl Tokens {
         deadline: Instant,
     ) -> Result<(), GithubError> {
         let token = ask(app, trust, deadline).await?;
-        redact::hide(&token.text);
         self.last = Some((app.clone(), token));
         Ok(())
     }
@@ -159,6 +171,8 @@ async fn ask(app: &App, trust: &Trust, deadline: Instant) -> Result<Token, Githu
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let jwt = jwt(app, now.unwrap_or_default().as_secs())?;
+    let mut hidden = HiddenSecrets::default();
+    hidden.add(&jwt);
     let client = web::client(trust, Manner::Call, &url).map_err(|source| GithubError::Web {
         place: place.clone(),
         source,
@@ -179,7 +193,7 @@ async fn ask(app: &App, trust: &Trust, deadline: Instant) -> Result<Token, Githu
         return Err(GithubError::Status {
             place,
             status,
-            message,
+            message: redact(&message),
         });
     }
     token(&text).ok_or(GithubError::Answer { place })
@@ -188,10 +202,7 @@ async fn ask(app: &App, trust: &Trust, deadline: Instant) -> Result<Token, Githu
 fn token(text: &str) -> Option<Token> {
     let answer: Answer = serde_json::from_str(text).ok()?;
     let ends: Timestamp = answer.expires_at.parse().ok()?;
-    Some(Token {
-        text: answer.token,
-        ends: ends.into(),
-    })
+    Some(Token::new(answer.token, ends.into()))
 }
 
 fn token_url(base: &Url, installation: u64) -> Url {
@@ -282,10 +293,8 @@ mod tests {
         let mut tokens = Tokens::default();
         assert!(tokens.are_due(&app("a")));
         for (seconds, is_due) in [(3600, false), (29, true)] {
-            let token = Token {
-                text: "t".to_owned(),
-                ends: SystemTime::now() + Duration::from_secs(seconds),
-            };
+            let ends = SystemTime::now() + Duration::from_secs(seconds);
+            let token = Token::new("t".to_owned(), ends);
             tokens.last = Some((app("a"), token));
             assert_eq!(tokens.are_due(&app("a")), is_due);
             assert!(tokens.are_due(&app("b")));

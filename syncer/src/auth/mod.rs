@@ -19,6 +19,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use args::RepoKind;
+use args::UserInfo;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use tokio::time::Instant;
 
 pub(crate) use crate::auth::askpass::AskpassError;
@@ -27,6 +30,7 @@ use crate::auth::config_file::shell_quoted;
 use crate::auth::credentials::Entry;
 use crate::auth::credentials::Password;
 use crate::auth::credentials::Question;
+use crate::auth::credentials::User;
 use crate::auth::credentials::need_paths;
 pub(crate) use crate::auth::github::GithubError;
 use crate::auth::github::Tokens;
@@ -41,6 +45,7 @@ use crate::git::Git;
 use crate::metrics::RepoMetrics;
 use crate::private::Private;
 use crate::redact;
+use crate::redact::HiddenSecrets;
 use crate::web;
 use crate::web::Trust;
 
@@ -94,6 +99,17 @@ pub(crate) struct Auth {
     /// The same, whatever has failed since.
     granted_from: Option<Stamp>,
     files: Files,
+    hidden: Hidden,
+}
+
+/// The secrets that are in use.
+#[derive(Default)]
+struct Hidden {
+    granted: HiddenSecrets,
+    /// Those of the grant before, which a command that was started with it may still report.
+    before: HiddenSecrets,
+    /// Those of an attempt that failed.
+    failed: HiddenSecrets,
 }
 
 impl Auth {
@@ -114,6 +130,7 @@ impl Auth {
             stamp: None,
             granted_from: None,
             files: Files::of(config),
+            hidden: Hidden::default(),
         };
         git.set("GIT_CONFIG_GLOBAL", &auth.gitconfig);
         if let Some(home) = &private.home {
@@ -124,10 +141,7 @@ impl Auth {
         }
         for (key, value) in &config.git_config {
             if key.to_ascii_lowercase().ends_with(".extraheader") {
-                let value = value
-                    .split_once(':')
-                    .map_or(value.as_str(), |(_, value)| value);
-                redact::hide(value.trim());
+                hide_header(value);
             }
         }
         let mut gitconfig = base_config(config);
@@ -192,7 +206,28 @@ impl Auth {
         git: &mut Git,
         deadline: Instant,
     ) -> Result<Grant, AuthError> {
+        let mut hidden = HiddenSecrets::default();
+        let renewed = self.renew_hiding(config, private, git, deadline, &mut hidden);
+        let renewed = renewed.await;
+        match &renewed {
+            Ok(_) => self.hidden.before = std::mem::replace(&mut self.hidden.granted, hidden),
+            Err(_) => self.hidden.failed = hidden,
+        }
+        renewed
+    }
+
+    async fn renew_hiding(
+        &mut self,
+        config: &RepoConfig,
+        private: &Private,
+        git: &mut Git,
+        deadline: Instant,
+        hidden: &mut HiddenSecrets,
+    ) -> Result<Grant, AuthError> {
         let secret = Secret::of(config)?;
+        if let Some(app) = &secret.app {
+            hidden.add(&app.key);
+        }
         let mut gitconfig = base_config(config);
         let mut grant = Grant {
             ca: web::git_ca(config),
@@ -210,18 +245,21 @@ impl Auth {
             git.set("GIT_SSL_CAINFO", ca);
         }
         if let Some(cookies) = &secret.cookie_file {
-            hide_cookies(cookies)?;
+            hide_cookies(cookies, hidden)?;
             gitconfig.set("http.cookieFile", &cookies.display().to_string());
         }
         grant.cookie_file = secret.cookie_file.clone();
         let entries = self.entries(config, &secret, deadline).await?;
         for entry in &entries {
-            redact::hide(&entry.read()?.password);
+            hidden.add(&entry.password()?);
         }
         if config.repo.kind == RepoKind::Http {
-            let question = Question::about(&config.repo.url);
-            let entry = question.and_then(|question| question.answer(&entries));
-            grant.http = entry.map(Entry::read).transpose()?;
+            // git is given the address without the name, and asks so, too.
+            if let Some(question) = Question::about(&config.repo.url) {
+                let entry = question.answer(&entries);
+                let read = entry.map(|entry| entry.credentials(&question));
+                grant.http = read.transpose()?;
+            }
         }
         if !entries.is_empty() {
             let json = serde_json::json!(entries).to_string();
@@ -258,7 +296,7 @@ impl Auth {
         let RepoConfig { repo, access, .. } = config;
         let entry = |username: &str, password: Password| Entry {
             url: repo.url.clone(),
-            username: username.to_owned(),
+            user: User::Always(username.to_owned()),
             password,
         };
         let mut entries = Vec::new();
@@ -281,19 +319,22 @@ impl Auth {
         } else {
             self.tokens = Tokens::default();
         }
-        if let Some(username) = access.username.as_deref().filter(|user| !user.is_empty()) {
-            let file = access.password_file.as_ref();
-            let password = match (&access.password, file) {
-                (_, Some(file)) if !file.as_os_str().is_empty() => Password::File(file.clone()),
-                (password, _) => {
-                    let password = password.as_ref().map(args::Secret::reveal);
-                    Password::Text(password.unwrap_or_default().to_owned())
-                }
-            };
-            entries.push(entry(username, password));
-        } else if let Some(given) = &repo.credentials {
-            let password = Password::Text(given.password.clone());
-            entries.push(entry(&given.username, password));
+        let file = access.password_file.as_ref();
+        let flags = match (&access.password, file) {
+            (_, Some(file)) if !file.as_os_str().is_empty() => Some(Password::File(file.clone())),
+            (password, _) => {
+                let password = password.as_ref().map(args::Secret::reveal);
+                password.map(|password| Password::Text(password.to_owned()))
+            }
+        };
+        let username = access.username.as_deref().filter(|user| !user.is_empty());
+        let name = repo.user.name();
+        match (username.or(name), flags, &repo.user) {
+            (Some(username), Some(password), _) => entries.push(entry(username, password)),
+            (_, _, UserInfo::Credentials { username, password }) => {
+                entries.push(entry(username, Password::Text(password.clone())));
+            }
+            _ => {}
         }
         entries.extend(secret.entry.clone());
         for credential in &access.credential {
@@ -302,6 +343,23 @@ impl Auth {
                 return Err(AuthError::CredentialUrl(redact::redact(&credential.url)));
             }
             entries.push(Entry::from(credential));
+        }
+        if let (Some(name), Some(question)) = (name, Question::about(&repo.url)) {
+            let plain = question.answer(&entries).cloned();
+            let named = question.with_user(Some(name)).answer(&entries).cloned();
+            match named {
+                // git asks without the name, and is to get this one.
+                Some(named) if plain.as_ref() != Some(&named) => {
+                    let url = repo.url.clone();
+                    entries.insert(0, Entry { url, ..named });
+                }
+                None if plain.is_none() => entries.push(Entry {
+                    url: repo.url.clone(),
+                    user: User::Only(name.to_owned()),
+                    password: Password::Elsewhere,
+                }),
+                _ => {}
+            }
         }
         Ok(entries)
     }
@@ -385,15 +443,30 @@ fn ca_bundle(
     Ok(Some(bundle))
 }
 
+/// Keeps a header of git's configuration out of the log, and the password in it where it is one of
+/// HTTP's basic authentication.
+fn hide_header(header: &str) {
+    let (_, value) = header.split_once(':').unwrap_or(("", header));
+    redact::hide_for_good(value);
+    let Some((_, secret)) = value.trim().split_once(' ') else {
+        return;
+    };
+    redact::hide_for_good(secret);
+    let basic = STANDARD.decode(secret.trim()).unwrap_or_default();
+    if let Some((_, password)) = String::from_utf8_lossy(&basic).split_once(':') {
+        redact::hide_for_good(password);
+    }
+}
+
 /// Keeps the values of the cookies, the last of seven fields, out of the log.
-fn hide_cookies(path: &Path) -> Result<(), AuthError> {
+fn hide_cookies(path: &Path, hidden: &mut HiddenSecrets) -> Result<(), AuthError> {
     let cookies = fs::read(path).map_err(|source| AuthError::Read {
         path: path.to_owned(),
         source,
     })?;
     for line in String::from_utf8_lossy(&cookies).lines() {
         if let Some(value) = line.split('\t').nth(6) {
-            redact::hide(value);
+            hidden.add(value);
         }
     }
     Ok(())

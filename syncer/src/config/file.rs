@@ -4,7 +4,6 @@
 //! reader looks for it, and a mistake can be named as `repos.NAME.KEY`. An entry's keys are the
 //! flags' names; what it does not say is as the flags beside the file say it.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::marker::PhantomData;
@@ -14,6 +13,7 @@ use std::sync::Arc;
 use args::ProcessArgs;
 use args::RepoArgs;
 use args::is_label;
+use args::is_secret;
 use serde::Deserialize;
 use serde::Deserializer;
 use serde::de::Error as _;
@@ -24,9 +24,10 @@ use serde_json::Value;
 
 use crate::config::ConfigError;
 use crate::config::Environment;
-use crate::config::LayoutConfig;
 use crate::config::RepoConfig;
+use crate::redact;
 
+mod places;
 #[cfg(test)]
 mod tests;
 
@@ -45,16 +46,6 @@ const TOGETHER: [&[&str]; 3] = [
         "github-app-private-key-file",
     ],
     &["sparse-checkout", "sparse-checkout-file"],
-];
-
-/// Keys whose values no message repeats: what is secret, and what may be by mistake.
-const SECRET: [&str; 6] = [
-    "repo",
-    "password",
-    "credential",
-    "github-app-private-key",
-    "ca-bundle",
-    "default-known-hosts",
 ];
 
 /// Says what cannot be meant in a file of several repositories.
@@ -121,7 +112,7 @@ pub(super) fn repos(
         };
         configs.push(entry.config(beside, environment)?);
     }
-    apart(&file, &configs)?;
+    places::check(&file, &configs)?;
     Ok(Some(configs))
 }
 
@@ -135,11 +126,12 @@ struct File {
 /// JSON begins with a brace; all else is YAML.
 fn read(text: &str) -> Result<File, String> {
     let file: File = if text.trim_start().starts_with('{') {
-        serde_json::from_str(text).map_err(|error| error.to_string())?
+        serde_json::from_str(text).map_err(|error| without_value(&error.to_string()))?
     } else {
         // A piece of the text would show what is secret in it.
         let options = serde_saphyr::options! { with_snippet: false };
-        serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())?
+        serde_saphyr::from_str_with_options(text, options)
+            .map_err(|error| without_value(&error.to_string()))?
     };
     if file.repos.0.is_empty() {
         return Err("repos: expected at least one entry, such as repos: {site: {repo: …}}".into());
@@ -167,7 +159,10 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for Unique<V> {
                     if pairs.iter().any(|(known, _)| *known == key) {
                         return Err(A::Error::custom(format!("{key} is given twice")));
                     }
-                    pairs.push((key, map.next_value()?));
+                    let value = map.next_value();
+                    let value =
+                        value.map_err(|error| A::Error::custom(format!("{key}: {error}")))?;
+                    pairs.push((key, value));
                 }
                 Ok(Unique(pairs))
             }
@@ -196,6 +191,7 @@ impl Entry<'_> {
             return Err(self.wrong(why.to_owned()).into());
         }
         let args = self.args(beside)?;
+        redact::hide_flags(&args);
         let config = RepoConfig::new(args, environment.clone());
         let mut config = config.map_err(|error| self.named(error))?;
         config.name = Some(self.name.to_owned());
@@ -228,11 +224,11 @@ impl Entry<'_> {
             args = RepoArgs::deserialize(Value::Object(all.clone()))
                 .map_err(|error| self.at(key, said(key, &error.to_string())))?;
         }
-        let has_own_user = args
+        let has_own_password = args
             .repo
             .as_ref()
-            .is_some_and(|repo| repo.split_credentials().1.is_some());
-        if has_own_user && !self.gives("username") {
+            .is_some_and(|repo| repo.user_info().has_secret());
+        if has_own_password && !self.gives("username") {
             (args.username, args.password, args.password_file) = (None, None, None);
         }
         Ok(args)
@@ -298,7 +294,7 @@ fn said(key: &str, error: &str) -> String {
         }
     }
     match error.split_once(", expected ") {
-        Some((_, expected)) if SECRET.contains(&key) => format!("expected {expected}"),
+        Some((_, expected)) if is_secret(key) => format!("expected {expected}"),
         _ => error
             .trim_start_matches("invalid type: ")
             .trim_start_matches("invalid value: ")
@@ -306,39 +302,13 @@ fn said(key: &str, error: &str) -> String {
     }
 }
 
-/// Refuses two entries that would write at one place.
-fn apart(file: &str, configs: &[RepoConfig]) -> Result<(), FileError> {
-    let mut taken: BTreeMap<PathBuf, (&str, &str)> = BTreeMap::new();
-    for config in configs {
-        let name = config.name.as_deref().unwrap_or_default();
-        let below_root = |path: &PathBuf| config.root.join(path);
-        let link = match &config.layout {
-            LayoutConfig::Link { link } => Some(below_root(link)),
-            LayoutConfig::Projected { .. } | LayoutConfig::Clone { .. } => None,
-        };
-        let places = [
-            ("root", Some(config.root.clone())),
-            ("link", link),
-            ("state", config.state.clone()),
-            ("error-file", config.error_file.as_ref().map(below_root)),
-        ];
-        for (key, path) in places {
-            let Some(path) = path else { continue };
-            // Without `.` and doubled slashes.
-            let path: PathBuf = path.components().collect();
-            if let Some((other, its)) = taken.get(&path) {
-                return Err(FileError::Key {
-                    file: file.to_owned(),
-                    entry: name.to_owned(),
-                    key: key.to_owned(),
-                    why: format!(
-                        "{:?} is also repos.{other}.{its}: expected a place of its own",
-                        path.display().to_string()
-                    ),
-                });
-            }
-            taken.insert(path, (name, key));
+/// The parser's sentence about the shape of the text, without the value that it read: what stands in
+/// the wrong place may be a password.
+fn without_value(error: &str) -> String {
+    match (error.find("invalid type: "), error.rfind(", expected ")) {
+        (Some(start), Some(end)) if start < end => {
+            format!("{}{}", &error[..start], &error[end + ", ".len()..])
         }
+        _ => error.to_owned(),
     }
-    Ok(())
 }

@@ -18,8 +18,7 @@ use std::process::ExitStatus;
 use std::process::Stdio;
 use std::sync::Arc;
 
-use tokio::io::AsyncRead;
-use tokio::io::AsyncReadExt;
+use args::secret_variables;
 use tokio::process::Command;
 use tokio::time::Instant;
 
@@ -27,23 +26,17 @@ use crate::crash;
 use crate::git::failure;
 use crate::git::failure::Why;
 use crate::group::Group;
+use crate::output;
 use crate::redact::redact;
 
-/// Our variables that may hold a password.
-const SECRET_VARIABLES: [&str; 12] = [
-    "GITSYNC_ASKPASS_URL",
-    "GIT_SYNC_ASKPASS_URL",
-    "GIT_ASKPASS_URL",
-    "GITSYNC_CONFIG_INLINE",
-    "GITSYNC_REPO",
-    "GIT_SYNC_REPO",
-    "GITSYNC_PASSWORD",
-    "GIT_SYNC_PASSWORD",
-    "GITSYNC_CREDENTIAL",
-    "GITSYNC_GITHUB_APP_PRIVATE_KEY",
-    "GITSYNC_GIT_CONFIG",
-    "GIT_SYNC_GIT_CONFIG",
-];
+/// How much of the end of standard error is kept: a server may write to it without end.
+const KEPT_STDERR: usize = 64 << 10;
+
+/// How much a command may answer on standard output, in bytes, unless it lists files.
+const LONGEST_ANSWER: u64 = 4 << 20;
+
+/// The same for a command that lists files: some millions of them.
+const LONGEST_LIST: u64 = 256 << 20;
 
 /// What hooks get of the variables that git gets; the rest is for our own reading of git's words.
 const OF_HOOKS: [&str; 6] = [
@@ -72,6 +65,8 @@ pub(crate) enum GitError {
     Killed { command: String, signal: i32 },
     #[error("{command}: did not end in the time that --sync-timeout allows, and was killed")]
     TimedOut { command: String },
+    #[error("{command}: wrote more than {limit} bytes to standard output, and was killed")]
+    TooLong { command: String, limit: u64 },
     #[error("{command}: answered {answer:?}, which we do not understand")]
     Unexpected { command: String, answer: String },
 }
@@ -109,7 +104,7 @@ impl Git {
             program,
             set: BTreeMap::new(),
             // They may hold a password, which is for our credential helper alone.
-            removed: Arc::new(SECRET_VARIABLES.map(OsString::from).to_vec()),
+            removed: Arc::new(secret_variables().map(OsString::from).collect()),
         };
         git.set("GIT_CONFIG_NOSYSTEM", "true");
         git.set("GIT_TERMINAL_PROMPT", "0");
@@ -162,6 +157,7 @@ impl Git {
             command,
             shown: vec!["git".to_owned(), subcommand.to_owned()],
             settings: 0,
+            longest: LONGEST_ANSWER,
         }
     }
 }
@@ -171,6 +167,8 @@ pub(crate) struct GitCommand {
     command: Command,
     shown: Vec<String>,
     settings: usize,
+    /// The limit for its standard output, in bytes.
+    longest: u64,
 }
 
 impl GitCommand {
@@ -195,6 +193,12 @@ impl GitCommand {
     /// Adds what a user wrote, behind `--`, so that it cannot be an option.
     pub(crate) fn user_args<'a>(self, args: impl IntoIterator<Item = &'a str>) -> Self {
         args.into_iter().fold(self.arg("--"), Self::arg)
+    }
+
+    /// Lets it list all files of a tree.
+    pub(crate) fn lists_files(mut self) -> Self {
+        self.longest = LONGEST_LIST;
+        self
     }
 
     /// Names the repository.
@@ -232,26 +236,39 @@ impl GitCommand {
         })?;
         // Dropped with this future, too: a sync that is given up leaves no process behind.
         let mut group = Group::of(child.id());
-        let stdout = read(child.stdout.take());
-        let stderr = read(child.stderr.take());
+        let stdout = output::whole(child.stdout.take(), self.longest);
+        let mut stderr = Vec::new();
+        let told = output::tail(child.stderr.take(), KEPT_STDERR, &mut stderr);
         let ended = tokio::time::timeout_at(deadline, async {
-            let (stdout, stderr, status) = tokio::join!(stdout, stderr, child.wait());
-            Ok::<_, io::Error>((stdout?, stderr?, status?))
+            let (stdout, (), status) = tokio::try_join!(stdout, told, child.wait())?;
+            Ok::<_, io::Error>((stdout, status))
         })
         .await;
-        let Ok(ended) = ended else {
-            group.kill();
-            // Killed, so it ends at once; its status says nothing more.
-            let _ = child.wait().await;
-            return Err(GitError::TimedOut {
-                command: self.name(),
-            });
+        let (stdout, status) = match ended {
+            Ok(Ok(ended)) => ended,
+            given_up => {
+                group.kill();
+                // Killed, so it ends at once; its status says nothing more.
+                let _ = child.wait().await;
+                return Err(match given_up {
+                    Ok(Err(error)) if error.kind() == io::ErrorKind::FileTooLarge => {
+                        GitError::TooLong {
+                            command: self.name(),
+                            limit: self.longest,
+                        }
+                    }
+                    Ok(Err(source)) => GitError::Spawn {
+                        program: shown,
+                        source,
+                    },
+                    Ok(Ok(_)) | Err(_) => GitError::TimedOut {
+                        command: self.name(),
+                    },
+                });
+            }
         };
         group.disarm();
-        let (stdout, stderr, status) = ended.map_err(|source| GitError::Spawn {
-            program: shown.clone(),
-            source,
-        })?;
+        let stderr = output::text(&stderr, KEPT_STDERR);
         tracing::info!(v = 6, cmd = %shown, status = %status, %stdout, %stderr, "command ended");
         self.judged(status, stdout, &stderr)
     }
@@ -267,7 +284,8 @@ impl GitCommand {
                 signal,
             });
         }
-        let detail = match failure::detail(stderr) {
+        // Before it is cut: a part of a secret would not be recognised.
+        let detail = match failure::detail(&redact(stderr)) {
             detail if detail.is_empty() => status.to_string(),
             detail => detail,
         };
@@ -275,7 +293,7 @@ impl GitCommand {
             command: self.name(),
             code: status.code(),
             why: Why::of(stderr),
-            detail: redact(&detail),
+            detail,
         })
     }
 
@@ -283,12 +301,4 @@ impl GitCommand {
     fn name(&self) -> String {
         self.shown[..2].join(" ")
     }
-}
-
-async fn read(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    if let Some(mut pipe) = pipe {
-        pipe.read_to_end(&mut bytes).await?;
-    }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

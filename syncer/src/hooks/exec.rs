@@ -9,8 +9,6 @@ use std::process::ExitStatus;
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::io::AsyncRead;
-use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -18,7 +16,12 @@ use crate::config::ExecHook;
 use crate::git::Hash;
 use crate::group::Group;
 use crate::hooks::Revision;
+use crate::output;
 use crate::program;
+use crate::redact::redact;
+
+/// Variables that no hook needs: an app's key, and the passwords of other repositories.
+const NOT_INHERITED: [&str; 2] = ["GITSYNC_GITHUB_APP_PRIVATE_KEY", "GITSYNC_CONFIG_INLINE"];
 
 /// How much of the end of each output is kept for the log.
 const KEPT_OUTPUT: usize = 16 * 1024;
@@ -102,7 +105,11 @@ impl Exec {
             command: self.command.clone(),
             source,
         };
-        let mut child = Command::new(self.program(&told.dir)?)
+        let mut command = Command::new(self.program(&told.dir)?);
+        for name in NOT_INHERITED {
+            command.env_remove(name);
+        }
+        let mut child = command
             .current_dir(&told.dir)
             .envs(told.environment.iter().cloned())
             .env("PWD", &told.dir)
@@ -122,7 +129,10 @@ impl Exec {
         let ended = {
             let (out, err) = (child.stdout.take(), child.stderr.take());
             let mut read = pin!(async {
-                let (out, err) = tokio::join!(tail(out, &mut stdout), tail(err, &mut stderr));
+                let (out, err) = tokio::join!(
+                    output::tail(out, KEPT_OUTPUT, &mut stdout),
+                    output::tail(err, KEPT_OUTPUT, &mut stderr)
+                );
                 out.and(err)
             });
             timeout(self.timeout, async {
@@ -143,7 +153,7 @@ impl Exec {
             })
             .await
         };
-        let output = || Output {
+        let written = || Output {
             stdout: text(&stdout),
             stderr: text(&stderr),
         };
@@ -154,12 +164,12 @@ impl Exec {
             return Err(ExecError::TimedOut {
                 command: self.command.clone(),
                 limit: self.timeout,
-                output: output(),
+                output: written(),
             });
         };
         group.disarm();
         let status = ended.map_err(failed)?;
-        let output = output();
+        let output = written();
         if !status.success() {
             return Err(ExecError::Failed {
                 command: self.command.clone(),
@@ -203,20 +213,7 @@ impl Exec {
     }
 }
 
-/// Reads to the end and keeps the last part.
-async fn tail(pipe: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) -> io::Result<()> {
-    let Some(mut pipe) = pipe else {
-        return Ok(());
-    };
-    while pipe.read_buf(kept).await? > 0 {
-        if kept.len() > 2 * KEPT_OUTPUT {
-            kept.drain(..kept.len() - KEPT_OUTPUT);
-        }
-    }
-    Ok(())
-}
-
+/// The end of an output, redacted before anything formats it.
 fn text(bytes: &[u8]) -> String {
-    let start = bytes.len().saturating_sub(KEPT_OUTPUT);
-    String::from_utf8_lossy(&bytes[start..]).trim().to_owned()
+    redact(output::text(bytes, KEPT_OUTPUT).trim())
 }

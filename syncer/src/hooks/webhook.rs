@@ -21,8 +21,11 @@ use crate::web::WebError;
 pub(super) enum WebhookError {
     #[error(transparent)]
     Web(#[from] WebError),
-    #[error(transparent)]
-    Call(#[from] reqwest::Error),
+    #[error("cannot call {host}")]
+    Call {
+        host: String,
+        source: reqwest::Error,
+    },
     #[error("received response code {received} expected {expected}")]
     Status { received: u16, expected: u16 },
 }
@@ -58,7 +61,7 @@ impl Webhook {
         tracing::info!(
             logger = self.name,
             hash = %commit,
-            url = %self.url,
+            url = %web::host(&self.url),
             method = %self.method,
             timeout = ?self.timeout,
             "sending webhook"
@@ -79,7 +82,12 @@ impl Webhook {
         if let Some(repo) = &self.repo {
             request = request.header("Gitsync-Repo", repo);
         }
-        let received = request.send().await?.status().as_u16();
+        let received = request.send().await.map_err(|source| WebhookError::Call {
+            host: web::host(&self.url),
+            // The path may be all that protects the address.
+            source: source.without_url(),
+        })?;
+        let received = received.status().as_u16();
         match self.expected {
             Some(expected) if received != expected => {
                 Err(WebhookError::Status { received, expected })

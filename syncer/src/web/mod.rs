@@ -8,7 +8,9 @@
 //! - Each call sets its own time limit (`RequestBuilder::timeout`); reaching the server is limited
 //!   here.
 
+mod certificate;
 mod trust;
+mod verifier;
 
 use std::io;
 use std::path::PathBuf;
@@ -98,16 +100,20 @@ pub(crate) async fn text(mut response: Response) -> Result<String, reqwest::Erro
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// An address as it may be shown: without user, password, query and fragment.
-pub(crate) fn place(url: &Url) -> String {
+/// The part of an address that is never a secret: its scheme, host and port.
+pub(crate) fn host(url: &Url) -> String {
     let port = url.port().map(|port| format!(":{port}"));
     format!(
-        "{}://{}{}{}",
+        "{}://{}{}",
         url.scheme(),
         url.host_str().unwrap_or_default(),
         port.unwrap_or_default(),
-        url.path()
     )
+}
+
+/// An address as it may be shown: without user, password, query and fragment.
+pub(crate) fn place(url: &Url) -> String {
+    host(url) + url.path()
 }
 
 /// What makes one client differ from another.

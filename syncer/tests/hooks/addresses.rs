@@ -12,8 +12,7 @@ use remotes::HttpServer;
 use remotes::Proxy;
 use remotes::Stub;
 
-use crate::some_passes;
-use crate::world;
+use crate::hooks::some_passes;
 use crate::world::Syncer;
 use crate::world::World;
 use crate::world::eventually;
@@ -305,8 +304,32 @@ fn the_runs_of_hooks_are_counted() {
         r#"git_sync_hook_run_count_total{name="webhook",status="success"} 1"#,
     ] {
         eventually(line, || {
-            let metrics = world::ask(running.port(), "GET", "/metrics")?;
+            let metrics = crate::world::ask(running.port(), "GET", "/metrics")?;
             metrics.lines().any(|found| found == line).then_some(())
         });
+    }
+}
+
+#[test]
+fn of_an_address_the_host_alone_is_shown() {
+    let world = World::new("link");
+    world.repo.commit().write("a", "1").push();
+    // Nobody listens there any more.
+    let gone = Receiver::start().url("/services/T0/s3cr3t?token=hunter2");
+    let receiver = Receiver::start();
+    receiver.answer(500);
+    for url in [gone, receiver.url("/services/T0/s3cr3t?token=hunter2")] {
+        let running = world
+            .syncer()
+            .env("GITSYNC_WEBHOOK_URL", &url)
+            .flag("webhook-backoff", "1s")
+            .flag("verbose", "9")
+            .start(&world.path("log"));
+        let log = eventually("the call fails", || {
+            Some(running.log()).filter(|log| log.contains("\"msg\":\"hook failed\""))
+        });
+        assert!(!log.contains("s3cr3t") && !log.contains("hunter2"), "{log}");
+        let host = url.split("/services").next().unwrap_or_default();
+        assert!(log.contains(&format!("\"url\":\"{host}\"")), "{log}");
     }
 }

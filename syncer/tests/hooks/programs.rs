@@ -2,10 +2,9 @@
 
 use std::fs;
 
-use crate::eventually_told;
-use crate::note;
-use crate::some_passes;
-use crate::world;
+use crate::hooks::eventually_told;
+use crate::hooks::note;
+use crate::hooks::some_passes;
 use crate::world::LAYOUTS;
 use crate::world::Syncer;
 use crate::world::World;
@@ -311,7 +310,11 @@ fn a_path_is_taken_from_the_tree_and_a_name_from_path_alone() {
     let once = |command: &str| {
         let syncer = world.syncer().flag("one-time", "true");
         // The relative parts of PATH would be in the tree, or wherever we are.
-        let path = format!("sub:.:bin:{}:{}", world.path("").display(), world::PATH);
+        let path = format!(
+            "sub:.:bin:{}:{}",
+            world.path("").display(),
+            crate::world::PATH
+        );
         syncer
             .in_dir(&world.path("here"))
             .env("PATH", path)
@@ -362,4 +365,44 @@ fn a_command_with_arguments_is_refused_in_a_sentence_unless_a_program_has_that_n
         syncer.flag(flag, program).finish().assert_code(0);
         assert_eq!(world.lines("told"), ["ran"]);
     }
+}
+
+#[test]
+fn a_secret_that_a_program_prints_is_redacted_whatever_is_in_it() {
+    let world = World::new("link");
+    world.repo.commit().write("a", "1").push();
+    let secret = "it's \"a\\ secret\tö:/";
+    let body = "printf '<%s>\\n' \"$GITSYNC_PASSWORD\"; \
+                printf %s \"git:$GITSYNC_PASSWORD\" | base64 -w0 >&2; exit 1";
+    let running = exec(&world, world.syncer(), body)
+        .env("GITSYNC_USERNAME", "me")
+        .env("GITSYNC_PASSWORD", secret)
+        .flag("verbose", "6")
+        .start(&world.path("log"));
+    let log = eventually("the program fails", || {
+        Some(running.log()).filter(|log| log.contains("\"msg\":\"hook failed\""))
+    });
+    let failed = log.lines().find(|line| line.contains("hook failed"));
+    let failed = failed.unwrap_or_default();
+    assert!(failed.contains("<REDACTED>"), "{failed}");
+    assert!(!log.contains("secret"), "{log}");
+    assert!(
+        !log.contains("c2VjcmV0") && !log.contains("IHNlY3"),
+        "{log}"
+    );
+}
+
+#[test]
+fn a_program_inherits_neither_an_apps_key_nor_other_repositories_passwords() {
+    let world = World::new("link");
+    world.repo.commit().write("a", "1").push();
+    let said = "key=${GITSYNC_GITHUB_APP_PRIVATE_KEY-unset} user=$GITSYNC_USERNAME";
+    exec(&world, world.syncer(), &note(&world, said))
+        .env("GITSYNC_GITHUB_APP_PRIVATE_KEY", "hunter2")
+        .env("GITSYNC_USERNAME", "me")
+        .env("GITSYNC_PASSWORD", "hunter3")
+        .flag("one-time", "true")
+        .finish()
+        .assert_code(0);
+    assert_eq!(world.lines("told"), ["key=unset user=me"]);
 }

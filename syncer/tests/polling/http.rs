@@ -13,10 +13,10 @@ use remotes::Proxy;
 use remotes::Stub;
 use remotes::Trouble;
 
-use crate::BEGINNING;
-use crate::POLL;
-use crate::Watched;
-use crate::eventually_fails;
+use crate::polling::BEGINNING;
+use crate::polling::POLL;
+use crate::polling::Watched;
+use crate::polling::eventually_fails;
 use crate::world::LAYOUTS;
 use crate::world::eventually;
 use crate::world::sha256_commit;
@@ -497,5 +497,5 @@ fn metrics_count_as_git_sync_does() {
     }
     let noops = "git_sync_count_total{status=\"noop\"} ";
     let noops = figures.lines().find_map(|line| line.strip_prefix(noops));
-    assert!(noops.unwrap().parse::<usize>().unwrap() >= 2 * crate::MANY);
+    assert!(noops.unwrap().parse::<usize>().unwrap() >= 2 * crate::polling::MANY);
 }

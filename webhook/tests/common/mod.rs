@@ -1,5 +1,4 @@
 //! The real server inside the test's process, and a client that trusts its CA alone.
-#![allow(dead_code, reason = "each test program uses a part")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -172,7 +171,15 @@ where
 }
 
 pub(crate) async fn post(client: &mut Client, body: impl Into<Bytes>) -> anyhow::Result<Answered> {
-    let request = Request::post("/mutate?timeout=5s")
+    post_to(client, "/mutate", body).await
+}
+
+pub(crate) async fn post_to(
+    client: &mut Client,
+    path: &str,
+    body: impl Into<Bytes>,
+) -> anyhow::Result<Answered> {
+    let request = Request::post(format!("{path}?timeout=5s"))
         .header("host", "gitvolume.gitvolume-system.svc")
         .header("content-type", "application/json");
     send(client, request.body(Full::new(body.into()))?).await

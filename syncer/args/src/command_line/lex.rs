@@ -9,6 +9,7 @@ use crate::command_line::table::Flag;
 use crate::command_line::table::find;
 use crate::command_line::value::Kind;
 use crate::nearest::nearest;
+use crate::sensitive::is_secret;
 
 /// A command line, taken apart.
 #[derive(Debug, Default)]
@@ -78,22 +79,6 @@ impl Known {
             Self::Print(_) | Self::Meaningless(_) => false,
         }
     }
-}
-
-/// Tells whether a value of this flag may hold a password, and is not to be shown.
-pub(crate) fn is_secret(name: &str) -> bool {
-    // Addresses and git's headers may have one in them.
-    let names = [
-        "askpass-url",
-        "credential",
-        "git-config",
-        "git-config-add",
-        "github-base-url",
-        "password",
-        "repo",
-        "webhook-url",
-    ];
-    names.contains(&name) || find(name).is_some_and(|flag| flag.kind == Kind::Secret)
 }
 
 /// Takes a command line apart, without the program's name. Every value is well formed then.

@@ -22,7 +22,6 @@ use crate::SyncArgs;
 use crate::command_line::lex::Given;
 use crate::command_line::lex::Known;
 use crate::command_line::lex::PRINTS;
-use crate::command_line::lex::is_secret;
 use crate::command_line::lex::shown;
 use crate::command_line::settings::Setting;
 use crate::command_line::settings::Settings;
@@ -30,6 +29,7 @@ use crate::command_line::table::Flag;
 use crate::command_line::value::Kind;
 use crate::command_line::variables::Variables;
 use crate::paths;
+use crate::sensitive::is_secret;
 
 pub(crate) mod help;
 pub(crate) mod keys;

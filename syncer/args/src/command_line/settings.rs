@@ -7,12 +7,13 @@ use crate::RepoUrl;
 use crate::command_line::Refusal;
 use crate::command_line::lex::Given;
 use crate::command_line::lex::Known;
-use crate::command_line::lex::is_secret;
 use crate::command_line::old_names::OLD_FLAGS;
 use crate::command_line::table::FLAGS;
 use crate::command_line::table::Flag;
 use crate::command_line::value::Kind;
 use crate::command_line::variables::Variables;
+use crate::mask::mask_addresses;
+use crate::sensitive::is_secret;
 
 /// What was said of one flag.
 #[derive(Clone, Debug)]
@@ -115,7 +116,7 @@ impl Settings {
     /// Writes them for a log: no value that may be secret, and of the repository the address alone.
     pub(crate) fn shown(&self) -> Vec<String> {
         let shown = |flag: &str, value: &String| match value.parse::<RepoUrl>() {
-            Ok(url) if flag == "repo" => url.split_credentials().0,
+            Ok(url) if flag == "repo" => mask_addresses(&url.without_user()),
             _ if is_secret(flag) => "REDACTED".to_owned(),
             _ => value.clone(),
         };

@@ -2,7 +2,6 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use crate::command_line::Refusal;
-use crate::command_line::lex::is_secret;
 use crate::command_line::lex::shown;
 use crate::command_line::old_names::MEANINGLESS_VARIABLES;
 use crate::command_line::old_names::OLD_FLAGS;
@@ -13,6 +12,7 @@ use crate::command_line::table::FLAGS;
 use crate::command_line::table::Flag;
 use crate::command_line::value::Kind;
 use crate::nearest::nearest;
+use crate::sensitive::is_secret;
 
 /// What git-sync v4 puts in front of a flag's name, and what its elders did.
 const PREFIXES: [&str; 2] = ["GITSYNC_", "GIT_SYNC_"];

@@ -197,7 +197,7 @@ fn every_mistake_is_named_with_its_file_its_entry_and_its_key() {
         ),
         (
             r#"{"repos": {"a": {"repo": "https://h/x", "repo": "https://h/y"}}}"#,
-            "repo is given twice at line 1 column 46",
+            "a: repo is given twice at line 1 column 46",
         ),
         (
             r#"{"repositories": {}}"#,
@@ -281,6 +281,92 @@ fn two_entries_never_share_a_place() {
 }
 
 #[test]
+fn no_entry_is_within_another_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().canonicalize().unwrap();
+    fs::create_dir_all(dir.join("a/.worktrees")).unwrap();
+    std::os::unix::fs::symlink(dir.join("a"), dir.join("to-a")).unwrap();
+    let at = dir.display();
+    for (one, other, expected) in [
+        (
+            "root: D/a",
+            "root: D/a/.worktrees",
+            Some("repos.b.root: \"D/a/.worktrees\" is inside repos.a.root"),
+        ),
+        (
+            "root: D/a/b",
+            "root: D/a",
+            Some("repos.b.root: \"D/a\" contains repos.a.root"),
+        ),
+        (
+            "root: D/a",
+            "root: D/x/../a/b",
+            Some("repos.b.root: \"D/x/../a/b\" is inside repos.a.root"),
+        ),
+        (
+            "root: D/a",
+            "root: D/to-a/new",
+            Some("repos.b.root: \"D/to-a/new\" is inside repos.a.root"),
+        ),
+        (
+            "root: D/a",
+            "root: D/to-a",
+            Some("repos.b.root: \"D/to-a\" is also repos.a.root"),
+        ),
+        (
+            "root: D/a",
+            "root: D/b, state: D/a/s",
+            Some("repos.b.state: \"D/a/s\" is inside repos.a.root"),
+        ),
+        (
+            "root: D/a, state: D/s",
+            "root: D/s/b",
+            Some("repos.b.root: \"D/s/b\" is inside repos.a.state"),
+        ),
+        (
+            "root: D/a, state: D/to-a/s",
+            "root: D/b",
+            Some("repos.a.state: \"D/to-a/s\" is inside repos.a.root"),
+        ),
+        (
+            "root: D/a",
+            "root: D/b, link: D/to-a/link",
+            Some("repos.b.link: \"D/to-a/link\" is inside repos.a.root"),
+        ),
+        (
+            "root: D/a, link: D/b/l",
+            "root: D/b",
+            Some("repos.b.root: \"D/b\" contains repos.a.link"),
+        ),
+        (
+            "root: D/a, link: D/links/a",
+            "root: D/ab, link: D/links/b",
+            None,
+        ),
+        (
+            "root: D/a, error-file: D/e-a",
+            "root: D/b, error-file: e",
+            None,
+        ),
+        ("root: D/a, state: D/s/a", "root: D/b, state: D/s/b", None),
+    ] {
+        let text = format!(
+            "repos:\n  a: {{repo: https://h/x, {one}}}\n  b: {{repo: https://h/x, {other}}}\n"
+        );
+        let text = text.replace("D/", &format!("{at}/"));
+        match expected {
+            Some(sentence) => {
+                let sentence = sentence.replace("D/", &format!("{at}/"));
+                let sentence =
+                    format!("GITSYNC_CONFIG_INLINE: {sentence}: expected a place of its own");
+                assert_eq!(refused(&text), sentence);
+            }
+            None => assert!(repos_of(&text).is_ok(), "{text}"),
+        }
+    }
+}
+
+#[test]
 fn what_is_one_repositorys_is_refused_beside_the_file() {
     let repo = |beside: &mut RepoArgs| beside.repo = "https://h/x".parse().ok();
     assert_eq!(
@@ -296,5 +382,34 @@ fn what_is_one_repositorys_is_refused_beside_the_file() {
         repos_beside(text, period)
             .unwrap_err()
             .starts_with("--period")
+    );
+}
+
+#[test]
+fn what_stands_at_the_wrong_place_is_named_and_never_repeated() {
+    for text in [
+        r#"{"repos": {"site": {"repo": "https://h/x"}, "password": "hunter2"}}"#,
+        r#"{"repos": {"site": {"repo": "https://h/x"}, "password": ["hunter2"]}}"#,
+        r#"{"repos": "hunter2"}"#,
+        r#"{"repos": {"site": "https://me:hunter2@h/x"}}"#,
+        r#""hunter2""#,
+        "repos:\n  site: {repo: https://h/x}\n  password: hunter2\n",
+        "repos:\n  site: {repo: https://h/x}\n  password: \"hunter2, expected a mapping\"\n",
+        "repos: hunter2",
+        "hunter2",
+        "repos:\n  site: hunter2\n   password: x",
+        r#"{"repos": {"site": {"webhook-url": 5, "repo": "https://hunter2@h/x"}}}"#,
+        r#"{"repos": {"site": {"askpass-url": {"hunter2": 1}}}}"#,
+        r#"{"repos": {"site": {"git-config": ["hunter2"]}}}"#,
+        r#"{"repos": {"site": {"username": {"password": "hunter2"}}}}"#,
+    ] {
+        let sentence = refused(text);
+        assert!(!sentence.contains("hunter2"), "{sentence}");
+        assert!(sentence.contains("expected"), "{sentence}");
+    }
+    let sentence = refused(r#"{"repos": {"password": "hunter2"}}"#);
+    assert!(
+        sentence.starts_with("GITSYNC_CONFIG_INLINE: password: expected a mapping"),
+        "{sentence}"
     );
 }

@@ -362,6 +362,16 @@ pub const ANNOTATIONS: &[Annotation] = &[
     )
     .or("true"),
     Annotation {
+        key: "injected",
+        scope: Scope::Status,
+        grammar: "names with commas between them, or -",
+        default: None,
+        example: "gitvolume,gitvolume-once",
+        meaning: "Written by the webhook: the names of its init containers in the Pod, for the guard; \
+                  `-` where it added nothing and the status gives the reason.",
+        read: Read::Status,
+    },
+    Annotation {
         key: "status",
         scope: Scope::Status,
         grammar: "JSON",
@@ -428,7 +438,7 @@ pub fn annotations_summary() -> String {
 
 const INTRODUCTION: &str = "\
 <!-- Written from the table in webhook/inject/src/annotations/table.rs by
-     `UPDATE_GOLDENS=1 cargo test -p inject`; edit that table. -->
+     `make goldens`; edit that table. -->
 # Annotations
 
 They go on the Pod, or in a Deployment, StatefulSet, Job or the like on the Pod template

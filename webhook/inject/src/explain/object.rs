@@ -13,7 +13,7 @@ use crate::Refusal;
 use crate::Scope;
 use crate::Settings;
 use crate::objects;
-use crate::value;
+use crate::value::without_secrets;
 
 /// What an object gives the Pods that it is for.
 #[derive(Clone, Debug, Serialize)]
@@ -54,7 +54,7 @@ fn rows(object: &GitVolume, settings: &Settings, scope: Scope, has_defaults: boo
     let rows = rows.filter_map(|row| {
         let field = objects::field(row)?;
         let (value, from) = match (object.text(row.key), row.key) {
-            (Some(text), _) => (value::without_credentials(text), format!("spec.{field}")),
+            (Some(text), _) => (without_secrets(text), format!("spec.{field}")),
             (None, _) if !has_defaults => return None,
             (None, "mount-path") => {
                 let path = MountPath::default_for(object.repository());

@@ -19,7 +19,7 @@ use crate::Scope;
 use crate::annotations::Asked;
 use crate::annotations::full_key;
 use crate::reader;
-use crate::value;
+use crate::value::without_secrets;
 use crate::wanted::Wanted;
 
 /// One repository, with all that holds for it.
@@ -82,7 +82,7 @@ fn of_annotations(
         let given = annotations.and_then(|all| all.get(&full_key(name, row.key)));
         let by_object = || {
             let text = wanted.sources.text(name, row.key)?;
-            Some(value::without_credentials(text))
+            Some(without_secrets(text))
         };
         let given = given.map(shown).or_else(by_object);
         let default = || match row.key {
@@ -162,12 +162,13 @@ fn of_volume(
             .find(has)
     };
     let directory = directory.as_ref().map(ToString::to_string);
-    let directory = directory.unwrap_or_else(|| ".".to_owned());
+    // By default it is called by the address.
+    let directory = directory.map_or_else(|| ".".to_owned(), |own| without_secrets(&own));
     let mut settings = Vec::new();
     let mut add = |key: &str, value: Option<String>, otherwise: &str| {
         settings.extend(value.map(|value| Setting {
             key: key.to_owned(),
-            value,
+            value: without_secrets(&value),
             from: match otherwise {
                 VOLUME => VOLUME.to_owned(),
                 _ => said(key).unwrap_or_else(|| otherwise.to_owned()),
@@ -197,8 +198,7 @@ fn of_volume(
         add("submodules", text(&submodules), DEFAULT);
         add("filter", filter.clone(), DEFAULT);
         add("sparse-checkout", sparse_checkout.clone(), DEFAULT);
-        let notify = notify.as_ref().map(|url| value::without_credentials(url));
-        add("notify", notify, DEFAULT);
+        add("notify", notify.clone(), DEFAULT);
     }
     let secret = wanted.secret_of(secret.as_ref(), repository);
     add("secret", secret.map(|secret| secret.name), OPERATOR);

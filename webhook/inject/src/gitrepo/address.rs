@@ -1,11 +1,20 @@
 //! A repository's address, and the directory that git makes for it.
 
 use args::RepoUrl;
+use args::mask_addresses;
 
-/// The address without user and password, where there are any; else as it is.
+/// The address without user and password, where there is a secret among them, and with what else may be a
+/// secret in it masked. A name alone is no secret, and stays.
 pub(crate) fn without_credentials(address: &str) -> String {
-    let url = address.parse::<RepoUrl>();
-    url.map_or_else(|_| address.to_owned(), |url| url.split_credentials().0)
+    let Ok(url) = address.parse::<RepoUrl>() else {
+        return mask_addresses(address);
+    };
+    let bare = url.without_user();
+    let masked = mask_addresses(&bare);
+    match url.user_info().has_secret() || masked != bare {
+        true => masked,
+        false => address.to_owned(),
+    }
 }
 
 /// Why no repository can be cloned from an address.
@@ -69,9 +78,18 @@ mod tests {
                 "https://git.example/x.git",
             ),
             ("https://ghp_x@git.example/x", "https://git.example/x"),
+            ("https://acme@git.example/x", "https://acme@git.example/x"),
             ("https://git.example:443/x", "https://git.example:443/x"),
             ("ssh://git@git.example/x", "ssh://git@git.example/x"),
             ("git@git.example:x", "git@git.example:x"),
+            (
+                "me:pw@git.example:8443/x.git",
+                "me:REDACTED@git.example:8443/x.git",
+            ),
+            (
+                "https://git.example/x?private_token=pw",
+                "https://git.example/x?private_token=REDACTED",
+            ),
             ("no address", "no address"),
         ] {
             assert_eq!(without_credentials(text), expected);
