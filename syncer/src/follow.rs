@@ -5,8 +5,6 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use args::UserInfo;
-use args::may_be_token;
 use tokio::sync::watch;
 use tokio::time::Instant;
 

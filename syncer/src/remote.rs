@@ -60,6 +60,7 @@ pub(crate) async fn ask(
         .await?;
     named(&listed, rev).ok_or_else(|| GitError::Failed {
         command: "git ls-remote".to_owned(),
+        code: None,
         why: Some(Why::RefNotFound),
         detail: format!("couldn't find remote ref {rev}"),
     })

@@ -426,7 +426,7 @@ fn a_published_revision_is_a_success_whatever_comes_after_it() {
         let commit = world.repo.commit().write("a", "2").push();
         let mut syncer = Syncer::program("setpriv")
             .args(["--reuid=1234", "--regid=1234", "--clear-groups"])
-            .arg(world::PROGRAM)
+            .arg(crate::world::PROGRAM)
             .flag("repo", world.repo.url())
             .flag("root", world.root())
             .flag("state", world.state())

@@ -52,7 +52,7 @@ fn a_follower_reads_beside_the_first_one_and_takes_over_when_that_one_ends() {
             .flag("exechook-command", script)
             .start(&world.path("second-log"));
         let is_ready = || {
-            let answer = world::ask(second.port(), "GET", "/readyz")?;
+            let answer = crate::world::ask(second.port(), "GET", "/readyz")?;
             answer.starts_with("HTTP/1.1 200").then_some(())
         };
         eventually("the second one is ready", is_ready);

@@ -365,8 +365,9 @@ fn a_submodule_that_is_not_to_be_updated_is_no_damage() {
             assert_eq!(world.read("left/deep"), None);
             world.reboot();
             let syncer = world.syncer_of(&family.server.url("site.git"));
-            let with =
-                |syncer: world::Syncer, (name, value): &(&str, &str)| syncer.flag(name, value);
+            let with = |syncer: crate::world::Syncer, (name, value): &(&str, &str)| {
+                syncer.flag(name, value)
+            };
             let syncer = flags.iter().fold(syncer, with);
             let running = syncer.start(&world.path("log"));
             eventually("the tree is trusted", || world.probe().0.then_some(()));
