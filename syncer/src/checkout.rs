@@ -110,7 +110,6 @@ impl Place<'_> {
         match refreshed {
             // It fails where a file differs.
             Ok(_) | Err(GitError::Failed { code: Some(1), .. }) => {}
-            Err(GitError::Failed { .. }) => return Ok(false),
             Err(error) => return Err(error),
         }
         let differing = self
@@ -309,7 +308,7 @@ impl Checkout {
         };
         let is_done = match compare.await {
             // An object, the index or a submodule's repository is damaged.
-            Err(GitError::Failed { .. }) => false,
+            Err(error @ GitError::Failed { .. }) if error.why() != Some(Why::Exhausted) => false,
             other => other?,
         };
         files::remove_any(&scratch).map_err(|source| tree.io(source))?;

@@ -8,7 +8,7 @@
 //! - `sync`: one pass: `Remote` (which commit is wanted) → `Mirror` (git's objects) → `Tree` (the
 //!   files) → `publish` (link or projected) → `gc` (what is no longer needed).
 //! - `sync::state` is what is known between two passes; `sync::error` maps a failed pass's stage and
-//!   cause to what follows; `check` says how much of the disk is checked then.
+//!   cause to what follows; `mirror::check` says how much of the disk is checked then.
 //! - `engine`: asks the remote without git whether the ref has moved; `snapshot`: what shows that
 //!   nothing else has changed. Where both agree, a pass starts no process.
 //! - `git`: every git command is born in `git::command`; `git::failure` reads its complaints.
@@ -25,7 +25,6 @@
 
 mod auth;
 mod caveats;
-mod check;
 mod checkout;
 mod cli;
 mod clone;

@@ -1,5 +1,7 @@
 //! git's own repository on our disk: what was fetched, for as long as a tree needs it.
 
+mod check;
+
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -10,14 +12,13 @@ use std::time::SystemTime;
 use args::GarbageCollection;
 use tokio::time::Instant;
 
-use crate::check;
-use crate::check::Check;
 use crate::files;
 use crate::git::Git;
 use crate::git::GitError;
 use crate::git::Hash;
-use crate::git::failure::Why;
 use crate::leftovers;
+pub(crate) use crate::mirror::check::Check;
+pub(crate) use crate::mirror::check::half_of;
 
 /// The branch that `HEAD` names, as in git-sync, so that each adopts the other's root.
 const BRANCH: &str = "git-sync";
@@ -167,93 +168,11 @@ impl Mirror {
         Ok((!is_ours).then_some("it was not made by a syncer"))
     }
 
-    fn has_own_head(&self) -> io::Result<bool> {
+    /// Tells whether `HEAD` names the branch of ours.
+    pub(crate) fn has_own_head(&self) -> io::Result<bool> {
         let head = files::absent_is_none(fs::read_to_string(self.git_dir.join("HEAD")))?;
         let head = head.unwrap_or_default();
         Ok(head.trim() == format!("ref: {}", own_branch()))
-    }
-
-    /// Says what is wrong with our repository, if its objects must be fetched again for it.
-    async fn trouble(
-        &self,
-        git: &Git,
-        check: Check,
-        deadline: Instant,
-    ) -> Result<Option<String>, MirrorError> {
-        if check == Check::Recreate {
-            return Ok(Some("the remote has another object format".to_owned()));
-        }
-        if check == Check::Tidy {
-            let opened = git
-                .command("rev-list")
-                .git_dir(&self.git_dir)
-                .arg("--max-count=1")
-                .arg("--all")
-                .run(deadline)
-                .await;
-            match opened {
-                Err(error) if check::says_damaged(&error) => {}
-                Ok(_) | Err(GitError::Failed { .. }) => return Ok(None),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        if !self.has_own_head().map_err(|source| self.io(source))? {
-            // git-sync v3 stands on the branch that it follows.
-            let moved = git
-                .command("symbolic-ref")
-                .git_dir(&self.git_dir)
-                .arg("HEAD")
-                .arg(own_branch())
-                .run(deadline)
-                .await;
-            match moved {
-                Err(error) if check::says_damaged(&error) => return Ok(Some(error.to_string())),
-                moved => drop(moved?),
-            }
-        }
-        self.check_objects(git, check, deadline).await
-    }
-
-    /// Runs `git fsck`, and gives its verdict if objects are missing or damaged. A check that could
-    /// not be finished is no verdict: what is published must not be the worse for it.
-    async fn check_objects(
-        &self,
-        git: &Git,
-        check: Check,
-        deadline: Instant,
-    ) -> Result<Option<String>, MirrorError> {
-        let mut fsck = git
-            .command("fsck")
-            .git_dir(&self.git_dir)
-            // Nothing of ours writes these two, and each is a further process to check.
-            .config("core.commitGraph", "false")
-            .config("core.multiPackIndex", "false")
-            .arg("--no-progress")
-            .arg("--no-dangling");
-        if check < Check::Contents {
-            fsck = fsck.arg("--connectivity-only");
-        }
-        match fsck.run(check::half_of(deadline)).await {
-            Ok(_) => Ok(None),
-            Err(error) if check::is_verdict(&error) => Ok(Some(error.to_string())),
-            // Only an old git's way to write history was found fault with.
-            Err(GitError::Failed {
-                why: Some(Why::Disliked),
-                ..
-            }) => Ok(None),
-            Err(GitError::TimedOut { .. }) => {
-                tracing::info!("the check of the local repository took too long, going on without");
-                Ok(None)
-            }
-            Err(error @ (GitError::Failed { .. } | GitError::Killed { .. })) => {
-                tracing::info!(
-                    reason = error.to_string(),
-                    "the local repository could not be checked, going on without"
-                );
-                Ok(None)
-            }
-            Err(error) => Err(error.into()),
-        }
     }
 
     fn set_aside(&self) -> io::Result<PathBuf> {
@@ -504,7 +423,8 @@ impl Mirror {
         self.git_dir.parent().unwrap_or(Path::new("/"))
     }
 
-    fn io(&self, source: io::Error) -> MirrorError {
+    /// An error about its files.
+    pub(crate) fn io(&self, source: io::Error) -> MirrorError {
         MirrorError::Io {
             path: self.git_dir.clone(),
             source,
@@ -513,6 +433,6 @@ impl Mirror {
 }
 
 /// The branch that `HEAD` names.
-fn own_branch() -> String {
+pub(crate) fn own_branch() -> String {
     format!("refs/heads/{BRANCH}")
 }

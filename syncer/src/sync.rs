@@ -1,13 +1,14 @@
 //! One pass: which commit is wanted, its objects, its files, and the switch.
 
 mod error;
+mod pass;
 mod prepare;
 mod state;
 
 use std::sync::Arc;
 use std::time::Duration;
-use std::time::SystemTime;
 
+use hyper::StatusCode;
 use tokio::time::Instant;
 
 use crate::auth::Auth;
@@ -15,27 +16,23 @@ use crate::auth::AuthError;
 use crate::auth::Grant;
 use crate::auth::Stamp;
 use crate::caveats;
-use crate::check::Check;
-use crate::checkout::Checkout;
 use crate::config::RepoConfig;
 use crate::engine::Polled;
 use crate::engine::Poller;
-use crate::files;
 use crate::follow::Common;
 use crate::gc;
 use crate::gc::GcError;
 use crate::git::Git;
-use crate::git::Hash;
 use crate::growth::Growth;
 use crate::health::RepoHealth;
 use crate::hooks::Hooks;
 use crate::metrics::RepoMetrics;
+use crate::mirror::Check;
 use crate::mirror::Mirror;
 use crate::permits::Permit;
 use crate::permits::Permits;
 use crate::private::Private;
 use crate::publish::Layout;
-use crate::publish::PublishError;
 use crate::remote::Remote;
 use crate::report::Report;
 use crate::snapshot::PublishedSnapshot;
@@ -47,14 +44,15 @@ use crate::sync::state::RepoState;
 use crate::throttle::Client;
 use crate::throttle::Throttle;
 use crate::tree::Tree;
-use crate::tree::TreeState;
 
 /// After this many fetches whose tree could not be built, the disk is tidied and git collects its
 /// garbage.
 const MAX_UNPUBLISHED_FETCHES: u32 = 8;
 
-/// For how long a failure that a check of the repository has not ended leads to no further check.
-const CHECK_HOLDS: Duration = Duration::from_secs(10 * 60);
+/// For how long a failure that a check of the repository has not ended leads to no further check, and
+/// how many checks there are in that time, whatever the failures, unless a pass succeeds.
+const CHECKS_HOLD: Duration = Duration::from_secs(10 * 60);
+const MAX_CHECKS: usize = 3;
 
 /// What a successful pass did.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -75,16 +73,16 @@ pub(crate) struct Pass {
 enum Look {
     /// The ref names what is published.
     Unchanged(Tree),
-    /// The server wants no request for a while.
-    Later,
+    /// The server wants no request for a while, as it answers with this status.
+    Later(StatusCode),
     /// git is to find out, with these credentials if they were read already.
     AskGit(Option<Arc<Grant>>),
 }
 
-/// The failure for which the repository was last checked.
+/// The failures for which the repository was checked, since the first of them.
 struct Checked {
-    failure: (Stage, String),
-    at: Instant,
+    failures: Vec<(Stage, String)>,
+    since: Instant,
 }
 
 /// Everything that lives from one pass to the next.
@@ -105,12 +103,14 @@ pub(crate) struct Sync {
     /// When the last pass began.
     began: Instant,
     last_pass_failed: bool,
+    /// The last poll was told to come again later.
+    was_put_off: bool,
     pub(crate) hooks: Hooks,
     metrics: RepoMetrics,
     health: RepoHealth,
     /// How many fetched commits could not be published since git last collected its garbage.
     unpublished_fetches: u32,
-    /// None after a success.
+    /// The checks of the repository since the last success.
     checked: Option<Checked>,
 }
 
@@ -144,6 +144,7 @@ impl Sync {
             throttle: common.throttle.clone(),
             began: Instant::now(),
             last_pass_failed: false,
+            was_put_off: false,
             unpublished_fetches: 0,
             checked: None,
         })
@@ -172,7 +173,7 @@ impl Sync {
                 // Whatever came of it, the tree stands as it was, and the next look is a poll again.
                 let snapshot = Some(snapshot);
                 self.state = RepoState::Published { snapshot };
-                self.last_pass_failed = looked.is_err();
+                self.last_pass_failed |= looked.is_err();
                 looked?
             }
             state => {
@@ -182,15 +183,23 @@ impl Sync {
         };
         let granted = match looked {
             Look::Unchanged(tree) => {
+                self.was_put_off = false;
+                self.last_pass_failed = false;
                 return Ok(Some(Pass {
                     outcome: Outcome::Unchanged,
                     tree,
                     rest: None,
                 }));
             }
-            Look::Later => return Ok(None),
+            // Once may be chance; git would be answered the same.
+            Look::Later(status) if std::mem::replace(&mut self.was_put_off, true) => {
+                self.last_pass_failed = true;
+                return Err(PassError::throttled(status));
+            }
+            Look::Later(_) => return Ok(None),
             Look::AskGit(granted) => granted,
         };
+        self.was_put_off = false;
         let permit = self.permits.take(self.last_pass_failed).await;
         self.began = Instant::now();
         let deadline = self.began + self.config.sync_timeout;
@@ -237,11 +246,11 @@ impl Sync {
         Ok(match self.poll(snapshot, &grant).await {
             Polled::Same => Look::Unchanged(snapshot.tree.clone()),
             Polled::AskGit => Look::AskGit(Some(grant)),
-            Polled::Later(wait) => {
+            Polled::Later { status, wait } => {
                 if let Some(client) = self.client() {
                     self.throttle.note(&client, wait);
                 }
-                Look::Later
+                Look::Later(status)
             }
         })
     }
@@ -292,14 +301,19 @@ impl Sync {
             return aftermath;
         }
         let failure = error.identity();
-        let is_checked = self.checked.as_ref().is_some_and(|checked| {
-            checked.failure == failure && checked.at.elapsed() < CHECK_HOLDS
-        });
-        if is_checked {
+        let checked = self
+            .checked
+            .take()
+            .filter(|checked| checked.since.elapsed() < CHECKS_HOLD);
+        let checked = self.checked.insert(checked.unwrap_or_else(|| Checked {
+            failures: Vec::new(),
+            since: Instant::now(),
+        }));
+        let are_enough = checked.failures.len() >= MAX_CHECKS && aftermath < Aftermath::Recreate;
+        if are_enough || checked.failures.contains(&failure) {
             return Aftermath::Tidy;
         }
-        let at = Instant::now();
-        self.checked = Some(Checked { failure, at });
+        checked.failures.push(failure);
         aftermath
     }
 
@@ -351,141 +365,6 @@ impl Sync {
     /// Tells whether the ref is a full hash that is published, so that no remote is asked any more.
     pub(crate) fn is_pinned(&self) -> bool {
         matches!(self.state, RepoState::Pinned(_))
-    }
-
-    async fn pass(
-        &mut self,
-        granted: Option<Arc<Grant>>,
-        deadline: Instant,
-    ) -> Result<(Outcome, Tree), PassError> {
-        if !self.mirror.is_there() {
-            self.state.unverified(Check::Connectivity);
-        }
-        if let RepoState::Unverified(check) = self.state {
-            self.state = self.prepare(check, deadline).await?;
-        }
-        let commit = match &self.state {
-            RepoState::Pinned(commit) => commit.clone(),
-            _ => self.fetch(granted, deadline).await?,
-        };
-        let checkout = Checkout::wanted(&self.config).map_err(PublishError::from)?;
-        let old = self.layout.current()?;
-        let current = old.clone().filter(|tree| {
-            tree.commit == commit && self.layout.is_intact(tree, &checkout.selection)
-        });
-        let is_pinned = self.is_pinned();
-        if !is_pinned && (current.is_none() || !self.state.is_published()) {
-            self.metrics.count_fetch();
-        }
-        let (tree, outcome) = match current {
-            Some(tree) => {
-                tracing::info!(v = 2, "ref" = %self.config.rev, remote = %commit, "update not required");
-                // A killed process may have switched the tree and linked no further.
-                self.show(&tree, None)?;
-                (tree, Outcome::Unchanged)
-            }
-            None => (
-                self.update(old.as_ref(), &commit, &checkout, deadline)
-                    .await?,
-                Outcome::Updated,
-            ),
-        };
-        self.hooks.published(&self.git, &tree, old.as_ref());
-        self.state = if self.remote.is_pinned_to(&commit) {
-            if !is_pinned {
-                tracing::info!("ref" = %self.config.rev, "ref appears to be a git hash, no further sync needed");
-            }
-            RepoState::Pinned(commit)
-        } else {
-            RepoState::Published { snapshot: None }
-        };
-        Ok((outcome, tree))
-    }
-
-    async fn fetch(
-        &mut self,
-        granted: Option<Arc<Grant>>,
-        deadline: Instant,
-    ) -> Result<Hash, PassError> {
-        let grant = match granted {
-            Some(grant) => grant,
-            None => self.refresh(deadline).await?,
-        };
-        let last = self.remote.last().cloned();
-        let size = self.growth.before().await;
-        let commit = self
-            .remote
-            .resolve(&self.git, &self.mirror, deadline)
-            .await
-            .map_err(|error| PassError::at(Stage::Fetch, error))?;
-        if self.remote.last() == last.as_ref() {
-            self.growth.is_still(size);
-        } else {
-            self.metrics.count_objects(self.growth.since(size).await);
-        }
-        self.poller
-            .git_succeeded(&self.config, &grant, &self.git, &self.mirror)
-            .await;
-        Ok(commit)
-    }
-
-    async fn update(
-        &mut self,
-        current: Option<&Tree>,
-        commit: &Hash,
-        checkout: &Checkout,
-        deadline: Instant,
-    ) -> Result<Tree, PassError> {
-        let old = current.map(|tree| tree.commit.as_str()).unwrap_or_default();
-        let why = match current {
-            None => "nothing is published yet",
-            Some(tree) if tree.commit == *commit => match tree.state(&checkout.selection) {
-                TreeState::OtherSelection => "other files of the commit are wanted",
-                TreeState::Complete | TreeState::Unverified => "the published tree is damaged",
-            },
-            Some(_) => "the ref has moved",
-        };
-        tracing::info!("ref" = %self.config.rev, local = old, remote = %commit, why, "update required");
-        let tree = match self.layout.find(commit, &checkout.selection) {
-            Some(tree) => tree,
-            None => {
-                self.layout
-                    .build(&self.git, &self.mirror, commit, checkout, deadline)
-                    .await?
-            }
-        };
-        self.hooks.about_to_publish(&self.git, &tree, current);
-        self.show(&tree, self.remote.committed(commit))?;
-        if let Some(old) = current.filter(|old| old.dir != tree.dir && old.dir.is_dir()) {
-            // Its grace begins now. The new tree is published: that this one is another user's, or
-            // gone by now, is no failure.
-            if let Err(error) = files::touch(&old.dir) {
-                let reason = chain(&error);
-                tracing::info!(reason, tree = %old.dir.display(), "cannot set the time of the old tree");
-            }
-        }
-        tracing::info!("ref" = %self.config.rev, local = old, remote = %commit, tree = %tree.dir.display(), "updated successfully");
-        Ok(tree)
-    }
-
-    fn show(&mut self, tree: &Tree, committed: Option<SystemTime>) -> Result<(), PublishError> {
-        self.layout.publish(tree)?;
-        self.record(tree, committed);
-        Ok(())
-    }
-
-    /// Records what readers see, and the commit's date if it is news to them. The tree is published
-    /// whatever comes of it.
-    fn record(&mut self, tree: &Tree, committed: Option<SystemTime>) {
-        self.metrics.published(&tree.commit, committed);
-        self.health.shows(tree.commit.as_str());
-        let proof = self.layout.proof(tree);
-        if let Err(error) = self.status.published(proof) {
-            tracing::error!(
-                error = chain(&error),
-                "cannot write the state for the probe"
-            );
-        }
     }
 
     /// Removes old trees, and takes the snapshot by which the next passes are cheap. The new tree is

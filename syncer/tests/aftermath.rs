@@ -97,6 +97,28 @@ fn a_failure_that_a_check_does_not_end_is_checked_once() {
 }
 
 #[test]
+fn failures_that_differ_each_time_are_checked_a_few_times_and_no_more() {
+    let world = World::new("link");
+    let commit = world.repo.commit().write("a", "1").push();
+    let is_on = world.path("on");
+    let git = wrapped(
+        &world,
+        &format!(
+            "if [ \"$1\" = fetch ] && [ -e '{}' ]; then echo \"fatal: bad object $$ $(date +%N)\" >&2; exit 128; fi",
+            is_on.display()
+        ),
+    );
+    let running = start(&world, world.syncer().flag("git", &git));
+    world.eventually_published(&commit);
+    fs::write(&is_on, "").unwrap();
+    eventually_fails(&running, "an object is missing or damaged");
+    assert_trusted(&running, 3);
+    fs::remove_file(&is_on).unwrap();
+    let next = world.repo.commit().write("a", "2").push();
+    world.eventually_published(&next);
+}
+
+#[test]
 fn a_check_that_cannot_run_is_no_verdict() {
     for layout in LAYOUTS {
         let world = World::new(layout);

@@ -321,6 +321,30 @@ fn undamaged_submodules_are_trusted_again_after_a_reboot() {
 }
 
 #[test]
+fn a_repair_that_waits_for_a_submodules_host_leaves_time_for_the_fetch() {
+    for layout in LAYOUTS {
+        let world = World::new(layout);
+        let server = HttpServer::start(&world.path(""));
+        let child = Repo::in_dir(&world.path(""), "child.git");
+        let inner = child.commit().write("file", "1").push();
+        let list = list("sub", &server.url("child.git"));
+        let first = world.repo.commit().write(".gitmodules", list);
+        first.submodule("sub", &inner).push();
+        world.sync_once(&[]);
+        fs::remove_dir_all(world.tree().canonicalize().unwrap()).unwrap();
+        for modules in world.find("modules") {
+            fs::remove_dir_all(modules).unwrap();
+        }
+        server.hang(true);
+        let next = world.repo.commit().remove("sub").remove(".gitmodules");
+        let next = next.write("a", "2").push();
+        let syncer = world.syncer().flag("sync-timeout", "3s");
+        let _running = syncer.start(&world.path("log"));
+        world.eventually_published(&next);
+    }
+}
+
+#[test]
 fn a_submodule_that_is_not_to_be_updated_is_no_damage() {
     for layout in LAYOUTS {
         for (in_list, flags) in [

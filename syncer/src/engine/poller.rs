@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use args::RepoKind;
+use hyper::StatusCode;
 use url::Url;
 
 use crate::auth::Grant;
@@ -61,7 +62,7 @@ pub(crate) enum Polled {
     /// It does not, or nobody knows.
     AskGit,
     /// The server wants no request for a while, so git must not ask either.
-    Later(Duration),
+    Later { status: StatusCode, wait: Duration },
 }
 
 impl Poller {
@@ -129,7 +130,7 @@ impl Poller {
         };
         tracing::info!(v = 1, reason = chain(&error), "the poll failed, asking git");
         match error {
-            EngineError::Later { wait, .. } => Polled::Later(wait),
+            EngineError::Later { status, wait } => Polled::Later { status, wait },
             _ => {
                 self.has_failed = true;
                 Polled::AskGit
@@ -327,10 +328,14 @@ mod tests {
     async fn who_wants_to_be_left_alone_is() {
         let mut busy = setup(|| {
             Err(EngineError::Later {
-                status: hyper::StatusCode::TOO_MANY_REQUESTS,
+                status: StatusCode::TOO_MANY_REQUESTS,
                 wait: Duration::from_secs(30),
             })
         });
-        assert_eq!(busy.ask(1).await, Polled::Later(Duration::from_secs(30)));
+        let later = Polled::Later {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            wait: Duration::from_secs(30),
+        };
+        assert_eq!(busy.ask(1).await, later);
     }
 }

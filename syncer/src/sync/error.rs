@@ -8,6 +8,8 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use hyper::StatusCode;
+
 use crate::auth::AuthError;
 use crate::git::GitError;
 use crate::git::failure::Why;
@@ -118,6 +120,9 @@ pub(crate) enum StepError {
     Tree(#[from] TreeError),
     #[error("cannot clean up after an earlier run")]
     Clean(#[source] io::Error),
+    /// The answer to polls, in the words for git's.
+    #[error("{0}")]
+    Throttled(Why),
 }
 
 impl fmt::Display for PassError {
@@ -139,6 +144,15 @@ impl PassError {
             stage,
             error: error.into(),
         }
+    }
+
+    /// The server's answer to one poll after the other, with the time to wait.
+    pub(crate) fn throttled(status: StatusCode) -> Self {
+        let why = match status {
+            StatusCode::TOO_MANY_REQUESTS => Why::TooOften,
+            _ => Why::Unavailable,
+        };
+        Self::at(Stage::Fetch, StepError::Throttled(why))
     }
 
     /// What the next pass begins with.

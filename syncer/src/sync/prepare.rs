@@ -2,11 +2,10 @@
 
 use tokio::time::Instant;
 
-use crate::check::Check;
-use crate::check::half_of;
 use crate::checkout::Checkout;
 use crate::files;
-use crate::git::GitError;
+use crate::mirror::Check;
+use crate::mirror::half_of;
 use crate::sync::Sync;
 use crate::sync::chain;
 use crate::sync::error::PassError;
@@ -92,9 +91,11 @@ impl Sync {
                         self.repair(tree, &checkout, half).await;
                         return Ok(());
                     }
-                    Err(TreeError::Git(GitError::TimedOut { .. })) => {
+                    // Nothing is known of the tree then, which is no reason not to fetch.
+                    Err(TreeError::Git(error)) => {
                         tracing::info!(
-                            "the check of the published tree took too long, going on without"
+                            reason = error.to_string(),
+                            "the published tree could not be checked, going on without"
                         );
                         return Ok(());
                     }

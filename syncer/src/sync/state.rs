@@ -1,8 +1,8 @@
 //! What is known of one repository between two passes: one value, so that what loses the repository
 //! loses with it everything that was known of it.
 
-use crate::check::Check;
 use crate::git::Hash;
+use crate::mirror::Check;
 use crate::snapshot::PublishedSnapshot;
 
 /// What the next pass may rely on. Each step of a pass gives the next state.
