@@ -177,7 +177,7 @@ impl Follower {
             real_dir(state)?;
             owned.push(Owned::take(state).await?);
         }
-        let private = Private::open(&config).map_err(StartError::Private)?;
+        let private = Private::open(&config).await.map_err(StartError::Private)?;
         let work = match Layout::of(&config) {
             None => Work::Clone(Box::new(Cloner::new(config, private, common, report)?)),
             Some(layout) => {

@@ -87,9 +87,12 @@ impl Mirror {
         is_checked: bool,
         deadline: Instant,
     ) -> Result<bool, MirrorError> {
-        files::remove_any(&self.parent().join(SCRATCH)).map_err(|source| self.io(source))?;
+        let scratch = self.parent().join(SCRATCH);
+        files::blocking(move || files::remove_any(&scratch))
+            .await
+            .map_err(|source| self.io(source))?;
         if is_checked {
-            leftovers::clear(&self.git_dir).map_err(|source| self.io(source))?;
+            self.clear_leftovers().await?;
             return Ok(false);
         }
         if fs::symlink_metadata(&self.git_dir).is_ok() {
@@ -137,8 +140,19 @@ impl Mirror {
             .arg(format!("--initial-branch={BRANCH}"))
             .run(deadline)
             .await?;
-        files::rename(&made, &self.git_dir)
-            .and_then(|()| files::remove_any(&scratch))
+        let git_dir = self.git_dir.clone();
+        files::blocking(move || {
+            files::rename(&made, &git_dir)?;
+            files::remove_any(&scratch)
+        })
+        .await
+        .map_err(|source| self.io(source))
+    }
+
+    async fn clear_leftovers(&self) -> Result<(), MirrorError> {
+        let git_dir = self.git_dir.clone();
+        files::blocking(move || leftovers::clear(&git_dir))
+            .await
             .map_err(|source| self.io(source))
     }
 
@@ -160,7 +174,7 @@ impl Mirror {
         if !has_own_head && !is_syncers && !self.git_dir.join(&own_branch).is_file() {
             return Ok(Some(Trouble::Foreign("it was not made by a syncer")));
         }
-        leftovers::clear(&self.git_dir).map_err(|source| self.io(source))?;
+        self.clear_leftovers().await?;
         if !has_own_head {
             // git-sync v3 stands on the branch that it follows.
             let moved = git
@@ -191,7 +205,9 @@ impl Mirror {
             .config("core.commitGraph", "false")
             .config("core.multiPackIndex", "false")
             .arg("--no-progress")
-            .arg("--no-dangling");
+            .arg("--no-dangling")
+            // One line for each object that is missing; its verdict is its status.
+            .lists_files();
         if !self.is_doubted {
             fsck = fsck.arg("--connectivity-only");
         }

@@ -2,6 +2,10 @@
 //! takes, and at random moments, while commits go on and someone reads. `GITVOLUME_CRASHES` is how
 //! often.
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test has no event loop to hold up"
+)]
 
 mod world;
 

@@ -1,5 +1,9 @@
 //! What is answered over HTTP, and what is counted.
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test has no event loop to hold up"
+)]
 
 mod world;
 

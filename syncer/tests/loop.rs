@@ -1,5 +1,9 @@
 //! How often it passes, when it gives up, and the files by which it tells.
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test has no event loop to hold up"
+)]
 
 mod world;
 

@@ -1,5 +1,9 @@
 //! Several repositories in one process: each with its own, none in another's way.
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test has no event loop to hold up"
+)]
 
 mod world;
 

@@ -1,6 +1,10 @@
 //! What accidents leave, and others' hands: it is mended in the pass that meets it, what is
 //! published stays until then, and what is not ours is not touched.
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test has no event loop to hold up"
+)]
 
 mod world;
 

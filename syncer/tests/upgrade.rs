@@ -1,6 +1,10 @@
 //! A root that git-sync made is taken over as it stands, and ours by git-sync. What git-sync did is
 //! done here by the git commands that it runs.
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test has no event loop to hold up"
+)]
 
 mod world;
 

@@ -1,5 +1,9 @@
 //! Trees are whole or absent: for readers at every moment, and whenever the syncer is killed.
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test has no event loop to hold up"
+)]
 
 mod world;
 

@@ -1,6 +1,10 @@
 //! Every way in that git-sync's flags name, through the program: passwords, keys, tokens, cookies,
 //! authorities, proxies and git's own configuration.
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test has no event loop to hold up"
+)]
 
 mod askpass;
 mod config;
