@@ -1,15 +1,14 @@
-# What people and CI run: demo, test, bench, soak. Everything they need beyond Rust, Go, git, make and a
-# C compiler is installed from Debian's packages (as root) or built, and cached under target/.
+# What people and CI run. A command selects the whole workspace (`--workspace`) and narrows it by target, so
+# that cargo unifies features in one way and compiles nothing twice; `-p` would choose other features.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules
 
-TOOLS := target/tools
-CARGO_DENY := $(TOOLS)/cargo/bin/cargo-deny
-CARGO_DENY_VERSION := 0.20.2
+CARGO_TEST := cargo test --workspace --locked
+BUILT := target/debug
 
-# What ships is static: musl where it can be had. Asked when a recipe needs it, not before.
+# What ships is static: musl where it can be had. Looked up when a recipe needs it, not before.
 STATIC = $(shell tests/tools/static-target.sh)
 # And the same from the same source, wherever it is built: no path of this machine is in it.
 CARGO_AT = $(abspath $(or $(CARGO_HOME),$(HOME)/.cargo))
@@ -17,21 +16,31 @@ STATIC_RUSTFLAGS = -C target-feature=+crt-static --remap-path-prefix=$(CURDIR)=/
 STATIC_CFLAGS = -ffile-prefix-map=$(CURDIR)=/gitvolume -ffile-prefix-map=$(CARGO_AT)=/cargo
 # C may put the time of its build into what it makes (`__TIME__`); compilers take this one for it.
 STATIC_EPOCH = $(or $(SOURCE_DATE_EPOCH),0)
-STATIC_BUILD = SOURCE_DATE_EPOCH=$(STATIC_EPOCH) CARGO_TARGET_$(shell tests/tools/static-target.sh | tr a-z- A-Z_)_RUSTFLAGS="$(STATIC_RUSTFLAGS)" \
-	CFLAGS_$(shell tests/tools/static-target.sh | tr - _)="$(STATIC_CFLAGS)" \
-	cargo build --release --locked --target $(STATIC)
+STATIC_ENV = SOURCE_DATE_EPOCH=$(STATIC_EPOCH) CARGO_TARGET_$(shell tests/tools/static-target.sh | tr a-z- A-Z_)_RUSTFLAGS="$(STATIC_RUSTFLAGS)" \
+	CFLAGS_$(shell tests/tools/static-target.sh | tr - _)="$(STATIC_CFLAGS)"
+# `remotes` needs no feature that the programs lack, so their bytes are the same with and without it.
+STATIC_PACKAGES = --locked --target $(STATIC) --package webhook --package syncer --package remotes
 DIST := target/dist
 
 .PHONY: help
-help: ## Say what each target does
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+help: ## Print what each target does
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 .PHONY: demo
-demo: prerequisites-demo dist ## Show it work, without a cluster; REPO=URL takes a repository of yours
-	@$(DIST)/gitvolume demo --syncer $(DIST)/gitvolume-syncer --example examples/web.yaml $(if $(REPO),--repo=$(REPO))
+demo: prerequisites-demo ## Show the product work, without a cluster; REPO=URL follows a repository of yours
+	@[[ -x $(BUILT)/gitvolume-syncer ]] || echo "make demo: building both programs, about 3 minutes the first time"
+	@cargo build --workspace --locked --bin gitvolume --bin gitvolume-syncer
+	@$(BUILT)/gitvolume demo --syncer $(BUILT)/gitvolume-syncer --example examples/web.yaml $(if $(REPO),--repo=$(REPO))
 
 .PHONY: test
-test: prerequisites format lint deny docs unit tools dist test-cluster ## Run every check there is; what CI runs
+test: prerequisites-test ## Run every test that needs no cluster, as root or as an ordinary user
+	@echo "make test: about 8 minutes the first time, 4 later, on two cores"
+	@rm -rf target/not-run
+	$(CARGO_TEST) --tests --no-fail-fast
+	@tests/tools/not-covered.sh
+
+.PHONY: check
+check: format lint deny docs ## Check formatting, lints, dependencies and documentation
 
 .PHONY: format
 format: ## Check the formatting
@@ -43,91 +52,89 @@ lint: ## Check with clippy, warnings denied
 
 # Bans, licences and sources always; advisories where their database can be reached.
 .PHONY: deny
-deny: $(CARGO_DENY) ## Check the dependencies against deny.toml
-	$(CARGO_DENY) --all-features --locked check bans licenses sources
-	@if timeout 60 $(CARGO_DENY) fetch db >/dev/null 2>&1; then $(CARGO_DENY) --locked check advisories; \
+deny: ## Check the dependencies against deny.toml
+	@deny=$$(tests/tools/cargo-deny.sh) && set -x && "$$deny" --all-features --locked check bans licenses sources
+	@deny=$$(tests/tools/cargo-deny.sh); \
+	if timeout 60 "$$deny" fetch db >/dev/null 2>&1; then "$$deny" --locked check advisories; \
 	else echo "advisories: not checked, their database cannot be reached from here"; fi
 
-$(CARGO_DENY):
-	cargo install --quiet --locked --root $(TOOLS)/cargo cargo-deny@$(CARGO_DENY_VERSION)
-
 .PHONY: docs
-docs: ## Build the documentation, warnings denied
+docs: ## Build the documentation of the code, warnings denied
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 
-.PHONY: unit
-unit: ## Unit, golden, property and single-program tests; no cluster
-	cargo test --workspace --exclude tests --locked
-	cargo test --package tests --lib --locked
-
 .PHONY: test-cluster
-test-cluster: tools dist dist-tests ## Tests on a real API server and a real node; KUBECONFIG=… takes your cluster
-	cargo test --package tests --locked --test contract --test docs --test demo --test chart --test admit --test cluster
+test-cluster: ## Run the tests on real API servers and a real node; ONLY=NAME selects some, KUBECONFIG=… takes your cluster
+	@tests/tools/announce.sh
+	@$(MAKE) --no-print-directory prerequisites tools dist dist-tests
+	@rm -rf target/not-run
+ifeq ($(ONLY),)
+	$(CARGO_TEST) --test no-cluster --lib
+	@tests/tools/not-covered.sh none-missing
+	[[ $$(id -u) != 0 ]] || $(CARGO_TEST) --test syncer -- --ignored
+endif
+	$(CARGO_TEST) --test admit --test chart --test cluster -- $(ONLY)
 
 .PHONY: bench
-bench: prerequisites dist dist-bench tools ## Print what both programs cost, beside their peers in PEERS=DIR; PART=syncer for one table
-	$(if $(PEERS),PEERS="$(abspath $(PEERS))" )cargo bench --package tests --bench figures --locked -- $(PART)
+bench: prerequisites dist dist-tests tools ## Print what both programs cost, beside their peers in PEERS=DIR; PART=syncer for one table
+	$(STATIC_ENV) $(if $(PEERS),PEERS="$(abspath $(PEERS))" )cargo bench $(STATIC_PACKAGES) --package tests --bench figures -- $(PART)
 
 MINUTES ?= 10
 CRASHES ?= 2000
 
 .PHONY: soak
 soak: prerequisites tools dist ## A commit a second for MINUTES=10, CRASHES=2000 kills, two minutes of rotated certificates
-	cargo test --package tests --locked --test soak -- $(MINUTES)
-	GITVOLUME_CRASHES=$(CRASHES) cargo test --package syncer --locked --test crashes -- --nocapture
-	GITVOLUME_ROTATION_SECONDS=120 GITVOLUME_ROTATION_RATE=200 cargo test --package tests --locked --test admit -- newest::rotation
-	GITVOLUME_ROTATION_SECONDS=120 cargo test --package tests --locked --test cluster -- certificates::no_admission
+	$(CARGO_TEST) --test soak -- $(MINUTES)
+	GITVOLUME_CRASHES=$(CRASHES) $(CARGO_TEST) --test syncer -- crashes:: --nocapture
+	GITVOLUME_ROTATION_SECONDS=120 GITVOLUME_ROTATION_RATE=200 $(CARGO_TEST) --test admit -- newest::rotation
+	GITVOLUME_ROTATION_SECONDS=120 $(CARGO_TEST) --test cluster -- certificates::no_admission
 
 .PHONY: dist
 dist: ## Build both programs, static and optimised, into target/dist
 	@mkdir -p $(DIST)
-	$(STATIC_BUILD) --package webhook --package syncer
-	@cp -u target/$(STATIC)/release/gitvolume target/$(STATIC)/release/gitvolume-syncer $(DIST)/
+	$(STATIC_ENV) cargo build --release $(STATIC_PACKAGES) --bin gitvolume --bin gitvolume-syncer
+	@cp -u $(addprefix target/$(STATIC)/release/,gitvolume gitvolume-syncer) $(DIST)/
+
+# What the node's tests put into an image of their own, and what the benchmark measures beside the server.
+.PHONY: dist-tests
+dist-tests:
+	@mkdir -p $(DIST)
+	$(STATIC_ENV) cargo build --release $(STATIC_PACKAGES) --bin git-http --bin constant
+	@cp -u $(addprefix target/$(STATIC)/release/,git-http constant) $(DIST)/
 
 .PHONY: sbom
 sbom: licenses
 
 .PHONY: licenses
 licenses: ## Write what is linked into both programs into target/dist: licences, and bills of materials (CycloneDX)
-	@cargo run --quiet --package tests --bin licenses --locked -- $(DIST)
+	@cargo build --quiet --workspace --locked --bin licenses
+	@$(BUILT)/licenses $(DIST)
 
 .PHONY: reproducible
 reproducible: prerequisites ## Build both programs twice, at different places: the bytes are the same
 	tests/tools/reproducible.sh
 
-# What the benchmark measures `gitvolume serve` against: of the same build, hence the same packages.
-.PHONY: dist-bench
-dist-bench:
-	@mkdir -p $(DIST)
-	$(STATIC_BUILD) --package webhook --package syncer --example constant
-	@cp -u target/$(STATIC)/release/examples/constant $(DIST)/
-
-# What the tests put into an image of their own.
-.PHONY: dist-tests
-dist-tests:
-	@mkdir -p $(DIST)
-	$(STATIC_BUILD) --package remotes --bin git-http
-	@cp -u target/$(STATIC)/release/git-http $(DIST)/
-
 .PHONY: images
 images: prerequisites tools dist ## Build both images as OCI archives into target/images, without a daemon
-	cargo run --quiet --package tests --bin images --locked -- target/images
+	@cargo build --quiet --workspace --locked --bin images
+	$(BUILT)/images target/images
 
 .PHONY: tools
 tools: ## Build the Kubernetes programs that the tests run
 	tests/tools/build.sh
 
 .PHONY: prerequisites
-prerequisites: ## Install Debian's packages that the tests need, as root, or say which are missing
-	@tests/tools/prerequisites.sh test
+prerequisites: ## Install Debian's packages that test-cluster needs, as root, or print which are missing
+	@tests/tools/prerequisites.sh test-cluster
 
 .PHONY: prerequisites-demo
 prerequisites-demo:
 	@tests/tools/prerequisites.sh demo
 
+.PHONY: prerequisites-test
+prerequisites-test:
+	@tests/tools/prerequisites.sh test
+
 .PHONY: goldens
 goldens: ## Rewrite the golden files and the generated tables from what the code does now
-	UPDATE_GOLDENS=1 cargo test --quiet --package args --package inject
-	UPDATE_GOLDENS=1 cargo test --quiet --package webhook --lib metrics
-	UPDATE_GOLDENS=1 cargo test --quiet --package webhook --test cli doctor
+	UPDATE_GOLDENS=1 $(CARGO_TEST) --quiet --lib --test goldens --test inject --test webhook --test no-cluster
 	git diff --stat

@@ -1,6 +1,7 @@
 //! How a commit becomes files: which of them, and which submodules with them.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -22,8 +23,11 @@ use crate::submodules;
 use crate::tree::Tree;
 use crate::tree::TreeError;
 
-/// So few free bytes that a file failed for want of them.
-const HARDLY_ANY: u64 = 1 << 16;
+/// Below this many free bytes a failed write is treated as ENOSPC.
+const MIN_FREE_BYTES: u64 = 1 << 16;
+
+/// How many paths are given to one command: its arguments have a limit.
+const PATHS_PER_COMMAND: usize = 256;
 
 /// Which of a commit's files are wanted; a tree's marker remembers it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -104,18 +108,61 @@ impl Place<'_> {
             .run(deadline)
             .await;
         match refreshed {
-            Ok(_) => {}
+            // It fails where a file differs.
+            Ok(_) | Err(GitError::Failed { code: Some(1), .. }) => {}
             Err(GitError::Failed { .. }) => return Ok(false),
             Err(error) => return Err(error),
         }
-        let missing = self
-            .command(git, "ls-files")
+        let differing = self
+            .command(git, "diff-files")
             .lists_files()
-            .arg("--deleted")
+            .arg("--ignore-submodules=dirty")
+            .arg("--name-only")
             .arg("-z")
             .run(deadline)
             .await?;
-        Ok(missing.split_terminator('\0').eq(left_out))
+        let (missing, differing): (Vec<&str>, Vec<&str>) = differing
+            .split_terminator('\0')
+            .partition(|path| fs::symlink_metadata(self.dir.join(path)).is_err());
+        Ok(missing.iter().eq(left_out) && self.are_as_written(git, &differing, deadline).await?)
+    }
+
+    /// Compares files with what git writes for them. Where attributes convert them, git may find that
+    /// a file differs which it has just written: one that is stored with CRLF and has `eol=crlf`.
+    async fn are_as_written(
+        &self,
+        git: &Git,
+        paths: &[&str],
+        deadline: Instant,
+    ) -> Result<bool, GitError> {
+        if paths.is_empty() {
+            return Ok(true);
+        }
+        let scratch = self.index.with_extension("written");
+        let mut are_equal = remove(&scratch).await;
+        for paths in paths.chunks(PATHS_PER_COMMAND) {
+            if !are_equal {
+                break;
+            }
+            self.command(git, "checkout-index")
+                .arg("--quiet")
+                .arg(format!("--prefix={}/", scratch.display()))
+                .user_args(paths.iter().copied())
+                .run(deadline)
+                .await?;
+            let (dir, scratch) = (self.dir.to_owned(), scratch.clone());
+            let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
+            let compared = files::blocking(move || {
+                let mut paths = paths.iter();
+                let is_same =
+                    |path: &PathBuf| files::are_same(&dir.join(path), &scratch.join(path));
+                Ok(paths.all(|path| is_same(path).unwrap_or(false)))
+            });
+            are_equal = compared.await.unwrap_or(false)
+                && remove(&self.index.with_extension("written")).await;
+        }
+        remove(&scratch).await;
+        Ok(are_equal)
     }
 
     /// Lists the files that patterns left out when these files were written.
@@ -144,7 +191,11 @@ impl Checkout {
                     path: path.clone(),
                     source,
                 })?;
-                Some(String::from_utf8_lossy(&bytes).into_owned())
+                let text = String::from_utf8(bytes).map_err(|error| TreeError::Sparse {
+                    path: path.clone(),
+                    source: io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()),
+                })?;
+                Some(text)
             }
             Some(Sparse::Patterns(patterns)) => Some(patterns.clone()),
             None => subdir.map(patterns_of),
@@ -289,15 +340,25 @@ fn patterns_of(subdir: &Subdir) -> String {
     patterns
 }
 
+/// Removes a scratch directory; tells whether it is gone.
+async fn remove(dir: &Path) -> bool {
+    let dir = dir.to_owned();
+    files::blocking(move || files::remove_any(&dir))
+        .await
+        .is_ok()
+}
+
 /// git does not say why it could not write a file.
 fn blaming_the_disk(error: GitError, dir: &Path) -> GitError {
     match error {
         GitError::Failed {
             command,
+            code,
             why: None,
             detail,
         } if is_full(dir) => GitError::Failed {
             command,
+            code,
             why: Some(Why::DiskFull),
             detail,
         },
@@ -308,7 +369,7 @@ fn blaming_the_disk(error: GitError, dir: &Path) -> GitError {
 /// Tells whether a file system has no room for a file; what could be written of one is still there.
 fn is_full(dir: &Path) -> bool {
     let space = rustix::fs::statvfs(dir);
-    space.is_ok_and(|space| space.f_bavail * space.f_frsize < HARDLY_ANY || space.f_favail == 0)
+    space.is_ok_and(|space| space.f_bavail * space.f_frsize < MIN_FREE_BYTES || space.f_favail == 0)
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::auth::Auth;
 use crate::auth::AuthError;
 use crate::auth::Stamp;
+use crate::caveats;
 use crate::config::RepoConfig;
 use crate::files;
 use crate::follow::Common;
@@ -56,8 +57,6 @@ pub(crate) enum CloneError {
     Io { path: PathBuf, source: io::Error },
     #[error("{} is in the way: a clone is made in an empty directory; move it, or choose another one", .0.display())]
     Foreign(PathBuf),
-    #[error("cannot write the state for the probe")]
-    Status(#[source] io::Error),
 }
 
 /// One clone and everything that is its own.
@@ -148,6 +147,10 @@ impl Cloner {
             isNew = outcome == Outcome::Updated,
             "cloned"
         );
+        if let (Outcome::Updated, Some(commit)) = (outcome, &commit) {
+            let index = self.config.root.join(".git/index");
+            Box::pin(caveats::report(commit, &self.config.root, &index)).await;
+        }
         let published = Published {
             commit: commit.map(|commit| commit.to_string()).unwrap_or_default(),
             link: None,
@@ -155,9 +158,11 @@ impl Cloner {
             tree: self.config.root.clone(),
             marker: marker(&self.config.root),
         };
-        self.status
-            .published(published)
-            .map_err(CloneError::Status)?;
+        // The clone is made, whatever comes of its record.
+        if let Err(error) = self.status.published(published) {
+            let error = chain(&error);
+            tracing::error!(error, "cannot write the state for the probe");
+        }
         Ok(outcome)
     }
 

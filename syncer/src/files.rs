@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::fs;
 use std::io;
+use std::io::BufReader;
+use std::io::Read;
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::PermissionsExt;
@@ -10,6 +12,13 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::SystemTime;
+
+use rustix::fs::AtFlags;
+use rustix::fs::CWD;
+use rustix::fs::Timespec;
+use rustix::fs::Timestamps;
+use rustix::fs::UTIME_NOW;
+use rustix::fs::utimensat;
 
 use crate::crash;
 
@@ -131,6 +140,32 @@ pub(crate) fn remove_any(path: &Path) -> io::Result<()> {
     absent_is_none(removed).map(|_| ())
 }
 
+/// Tells whether two files have the same content, or two symlinks the same target, and whether both
+/// can be executed or neither.
+pub(crate) fn are_same(a: &Path, b: &Path) -> io::Result<bool> {
+    let (found_a, found_b) = (fs::symlink_metadata(a)?, fs::symlink_metadata(b)?);
+    if found_a.is_symlink() && found_b.is_symlink() {
+        return Ok(fs::read_link(a)? == fs::read_link(b)?);
+    }
+    let is_executable = |found: &fs::Metadata| found.mode() & 0o100 != 0;
+    let are_alike = found_a.is_file()
+        && found_b.is_file()
+        && found_a.len() == found_b.len()
+        && is_executable(&found_a) == is_executable(&found_b);
+    if !are_alike {
+        return Ok(false);
+    }
+    let bytes = |path| Ok::<_, io::Error>(BufReader::new(fs::File::open(path)?).bytes());
+    let (mut bytes_a, mut bytes_b) = (bytes(a)?, bytes(b)?);
+    loop {
+        match (bytes_a.next().transpose()?, bytes_b.next().transpose()?) {
+            (None, None) => return Ok(true),
+            (one, other) if one != other => return Ok(false),
+            _ => {}
+        }
+    }
+}
+
 /// Lists the names in a directory; a directory that is not there has none.
 pub(crate) fn names_in(dir: &Path) -> io::Result<Vec<std::ffi::OsString>> {
     let Some(entries) = absent_is_none(fs::read_dir(dir))? else {
@@ -139,10 +174,19 @@ pub(crate) fn names_in(dir: &Path) -> io::Result<Vec<std::ffi::OsString>> {
     entries.map(|entry| Ok(entry?.file_name())).collect()
 }
 
-/// Sets a directory's time of change to now; the clock of a stale tree starts with it.
+/// Sets a directory's time of change to now; the clock of a stale tree starts with it. Whoever may
+/// write to the directory may do so, and not only its owner.
 pub(crate) fn touch(dir: &Path) -> io::Result<()> {
     crash::step();
-    fs::File::open(dir)?.set_modified(SystemTime::now())
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: UTIME_NOW,
+    };
+    let times = Timestamps {
+        last_access: now,
+        last_modification: now,
+    };
+    Ok(utimensat(CWD, dir, &times, AtFlags::empty())?)
 }
 
 /// Sets a file's time of change to now, and makes it, with its directories, if it is not there.

@@ -7,7 +7,9 @@
 //!   `permits` how many at once; `signals` what ends it or hurries it.
 //! - `sync`: one pass: `Remote` (which commit is wanted) → `Mirror` (git's objects) → `Tree` (the
 //!   files) → `publish` (link or projected) → `gc` (what is no longer needed).
-//! - `engine`: asks the remote without git whether the ref has moved; `seal`: what shows that
+//! - `sync::state` is what is known between two passes; `sync::error` maps a failed pass's stage and
+//!   cause to what follows; `check` says how much of the disk is checked then.
+//! - `engine`: asks the remote without git whether the ref has moved; `snapshot`: what shows that
 //!   nothing else has changed. Where both agree, a pass starts no process.
 //! - `git`: every git command is born in `git::command`; `git::failure` reads its complaints.
 //! - `auth`: what a mounted Secret means to ssh and to http; `auth::helper` answers git.
@@ -22,6 +24,8 @@
 //! Nothing here knows Kubernetes.
 
 mod auth;
+mod caveats;
+mod check;
 mod checkout;
 mod cli;
 mod clone;
@@ -59,8 +63,8 @@ mod redact;
 mod remote;
 mod report;
 mod run;
-mod seal;
 mod signals;
+mod snapshot;
 mod standby;
 mod status;
 mod submodules;

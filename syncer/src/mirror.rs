@@ -10,10 +10,13 @@ use std::time::SystemTime;
 use args::GarbageCollection;
 use tokio::time::Instant;
 
+use crate::check;
+use crate::check::Check;
 use crate::files;
 use crate::git::Git;
 use crate::git::GitError;
 use crate::git::Hash;
+use crate::git::failure::Why;
 use crate::leftovers;
 
 /// The branch that `HEAD` names, as in git-sync, so that each adopts the other's root.
@@ -31,19 +34,18 @@ pub(crate) enum MirrorError {
     Io { path: PathBuf, source: io::Error },
 }
 
+/// The hash by which a repository names its objects.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum ObjectFormat {
+    Sha1,
+    Sha256,
+}
+
 /// The repository that a remote is fetched into.
 pub(crate) struct Mirror {
     git_dir: PathBuf,
-    /// A command failed as if an object were damaged.
-    is_doubted: bool,
-}
-
-/// What is wrong with a repository.
-enum Trouble {
-    /// It is someone's own, and may be their work.
-    Foreign(&'static str),
-    /// It is a syncer's, and all of it can be had again.
-    Broken(String),
+    /// What a new repository is made with.
+    format: ObjectFormat,
 }
 
 impl Mirror {
@@ -51,7 +53,7 @@ impl Mirror {
     pub(crate) fn new(git_dir: PathBuf) -> Self {
         Self {
             git_dir,
-            is_doubted: false,
+            format: ObjectFormat::Sha1,
         }
     }
 
@@ -70,58 +72,67 @@ impl Mirror {
         self.git_dir.join("HEAD").is_file()
     }
 
-    /// Has the content of every object read at the next preparation, not only their connections:
-    /// git could not make files of them.
-    pub(crate) fn doubt(&mut self) {
-        self.is_doubted = true;
+    /// Makes a new repository, should one be made, with the object format of the remote, which git
+    /// names when it refuses to fetch into another.
+    pub(crate) fn follow_format(&mut self, refusal: Option<&GitError>) {
+        let is_sha256 = matches!(
+            refusal,
+            Some(GitError::Failed { detail, .. }) if detail.contains("server sha256")
+        );
+        self.format = if is_sha256 {
+            ObjectFormat::Sha256
+        } else {
+            ObjectFormat::Sha1
+        };
     }
 
-    /// Makes the repository, or checks the one that is there: what is ours and broken is made anew,
-    /// what is not ours is set aside under a name of ours. `is_syncers` says that it is a syncer's,
-    /// whatever it looks like; `is_checked` that only what a killed command leaves is to be removed.
-    /// Tells whether the repository is new.
+    /// Sets a repository aside under a name of ours if it was not made by a syncer: it may be the
+    /// user's work. `is_syncers` says that it was, whatever it looks like.
+    pub(crate) fn claim(&self, is_syncers: bool) -> Result<(), MirrorError> {
+        let Some(reason) = self.foreign(is_syncers).map_err(|source| self.io(source))? else {
+            return Ok(());
+        };
+        let aside = self.set_aside().map_err(|source| self.io(source))?;
+        tracing::info!(
+            repository = %self.git_dir.display(),
+            aside = %aside.display(),
+            reason,
+            "setting the repository aside that is in the way"
+        );
+        Ok(())
+    }
+
+    /// Makes the repository, or checks the one that is there: a broken one is made anew, as all of it
+    /// can be fetched again. Tells whether the repository is new.
     pub(crate) async fn prepare(
-        &mut self,
+        &self,
         git: &Git,
-        is_syncers: bool,
-        is_checked: bool,
+        check: Check,
         deadline: Instant,
     ) -> Result<bool, MirrorError> {
         let scratch = self.parent().join(SCRATCH);
         files::blocking(move || files::remove_any(&scratch))
             .await
             .map_err(|source| self.io(source))?;
-        if is_checked {
-            self.clear_leftovers().await?;
-            return Ok(false);
-        }
         if fs::symlink_metadata(&self.git_dir).is_ok() {
-            match self.trouble(git, is_syncers, deadline).await? {
-                None => return Ok(false),
-                Some(Trouble::Foreign(reason)) => {
-                    let aside = self.set_aside().map_err(|source| self.io(source))?;
-                    tracing::info!(
-                        repository = %self.git_dir.display(),
-                        aside = %aside.display(),
-                        reason,
-                        "setting the repository aside that is in the way"
-                    );
-                }
-                Some(Trouble::Broken(reason)) => {
-                    tracing::info!(
-                        repository = %self.git_dir.display(),
-                        reason,
-                        "the local repository is broken, making a new one"
-                    );
-                    let git_dir = self.git_dir.clone();
-                    files::blocking(move || files::remove_any(&git_dir))
-                        .await
-                        .map_err(|source| self.io(source))?;
-                }
-            }
+            let git_dir = self.git_dir.clone();
+            files::blocking(move || leftovers::clear(&git_dir))
+                .await
+                .map_err(|source| self.io(source))?;
+            let Some(reason) = self.trouble(git, check, deadline).await? else {
+                return Ok(false);
+            };
+            tracing::info!(
+                repository = %self.git_dir.display(),
+                reason,
+                "the local repository is broken, making a new one"
+            );
+            let git_dir = self.git_dir.clone();
+            files::blocking(move || files::remove_any(&git_dir))
+                .await
+                .map_err(|source| self.io(source))?;
         }
         self.make(git, deadline).await?;
-        self.is_doubted = false;
         Ok(true)
     }
 
@@ -131,15 +142,18 @@ impl Mirror {
         let scratch = self.parent().join(SCRATCH);
         let made = scratch.join(self.git_dir.file_name().unwrap_or_default());
         files::make_dir(&made).map_err(|source| self.io(source))?;
-        git.command("init")
+        let mut init = git
+            .command("init")
             .git_dir(&made)
             // Beside a directory called `.git` it is the repository of that place, as git-sync's;
             // from within it would be bare.
             .current_dir(&scratch)
             .arg("--quiet")
-            .arg(format!("--initial-branch={BRANCH}"))
-            .run(deadline)
-            .await?;
+            .arg(format!("--initial-branch={BRANCH}"));
+        if self.format == ObjectFormat::Sha256 {
+            init = init.arg("--object-format=sha256");
+        }
+        init.run(deadline).await?;
         let git_dir = self.git_dir.clone();
         files::blocking(move || {
             files::rename(&made, &git_dir)?;
@@ -149,55 +163,75 @@ impl Mirror {
         .map_err(|source| self.io(source))
     }
 
-    async fn clear_leftovers(&self) -> Result<(), MirrorError> {
-        let git_dir = self.git_dir.clone();
-        files::blocking(move || leftovers::clear(&git_dir))
-            .await
-            .map_err(|source| self.io(source))
+    /// Why the repository that is there is not a syncer's, if it is not.
+    fn foreign(&self, is_syncers: bool) -> io::Result<Option<&'static str>> {
+        if fs::symlink_metadata(&self.git_dir).is_err() {
+            return Ok(None);
+        }
+        if !self.git_dir.is_dir() {
+            return Ok(Some("it is not a directory"));
+        }
+        // After a power failure `HEAD` may be empty, but the branch is still there.
+        let is_ours =
+            is_syncers || self.has_own_head()? || self.git_dir.join(own_branch()).is_file();
+        Ok((!is_ours).then_some("it was not made by a syncer"))
     }
 
-    /// Says what is wrong with the repository that is there.
+    fn has_own_head(&self) -> io::Result<bool> {
+        let head = files::absent_is_none(fs::read_to_string(self.git_dir.join("HEAD")))?;
+        let head = head.unwrap_or_default();
+        Ok(head.trim() == format!("ref: {}", own_branch()))
+    }
+
+    /// Says what is wrong with our repository, if its objects must be fetched again for it.
     async fn trouble(
-        &mut self,
+        &self,
         git: &Git,
-        is_syncers: bool,
+        check: Check,
         deadline: Instant,
-    ) -> Result<Option<Trouble>, MirrorError> {
-        if !self.git_dir.is_dir() {
-            return Ok(Some(Trouble::Foreign("it is not a directory")));
+    ) -> Result<Option<String>, MirrorError> {
+        if check == Check::Recreate {
+            return Ok(Some("the remote has another object format".to_owned()));
         }
-        let head = files::absent_is_none(fs::read_to_string(self.git_dir.join("HEAD")));
-        let head = head.map_err(|source| self.io(source))?.unwrap_or_default();
-        let own_branch = format!("refs/heads/{BRANCH}");
-        let has_own_head = head.trim() == format!("ref: {own_branch}");
-        // After a power failure the file may be empty, but the branch is still there.
-        if !has_own_head && !is_syncers && !self.git_dir.join(&own_branch).is_file() {
-            return Ok(Some(Trouble::Foreign("it was not made by a syncer")));
+        if check == Check::Tidy {
+            let opened = git
+                .command("rev-list")
+                .git_dir(&self.git_dir)
+                .arg("--max-count=1")
+                .arg("--all")
+                .run(deadline)
+                .await;
+            match opened {
+                Err(error) if check::says_damaged(&error) => {}
+                Ok(_) | Err(GitError::Failed { .. }) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
         }
-        self.clear_leftovers().await?;
-        if !has_own_head {
+        if !self.has_own_head().map_err(|source| self.io(source))? {
             // git-sync v3 stands on the branch that it follows.
             let moved = git
                 .command("symbolic-ref")
                 .git_dir(&self.git_dir)
                 .arg("HEAD")
-                .arg(own_branch)
+                .arg(own_branch())
                 .run(deadline)
                 .await;
-            if let Some(trouble) = broken(moved)? {
-                return Ok(Some(trouble));
+            match moved {
+                Err(error) if check::says_damaged(&error) => return Ok(Some(error.to_string())),
+                moved => drop(moved?),
             }
         }
-        self.check_objects(git, deadline).await
+        self.check_objects(git, check, deadline).await
     }
 
-    /// Looks for missing objects, or for damaged ones too where there is doubt. A check that runs
-    /// out of time is no verdict: what is published must not be the worse for it.
+    /// Runs `git fsck`, and gives its verdict if objects are missing or damaged. A check that could
+    /// not be finished is no verdict: what is published must not be the worse for it.
     async fn check_objects(
-        &mut self,
+        &self,
         git: &Git,
+        check: Check,
         deadline: Instant,
-    ) -> Result<Option<Trouble>, MirrorError> {
+    ) -> Result<Option<String>, MirrorError> {
         let mut fsck = git
             .command("fsck")
             .git_dir(&self.git_dir)
@@ -208,22 +242,29 @@ impl Mirror {
             .arg("--no-dangling")
             // One line for each object that is missing; its verdict is its status.
             .lists_files();
-        if !self.is_doubted {
+        if check < Check::Contents {
             fsck = fsck.arg("--connectivity-only");
         }
-        // The other half is for the sync itself.
-        let now = Instant::now();
-        let half = now + deadline.saturating_duration_since(now) / 2;
-        match fsck.run(half).await {
+        match fsck.run(check::half_of(deadline)).await {
+            Ok(_) => Ok(None),
+            Err(error) if check::is_verdict(&error) => Ok(Some(error.to_string())),
+            // Only an old git's way to write history was found fault with.
+            Err(GitError::Failed {
+                why: Some(Why::Disliked),
+                ..
+            }) => Ok(None),
             Err(GitError::TimedOut { .. }) => {
                 tracing::info!("the check of the local repository took too long, going on without");
                 Ok(None)
             }
-            checked => {
-                let trouble = broken(checked)?;
-                self.is_doubted = false;
-                Ok(trouble)
+            Err(error @ (GitError::Failed { .. } | GitError::Killed { .. })) => {
+                tracing::info!(
+                    reason = error.to_string(),
+                    "the local repository could not be checked, going on without"
+                );
+                Ok(None)
             }
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -276,6 +317,57 @@ impl Mirror {
             command: "git rev-list".to_owned(),
             answer: answer.clone(),
         })
+    }
+
+    /// The type of what an object stands for, through annotated tags.
+    pub(crate) async fn kind_of(
+        &self,
+        git: &Git,
+        object: &Hash,
+        deadline: Instant,
+    ) -> Result<String, GitError> {
+        let kind = git
+            .command("cat-file")
+            .git_dir(&self.git_dir)
+            .arg("-t")
+            .arg(format!("{object}^{{}}"))
+            .run(deadline)
+            .await?;
+        Ok(kind.trim().to_owned())
+    }
+
+    /// The default branch of a remote where that branch does not exist, which only `git clone` asks
+    /// for. Nothing of the remote is fetched.
+    pub(crate) async fn unborn_branch(
+        &self,
+        git: &Git,
+        url: &str,
+        deadline: Instant,
+    ) -> Option<String> {
+        let scratch = self.parent().join(SCRATCH);
+        let removal = || {
+            let scratch = scratch.clone();
+            files::blocking(move || files::remove_any(&scratch))
+        };
+        removal().await.ok()?;
+        let to = scratch.display().to_string();
+        let cloned = git
+            .command("clone")
+            .current_dir(self.parent())
+            .arg("--quiet")
+            .arg("--bare")
+            .arg("--single-branch")
+            .arg("--no-tags")
+            .arg("--depth=1")
+            .user_args([url, to.as_str()])
+            .run(deadline)
+            .await;
+        let head = fs::read_to_string(scratch.join("HEAD")).unwrap_or_default();
+        // What is left of it goes with the next preparation.
+        let _ = removal().await;
+        cloned.ok()?;
+        let branch = head.trim().strip_prefix("ref: refs/heads/")?;
+        Some(branch.to_owned())
     }
 
     /// Points a ref at a commit, so that no gc takes it away.
@@ -436,13 +528,7 @@ impl Mirror {
     }
 }
 
-/// Takes git's refusal for a verdict on the repository, and anything else for an error.
-fn broken(ended: Result<String, GitError>) -> Result<Option<Trouble>, MirrorError> {
-    match ended {
-        Ok(_) => Ok(None),
-        Err(error @ GitError::Failed { why: None, .. }) => {
-            Ok(Some(Trouble::Broken(error.to_string())))
-        }
-        Err(error) => Err(error.into()),
-    }
+/// The branch that `HEAD` names.
+fn own_branch() -> String {
+    format!("refs/heads/{BRANCH}")
 }

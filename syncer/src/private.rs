@@ -62,6 +62,14 @@ impl Private {
         })
     }
 
+    /// Makes its directories again, should they have been removed while we run.
+    pub(crate) fn restore(&self) -> io::Result<()> {
+        let dirs = [Some(&self.dir), self.home.as_ref(), self.tmp.as_ref()];
+        dirs.into_iter()
+            .flatten()
+            .try_for_each(|dir| files::make_dir(dir))
+    }
+
     /// The path of one of our files.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)

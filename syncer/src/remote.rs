@@ -12,6 +12,26 @@ use crate::git::Hash;
 use crate::git::failure::Why;
 use crate::mirror::Mirror;
 
+/// Why there is no commit to publish.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RemoteError {
+    #[error(transparent)]
+    Git(#[from] GitError),
+    #[error("the repository is empty: it has no commit yet ({0})")]
+    Empty(GitError),
+    #[error(
+        "the repository's default branch {branch:?} does not exist: push it, or name another one by \
+         --ref ({error})"
+    )]
+    NoDefaultBranch { branch: String, error: GitError },
+    #[error("the repository's HEAD names nothing that exists: name a branch by --ref ({0})")]
+    NoHead(GitError),
+    #[error("the repository has no branch or tag {name:?} ({error})")]
+    NoRef { name: String, error: GitError },
+    #[error("{name:?} names a {kind}, not a commit")]
+    NotACommit { name: String, kind: String },
+}
+
 /// The repository and the ref that are followed.
 pub(crate) struct Remote {
     url: String,
@@ -41,6 +61,7 @@ pub(crate) async fn ask(
     named(&listed, rev).ok_or_else(|| GitError::Failed {
         command: "git ls-remote".to_owned(),
         why: Some(Why::RefNotFound),
+        code: None,
         detail: format!("couldn't find remote ref {rev}"),
     })
 }
@@ -95,7 +116,7 @@ impl Remote {
         git: &Git,
         mirror: &Mirror,
         deadline: Instant,
-    ) -> Result<Hash, GitError> {
+    ) -> Result<Hash, RemoteError> {
         let mut fetch = git
             .command("fetch")
             .git_dir(mirror.git_dir())
@@ -110,20 +131,76 @@ impl Remote {
         if let Some(filter) = &self.filter {
             fetch = fetch.arg(format!("--filter={filter}"));
         }
-        fetch
+        let fetched = fetch
             .user_args([self.url.as_str(), self.rev.as_str()])
             .run(deadline)
-            .await?;
+            .await;
+        if let Err(error) = fetched {
+            return Err(match error.why() {
+                Some(Why::RefNotFound) => self.missing(git, mirror, error, deadline).await,
+                _ => error.into(),
+            });
+        }
         let fetched = mirror.fetch_head()?;
         if let Some((object, commit)) = &self.last
             && *object == fetched
         {
             return Ok(commit.clone());
         }
-        let (commit, committed) = mirror.commit_of(git, "FETCH_HEAD", deadline).await?;
+        let resolved = mirror.commit_of(git, "FETCH_HEAD", deadline).await;
+        let (commit, committed) = match resolved {
+            Ok(resolved) => resolved,
+            Err(error @ GitError::Failed { .. }) => {
+                return Err(
+                    match mirror.kind_of(git, &fetched, deadline).await.as_deref() {
+                        Ok(kind @ ("tree" | "blob")) => RemoteError::NotACommit {
+                            name: self.rev.as_str().to_owned(),
+                            // The word that people know.
+                            kind: if kind == "blob" { "file" } else { kind }.to_owned(),
+                        },
+                        _ => error.into(),
+                    },
+                );
+            }
+            Err(error) => return Err(error.into()),
+        };
         self.committed = committed;
         self.last = Some((fetched, commit.clone()));
         Ok(commit)
+    }
+
+    /// Finds out why the ref was not found: git says the same of an empty repository and of a branch
+    /// that is not there. What cannot be found out leaves git's own error.
+    async fn missing(
+        &self,
+        git: &Git,
+        mirror: &Mirror,
+        error: GitError,
+        deadline: Instant,
+    ) -> RemoteError {
+        let name = self.rev.as_str();
+        if name.parse::<Hash>().is_ok() {
+            return error.into();
+        }
+        let listed = git
+            .command("ls-remote")
+            .git_dir(mirror.git_dir())
+            .arg("--quiet")
+            .user_args([self.url.as_str()])
+            .run(deadline)
+            .await;
+        match listed {
+            Err(_) => error.into(),
+            Ok(listed) if listed.is_empty() => RemoteError::Empty(error),
+            Ok(_) if self.rev != Revision::default() => RemoteError::NoRef {
+                name: name.to_owned(),
+                error,
+            },
+            Ok(_) => match mirror.unborn_branch(git, &self.url, deadline).await {
+                Some(branch) => RemoteError::NoDefaultBranch { branch, error },
+                None => RemoteError::NoHead(error),
+            },
+        }
     }
 
     /// Forgets what the last fetch gave, since the mirror was made anew.

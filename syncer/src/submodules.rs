@@ -21,10 +21,15 @@ use crate::files;
 use crate::git::Git;
 use crate::git::GitError;
 use crate::git::Hash;
+use crate::git::failure::Why;
 use crate::tree::TreeError;
 
 /// The file in which a repository lists its submodules.
 pub(crate) const LIST: &str = ".gitmodules";
+
+/// The file, in the repository, that says that `git submodule update` was not seen to end: what it
+/// left may be the reason of the next failure.
+const UNFINISHED: &str = "gitvolume-submodules-unfinished";
 
 /// The mode of an entry that is a submodule.
 const GITLINK: &str = "160000";
@@ -70,23 +75,41 @@ pub(crate) async fn update(
         source,
     };
     forget_addresses(place.git_dir).map_err(failed)?;
+    let unfinished = place.git_dir.join(UNFINISHED);
+    let was_interrupted = unfinished.exists();
     let is_kept = modules.is_dir();
-    match run_update(git, place, checkout, paths, deadline).await {
-        // What is left of an earlier time may be the trouble.
-        Err(error @ GitError::Failed { .. }) if is_kept => {
-            tracing::info!(
-                reason = error.to_string(),
-                "making the submodules' repositories anew"
-            );
-            let modules = modules.clone();
-            files::blocking(move || files::remove_any(&modules))
-                .await
-                .map_err(failed)?;
-            run_update(git, place, checkout, paths, deadline).await?;
-        }
-        ended => ended?,
+    files::write_atomic(&unfinished, b"", files::PLAIN_MODE).map_err(failed)?;
+    let mut updated = run_update(git, place, checkout, paths, deadline).await;
+    if let Err(error @ GitError::Failed { .. }) = &updated
+        && is_kept
+        && (was_interrupted || is_of_disk(error))
+    {
+        tracing::info!(
+            reason = error.to_string(),
+            "making the submodules' repositories anew"
+        );
+        let modules = modules.clone();
+        files::blocking(move || files::remove_any(&modules))
+            .await
+            .map_err(failed)?;
+        updated = run_update(git, place, checkout, paths, deadline).await;
     }
-    Ok(())
+    if !matches!(
+        updated,
+        Err(GitError::TimedOut { .. } | GitError::Killed { .. })
+    ) {
+        files::remove_any(&unfinished).map_err(failed)?;
+    }
+    updated.map_err(TreeError::Submodules)
+}
+
+/// Tells whether git found the submodules' repositories on our disk damaged, and not their remotes
+/// out of reach.
+fn is_of_disk(error: &GitError) -> bool {
+    matches!(
+        error.why(),
+        Some(Why::Object | Why::Unusable | Why::Locked | Why::Vanished)
+    )
 }
 
 async fn run_update(
@@ -203,6 +226,10 @@ pub(crate) fn hide(dir: &Path) -> io::Result<()> {
 
 /// A submodule, or the repository itself.
 struct Module {
+    /// None of the repository itself.
+    name: Option<String>,
+    /// `.gitmodules` says `update = none`: git checks it out only where it was told so.
+    is_left_out: bool,
     commit: Hash,
     git_dir: PathBuf,
     dir: PathBuf,
@@ -218,6 +245,8 @@ pub(crate) async fn are_equal(
     deadline: Instant,
 ) -> Result<bool, GitError> {
     let mut modules = vec![Module {
+        name: None,
+        is_left_out: false,
         commit: commit.clone(),
         git_dir: top.git_dir.to_owned(),
         dir: top.dir.to_owned(),
@@ -237,6 +266,8 @@ pub(crate) async fn are_equal(
                 (true, true) => {}
                 (false, false) => continue,
                 (false, true) if may_be_absent => continue,
+                (false, true) if inner.is_left_out => continue,
+                (false, true) if is_switched_off(git, &module, &inner, deadline).await? => continue,
                 _ => return Ok(false),
             }
             let place = Place {
@@ -272,7 +303,7 @@ async fn modules_in(
         .arg(format!("{}:{LIST}", module.commit))
         .arg("--null")
         .arg("--get-regexp")
-        .arg(r"^submodule\..*\.path$")
+        .arg(r"^submodule\..*\.(path|update)$")
         .run(deadline)
         .await?;
     let named: Vec<_> = listed
@@ -291,7 +322,10 @@ async fn modules_in(
         entries += &list.run(deadline).await?;
     }
     let modules = named.into_iter().filter_map(|(name, path)| {
+        let update = format!("submodule.{name}.update\nnone");
         Some(Module {
+            is_left_out: listed.split_terminator('\0').any(|line| line == update),
+            name: Some(name.to_owned()),
             commit: gitlink(&entries, path)?,
             git_dir: modules_of(&module.git_dir).join(name),
             dir: module.dir.join(path),
@@ -299,6 +333,29 @@ async fn modules_in(
         })
     });
     Ok(modules.collect())
+}
+
+/// Tells whether the configuration, which may be the user's, keeps git from checking a submodule out.
+async fn is_switched_off(
+    git: &Git,
+    module: &Module,
+    inner: &Module,
+    deadline: Instant,
+) -> Result<bool, GitError> {
+    let name = inner.name.as_deref().unwrap_or_default();
+    let found = git
+        .command("config")
+        .git_dir(&module.git_dir)
+        .arg("--get")
+        .arg(format!("submodule.{name}.update"))
+        .run(deadline)
+        .await;
+    match found {
+        Ok(update) => Ok(update.trim() == "none"),
+        // It is not set.
+        Err(GitError::Failed { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Reads `submodule.NAME.path<newline>PATH`; names that would lead elsewhere are none, as for git.

@@ -2,6 +2,7 @@
 
 mod error;
 mod prepare;
+mod state;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,8 @@ use crate::auth::Auth;
 use crate::auth::AuthError;
 use crate::auth::Grant;
 use crate::auth::Stamp;
+use crate::caveats;
+use crate::check::Check;
 use crate::checkout::Checkout;
 use crate::config::RepoConfig;
 use crate::engine::Polled;
@@ -35,18 +38,23 @@ use crate::publish::Layout;
 use crate::publish::PublishError;
 use crate::remote::Remote;
 use crate::report::Report;
-use crate::seal::Seal;
+use crate::snapshot::PublishedSnapshot;
 use crate::status::Status;
-use crate::sync::error::Condition;
-pub(crate) use crate::sync::error::SyncError;
+use crate::sync::error::Aftermath;
+pub(crate) use crate::sync::error::PassError;
+use crate::sync::error::Stage;
+use crate::sync::state::RepoState;
 use crate::throttle::Client;
 use crate::throttle::Throttle;
 use crate::tree::Tree;
-use crate::tree::Verdict;
+use crate::tree::TreeState;
 
-/// How many fetched commits may wait for their tree, a submodule's host being away for instance:
-/// then they are looked through.
-const MOST_IN_VAIN: u32 = 8;
+/// After this many fetches whose tree could not be built, the disk is tidied and git collects its
+/// garbage.
+const MAX_UNPUBLISHED_FETCHES: u32 = 8;
+
+/// For how long a failure that a check of the repository has not ended leads to no further check.
+const CHECK_HOLDS: Duration = Duration::from_secs(10 * 60);
 
 /// What a successful pass did.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -63,6 +71,22 @@ pub(crate) struct Pass {
     rest: Option<(Instant, Permit)>,
 }
 
+/// Where a look at the remote without git has led.
+enum Look {
+    /// The ref names what is published.
+    Unchanged(Tree),
+    /// The server wants no request for a while.
+    Later,
+    /// git is to find out, with these credentials if they were read already.
+    AskGit(Option<Arc<Grant>>),
+}
+
+/// The failure for which the repository was last checked.
+struct Checked {
+    failure: (Stage, String),
+    at: Instant,
+}
+
 /// Everything that lives from one pass to the next.
 pub(crate) struct Sync {
     config: RepoConfig,
@@ -76,23 +100,18 @@ pub(crate) struct Sync {
     mirror: Mirror,
     growth: Growth,
     layout: Arc<Layout>,
-    /// How everything stood when a pass with git had succeeded.
-    seal: Option<Seal>,
+    state: RepoState,
     pub(crate) status: Status,
     /// When the last pass began.
     began: Instant,
-    /// The last pass failed.
-    is_troubled: bool,
+    last_pass_failed: bool,
     pub(crate) hooks: Hooks,
     metrics: RepoMetrics,
     health: RepoHealth,
-    condition: Condition,
-    /// How many fetched commits could not be published since git last forgot what nobody needs.
-    in_vain: u32,
-    /// A pass of this process has succeeded.
-    has_synced: bool,
-    /// The ref is a full hash and its tree is published: there is nothing more to ask the remote.
-    pinned: Option<Hash>,
+    /// How many fetched commits could not be published since git last collected its garbage.
+    unpublished_fetches: u32,
+    /// None after a success.
+    checked: Option<Checked>,
 }
 
 impl Sync {
@@ -110,11 +129,11 @@ impl Sync {
             auth: Auth::new(&config, &private, &mut git, metrics.clone())?,
             remote: Remote::new(&config),
             poller: Poller::new(&config, common.polls, metrics.clone()),
-            seal: None,
             mirror: Mirror::new(layout.git_dir()),
             growth: Growth::of(&layout.git_dir()),
             status: Status::open(config.state.as_deref()),
             layout: Arc::new(layout),
+            state: RepoState::default(),
             hooks: Hooks::start(&config, &metrics),
             metrics,
             health: report.health.clone(),
@@ -124,11 +143,9 @@ impl Sync {
             permits: common.permits.clone(),
             throttle: common.throttle.clone(),
             began: Instant::now(),
-            is_troubled: false,
-            condition: Condition::Unknown,
-            in_vain: 0,
-            has_synced: false,
-            pinned: None,
+            last_pass_failed: false,
+            unpublished_fetches: 0,
+            checked: None,
         })
     }
 
@@ -145,53 +162,54 @@ impl Sync {
 
     /// Makes the published tree that of the wanted commit, and has the hooks told of it. `None` where
     /// a poll was told to come again later: git was not asked, and nobody knows more than before.
-    pub(crate) async fn once(&mut self) -> Result<Option<Pass>, SyncError> {
+    pub(crate) async fn once(&mut self) -> Result<Option<Pass>, PassError> {
         self.began = Instant::now();
-        let granted = match self.seal.take() {
-            None => None,
-            Some(seal) => {
-                let deadline = self.began + self.config.sync_timeout;
-                let grant = self.refresh(deadline).await;
-                self.is_troubled = grant.is_err();
-                let grant = grant?;
-                match self.poll(&seal, &grant).await {
-                    Polled::Same => {
-                        let tree = seal.tree.clone();
-                        self.seal = Some(seal);
-                        return Ok(Some(Pass {
-                            outcome: Outcome::Unchanged,
-                            tree,
-                            rest: None,
-                        }));
-                    }
-                    Polled::AskGit => Some(grant),
-                    Polled::Later(wait) => {
-                        if let Some(client) = self.client() {
-                            self.throttle.note(&client, wait);
-                        }
-                        return Ok(None);
-                    }
-                }
+        let looked = match std::mem::take(&mut self.state) {
+            RepoState::Published {
+                snapshot: Some(snapshot),
+            } => {
+                let looked = self.look(&snapshot).await;
+                // Whatever came of it, the tree stands as it was, and the next look is a poll again.
+                let snapshot = Some(snapshot);
+                self.state = RepoState::Published { snapshot };
+                self.last_pass_failed = looked.is_err();
+                looked?
+            }
+            state => {
+                self.state = state;
+                Look::AskGit(None)
             }
         };
-        let permit = self.permits.take(self.is_troubled).await;
+        let granted = match looked {
+            Look::Unchanged(tree) => {
+                return Ok(Some(Pass {
+                    outcome: Outcome::Unchanged,
+                    tree,
+                    rest: None,
+                }));
+            }
+            Look::Later => return Ok(None),
+            Look::AskGit(granted) => granted,
+        };
+        let permit = self.permits.take(self.last_pass_failed).await;
         self.began = Instant::now();
         let deadline = self.began + self.config.sync_timeout;
-        let was_good = self.condition == Condition::Good;
+        let was_verified = self.state.is_verified();
         // In boxes: an idle pass, as most are, makes no room for what it does not do.
         let mut passed = Box::pin(self.pass(granted.clone(), deadline)).await;
-        self.learn_from(&passed);
-        if was_good && self.condition == Condition::Unknown && Instant::now() < deadline {
-            // Something on our disk was changed since it was looked at: mended now, it is none of
-            // the user's trouble.
+        let is_ours = self.learn_from(&passed);
+        let has_changed =
+            was_verified || matches!(self.state, RepoState::Unverified(Check::Recreate));
+        if is_ours && has_changed && Instant::now() < deadline {
+            // Something on our disk was changed since it was checked, or the remote is another one:
+            // mended now, it is none of the user's trouble.
             passed = Box::pin(self.pass(granted, deadline)).await;
             self.learn_from(&passed);
         }
         self.health.polls(self.poller.standing());
-        self.is_troubled = passed.is_err();
+        self.last_pass_failed = passed.is_err();
         let error = match passed {
             Ok((outcome, tree)) => {
-                self.has_synced = true;
                 return Ok(Some(Pass {
                     outcome,
                     tree,
@@ -201,7 +219,7 @@ impl Sync {
             Err(error) => error,
         };
         drop(permit);
-        if error.may_ask_for_rest()
+        if error.may_have_retry_after()
             && let Some(client) = self.client()
         {
             let grant = self.auth.granted();
@@ -212,21 +230,77 @@ impl Sync {
         Err(error)
     }
 
-    /// Notes what a failure says of our disk, for the next preparation.
-    fn learn_from(&mut self, passed: &Result<(Outcome, Tree), SyncError>) {
+    /// Looks, without git, whether everything is as it was.
+    async fn look(&mut self, snapshot: &PublishedSnapshot) -> Result<Look, PassError> {
+        let deadline = self.began + self.config.sync_timeout;
+        let grant = self.refresh(deadline).await?;
+        Ok(match self.poll(snapshot, &grant).await {
+            Polled::Same => Look::Unchanged(snapshot.tree.clone()),
+            Polled::AskGit => Look::AskGit(Some(grant)),
+            Polled::Later(wait) => {
+                if let Some(client) = self.client() {
+                    self.throttle.note(&client, wait);
+                }
+                Look::Later
+            }
+        })
+    }
+
+    /// Goes to the state that a pass of git leaves. Tells whether the failure is one of our disk,
+    /// which the next pass mends.
+    fn learn_from(&mut self, passed: &Result<(Outcome, Tree), PassError>) -> bool {
         let Err(error) = passed else {
-            return;
+            self.checked = None;
+            return false;
         };
-        self.condition = self.condition.min(error.leaves());
-        if matches!(error, SyncError::Publish(_)) {
-            self.in_vain += 1;
-            if self.in_vain >= MOST_IN_VAIN {
-                self.condition = Condition::Unknown;
+        let aftermath = if self.mirror.is_there() {
+            self.bounded(error)
+        } else {
+            // Whatever it says, it is because of that.
+            Aftermath::Verify
+        };
+        match aftermath {
+            // What is published, and how it looks, is as it was. Of a commit that cannot be mended
+            // from what we have, the remote is asked again.
+            Aftermath::Retry => {
+                if matches!(self.state, RepoState::Pinned(_)) {
+                    self.state = RepoState::Verified;
+                }
+            }
+            Aftermath::Tidy | Aftermath::ClearLocks => self.state.unverified(Check::Tidy),
+            Aftermath::Verify => self.state.unverified(Check::Connectivity),
+            Aftermath::VerifyContents => self.state.unverified(Check::Contents),
+            Aftermath::Recreate => {
+                self.mirror.follow_format(error.of_git());
+                self.state.unverified(Check::Recreate);
             }
         }
-        if error.may_be_an_object() {
-            self.mirror.doubt();
+        if error.is_unpublished() {
+            self.unpublished_fetches += 1;
+            if self.unpublished_fetches >= MAX_UNPUBLISHED_FETCHES {
+                self.state.unverified(Check::Tidy);
+            }
         }
+        aftermath >= Aftermath::ClearLocks
+    }
+
+    /// What follows from a failure. A check of all objects, or a new repository, that has not ended
+    /// the same failure was to no purpose, and is not repeated at each retry.
+    fn bounded(&mut self, error: &PassError) -> Aftermath {
+        let aftermath = error.aftermath();
+        if aftermath < Aftermath::Verify {
+            return aftermath;
+        }
+        let failure = error.identity();
+        let is_checked = self.checked.as_ref().is_some_and(|checked| {
+            checked.failure == failure && checked.at.elapsed() < CHECK_HOLDS
+        });
+        if is_checked {
+            return Aftermath::Tidy;
+        }
+        let at = Instant::now();
+        self.checked = Some(Checked { failure, at });
+        aftermath
     }
 
     /// How long the server asked to be left alone by us from now on, if it did.
@@ -248,11 +322,11 @@ impl Sync {
 
     /// Looks, without git, whether the ref names the commit that is published, and nobody has
     /// touched it.
-    async fn poll(&mut self, seal: &Seal, grant: &Grant) -> Polled {
+    async fn poll(&mut self, snapshot: &PublishedSnapshot, grant: &Grant) -> Polled {
         let Some((object, commit)) = self.remote.last() else {
             return Polled::AskGit;
         };
-        if !seal.holds(commit) {
+        if !snapshot.holds(commit) {
             return Polled::AskGit;
         }
         let polled = self.poller.ask(grant, object).await;
@@ -262,10 +336,11 @@ impl Sync {
         polled
     }
 
-    async fn refresh(&mut self, deadline: Instant) -> Result<Arc<Grant>, AuthError> {
+    async fn refresh(&mut self, deadline: Instant) -> Result<Arc<Grant>, PassError> {
         self.auth
             .refresh(&self.config, &self.private, &mut self.git, deadline)
             .await
+            .map_err(|error| PassError::at(Stage::Auth, error))
     }
 
     /// How long ago the last pass began.
@@ -275,40 +350,31 @@ impl Sync {
 
     /// Tells whether the ref is a full hash that is published, so that no remote is asked any more.
     pub(crate) fn is_pinned(&self) -> bool {
-        self.pinned.is_some()
+        matches!(self.state, RepoState::Pinned(_))
     }
 
     async fn pass(
         &mut self,
         granted: Option<Arc<Grant>>,
         deadline: Instant,
-    ) -> Result<(Outcome, Tree), SyncError> {
+    ) -> Result<(Outcome, Tree), PassError> {
         if !self.mirror.is_there() {
-            self.condition = Condition::Unknown;
+            self.state.unverified(Check::Connectivity);
         }
-        if self.condition != Condition::Good {
-            self.prepare(deadline).await?;
+        if let RepoState::Unverified(check) = self.state {
+            self.state = self.prepare(check, deadline).await?;
         }
-        let commit = match &self.pinned {
-            Some(commit) => commit.clone(),
-            None => {
-                let grant = match granted {
-                    Some(grant) => grant,
-                    None => self.refresh(deadline).await?,
-                };
-                let commit = self.fetch(deadline).await?;
-                self.poller
-                    .git_succeeded(&self.config, &grant, &self.git, &self.mirror)
-                    .await;
-                commit
-            }
+        let commit = match &self.state {
+            RepoState::Pinned(commit) => commit.clone(),
+            _ => self.fetch(granted, deadline).await?,
         };
         let checkout = Checkout::wanted(&self.config).map_err(PublishError::from)?;
         let old = self.layout.current()?;
         let current = old.clone().filter(|tree| {
             tree.commit == commit && self.layout.is_intact(tree, &checkout.selection)
         });
-        if self.pinned.is_none() && (current.is_none() || !self.has_synced) {
+        let is_pinned = self.is_pinned();
+        if !is_pinned && (current.is_none() || !self.state.is_published()) {
             self.metrics.count_fetch();
         }
         let (tree, outcome) = match current {
@@ -325,25 +391,41 @@ impl Sync {
             ),
         };
         self.hooks.published(&self.git, &tree, old.as_ref());
-        if self.remote.is_pinned_to(&commit) && self.pinned.is_none() {
-            tracing::info!("ref" = %self.config.rev, "ref appears to be a git hash, no further sync needed");
-            self.pinned = Some(commit);
-        }
+        self.state = if self.remote.is_pinned_to(&commit) {
+            if !is_pinned {
+                tracing::info!("ref" = %self.config.rev, "ref appears to be a git hash, no further sync needed");
+            }
+            RepoState::Pinned(commit)
+        } else {
+            RepoState::Published { snapshot: None }
+        };
         Ok((outcome, tree))
     }
 
-    async fn fetch(&mut self, deadline: Instant) -> Result<Hash, SyncError> {
+    async fn fetch(
+        &mut self,
+        granted: Option<Arc<Grant>>,
+        deadline: Instant,
+    ) -> Result<Hash, PassError> {
+        let grant = match granted {
+            Some(grant) => grant,
+            None => self.refresh(deadline).await?,
+        };
         let last = self.remote.last().cloned();
         let size = self.growth.before().await;
         let commit = self
             .remote
             .resolve(&self.git, &self.mirror, deadline)
-            .await?;
+            .await
+            .map_err(|error| PassError::at(Stage::Fetch, error))?;
         if self.remote.last() == last.as_ref() {
             self.growth.is_still(size);
         } else {
             self.metrics.count_objects(self.growth.since(size).await);
         }
+        self.poller
+            .git_succeeded(&self.config, &grant, &self.git, &self.mirror)
+            .await;
         Ok(commit)
     }
 
@@ -353,13 +435,13 @@ impl Sync {
         commit: &Hash,
         checkout: &Checkout,
         deadline: Instant,
-    ) -> Result<Tree, SyncError> {
+    ) -> Result<Tree, PassError> {
         let old = current.map(|tree| tree.commit.as_str()).unwrap_or_default();
         let why = match current {
             None => "nothing is published yet",
-            Some(tree) if tree.commit == *commit => match tree.verdict(&checkout.selection) {
-                Verdict::Other => "other files of the commit are wanted",
-                Verdict::Whole | Verdict::Unknown => "the published tree is damaged",
+            Some(tree) if tree.commit == *commit => match tree.state(&checkout.selection) {
+                TreeState::OtherSelection => "other files of the commit are wanted",
+                TreeState::Complete | TreeState::Unverified => "the published tree is damaged",
             },
             Some(_) => "the ref has moved",
         };
@@ -375,36 +457,63 @@ impl Sync {
         self.hooks.about_to_publish(&self.git, &tree, current);
         self.show(&tree, self.remote.committed(commit))?;
         if let Some(old) = current.filter(|old| old.dir != tree.dir && old.dir.is_dir()) {
-            // Its grace begins now.
-            files::touch(&old.dir).map_err(SyncError::Clean)?;
+            // Its grace begins now. The new tree is published: that this one is another user's, or
+            // gone by now, is no failure.
+            if let Err(error) = files::touch(&old.dir) {
+                let reason = chain(&error);
+                tracing::info!(reason, tree = %old.dir.display(), "cannot set the time of the old tree");
+            }
         }
         tracing::info!("ref" = %self.config.rev, local = old, remote = %commit, tree = %tree.dir.display(), "updated successfully");
         Ok(tree)
     }
 
-    fn show(&mut self, tree: &Tree, committed: Option<SystemTime>) -> Result<(), SyncError> {
+    fn show(&mut self, tree: &Tree, committed: Option<SystemTime>) -> Result<(), PublishError> {
         self.layout.publish(tree)?;
-        self.note(tree, committed)
+        self.record(tree, committed);
+        Ok(())
     }
 
-    /// Notes what readers see, and the commit's date if it is news to them.
-    fn note(&mut self, tree: &Tree, committed: Option<SystemTime>) -> Result<(), SyncError> {
+    /// Records what readers see, and the commit's date if it is news to them. The tree is published
+    /// whatever comes of it.
+    fn record(&mut self, tree: &Tree, committed: Option<SystemTime>) {
         self.metrics.published(&tree.commit, committed);
         self.health.shows(tree.commit.as_str());
         let proof = self.layout.proof(tree);
-        self.status.published(proof).map_err(SyncError::Status)
+        if let Err(error) = self.status.published(proof) {
+            tracing::error!(
+                error = chain(&error),
+                "cannot write the state for the probe"
+            );
+        }
     }
 
-    /// Removes old trees, and seals what stands. The new tree is published, so trouble here is told
-    /// and no failure.
+    /// Removes old trees, and takes the snapshot by which the next passes are cheap. The new tree is
+    /// published, so trouble here is logged and no failure.
     pub(crate) async fn clean_up(&mut self, pass: Pass) {
-        let Pass { tree, rest, .. } = pass;
-        let is_alone = self.seal.as_ref().is_some_and(|seal| seal.is_alone);
+        let Pass {
+            tree,
+            rest,
+            outcome,
+        } = pass;
+        if outcome == Outcome::Updated {
+            Box::pin(caveats::report(&tree.commit, &tree.dir, &tree.index)).await;
+        }
+        let is_alone = match &self.state {
+            RepoState::Published {
+                snapshot: Some(snapshot),
+            } => snapshot.is_alone,
+            _ => false,
+        };
         if !is_alone && let Err(error) = Box::pin(self.remove_stale(&tree, rest)).await {
             tracing::error!(error = chain(&error), "failed to clean up old trees");
         }
-        if self.seal.is_none() && self.poller.is_on() {
-            self.seal = Seal::of(&self.config, &self.layout, &self.mirror, tree);
+        if let RepoState::Published { snapshot } = &mut self.state
+            && snapshot.is_none()
+            && self.poller.is_on()
+        {
+            *snapshot =
+                PublishedSnapshot::of(&self.config, &self.layout, &self.mirror, tree).map(Box::new);
         }
     }
 
@@ -426,7 +535,9 @@ impl Sync {
             }
         };
         // git packs anew.
-        self.seal = None;
+        if let RepoState::Published { snapshot } = &mut self.state {
+            *snapshot = None;
+        }
         self.growth.forget();
         gc::remove(
             &self.git,

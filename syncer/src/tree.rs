@@ -26,6 +26,9 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 pub(crate) enum TreeError {
     #[error(transparent)]
     Git(#[from] GitError),
+    /// Of `git submodule update`, which contacts other remotes.
+    #[error(transparent)]
+    Submodules(GitError),
     #[error("cannot write {}", .path.display())]
     Io { path: PathBuf, source: io::Error },
     #[error("cannot read {}, which --sparse-checkout-file names", .path.display())]
@@ -58,13 +61,13 @@ struct Marker {
 
 /// What a tree's marker says of it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Verdict {
+pub(crate) enum TreeState {
     /// Made, or compared, since the machine started, and as it is wanted now.
-    Whole,
-    /// Whole, but with other submodules, patterns or another directory than are wanted now.
-    Other,
-    /// Nobody can say before the files are compared.
-    Unknown,
+    Complete,
+    /// Complete, but with other submodules, patterns or another directory than are wanted now.
+    OtherSelection,
+    /// Nothing is known before the files are compared.
+    Unverified,
 }
 
 impl Tree {
@@ -87,17 +90,17 @@ impl Tree {
     }
 
     /// Reads the marker: no file of the tree is looked at.
-    pub(crate) fn verdict(&self, selection: &Selection) -> Verdict {
+    pub(crate) fn state(&self, selection: &Selection) -> TreeState {
         match read_marker(&self.dir, &self.marker) {
             Some(Marker {
                 selection: Some(found),
                 ..
-            }) if found == *selection && self.shown.is_dir() => Verdict::Whole,
+            }) if found == *selection && self.shown.is_dir() => TreeState::Complete,
             Some(Marker {
                 selection: Some(found),
                 ..
-            }) if found != *selection => Verdict::Other,
-            _ => Verdict::Unknown,
+            }) if found != *selection => TreeState::OtherSelection,
+            _ => TreeState::Unverified,
         }
     }
 

@@ -1,13 +1,6 @@
 //! The program is killed with everything it has started, as a container is: before each step that it
 //! takes, and at random moments, while commits go on and someone reads. `GITVOLUME_CRASHES` is how
 //! often.
-#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
-#![allow(
-    clippy::disallowed_methods,
-    reason = "a test has no event loop to hold up"
-)]
-
-mod world;
 
 use std::env;
 use std::fs;
@@ -29,15 +22,14 @@ use nix::fcntl::OFlag;
 use nix::fcntl::open;
 use nix::fcntl::openat;
 use nix::sys::stat::Mode;
-use world::LAYOUTS;
-use world::Syncer;
-use world::World;
+
+use crate::world::LAYOUTS;
+use crate::world::Syncer;
+use crate::world::World;
+use crate::world::namespaces;
 
 /// How often the program is killed in all, unless the environment says otherwise.
 const CRASHES: usize = 500;
-
-/// A process's own PID namespace, whose end is the end of everything in it.
-const CONTAINER: [&str; 5] = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"];
 
 /// What the kernel's or an init's own `kill -9` gives as an exit code.
 const KILLED: i32 = 128 + 9;
@@ -118,6 +110,8 @@ impl Chance {
 /// One layout's world, with what was learned of the kills in it.
 struct Trial {
     world: World,
+    /// The end of process 1 is the end of everything in its namespace, as in a container.
+    as_process_one: Vec<&'static str>,
     commits: usize,
     wanted: String,
     chance: Chance,
@@ -127,11 +121,12 @@ struct Trial {
 }
 
 impl Trial {
-    fn new(layout: &'static str) -> Self {
+    fn new(layout: &'static str, as_process_one: &[&'static str]) -> Self {
         let world = World::new(layout);
         let wanted = commit(&world, 0);
         Self {
             world,
+            as_process_one: as_process_one.to_vec(),
             commits: 1,
             wanted,
             chance: Chance(7),
@@ -147,7 +142,7 @@ impl Trial {
 
     fn syncer(&self) -> Syncer {
         self.world
-            .syncer_under(&CONTAINER)
+            .syncer_under(&self.as_process_one)
             .flag("stale-worktree-timeout", format!("{}s", GRACE.as_secs()))
     }
 
@@ -220,8 +215,8 @@ impl Trial {
 }
 
 /// Half of the kills are before each step in turn, and twice in a row; half at random.
-fn crash(layout: &'static str, crashes: usize) {
-    let mut trial = Trial::new(layout);
+fn crash(layout: &'static str, crashes: usize, as_process_one: &[&'static str]) {
+    let mut trial = Trial::new(layout, as_process_one);
     // The first publication has steps of its own, and nobody can have read before it.
     let mut step = 0;
     while trial.run_to(step) {
@@ -277,12 +272,16 @@ fn crash(layout: &'static str, crashes: usize) {
 
 #[test]
 fn killed_before_each_step_and_at_random_no_reader_sees_it_and_the_next_run_goes_on() {
+    let Some(as_process_one) = namespaces::as_process_one() else {
+        return;
+    };
+    let as_process_one = &as_process_one;
     #[expect(clippy::disallowed_methods, reason = "a test's own setting")]
     let crashes = env::var("GITVOLUME_CRASHES").ok();
     let crashes = crashes.map_or(CRASHES, |crashes| crashes.parse().unwrap());
     thread::scope(|scope| {
         for layout in LAYOUTS {
-            scope.spawn(move || crash(layout, crashes.div_ceil(LAYOUTS.len())));
+            scope.spawn(move || crash(layout, crashes.div_ceil(LAYOUTS.len()), as_process_one));
         }
     });
 }

@@ -1,19 +1,17 @@
 //! Remotes that fail in every way: the last revision stays published, and the syncer goes on by
 //! itself as soon as they can be had. (A full and a read-only volume: `recovery`; a rotated
 //! password: `letting_in`.)
-#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
-
-mod world;
 
 use std::fs;
 
 use remotes::HttpServer;
 use remotes::Trouble;
-use world::LAYOUTS;
-use world::Running;
-use world::Syncer;
-use world::World;
-use world::eventually;
+
+use crate::world::LAYOUTS;
+use crate::world::Running;
+use crate::world::Syncer;
+use crate::world::World;
+use crate::world::eventually;
 
 /// Large enough that half of it is a part of the pack.
 fn large(seed: u64) -> Vec<u8> {

@@ -1,14 +1,11 @@
 //! Who may write what we make.
-#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
-
-mod world;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use world::LAYOUTS;
-use world::World;
+use crate::world::LAYOUTS;
+use crate::world::World;
 
 /// The permission bits of what a path leads to.
 fn mode(path: &Path) -> u32 {

@@ -1,21 +1,15 @@
 //! What is answered over HTTP, and what is counted.
-#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
-#![allow(
-    clippy::disallowed_methods,
-    reason = "a test has no event loop to hold up"
-)]
-
-mod world;
 
 use std::fs;
 use std::net::TcpListener;
 
 use remotes::HttpServer;
-use world::LAYOUTS;
-use world::Running;
-use world::World;
-use world::ask;
-use world::eventually;
+
+use crate::world::LAYOUTS;
+use crate::world::Running;
+use crate::world::World;
+use crate::world::ask;
+use crate::world::eventually;
 
 /// A syncer that answers on a port.
 struct Served {

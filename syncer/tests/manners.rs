@@ -1,18 +1,17 @@
 //! How the program begins, waits and ends.
-#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
-
-mod world;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use remotes::HttpServer;
-use world::LAYOUTS;
-use world::PROGRAM;
-use world::Syncer;
-use world::World;
-use world::eventually;
+
+use crate::world::LAYOUTS;
+use crate::world::PROGRAM;
+use crate::world::Syncer;
+use crate::world::World;
+use crate::world::eventually;
+use crate::world::namespaces;
 
 #[test]
 fn a_remote_that_vanishes_is_waited_for_and_the_last_revision_stays() {
@@ -197,7 +196,7 @@ fn path_with_git(world: &World, body: &str) -> String {
     fs::create_dir(&bin).unwrap();
     fs::write(&git, format!("#!/bin/sh\n{body}\n")).unwrap();
     fs::set_permissions(&git, fs::Permissions::from_mode(0o755)).unwrap();
-    format!("{}:{}", bin.display(), world::PATH)
+    format!("{}:{}", bin.display(), crate::world::PATH)
 }
 
 #[test]
@@ -235,16 +234,16 @@ fn the_environment_of_a_git_hook_does_not_mislead_us() {
     assert_eq!(world.published(), Some(commit));
 }
 
-/// Process 1 of a PID namespace of its own.
-const AS_PROCESS_ONE: [&str; 5] = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"];
-
 #[test]
 fn process_1_hands_on_signals_and_the_childs_code() {
+    let Some(as_process_one) = namespaces::as_process_one() else {
+        return;
+    };
     let world = World::new("projected");
     let commit = world.repo.commit().write("a", "1").push();
     // unshare itself does not hand on SIGTERM, so the signal goes to its child, process 1.
     let mut running = world
-        .syncer_under(&AS_PROCESS_ONE)
+        .syncer_under(&as_process_one)
         .start(&world.path("log"));
     world.eventually_published(&commit);
     assert!(
@@ -258,7 +257,7 @@ fn process_1_hands_on_signals_and_the_childs_code() {
     assert!(sent.unwrap().success());
     assert_eq!(running.wait().code(), Some(0), "{}", running.log());
     let failing = world
-        .syncer_under(&AS_PROCESS_ONE)
+        .syncer_under(&as_process_one)
         .flag("ref", "nope")
         .flag("max-failures", "1")
         .finish();
@@ -267,10 +266,13 @@ fn process_1_hands_on_signals_and_the_childs_code() {
 
 #[test]
 fn process_1_hands_on_the_signal_that_asks_for_a_sync() {
+    let Some(as_process_one) = namespaces::as_process_one() else {
+        return;
+    };
     let world = World::new("link");
     let first = world.repo.commit().write("a", "1").push();
     let running = world
-        .syncer_under(&AS_PROCESS_ONE)
+        .syncer_under(&as_process_one)
         .flag("period", "1h")
         .flag("sync-on-signal", "HUP")
         .start(&world.path("log"));
@@ -285,12 +287,15 @@ fn process_1_hands_on_the_signal_that_asks_for_a_sync() {
 
 #[test]
 fn process_1_reaps_orphans() {
+    let Some(as_process_one) = namespaces::as_process_one() else {
+        return;
+    };
     let world = World::new("projected");
     let commit = world.repo.commit().write("a", "1").push();
     // Each git command leaves an orphan that ends soon.
     let path = path_with_git(&world, "(sleep 0.05 >&- 2>&- &) ; exec /usr/bin/git \"$@\"");
     let running = world
-        .syncer_under(&AS_PROCESS_ONE)
+        .syncer_under(&as_process_one)
         .env("PATH", path)
         .flag("verbose", "3")
         .start(&world.path("log"));

@@ -1,11 +1,4 @@
 //! Several repositories in one process: each with its own, none in another's way.
-#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
-#![allow(
-    clippy::disallowed_methods,
-    reason = "a test has no event loop to hold up"
-)]
-
-mod world;
 
 use std::fs;
 use std::io::Read;
@@ -24,11 +17,12 @@ use remotes::Repo;
 use remotes::Trouble;
 use serde_json::Value;
 use serde_json::json;
-use world::PROGRAM;
-use world::Running;
-use world::Syncer;
-use world::World;
-use world::eventually;
+
+use crate::world::PROGRAM;
+use crate::world::Running;
+use crate::world::Syncer;
+use crate::world::World;
+use crate::world::eventually;
 
 /// The world of a process with several repositories, whose roots are `roots/NAME` and whose links are
 /// `current`.

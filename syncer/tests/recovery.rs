@@ -1,12 +1,5 @@
 //! What accidents leave, and others' hands: it is mended in the pass that meets it, what is
 //! published stays until then, and what is not ours is not touched.
-#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
-#![allow(
-    clippy::disallowed_methods,
-    reason = "a test has no event loop to hold up"
-)]
-
-mod world;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -18,11 +11,15 @@ use std::time::Duration;
 use std::time::SystemTime;
 
 use nix::sys::signal::Signal;
+use remotes::BasicAuth;
 use remotes::HttpServer;
-use world::LAYOUTS;
-use world::Running;
-use world::World;
-use world::eventually;
+
+use crate::world::LAYOUTS;
+use crate::world::Running;
+use crate::world::Syncer;
+use crate::world::World;
+use crate::world::eventually;
+use crate::world::namespaces::run_with_own_mounts;
 
 fn git_dir(world: &World) -> PathBuf {
     match world.layout {
@@ -42,6 +39,10 @@ fn take_the_repository(world: &World) {
     fs::rename(git_dir(world), world.path("taken")).unwrap();
 }
 
+fn take_the_root(world: &World) {
+    fs::rename(world.root(), world.path("taken-root")).unwrap();
+}
+
 fn find(dir: &Path, name: &str) -> Vec<PathBuf> {
     let find = Command::new("find").arg(dir).args(["-name", name]).output();
     let paths = String::from_utf8(find.unwrap().stdout).unwrap();
@@ -51,7 +52,7 @@ fn find(dir: &Path, name: &str) -> Vec<PathBuf> {
 #[test]
 fn what_is_taken_away_while_we_run_is_back_without_a_failure() {
     type Act = fn(&World);
-    let link: [(&str, Act); 6] = [
+    let link: [(&str, Act); 7] = [
         ("the tree", |world| {
             fs::remove_dir_all(world.tree().canonicalize().unwrap()).unwrap();
         }),
@@ -60,6 +61,7 @@ fn what_is_taken_away_while_we_run_is_back_without_a_failure() {
         }),
         ("the link", |world| fs::remove_file(world.tree()).unwrap()),
         ("the repository", take_the_repository),
+        ("the root", take_the_root),
         ("the tree's git file", |world| {
             fs::remove_file(world.tree().join(".git")).unwrap();
         }),
@@ -67,11 +69,12 @@ fn what_is_taken_away_while_we_run_is_back_without_a_failure() {
             world.git(&["reset", "--quiet", "--hard", "HEAD^"]);
         }),
     ];
-    let projected: [(&str, Act); 4] = [
+    let projected: [(&str, Act); 5] = [
         ("the tree", |world| {
             fs::remove_dir_all(world.tree().canonicalize().unwrap()).unwrap();
         }),
         ("..data", |world| fs::remove_file(world.tree()).unwrap()),
+        ("the root", take_the_root),
         ("an entry", |world| {
             fs::remove_file(world.root().join("a")).unwrap();
         }),
@@ -110,6 +113,74 @@ fn what_is_taken_away_while_we_run_is_back_without_a_failure() {
             world.eventually_published(&next);
             assert!(!running.has_ended(), "{layout}: {what}");
         }
+    }
+}
+
+#[test]
+fn a_full_hash_is_fetched_again_when_its_repository_is_lost() {
+    type Act = fn(&World);
+    let acts: [(&str, Act); 3] = [
+        ("the repository", take_the_repository),
+        ("the repository and the tree", |world| {
+            take_the_repository(world);
+            fs::remove_dir_all(world.tree().canonicalize().unwrap()).unwrap();
+        }),
+        ("an object and the tree", |world| {
+            damage_blobs(world);
+            fs::remove_dir_all(world.tree().canonicalize().unwrap()).unwrap();
+        }),
+    ];
+    for layout in LAYOUTS {
+        for (what, act) in &acts {
+            let world = World::new(layout);
+            let commit = world
+                .repo
+                .commit()
+                .write("a", "1")
+                .write("b", "something longer, that is surely worth a blob")
+                .push();
+            let syncer = world.syncer().flag("ref", &commit).flag("verbose", "5");
+            let running = syncer.start(&world.path("log"));
+            eventually("it is pinned", || {
+                let words = "no further sync needed";
+                running.log().contains(words).then_some(())
+            });
+            act(&world);
+            eventually(&format!("{layout}: {what} is fetched again"), || {
+                (running.log().matches("\"git fetch").count() == 2).then_some(())
+            });
+            eventually(&format!("{layout}: it is pinned again"), || {
+                let words = "no further sync needed";
+                (running.log().matches(words).count() == 2).then_some(())
+            });
+            assert_eq!(world.published(), Some(commit));
+            assert_eq!(world.files(), ["a", "b"], "{layout}: {what}");
+            let log = running.log();
+            assert!(!log.contains("failCount"), "{layout}: {what}: {log}");
+        }
+    }
+}
+
+#[test]
+fn what_the_syncer_keeps_for_itself_is_made_again() {
+    for layout in LAYOUTS {
+        let world = World::new(layout);
+        let server = HttpServer::start(world.repo.path().parent().unwrap());
+        let (user, password) = ("me".to_owned(), "secret".to_owned());
+        server.require(Some(BasicAuth::Password(user, password)));
+        let commit = world.repo.commit().write("a", "1").push();
+        let running = world
+            .syncer_of(&server.url("site.git"))
+            .flag("username", "me")
+            .env("GITSYNC_PASSWORD", "secret")
+            .flag("max-failures", "0")
+            .start(&world.path("log"));
+        world.eventually_published(&commit);
+        fs::rename(world.state(), world.path("away")).unwrap();
+        let next = world.repo.commit().write("a", "2").push();
+        world.eventually_published(&next);
+        eventually("the probe is answered", || world.probe().0.then_some(()));
+        drop(running);
     }
 }
 
@@ -319,6 +390,62 @@ fn a_repository_in_the_root_that_is_not_ours_is_set_aside_whole() {
 }
 
 #[test]
+fn a_repository_that_is_not_ours_keeps_what_it_knows_of_its_worktrees() {
+    let world = World::new("link");
+    world.repo.commit().write("a", "1").push();
+    let gone = "0123456789012345678901234567890123456789";
+    let admin = world.root().join(".git/worktrees").join(gone);
+    fs::create_dir_all(&admin).unwrap();
+    fs::write(world.root().join(".git/HEAD"), "ref: refs/heads/mine\n").unwrap();
+    fs::write(admin.join("HEAD"), "precious").unwrap();
+    world.sync_once(&[]);
+    let aside = find(&world.root(), ".gitvolume-aside-*");
+    let kept = aside[0].join(".git/worktrees").join(gone).join("HEAD");
+    assert_eq!(fs::read_to_string(kept).unwrap(), "precious");
+}
+
+#[test]
+fn a_published_revision_is_a_success_whatever_comes_after_it() {
+    for layout in LAYOUTS {
+        let world = World::new(layout);
+        world.repo.commit().write("a", "1").push();
+        let kept = [("stale-worktree-timeout", "1h")];
+        world.sync_once(&kept);
+        // The record cannot be replaced, and the old tree is another user's.
+        let old = world.tree().canonicalize().unwrap();
+        for dir in [world.root(), world.state()] {
+            let mut owner = Command::new("chown");
+            let owner = owner.args(["-R", "1234:1234"]).arg(dir).status();
+            assert!(owner.unwrap().success());
+        }
+        let owner = Command::new("chown").arg("0:0").arg(&old).status();
+        assert!(owner.unwrap().success());
+        fs::remove_file(world.state().join("status.json")).unwrap();
+        fs::create_dir_all(world.state().join("status.json/full")).unwrap();
+        fs::set_permissions(world.path(""), fs::Permissions::from_mode(0o755)).unwrap();
+        let commit = world.repo.commit().write("a", "2").push();
+        let mut syncer = Syncer::program("setpriv")
+            .args(["--reuid=1234", "--regid=1234", "--clear-groups"])
+            .arg(crate::world::PROGRAM)
+            .flag("repo", world.repo.url())
+            .flag("root", world.root())
+            .flag("state", world.state())
+            .flag("layout", layout)
+            .flag("one-time", "true")
+            .flag("max-failures", "0")
+            .flag("stale-worktree-timeout", "1h");
+        if layout == "link" {
+            syncer = syncer.flag("link", "current");
+        }
+        let run = syncer.finish();
+        run.assert_code(0);
+        assert_eq!(world.published(), Some(commit), "{layout}");
+        assert!(run.log.contains("cannot write the state for the probe"));
+        assert!(run.log.contains("cannot set the time of the old tree"));
+    }
+}
+
+#[test]
 fn the_root_may_be_anywhere() {
     for layout in LAYOUTS {
         let world = World::new(layout);
@@ -434,7 +561,7 @@ impl Drop for Mount {
 #[track_caller]
 fn mount(args: &[&str], path: &Path) {
     let mount = Command::new("mount").args(args).arg(path).status().unwrap();
-    assert!(mount.success(), "mount: the tests must run as root");
+    assert!(mount.success(), "mount {args:?}");
 }
 
 /// Bytes that no compression makes fewer of them.
@@ -451,77 +578,83 @@ fn noise(len: usize, seed: u64) -> Vec<u8> {
 
 #[test]
 fn a_full_volume_keeps_the_last_revision_and_goes_on_when_there_is_space() {
-    for layout in LAYOUTS {
-        let world = World::new(layout);
-        let _small = Mount::small(&world.root());
-        // git's own files are on the volume, too, in either layout.
-        let state = world.root().join("..state");
-        let first = world.repo.commit().write("a", noise(100_000, 1)).push();
-        let running = match layout {
-            "link" => world.syncer(),
-            _ => world.syncer().flag("state", world.path("state")),
+    run_with_own_mounts(|| {
+        for layout in LAYOUTS {
+            let world = World::new(layout);
+            let _small = Mount::small(&world.root());
+            // git's own files are on the volume, too, in either layout.
+            let state = world.root().join("..state");
+            let first = world.repo.commit().write("a", noise(100_000, 1)).push();
+            let running = match layout {
+                "link" => world.syncer(),
+                _ => world.syncer().flag("state", world.path("state")),
+            }
+            .start(&world.path("log"));
+            world.eventually_published(&first);
+            assert!(!state.exists());
+            // The pack may find room, but never the files beside it.
+            world.repo.commit().write("big", noise(2_500_000, 2)).push();
+            eventually("the trouble is told", || {
+                running.log().contains("the volume is full").then_some(())
+            });
+            assert_eq!(world.published(), Some(first.clone()), "{layout}");
+            assert_eq!(fs::read(world.tree().join("a")).unwrap(), noise(100_000, 1));
+            // A smaller revision fits as soon as what was fetched in vain is gone.
+            let third = world.repo.commit().remove("big").write("b", "3").push();
+            world.eventually_published(&third);
+            assert_eq!(world.files(), ["a", "b"], "{layout}");
+            // Somebody else fills the volume, and makes room again.
+            let filler = world.root().join(if layout == "link" {
+                "filler"
+            } else {
+                "..filler"
+            });
+            let told = running.log().matches("the volume is full").count();
+            assert!(fs::write(&filler, noise(2_500_000, 3)).is_err());
+            let fourth = world.repo.commit().write("c", noise(50_000, 4)).push();
+            eventually("the trouble is told again", || {
+                // What the syncer removes meanwhile makes room no more than once.
+                let _ = fs::write(&filler, noise(2_500_000, 3));
+                (running.log().matches("the volume is full").count() > told).then_some(())
+            });
+            assert_eq!(world.published(), Some(third), "{layout}");
+            fs::remove_file(&filler).unwrap();
+            world.eventually_published(&fourth);
+            assert_eq!(world.files(), ["a", "b", "c"], "{layout}");
         }
-        .start(&world.path("log"));
-        world.eventually_published(&first);
-        assert!(!state.exists());
-        // The pack may find room, but never the files beside it.
-        world.repo.commit().write("big", noise(2_500_000, 2)).push();
-        eventually("the trouble is told", || {
-            running.log().contains("the volume is full").then_some(())
-        });
-        assert_eq!(world.published(), Some(first.clone()), "{layout}");
-        assert_eq!(fs::read(world.tree().join("a")).unwrap(), noise(100_000, 1));
-        // A smaller revision fits as soon as what was fetched in vain is gone.
-        let third = world.repo.commit().remove("big").write("b", "3").push();
-        world.eventually_published(&third);
-        assert_eq!(world.files(), ["a", "b"], "{layout}");
-        // Somebody else fills the volume, and makes room again.
-        let filler = world.root().join(if layout == "link" {
-            "filler"
-        } else {
-            "..filler"
-        });
-        let told = running.log().matches("the volume is full").count();
-        assert!(fs::write(&filler, noise(2_500_000, 3)).is_err());
-        let fourth = world.repo.commit().write("c", noise(50_000, 4)).push();
-        eventually("the trouble is told again", || {
-            (running.log().matches("the volume is full").count() > told).then_some(())
-        });
-        assert_eq!(world.published(), Some(third), "{layout}");
-        fs::remove_file(&filler).unwrap();
-        world.eventually_published(&fourth);
-        assert_eq!(world.files(), ["a", "b", "c"], "{layout}");
-    }
+    });
 }
 
 #[test]
 fn a_root_that_cannot_be_written_to_is_told_and_its_revision_stays() {
-    for layout in LAYOUTS {
-        let world = World::new(layout);
-        fs::create_dir_all(world.root()).unwrap();
-        let first = world.repo.commit().write("a", "1").push();
-        {
-            let _read_only = Mount::read_only(&world.root());
-            let run = world.syncer().flag("max-failures", "0").finish();
-            run.assert_code(1);
-            run.assert_last_error("Read-only file system");
-        }
-        world.sync_once(&[]);
-        let second = world.repo.commit().write("a", "2").push();
-        let _running = {
-            let _read_only = Mount::read_only(&world.root());
-            let running = world.syncer().start(&world.path("log"));
-            eventually("the trouble is told", || {
+    run_with_own_mounts(|| {
+        for layout in LAYOUTS {
+            let world = World::new(layout);
+            fs::create_dir_all(world.root()).unwrap();
+            let first = world.repo.commit().write("a", "1").push();
+            {
+                let _read_only = Mount::read_only(&world.root());
+                let run = world.syncer().flag("max-failures", "0").finish();
+                run.assert_code(1);
+                run.assert_last_error("Read-only file system");
+            }
+            world.sync_once(&[]);
+            let second = world.repo.commit().write("a", "2").push();
+            let _running = {
+                let _read_only = Mount::read_only(&world.root());
+                let running = world.syncer().start(&world.path("log"));
+                eventually("the trouble is told", || {
+                    running
+                        .log()
+                        .contains("Read-only file system")
+                        .then_some(())
+                });
+                assert_eq!(world.published(), Some(first), "{layout}");
                 running
-                    .log()
-                    .contains("Read-only file system")
-                    .then_some(())
-            });
-            assert_eq!(world.published(), Some(first), "{layout}");
-            running
-        };
-        world.eventually_published(&second);
-    }
+            };
+            world.eventually_published(&second);
+        }
+    });
 }
 
 /// The bytes of all files below a directory.

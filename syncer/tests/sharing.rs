@@ -1,17 +1,14 @@
 //! Several syncers on one root, as on a claim that several Pods mount.
-#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
-
-mod world;
-
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use remotes::Repo;
-use world::LAYOUTS;
-use world::Running;
-use world::World;
-use world::eventually;
+
+use crate::world::LAYOUTS;
+use crate::world::Running;
+use crate::world::World;
+use crate::world::eventually;
 
 /// A world whose first syncer has published a commit.
 fn followed(layout: &'static str) -> (World, String, Running) {
@@ -55,7 +52,7 @@ fn a_follower_reads_beside_the_first_one_and_takes_over_when_that_one_ends() {
             .flag("exechook-command", script)
             .start(&world.path("second-log"));
         let is_ready = || {
-            let answer = world::ask(second.port(), "GET", "/readyz")?;
+            let answer = crate::world::ask(second.port(), "GET", "/readyz")?;
             answer.starts_with("HTTP/1.1 200").then_some(())
         };
         eventually("the second one is ready", is_ready);

@@ -1,11 +1,4 @@
 //! `--subdir`: one directory of the repository in place of its top.
-#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
-#![allow(
-    clippy::disallowed_methods,
-    reason = "a test has no event loop to hold up"
-)]
-
-mod world;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -15,8 +8,9 @@ use std::path::PathBuf;
 
 use remotes::HttpServer;
 use remotes::Repo;
-use world::World;
-use world::eventually;
+
+use crate::world::World;
+use crate::world::eventually;
 
 /// The names at the mount path, without ours.
 fn entries(world: &World) -> Vec<String> {
@@ -556,7 +550,8 @@ fn what_cannot_be_meant_is_refused_in_one_sentence() {
         ),
     ] {
         let world = World::new(layout);
-        let with = |syncer: world::Syncer, &(name, value): &(&str, &str)| syncer.flag(name, value);
+        let with =
+            |syncer: crate::world::Syncer, &(name, value): &(&str, &str)| syncer.flag(name, value);
         let run = flags.iter().fold(world.syncer(), with).finish();
         run.assert_code(1);
         assert!(run.log.contains(sentence), "{}", run.log);

@@ -1,7 +1,4 @@
 //! Submodules, as `--submodules` wants them, in both layouts.
-#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
-
-mod world;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -9,9 +6,10 @@ use std::path::Path;
 
 use remotes::HttpServer;
 use remotes::Repo;
-use world::LAYOUTS;
-use world::World;
-use world::eventually;
+
+use crate::world::LAYOUTS;
+use crate::world::World;
+use crate::world::eventually;
 
 /// A repository with a submodule that has one itself, over HTTP, since git trusts no submodule's
 /// file address by default.
@@ -319,6 +317,38 @@ fn undamaged_submodules_are_trusted_again_after_a_reboot() {
         assert_eq!(world.tree().canonicalize().unwrap(), before, "{layout}");
         let after = fs::metadata(&before).unwrap();
         assert_eq!(after.ino(), inode.ino(), "{layout}: made again");
+    }
+}
+
+#[test]
+fn a_submodule_that_is_not_to_be_updated_is_no_damage() {
+    for layout in LAYOUTS {
+        for (in_list, flags) in [
+            ("\tupdate = none\n", &[][..]),
+            ("", &[("git-config", "submodule.left.update:none")][..]),
+        ] {
+            let family = Family::new(layout);
+            let world = &family.world;
+            let deep = family.grandchild.run(&["rev-parse", "main"]);
+            let lists = family.list("kept", "grandchild.git")
+                + &list("left", &family.server.url("grandchild.git"))
+                + in_list;
+            let commit = world.repo.commit().write(".gitmodules", lists);
+            let commit = commit.remove("a dir").submodule("kept", &deep);
+            commit.submodule("left", &deep).push();
+            family.sync_once(flags);
+            assert_eq!(world.read("kept/deep").as_deref(), Some("1"));
+            assert_eq!(world.read("left/deep"), None);
+            world.reboot();
+            let syncer = world.syncer_of(&family.server.url("site.git"));
+            let with = |syncer: crate::world::Syncer, (name, value): &(&str, &str)| {
+                syncer.flag(name, value)
+            };
+            let syncer = flags.iter().fold(syncer, with);
+            let running = syncer.start(&world.path("log"));
+            eventually("the tree is trusted", || world.probe().0.then_some(()));
+            assert!(!running.log().contains("damaged"), "{}", running.log());
+        }
     }
 }
 

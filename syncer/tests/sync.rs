@@ -1,15 +1,13 @@
 //! What a sync publishes, and how it follows its ref.
-#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
-
-mod world;
 
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-use world::LAYOUTS;
-use world::World;
-use world::eventually;
+use crate::world::LAYOUTS;
+use crate::world::World;
+use crate::world::eventually;
+use crate::world::sha256_commit;
 
 #[test]
 fn a_one_time_sync_publishes_the_remotes_head() {
@@ -71,7 +69,7 @@ fn the_link_may_be_deep_below_the_root_or_outside_it() {
     world.repo.commit().write("a", "1").push();
     let outside = world.path("outside/here");
     for link in ["x/y/current".into(), outside.clone()] {
-        let run = world::Syncer::new()
+        let run = crate::world::Syncer::new()
             .flag("repo", world.repo.url())
             .flag("root", world.root())
             .flag("link", &link)
@@ -307,5 +305,64 @@ fn another_repository_on_the_same_root_takes_its_place() {
         assert_eq!(world.published(), Some(commit));
         assert_eq!(world.read("a"), None);
         assert_eq!(world.read("b").as_deref(), Some("2"));
+    }
+}
+
+#[test]
+fn an_empty_repository_a_missing_default_branch_and_a_missing_ref_have_sentences_of_their_own() {
+    let world = World::new("link");
+    let server = remotes::HttpServer::start(&world.path(""));
+    let fails = |name: &str, sentence: &str| {
+        for url in [world.repo.url(), server.url("site.git")] {
+            let syncer = world.syncer_of(&url).flag("one-time", "true");
+            let syncer = syncer.flag("ref", name).flag("max-failures", "0");
+            let run = syncer.finish();
+            run.assert_code(1);
+            run.assert_last_error(sentence);
+        }
+    };
+    fails("HEAD", "the repository is empty: it has no commit yet");
+    fails("main", "the repository is empty: it has no commit yet");
+    world.repo.commit().on("trunk").write("a", "1").push();
+    fails(
+        "HEAD",
+        r#"the repository's default branch \"main\" does not exist"#,
+    );
+    fails("v1.0", r#"the repository has no branch or tag \"v1.0\""#);
+    let hash = "0123456789012345678901234567890123456789";
+    fails(hash, "the repository has no such branch, tag or commit");
+}
+
+#[test]
+fn a_repository_with_sha256_names_is_followed_in_each_layout_and_by_each_kind_of_ref() {
+    for layout in LAYOUTS {
+        let world = World::new(layout);
+        let dir = world.path("new");
+        let server = remotes::HttpServer::start(&world.path(""));
+        let first = sha256_commit(&dir, "1");
+        assert_eq!(first.len(), 64);
+        for url in [format!("file://{}", dir.display()), server.url("new/.git")] {
+            let syncer = world.syncer_of(&url).flag("max-failures", "0");
+            let running = syncer.start(&world.path("log"));
+            let here = world.repo.path().with_file_name("new");
+            let next = sha256_commit(&here, &url);
+            world.eventually_published(&next);
+            let last = sha256_commit(&here, &format!("{url} again"));
+            world.eventually_published(&last);
+            assert!(!running.log().contains("failCount"), "{}", running.log());
+            drop(running);
+            let pinned = world.syncer_of(&url).flag("ref", &last);
+            pinned.flag("one-time", "true").finish().assert_code(0);
+            assert_eq!(world.published(), Some(last), "{layout}");
+            world.reboot();
+            let again = world.syncer_of(&url).flag("one-time", "true").finish();
+            again.assert_code(0);
+            assert!(!again.log.contains("damaged"), "{}", again.log);
+            assert!(!again.log.contains("making a new one"), "{}", again.log);
+        }
+        // The address has another repository now, with SHA-1 names.
+        let commit = world.repo.commit().write("b", "2").push();
+        world.sync_once(&[]);
+        assert_eq!(world.published(), Some(commit), "{layout}");
     }
 }

@@ -1,7 +1,4 @@
 //! Which files of which commit: refs that move, depth, sparse checkout and partial clones.
-#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
-
-mod world;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -10,9 +7,10 @@ use std::path::PathBuf;
 
 use remotes::BasicAuth;
 use remotes::HttpServer;
-use world::LAYOUTS;
-use world::World;
-use world::eventually;
+
+use crate::world::LAYOUTS;
+use crate::world::World;
+use crate::world::eventually;
 
 /// A repository of six files, three of them named `a`.
 fn six_files(world: &World) -> String {
@@ -417,5 +415,52 @@ fn going_back_to_a_kept_tree_needs_no_second_checkout() {
         world.eventually_published(&first);
         assert_eq!(fs::metadata(world.tree()).unwrap().ino(), inode, "{layout}");
         assert_eq!(world.read("a").as_deref(), Some("1"));
+    }
+}
+
+#[test]
+fn what_a_reader_may_not_expect_in_a_revision_is_logged_once_per_revision() {
+    for layout in LAYOUTS {
+        let world = World::new(layout);
+        let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n";
+        let first = world
+            .repo
+            .commit()
+            .write(
+                ".gitattributes",
+                "*.bin filter=lfs\n*.key filter=git-crypt\n",
+            )
+            .write("a/one.bin", pointer)
+            .write("two.bin", pointer)
+            .write("my.key", b"\0GITCRYPT\0abc")
+            .push();
+        let running = world.syncer().start(&world.path("log"));
+        world.eventually_published(&first);
+        let lines = |words: &str| -> Vec<String> {
+            let log = running.log();
+            let found = log.lines().filter(|line| line.contains(words));
+            found.map(str::to_owned).collect()
+        };
+        eventually("the encrypted file is counted", || {
+            (lines("are encrypted").len() == 1).then_some(())
+        });
+        let found = lines("are Git LFS pointers");
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].contains("\"files\":2"), "{found:?}");
+        assert!(lines("are encrypted")[0].contains("\"example\":\"my.key\""));
+        let second = world.repo.commit().write("b", "2").push();
+        world.eventually_published(&second);
+        eventually("they are counted again", || {
+            (lines("are Git LFS pointers").len() == 2).then_some(())
+        });
+        drop(running);
+        let run = world
+            .syncer()
+            .flag("one-time", "true")
+            .flag("sparse-checkout", "/nothing/")
+            .finish();
+        run.assert_code(0);
+        let words = "no file of this revision was checked out";
+        assert_eq!(run.log.matches(words).count(), 1, "{}", run.log);
     }
 }

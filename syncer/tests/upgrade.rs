@@ -1,12 +1,5 @@
 //! A root that git-sync made is taken over as it stands, and ours by git-sync. What git-sync did is
 //! done here by the git commands that it runs.
-#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
-#![allow(
-    clippy::disallowed_methods,
-    reason = "a test has no event loop to hold up"
-)]
-
-mod world;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -14,8 +7,8 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use world::World;
-use world::eventually;
+use crate::world::World;
+use crate::world::eventually;
 
 #[track_caller]
 fn git(dir: &Path, args: &[&str]) -> String {

@@ -1,16 +1,10 @@
 //! Trees are whole or absent: for readers at every moment, and whenever the syncer is killed.
-#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
-#![allow(
-    clippy::disallowed_methods,
-    reason = "a test has no event loop to hold up"
-)]
-
-mod world;
 
 use std::fs;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
@@ -24,9 +18,11 @@ use nix::fcntl::open;
 use nix::fcntl::openat;
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
-use world::LAYOUTS;
-use world::World;
-use world::eventually;
+
+use crate::world::LAYOUTS;
+use crate::world::World;
+use crate::world::eventually;
+use crate::world::namespaces;
 
 /// Long enough that a write in two parts would show.
 const FILE_SIZE: usize = 50_000;
@@ -171,6 +167,9 @@ fn walk(dir: &Path, top: &Path, found: &mut Vec<String>) {
 
 #[test]
 fn killed_at_any_moment_the_tree_is_whole_and_the_next_run_goes_on() {
+    let Some(as_process_one) = namespaces::as_process_one() else {
+        return;
+    };
     for layout in LAYOUTS {
         let world = World::new(layout);
         let mut wanted = commit(&world, 0);
@@ -182,7 +181,7 @@ fn killed_at_any_moment_the_tree_is_whole_and_the_next_run_goes_on() {
             }
             // A PID namespace of its own, whose end ends every process in it, as a container's.
             let running = world
-                .syncer_under(&["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"])
+                .syncer_under(&as_process_one)
                 .flag("period", "10ms")
                 .start(&world.path("log"));
             // Spread over start, fetch, checkout, publication and cleaning up, differently each time.
@@ -262,6 +261,42 @@ fn an_undamaged_tree_is_trusted_again_after_a_reboot_without_the_remote() {
         let _running = world.syncer().start(&world.path("log"));
         eventually("the tree is trusted", || world.probe().0.then_some(()));
         assert_eq!(world.tree().canonicalize().unwrap(), before, "{layout}");
+    }
+}
+
+#[test]
+fn files_that_attributes_convert_are_trusted_again_after_a_reboot_and_their_damage_is_seen() {
+    for layout in LAYOUTS {
+        let world = World::new(layout);
+        world
+            .repo
+            .commit()
+            .write(
+                ".gitattributes",
+                "* text=auto\n*.bat text eol=crlf\nversion.txt ident\n",
+            )
+            .write("d/win.bat", "echo a\r\necho b\r\n")
+            .write("notes.txt", "a\r\nb\r\n")
+            .write("version.txt", "$Id$\n")
+            .symlink("link", "notes.txt")
+            .push();
+        world.sync_once(&[]);
+        let before = world.tree().canonicalize().unwrap();
+        let inode = fs::metadata(&before).unwrap().ino();
+        world.reboot();
+        let running = world.syncer().start(&world.path("log"));
+        eventually("the tree is trusted", || world.probe().0.then_some(()));
+        assert!(!running.log().contains("damaged"), "{}", running.log());
+        drop(running);
+        assert_eq!(fs::metadata(&before).unwrap().ino(), inode, "{layout}");
+        assert!(world.find("*written").is_empty() && world.find("*compare").is_empty());
+        fs::write(before.join("d/win.bat"), "echo a\r\necho c\r\n").unwrap();
+        world.reboot();
+        let running = world.syncer().start(&world.path("log"));
+        eventually("the damage is mended", || {
+            (world.read("d/win.bat").as_deref() == Some("echo a\r\necho b\r\n")).then_some(())
+        });
+        assert!(running.log().contains("damaged"), "{}", running.log());
     }
 }
 

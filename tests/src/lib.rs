@@ -13,6 +13,7 @@
 //! - [`load`]: admissions at a steady rate, each answer counted
 //! - [`product`]: gitvolume itself, installed by its chart; [`git_host`]: a git server in the cluster
 //! - [`images`], [`image`]: container images from local files, without registry or Docker
+//! - [`chart`]: what helm renders of the chart
 //! - [`licenses`]: whose work is in our programs
 //! - [`contained`], [`proc`], [`samples`]: a program as a container runs it, and what it costs
 //! - [`eventually`], [`http`], [`process`], [`tools`], [`settings`]: small things
@@ -21,6 +22,7 @@
 //! 5 s, the node 10 s, a Pod 1–3 s.
 
 pub mod authority;
+pub mod chart;
 pub mod cluster;
 pub mod contained;
 pub mod control_plane;

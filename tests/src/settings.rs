@@ -65,6 +65,11 @@ pub fn tools() -> PathBuf {
         .join("bin")
 }
 
+/// A program as the tests' own profile builds it, which `make demo` runs as well.
+pub fn built(name: &str) -> PathBuf {
+    target().join("debug").join(name)
+}
+
 /// The static webhook binary (`GITVOLUME_BIN`).
 pub fn webhook_binary() -> PathBuf {
     var("GITVOLUME_BIN").map_or_else(|| target().join("dist/gitvolume"), PathBuf::from)
@@ -99,6 +104,11 @@ pub(crate) fn enclosure() -> Option<PathBuf> {
 /// The folder this process cleans after the node's end; set by ourselves, see [`crate::enclosure`].
 pub(crate) fn janitor() -> Option<PathBuf> {
     var(crate::enclosure::JANITOR).map(PathBuf::from)
+}
+
+/// The folders of `PATH`.
+pub(crate) fn path() -> Vec<PathBuf> {
+    var("PATH").map_or_else(Vec::new, |path| std::env::split_paths(&path).collect())
 }
 
 /// `PATH`, with the Kubernetes programs before it: containerd looks there for its shim.

@@ -57,17 +57,6 @@ macro_rules! tests {
     };
 }
 
-/// A test that needs no cluster: its name, a sentence, and its function.
-pub type PlainTest = (&'static str, fn() -> TestResult);
-
-/// Lists tests without a cluster by their paths: `plain_tests![schema::a_typo_is_refused, …]`.
-#[macro_export]
-macro_rules! plain_tests {
-    ($($path:path),* $(,)?) => {
-        &[$((stringify!($path), $path as fn() -> $crate::world::TestResult)),*]
-    };
-}
-
 /// One test's view of the shared cluster.
 #[derive(Debug)]
 pub struct World {
@@ -121,7 +110,6 @@ static SHARING: RwLock<()> = RwLock::new(());
 pub struct Suite {
     tests: &'static [Test],
     alone: &'static [Test],
-    plain: &'static [PlainTest],
     images: Vec<fn() -> Result<Image>>,
     prepare: Option<fn(&Cluster) -> Result<()>>,
 }
@@ -132,7 +120,6 @@ impl Suite {
         Self {
             tests,
             alone: &[],
-            plain: &[],
             images: Vec::new(),
             prepare: None,
         }
@@ -142,13 +129,6 @@ impl Suite {
     #[must_use]
     pub fn with_tests_alone(mut self, tests: &'static [Test]) -> Self {
         self.alone = tests;
-        self
-    }
-
-    /// And these tests, which need no cluster: where only they are wanted, none is started.
-    #[must_use]
-    pub fn with_tests_without_a_cluster(mut self, tests: &'static [PlainTest]) -> Self {
-        self.plain = tests;
         self
     }
 
@@ -247,10 +227,6 @@ impl Suite {
         let tests: Vec<(&'static Test, bool)> = together
             .chain(self.alone.iter().map(|test| (test, true)))
             .collect();
-        let plain = self
-            .plain
-            .iter()
-            .map(|&(name, test)| Trial::test(name, test));
         let trials = places
             .iter()
             .flat_map(|place| {
@@ -258,7 +234,6 @@ impl Suite {
                     .iter()
                     .map(move |&(test, alone)| trial(place, test, alone))
             })
-            .chain(plain)
             .collect();
         let code = libtest_mimic::run(&arguments, trials).exit_code();
         if settings::enclosure().is_some() {

@@ -37,6 +37,7 @@ host-local              cni        $n/ipam/host-local
 loopback                cni        $n/main/loopback
 helm                    helm       helm.sh/helm/v4/cmd/helm
 kubeconform             helm       github.com/yannh/kubeconform/cmd/kubeconform
+jv                      jsonschema github.com/santhosh-tekuri/jsonschema/cmd/jv
 cert-manager            cert-manager .
 END
 }
@@ -95,7 +96,7 @@ main() {
     stamp=$(stamp_of "$name" "$module" "$package")
     if [[ -x $out/bin/$name && $(cat "$out/stamps/$name" 2>/dev/null) == "$stamp" ]]; then continue; fi
     if [[ $name == runc ]] && ! pkg-config --exists libseccomp 2>/dev/null; then
-      echo "runc needs libseccomp's headers: run tests/tools/prerequisites.sh test" >&2
+      echo "runc needs libseccomp's headers: run tests/tools/prerequisites.sh test-cluster" >&2
       exit 1
     fi
     started=$SECONDS

@@ -1,41 +1,47 @@
 #!/usr/bin/env bash
-# Makes sure that Debian's programs which `make demo` or `make test` start are installed.
+# Makes sure that Debian's programs which a make target starts are installed.
 #
-#   tests/tools/prerequisites.sh demo|test
+#   tests/tools/prerequisites.sh demo|test|test-cluster
 #
 # As root on Debian (or a child of it) the missing ones are installed, without starting any daemon;
 # anybody else gets the command to run. When all is there, it only looks at files.
 set -euo pipefail
 
-# A file that proves the package is there (several choices separated by |), and the package.
+# A file that proves the package is there (several choices separated by |), the package, and the target
+# that needs it; the later targets need what the earlier ones do.
 table() {
-  cat <<'END'
-/usr/bin/git                                git
-/etc/ssl/certs/ca-certificates.crt          ca-certificates
+  local all
+  all=$(cat <<'END'
+/usr/bin/git                                git             demo
+/usr/bin/ssh                                openssh-client  test
+/usr/sbin/sshd                              openssh-server  test
+/usr/bin/unshare                            util-linux      test
+/usr/bin/openssl                            openssl         test
+/usr/bin/ps|/bin/ps                         procps          test
+/usr/lib/*/libnss_wrapper.so                libnss-wrapper  test-cluster
+/etc/ssl/certs/ca-certificates.crt          ca-certificates test-cluster
+/usr/sbin/nginx                             nginx           test-cluster
+/bin/busybox|/usr/bin/busybox               busybox-static  test-cluster
+/usr/bin/gcc                                gcc             test-cluster
+/usr/lib/*/libc.a                           libc6-dev       test-cluster
+/usr/bin/pkg-config                         pkg-config      test-cluster
+/usr/include/seccomp.h                      libseccomp-dev  test-cluster
+/usr/sbin/iptables|/sbin/iptables           iptables        test-cluster
+/usr/sbin/ip|/sbin/ip|/usr/bin/ip|/bin/ip   iproute2        test-cluster
+/usr/bin/curl                               curl            test-cluster
+/usr/bin/socat                              socat           test-cluster
 END
-  [[ $1 == test ]] || return 0
-  cat <<'END'
-/usr/sbin/nginx                             nginx
-/usr/sbin/sshd                              openssh-server
-/usr/bin/ssh                                openssh-client
-/bin/busybox|/usr/bin/busybox               busybox-static
-/usr/bin/gcc                                gcc
-/usr/lib/*/libc.a                           libc6-dev
-/usr/bin/pkg-config                         pkg-config
-/usr/include/seccomp.h                      libseccomp-dev
-/usr/lib/*/libnss_wrapper.so                libnss-wrapper
-/usr/sbin/iptables|/sbin/iptables           iptables
-/usr/sbin/ip|/sbin/ip|/usr/bin/ip|/bin/ip   iproute2
-/usr/bin/unshare                            util-linux
-/usr/bin/curl                               curl
-/usr/bin/openssl                            openssl
-/usr/bin/socat                              socat
-END
+)
+  case $1 in
+    demo) grep ' demo$' <<<"$all" ;;
+    test) grep -E ' (demo|test)$' <<<"$all" ;;
+    test-cluster) echo "$all" ;;
+  esac
 }
 
 missing() {
-  local proofs package
-  while read -r proofs package; do
+  local proofs package target
+  while read -r proofs package target; do
     # The choices are patterns without blanks, so the splitting is meant.
     # shellcheck disable=SC2086
     any ${proofs//|/ } || echo "$package"
@@ -67,7 +73,7 @@ install() {
 
 main() {
   local mode=${1:-}
-  [[ $mode == demo || $mode == test ]] || { echo "usage: tests/tools/prerequisites.sh demo|test" >&2; exit 2; }
+  [[ $mode =~ ^(demo|test|test-cluster)$ ]] || { echo "usage: tests/tools/prerequisites.sh demo|test|test-cluster" >&2; exit 2; }
   local packages
   mapfile -t packages < <(missing "$mode")
   [[ ${#packages[@]} -gt 0 ]] || exit 0

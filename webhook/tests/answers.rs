@@ -1,17 +1,9 @@
 //! What the API server gets for what it sends, over TLS.
 
-mod common;
-
 use std::sync::Arc;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use common::World;
-use common::good_review;
-use common::post;
-use common::review;
-use common::world;
-use common::world_with;
 use hyper::StatusCode;
 use hyper::header::CONTENT_TYPE;
 use hyper::header::RETRY_AFTER;
@@ -22,6 +14,13 @@ use tokio::io::AsyncWriteExt;
 use webhook::judge::Failure;
 use webhook::judge::Verdict;
 use webhook::server::Limits;
+
+use crate::common::World;
+use crate::common::good_review;
+use crate::common::post;
+use crate::common::review;
+use crate::common::world;
+use crate::common::world_with;
 
 #[tokio::test]
 async fn an_annotated_pod_is_patched() -> anyhow::Result<()> {

@@ -1,7 +1,5 @@
 //! The life of a connection: how long it is kept, when it is closed, and what it survives.
 
-mod common;
-
 use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
@@ -12,12 +10,6 @@ use certs::Leaf;
 use certs::Names;
 use certs::Published;
 use certs::Serving;
-use common::connect;
-use common::good_review;
-use common::handshake;
-use common::post;
-use common::world;
-use common::world_with;
 use hyper::StatusCode;
 use inject::Settings;
 use tokio::io::AsyncReadExt;
@@ -26,6 +18,13 @@ use tokio::net::TcpStream;
 use webhook::judge::Injector;
 use webhook::known::Known;
 use webhook::server::Limits;
+
+use crate::common::connect;
+use crate::common::good_review;
+use crate::common::handshake;
+use crate::common::post;
+use crate::common::world;
+use crate::common::world_with;
 
 fn injector() -> Arc<Injector> {
     let settings = Settings::new("registry.example/syncer:1");

@@ -1,8 +1,6 @@
 //! Every golden case of the crate `inject`, through the server over TLS and through the command
 //! line: one engine, and nothing that either door does to a Pod on the way.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -16,9 +14,6 @@ use anyhow::Context;
 use anyhow::ensure;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use common::Client;
-use common::post;
-use common::world_with;
 use hyper::StatusCode;
 use inject::Settings;
 use json_patch::Patch;
@@ -27,6 +22,10 @@ use serde_json::json;
 use webhook::judge::Injector;
 use webhook::known::Known;
 use webhook::server::Limits;
+
+use crate::common::Client;
+use crate::common::post;
+use crate::common::world_with;
 
 /// A Pod, the settings it meets, and what is to come of it.
 struct Case {

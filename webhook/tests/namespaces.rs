@@ -1,8 +1,6 @@
 //! The watch of Namespaces, against an API server that lists and watches as the real one does. The
 //! same against a real kube-apiserver is in the workspace's `tests`.
 
-mod common;
-
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,11 +17,6 @@ use axum::response::IntoResponse;
 use axum::response::Response;
 use axum::routing::get;
 use bytes::Bytes;
-use common::World;
-use common::eventually;
-use common::good_review;
-use common::post;
-use common::world_where;
 use futures::channel::mpsc;
 use futures::channel::mpsc::UnboundedSender;
 use serde_json::Value;
@@ -31,6 +24,12 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use webhook::namespaces;
 use webhook::namespaces::Namespaces;
+
+use crate::common::World;
+use crate::common::eventually;
+use crate::common::good_review;
+use crate::common::post;
+use crate::common::world_where;
 
 type Chunk = Result<Bytes, io::Error>;
 

@@ -1,16 +1,10 @@
 //! The program itself: its log, its files, its signals.
 
-mod common;
-
 use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::Context;
-use common::connect;
-use common::handshake;
-use common::post;
-use common::review;
 use serde_json::Value;
 use serde_json::json;
 use tokio::io::AsyncBufReadExt;
@@ -19,6 +13,11 @@ use tokio::io::Lines;
 use tokio::process::Child;
 use tokio::process::ChildStderr;
 use tokio::process::Command;
+
+use crate::common::connect;
+use crate::common::handshake;
+use crate::common::post;
+use crate::common::review;
 
 struct Program {
     child: Child,
@@ -73,7 +72,7 @@ impl Program {
         Ok(())
     }
 
-    async fn client(&mut self) -> anyhow::Result<common::Client> {
+    async fn client(&mut self) -> anyhow::Result<crate::common::Client> {
         let line = self.line("listening").await?;
         let address: SocketAddr = line["address"].as_str().unwrap_or_default().parse()?;
         let pem = std::fs::read_to_string(self.ca.path().join("ca.crt"))?;
@@ -127,7 +126,7 @@ async fn what_is_logged_changes_with_the_settings_file() -> anyhow::Result<()> {
     let error = line["error"].as_str().unwrap_or_default();
     let expected = "the settings cannot be used: log: \"debgu\": expected a level";
     assert!(error.starts_with(expected), "{error}");
-    post(&mut client, common::good_review()).await?;
+    post(&mut client, crate::common::good_review()).await?;
     program.line("answered").await?;
 
     std::fs::write(&file, "log: info\n")?;

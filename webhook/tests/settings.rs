@@ -1,20 +1,19 @@
 //! The settings' file under a server that runs.
 
-mod common;
-
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::World;
-use common::eventually;
-use common::good_review;
-use common::post;
-use common::world_that_knows;
 use webhook::known::Known;
 use webhook::settings::Current;
 use webhook::settings::SettingsArgs;
 use webhook::settings::keep;
+
+use crate::common::World;
+use crate::common::eventually;
+use crate::common::good_review;
+use crate::common::post;
+use crate::common::world_that_knows;
 
 /// A server with the settings of this file, and nothing else that is set.
 async fn world(file: &Path) -> anyhow::Result<World> {

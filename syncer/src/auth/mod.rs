@@ -95,6 +95,8 @@ pub(crate) struct Auth {
     generation: u64,
     /// The stamp of the files that it came from; none after a failure.
     stamp: Option<Stamp>,
+    /// The same, whatever has failed since.
+    granted_from: Option<Stamp>,
     files: Files,
     hidden: Hidden,
 }
@@ -125,6 +127,7 @@ impl Auth {
             granted: Arc::default(),
             generation: 0,
             stamp: None,
+            granted_from: None,
             files: Files::of(config),
             hidden: Hidden::default(),
         };
@@ -172,14 +175,24 @@ impl Auth {
     ) -> Result<Arc<Grant>, AuthError> {
         let stamp = self.stamp_now();
         let before = self.stamp.take();
-        let is_settled = config.access.askpass_url.is_none() && !self.tokens.end_soon();
+        // Without it git would have no credentials at all, and its failures would not say so.
+        let is_there = self.gitconfig.is_file();
+        if !is_there {
+            let path = self.gitconfig.clone();
+            private
+                .restore()
+                .map_err(|source| AuthError::Write { path, source })?;
+        }
+        let is_settled = is_there && config.access.askpass_url.is_none() && !self.tokens.end_soon();
         if !is_settled || before.as_ref() != Some(&stamp) {
             let mut grant = self.renew(config, private, git, deadline).await?;
-            if before.as_ref() != Some(&stamp) || !self.granted.is_like(&grant) {
+            // A failure since does not make the same credentials new ones.
+            if self.granted_from.as_ref() != Some(&stamp) || !self.granted.is_like(&grant) {
                 self.generation += 1;
                 grant.generation = self.generation;
                 self.granted = Arc::new(grant);
             }
+            self.granted_from = Some(stamp.clone());
         }
         self.stamp = Some(stamp);
         Ok(self.granted.clone())

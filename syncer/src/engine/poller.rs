@@ -137,6 +137,11 @@ impl Poller {
         }
     }
 
+    /// Forgets what was judged: the repository was made anew, and its own configuration with it.
+    pub(crate) fn forget(&mut self) {
+        self.judged = None;
+    }
+
     /// Notes that git has succeeded with this grant; judges, once for each grant, whether an engine
     /// would do the same as git.
     pub(crate) async fn git_succeeded(

@@ -56,6 +56,8 @@ pub(crate) enum GitError {
     #[error("{}", failed_sentence(.why.as_ref(), .command, .detail))]
     Failed {
         command: String,
+        /// The exit status.
+        code: Option<i32>,
         why: Option<Why>,
         detail: String,
     },
@@ -67,6 +69,16 @@ pub(crate) enum GitError {
     TooLong { command: String, limit: u64 },
     #[error("{command}: answered {answer:?}, which we do not understand")]
     Unexpected { command: String, answer: String },
+}
+
+impl GitError {
+    /// The cause, where git's words are known.
+    pub(crate) fn why(&self) -> Option<Why> {
+        match self {
+            Self::Failed { why, .. } => *why,
+            _ => None,
+        }
+    }
 }
 
 fn failed_sentence(why: Option<&Why>, command: &str, detail: &str) -> String {
@@ -279,6 +291,7 @@ impl GitCommand {
         };
         Err(GitError::Failed {
             command: self.name(),
+            code: status.code(),
             why: Why::of(stderr),
             detail,
         })

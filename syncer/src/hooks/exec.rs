@@ -35,6 +35,14 @@ const LAST_WORDS: Duration = Duration::from_millis(100);
 pub(super) enum ExecError {
     #[error("{0:?} is not an executable file in PATH")]
     NotFound(PathBuf),
+    #[error(
+        "--{hook}-command: {command:?}: expected one program without arguments: put the command into \
+         a script, and name that"
+    )]
+    Arguments {
+        hook: &'static str,
+        command: PathBuf,
+    },
     #[error("cannot run {}", .command.display())]
     Run { command: PathBuf, source: io::Error },
     #[error("{}: {status}: {output}", .command.display())]
@@ -112,7 +120,10 @@ impl Exec {
             .stderr(Stdio::piped())
             .process_group(0)
             .spawn()
-            .map_err(failed)?;
+            .map_err(|source| match source.kind() {
+                io::ErrorKind::NotFound if self.has_arguments() => self.refuse_arguments(),
+                _ => failed(source),
+            })?;
         let mut group = Group::of(child.id());
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let ended = {
@@ -178,8 +189,27 @@ impl Exec {
     }
 
     fn program(&self, tree: &Path) -> Result<PathBuf, ExecError> {
-        program::find(&self.command, tree, &self.path)
-            .ok_or_else(|| ExecError::NotFound(self.command.clone()))
+        program::find(&self.command, tree, &self.path).ok_or_else(|| {
+            if self.has_arguments() {
+                self.refuse_arguments()
+            } else {
+                ExecError::NotFound(self.command.clone())
+            }
+        })
+    }
+
+    /// Tells whether the command looks like one with arguments. A program may have a blank in its
+    /// name: only one that is not there is refused for it.
+    fn has_arguments(&self) -> bool {
+        let command = self.command.as_os_str().as_encoded_bytes();
+        command.iter().any(u8::is_ascii_whitespace)
+    }
+
+    fn refuse_arguments(&self) -> ExecError {
+        ExecError::Arguments {
+            hook: self.name,
+            command: self.command.clone(),
+        }
     }
 }
 

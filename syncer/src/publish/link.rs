@@ -12,6 +12,7 @@ use args::Submodules;
 use rustix::fs::CWD;
 use rustix::fs::RenameFlags;
 use rustix::fs::renameat_with;
+use rustix::io::Errno;
 use tokio::time::Instant;
 
 use crate::checkout::Checkout;
@@ -31,6 +32,9 @@ const WORKTREES: &str = ".worktrees";
 
 /// Prefix of a tree that is being made.
 const SCRATCH: &str = ".new-";
+
+/// Suffix of a tree that another one takes the place of.
+const OLD: &str = "-old";
 
 /// The marker of a tree, in its admin directory.
 const MARKER: &str = "gitvolume-whole";
@@ -309,12 +313,39 @@ fn put_in_place(
         return files::rename(scratch, &tree.dir);
     }
     crash::step();
-    match renameat_with(CWD, scratch, CWD, &tree.dir, RenameFlags::EXCHANGE) {
-        Ok(()) => files::remove_any(scratch),
-        // Some file systems cannot exchange: then there is a moment without the tree.
-        Err(_) => {
-            files::remove_any(&tree.dir)?;
-            files::rename(scratch, &tree.dir)
+    let exchanged = renameat_with(CWD, scratch, CWD, &tree.dir, RenameFlags::EXCHANGE);
+    let old = match exchanged {
+        Ok(()) => scratch.to_owned(),
+        Err(error) if cannot_exchange(error) => replace(scratch, &tree.dir)?,
+        Err(error) => return Err(error.into()),
+    };
+    // The new tree is in its place: what is left of the old one goes with the next preparation.
+    if let Err(error) = files::remove_any(&old) {
+        let reason = error.to_string();
+        tracing::info!(reason, tree = %old.display(), "cannot remove the old tree");
+    }
+    Ok(())
+}
+
+/// Tells whether the file system, or the kernel, has no exchange of two names. Every other error is
+/// about these two directories, and would be met by a rename, too.
+fn cannot_exchange(error: Errno) -> bool {
+    [Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP].contains(&error)
+}
+
+/// Gives a tree the place of another one by two renames: there is a moment without any. Gives the
+/// path of the old one, which is back in its place if the second rename fails.
+fn replace(scratch: &Path, dir: &Path) -> io::Result<PathBuf> {
+    let mut old = scratch.as_os_str().to_owned();
+    old.push(OLD);
+    let old = PathBuf::from(old);
+    files::remove_any(&old)?;
+    files::rename(dir, &old)?;
+    match files::rename(scratch, dir) {
+        Ok(()) => Ok(old),
+        Err(error) => {
+            files::rename(&old, dir)?;
+            Err(error)
         }
     }
 }
@@ -355,6 +386,31 @@ fn without_dots(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_failed_exchange_never_costs_the_published_tree() {
+        for error in [
+            Errno::BUSY,
+            Errno::ACCESS,
+            Errno::PERM,
+            Errno::NOSPC,
+            Errno::IO,
+            Errno::XDEV,
+        ] {
+            assert!(!cannot_exchange(error), "{error}");
+        }
+        for error in [Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP] {
+            assert!(cannot_exchange(error), "{error}");
+        }
+        let world = tempfile::tempdir().unwrap();
+        let path = |name: &str| world.path().join(name);
+        fs::create_dir_all(path("dir/old")).unwrap();
+        assert!(replace(&path("absent"), &path("dir")).is_err());
+        assert!(path("dir/old").is_dir(), "it is back");
+        fs::create_dir_all(path(".new-x/new")).unwrap();
+        let old = replace(&path(".new-x"), &path("dir")).unwrap();
+        assert!(old.join("old").is_dir() && path("dir/new").is_dir());
+    }
 
     #[test]
     fn links_are_relative_to_their_directory() {

@@ -22,7 +22,7 @@ use crate::publish::projected::ProjectedLayout;
 use crate::status::Published;
 use crate::tree::Tree;
 use crate::tree::TreeError;
-use crate::tree::Verdict;
+use crate::tree::TreeState;
 
 /// What stands in the way of a publication.
 #[derive(Debug, thiserror::Error)]
@@ -93,7 +93,7 @@ impl Layout {
     /// Tells whether a tree is whole and as it is wanted now, and git's own files of it as we made
     /// them. No file of the commit is looked at.
     pub(crate) fn is_intact(&self, tree: &Tree, selection: &Selection) -> bool {
-        tree.verdict(selection) == Verdict::Whole
+        tree.state(selection) == TreeState::Complete
             && match self {
                 Self::Link(layout) => layout.is_linked(tree),
                 Self::Projected(layout) => layout.shows_what_is_wanted(tree),

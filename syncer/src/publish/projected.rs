@@ -262,24 +262,34 @@ impl ProjectedLayout {
     pub(super) fn publish(&self, tree: &Tree) -> Result<(), PublishError> {
         self.check_entries(tree)?;
         let publish = || -> io::Result<()> {
-            let entries: BTreeSet<OsString> = files::names_in(&tree.shown)?.into_iter().collect();
-            for name in &entries {
-                if !self.is_ours(name) {
-                    files::new_link(&Path::new(DATA).join(name), &self.root.join(name))?;
+            for name in files::names_in(&tree.shown)? {
+                if !self.is_ours(&name) {
+                    files::new_link(&Path::new(DATA).join(&name), &self.root.join(&name))?;
                 }
             }
             let (link, target) = self.link_to(tree);
             if files::read_link(&link)?.as_ref() != Some(&target) {
                 files::replace_link(TEMPORARY_LINK, &target, &link)?;
             }
-            for name in files::names_in(&self.root)? {
-                if !entries.contains(&name) && self.is_ours(&name) {
-                    files::remove_any(&self.root.join(name))?;
-                }
-            }
             Ok(())
         };
-        publish().map_err(|source| self.io(source))
+        publish().map_err(|source| self.io(source))?;
+        // The tree is shown: a link to nothing that is left is no failure.
+        if let Err(error) = self.remove_stale_links(tree) {
+            let reason = error.to_string();
+            tracing::info!(reason, root = %self.root.display(), "cannot remove links of an earlier revision");
+        }
+        Ok(())
+    }
+
+    fn remove_stale_links(&self, tree: &Tree) -> io::Result<()> {
+        let entries: BTreeSet<OsString> = files::names_in(&tree.shown)?.into_iter().collect();
+        for name in files::names_in(&self.root)? {
+            if !entries.contains(&name) && self.is_ours(&name) {
+                files::remove_any(&self.root.join(name))?;
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn link_to(&self, tree: &Tree) -> (PathBuf, PathBuf) {

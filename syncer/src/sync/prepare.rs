@@ -1,56 +1,68 @@
-//! What comes before a pass where the disk is not known to be good.
+//! What comes before a pass where the disk is not known to be as we left it.
 
 use tokio::time::Instant;
 
+use crate::check::Check;
+use crate::check::half_of;
 use crate::checkout::Checkout;
 use crate::files;
-use crate::publish::PublishError;
+use crate::git::GitError;
 use crate::sync::Sync;
 use crate::sync::chain;
-use crate::sync::error::Condition;
-use crate::sync::error::SyncError;
+use crate::sync::error::PassError;
+use crate::sync::error::Stage;
+use crate::sync::error::StepError;
+use crate::sync::state::RepoState;
 use crate::tree::Tree;
-use crate::tree::Verdict;
+use crate::tree::TreeError;
+use crate::tree::TreeState;
 
 impl Sync {
     /// Makes good what an earlier process, or a failed pass, may have left; asks no remote, so a
     /// tree that is published stays published while the remote is gone.
-    pub(super) async fn prepare(&mut self, deadline: Instant) -> Result<(), SyncError> {
+    pub(super) async fn prepare(
+        &mut self,
+        check: Check,
+        deadline: Instant,
+    ) -> Result<RepoState, PassError> {
+        if check > Check::Tidy {
+            let is_syncers = self.layout.is_surely_a_syncers();
+            self.mirror.claim(is_syncers).map_err(failed)?;
+        }
         let layout = self.layout.clone();
         files::blocking(move || layout.clean())
             .await
-            .map_err(SyncError::Clean)?;
-        let is_syncers = self.layout.is_surely_a_syncers();
-        let is_checked = self.condition == Condition::Untidy;
-        let is_new = self
-            .mirror
-            .prepare(&self.git, is_syncers, is_checked, deadline)
-            .await?;
-        if is_new {
+            .map_err(|error| failed(StepError::Clean(error)))?;
+        let is_new = self.mirror.prepare(&self.git, check, deadline).await;
+        if is_new.map_err(failed)? {
             self.remote.forget();
             self.growth.forget();
-        } else if !is_checked {
-            self.sweep(deadline).await?;
+            self.poller.forget();
         }
+        // What is left to do may fail, and is no reason to check all objects again.
+        self.state = RepoState::Unverified(Check::Tidy);
+        self.sweep(deadline).await?;
         let url = &self.config.repo.url;
-        self.mirror.name_origin(&self.git, url, deadline).await?;
+        let named = self.mirror.name_origin(&self.git, url, deadline).await;
+        named.map_err(failed)?;
         if let Some(tree) = self.layout.current()? {
             self.trust(&tree, deadline).await?;
         }
-        self.condition = Condition::Good;
-        Ok(())
+        Ok(RepoState::Verified)
     }
 
-    /// Lets git forget what no tree needs: the refs of trees that were never finished, and what was
-    /// fetched in vain, which may be what fills the volume.
-    async fn sweep(&mut self, deadline: Instant) -> Result<(), SyncError> {
+    /// Lets git forget what no tree needs: the refs of trees that were never finished, and fetched
+    /// commits that could not be published, which may be what fills the volume.
+    async fn sweep(&mut self, deadline: Instant) -> Result<(), PassError> {
         if let Some(below) = self.layout.refs() {
-            let refs = self.mirror.refs_below(&self.git, below, deadline).await?;
+            let refs = self.mirror.refs_below(&self.git, below, deadline).await;
+            let refs = refs.map_err(failed)?;
             for name in refs.iter().filter(|name| !self.layout.has_tree(name)) {
-                self.mirror.release(&self.git, name, deadline).await?;
+                let released = self.mirror.release(&self.git, name, deadline).await;
+                released.map_err(failed)?;
             }
         }
-        if std::mem::take(&mut self.in_vain) > 0 {
+        if std::mem::take(&mut self.unpublished_fetches) > 0 {
             let swept = self
                 .mirror
                 .collect_garbage(&self.git, self.config.gc, deadline)
@@ -65,27 +77,38 @@ impl Sync {
         Ok(())
     }
 
-    /// Declares the published tree whole if it is, whoever made it.
-    async fn trust(&mut self, tree: &Tree, deadline: Instant) -> Result<(), SyncError> {
-        let checkout = Checkout::wanted(&self.config).map_err(PublishError::from)?;
-        match tree.verdict(&checkout.selection) {
-            Verdict::Whole => {}
+    /// Declares the published tree complete if it is, whoever made it.
+    async fn trust(&mut self, tree: &Tree, deadline: Instant) -> Result<(), PassError> {
+        let checkout = Checkout::wanted(&self.config).map_err(failed)?;
+        match tree.state(&checkout.selection) {
+            TreeState::Complete => {}
             // It will be made anew once the commit is known that is wanted now.
-            Verdict::Other => {}
-            Verdict::Unknown => {
-                let is_done = checkout.is_done(&self.git, tree, deadline).await;
-                if !is_done.map_err(PublishError::from)? {
-                    self.repair(tree, &checkout, deadline).await;
-                    return Ok(());
+            TreeState::OtherSelection => {}
+            TreeState::Unverified => {
+                let half = half_of(deadline);
+                match checkout.is_done(&self.git, tree, half).await {
+                    Ok(true) => {}
+                    Ok(false) => {
+                        self.repair(tree, &checkout, half).await;
+                        return Ok(());
+                    }
+                    Err(TreeError::Git(GitError::TimedOut { .. })) => {
+                        tracing::info!(
+                            "the check of the published tree took too long, going on without"
+                        );
+                        return Ok(());
+                    }
+                    Err(error) => return Err(failed(error)),
                 }
-                tree.mark(&checkout.selection).map_err(PublishError::from)?;
+                tree.mark(&checkout.selection).map_err(failed)?;
             }
         }
-        self.note(tree, None)
+        self.record(tree, None);
+        Ok(())
     }
 
-    /// Makes the published tree again from the objects we have. Should some be missing, the fetch
-    /// that follows brings them.
+    /// Makes the published tree again from the objects we have. Should some be missing, or a
+    /// submodule's host hang, the fetch that follows has its time, and what is needed for it.
     async fn repair(&mut self, tree: &Tree, checkout: &Checkout, deadline: Instant) {
         let repaired = self
             .update(Some(tree), &tree.commit, checkout, deadline)
@@ -97,4 +120,8 @@ impl Sync {
             );
         }
     }
+}
+
+fn failed(error: impl Into<StepError>) -> PassError {
+    PassError::at(Stage::Prepare, error)
 }

@@ -7,13 +7,13 @@ use remotes::HttpServer;
 use remotes::Proxy;
 use remotes::Repo;
 
-use crate::PASSWORD;
-use crate::add_submodule;
-use crate::once;
-use crate::script;
-use crate::world;
+use crate::access::PASSWORD;
+use crate::access::add_submodule;
+use crate::access::once;
+use crate::access::script;
+use crate::access::world;
+use crate::access::write;
 use crate::world::World;
-use crate::write;
 
 /// A git that writes down, at each fetch, what it finds for a key of its configuration.
 fn asking_git(world: &World, key: &str) -> std::path::PathBuf {

@@ -17,13 +17,13 @@ use remotes::Stub;
 use ring::signature::RSA_PKCS1_2048_8192_SHA256;
 use ring::signature::UnparsedPublicKey;
 
-use crate::metrics;
-use crate::once;
-use crate::server_for;
-use crate::world;
+use crate::access::metrics;
+use crate::access::once;
+use crate::access::server_for;
+use crate::access::world;
+use crate::access::write;
 use crate::world::World;
 use crate::world::eventually;
-use crate::write;
 
 const TOKEN: &str = "ghs_0123456789";
 

@@ -7,16 +7,17 @@ use remotes::BasicAuth;
 use remotes::HttpServer;
 use remotes::Repo;
 
-use crate::PASSWORD;
-use crate::USER;
-use crate::add_submodule;
-use crate::once;
-use crate::server_for;
-use crate::with_own_etc;
-use crate::world;
+use crate::access::PASSWORD;
+use crate::access::USER;
+use crate::access::add_submodule;
+use crate::access::once;
+use crate::access::server_for;
+use crate::access::with_own_etc;
+use crate::access::world;
+use crate::access::write;
 use crate::world::World;
 use crate::world::eventually;
-use crate::write;
+use crate::world::namespaces;
 
 #[test]
 fn a_user_and_a_password_of_the_environment_are_let_in() {
@@ -200,6 +201,9 @@ fn two_repositories_of_one_host_may_have_different_credentials() {
 
 #[test]
 fn a_cookie_file_is_shown_to_the_server() {
+    let Some(own_mounts) = namespaces::with_own_mounts() else {
+        return;
+    };
     let world = world();
     let server = HttpServer::start(world.repo.path().parent().unwrap());
     server.require(Some(BasicAuth::Header(
@@ -212,7 +216,7 @@ fn a_cookie_file_is_shown_to_the_server() {
     fs::write(&file, cookies).unwrap();
     let place = "/etc/git-secret/cookie_file";
     let syncer = |prepare: &str| {
-        once(with_own_etc(&world, prepare, None))
+        once(with_own_etc(&world, &own_mounts, prepare, None))
             .flag("repo", server.url("site.git"))
             .flag("root", world.root())
             .flag("link", "current")

@@ -7,14 +7,15 @@ use std::path::PathBuf;
 
 use remotes::SshServer;
 
-use crate::add_submodule;
-use crate::once;
-use crate::with_own_etc;
-use crate::world;
+use crate::access::add_submodule;
+use crate::access::once;
+use crate::access::with_own_etc;
+use crate::access::world;
+use crate::access::write;
 use crate::world::Syncer;
 use crate::world::World;
 use crate::world::eventually;
-use crate::write;
+use crate::world::namespaces;
 
 /// A key file as ssh itself wants it.
 fn key(world: &World, name: &str, content: &str) -> PathBuf {
@@ -108,6 +109,9 @@ fn host_keys_are_checked_unless_they_are_not_to_be() {
 
 #[test]
 fn version_2s_secret_says_what_it_lacks_and_runs_with_either() {
+    let Some(own_mounts) = namespaces::with_own_mounts() else {
+        return;
+    };
     let world = world();
     let server = SshServer::start();
     let key = key(&world, "ssh", &server.user_key());
@@ -122,7 +126,7 @@ fn version_2s_secret_says_what_it_lacks_and_runs_with_either() {
     let run = |prepare: &str, env: &[(&str, &str)]| {
         // In place of what the last run made.
         let _ = fs::remove_dir_all(world.path("etc"));
-        let syncer = with_own_etc(&world, prepare, None)
+        let syncer = with_own_etc(&world, &own_mounts, prepare, None)
             .env("GIT_SYNC_REPO", server.url(world.repo.path()))
             .env("GIT_SYNC_ROOT", world.root())
             .env("GIT_SYNC_DEST", "current")
@@ -249,7 +253,9 @@ fn a_submodule_may_need_another_key() {
 }
 
 #[test]
+#[ignore = "needs root to become another user; make test-cluster runs it"]
 fn a_user_without_a_passwd_line_is_given_one() {
+    let own_mounts = namespaces::with_own_mounts().expect("root");
     let world = world();
     let server = SshServer::start();
     let key = key(&world, "ssh", &server.user_key());
@@ -258,7 +264,7 @@ fn a_user_without_a_passwd_line_is_given_one() {
     let run = |prepare: &str| {
         // In place of what the last run made.
         let _ = fs::remove_dir_all(world.path("etc"));
-        once(with_own_etc(&world, prepare, Some(4711)))
+        once(with_own_etc(&world, &own_mounts, prepare, Some(4711)))
             .flag("repo", server.url(world.repo.path()))
             .flag("root", world.root())
             .flag("state", world.state())

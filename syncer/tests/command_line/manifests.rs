@@ -3,10 +3,11 @@
 use std::fs;
 use std::process::Command;
 
-use crate::assert_told;
+use crate::command_line::assert_told;
 use crate::world::PROGRAM;
 use crate::world::Syncer;
 use crate::world::World;
+use crate::world::namespaces;
 
 #[test]
 fn an_old_variable_wins_and_is_told_of() {
@@ -99,6 +100,9 @@ fn history(world: &World, link: &str) -> usize {
 /// its own, so that nothing of it is left.
 #[test]
 fn a_v3_manifest_that_mounts_v3s_root_is_served_there() {
+    let Some(with_own_mounts) = namespaces::with_own_mounts() else {
+        return;
+    };
     let world = World::new("link");
     world.repo.commit().write("a", "1").push();
     fs::copy(PROGRAM, world.path("syncer")).unwrap();
@@ -110,8 +114,9 @@ fn a_v3_manifest_that_mounts_v3s_root_is_served_there() {
         mount -t tmpfs none /tmp/git
         $WORLD/syncer --repo=file://$WORLD/site.git --dest repo --one-time
         cat /tmp/git/repo/a >&2";
-    let run = Syncer::program("unshare")
-        .args(["--mount", "sh", "-c", script])
+    let run = Syncer::program(with_own_mounts[0])
+        .args(with_own_mounts[1..].iter().copied())
+        .args(["sh", "-c", script])
         .env("WORLD", world.path("."))
         .env("GITSYNC_ROOT", "/git")
         .finish();

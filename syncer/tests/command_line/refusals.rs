@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use crate::assert_refused;
-use crate::good;
+use crate::command_line::assert_refused;
+use crate::command_line::good;
 use crate::world::Syncer;
 use crate::world::World;
 

@@ -12,8 +12,7 @@ use remotes::HttpServer;
 use remotes::Proxy;
 use remotes::Stub;
 
-use crate::some_passes;
-use crate::world;
+use crate::hooks::some_passes;
 use crate::world::Syncer;
 use crate::world::World;
 use crate::world::eventually;
@@ -305,7 +304,7 @@ fn the_runs_of_hooks_are_counted() {
         r#"git_sync_hook_run_count_total{name="webhook",status="success"} 1"#,
     ] {
         eventually(line, || {
-            let metrics = world::ask(running.port(), "GET", "/metrics")?;
+            let metrics = crate::world::ask(running.port(), "GET", "/metrics")?;
             metrics.lines().any(|found| found == line).then_some(())
         });
     }

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use crate::eventually_told;
-use crate::note;
-use crate::some_passes;
+use crate::hooks::eventually_told;
+use crate::hooks::note;
+use crate::hooks::some_passes;
 use crate::world::LAYOUTS;
 use crate::world::Syncer;
 use crate::world::World;

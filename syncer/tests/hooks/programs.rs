@@ -2,10 +2,9 @@
 
 use std::fs;
 
-use crate::eventually_told;
-use crate::note;
-use crate::some_passes;
-use crate::world;
+use crate::hooks::eventually_told;
+use crate::hooks::note;
+use crate::hooks::some_passes;
 use crate::world::LAYOUTS;
 use crate::world::Syncer;
 use crate::world::World;
@@ -311,7 +310,11 @@ fn a_path_is_taken_from_the_tree_and_a_name_from_path_alone() {
     let once = |command: &str| {
         let syncer = world.syncer().flag("one-time", "true");
         // The relative parts of PATH would be in the tree, or wherever we are.
-        let path = format!("sub:.:bin:{}:{}", world.path("").display(), world::PATH);
+        let path = format!(
+            "sub:.:bin:{}:{}",
+            world.path("").display(),
+            crate::world::PATH
+        );
         syncer
             .in_dir(&world.path("here"))
             .env("PATH", path)
@@ -334,10 +337,34 @@ fn a_path_is_taken_from_the_tree_and_a_name_from_path_alone() {
     let run = once("./bin/hook with arguments");
     run.assert_code(1);
     assert!(
-        run.log.contains("cannot run ./bin/hook with"),
+        run.log.contains("expected one program without arguments"),
         "{}",
         run.log
     );
+}
+
+#[test]
+fn a_command_with_arguments_is_refused_in_a_sentence_unless_a_program_has_that_name() {
+    for flag in ["exechook-command", "pre-publish-exechook-command"] {
+        for command in ["/bin/sh -c 'kill -HUP 1'", "touch /tmp/x"] {
+            let world = World::new("link");
+            world.repo.commit().write("a", "1").push();
+            let syncer = world.syncer().flag("one-time", "true");
+            let run = syncer.flag(flag, command).finish();
+            let sentence = format!(
+                "--{flag}: \\\"{command}\\\": expected one program without arguments: put the \
+                 command into a script"
+            );
+            assert!(run.log.contains(&sentence), "{}", run.log);
+        }
+        let world = World::new("link");
+        world.repo.commit().write("a", "1").push();
+        fs::create_dir_all(world.path("my hooks")).unwrap();
+        let program = world.script("my hooks/run me", &note(&world, "ran"));
+        let syncer = world.syncer().flag("one-time", "true");
+        syncer.flag(flag, program).finish().assert_code(0);
+        assert_eq!(world.lines("told"), ["ran"]);
+    }
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
-use crate::POLL;
-use crate::Watched;
+use crate::polling::POLL;
+use crate::polling::Watched;
 use crate::world::LAYOUTS;
 use crate::world::World;
 use crate::world::eventually;

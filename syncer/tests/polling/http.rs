@@ -1,19 +1,25 @@
 //! Over http and https.
 
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 
+use remotes::Answer;
 use remotes::BasicAuth;
 use remotes::Dialect;
 use remotes::HttpServer;
 use remotes::Proxy;
+use remotes::Stub;
 use remotes::Trouble;
 
-use crate::BEGINNING;
-use crate::POLL;
-use crate::Watched;
-use crate::eventually_fails;
+use crate::polling::BEGINNING;
+use crate::polling::POLL;
+use crate::polling::Watched;
+use crate::polling::eventually_fails;
 use crate::world::LAYOUTS;
 use crate::world::eventually;
+use crate::world::sha256_commit;
 
 #[test]
 fn an_idle_poll_is_one_request_on_a_kept_connection_and_starts_no_process() {
@@ -215,6 +221,83 @@ fn a_poll_that_fails_is_no_failure() {
 }
 
 #[test]
+fn after_a_wait_that_the_server_asked_for_the_next_look_is_a_poll() {
+    let watched = Watched::new("link");
+    let server = watched.serve();
+    let first = watched.commit("1");
+    let running = watched.start(watched.syncer(&server));
+    watched.world.eventually_published(&first);
+    watched.assert_polls(&server, POLL);
+    let fetches = watched.fetches();
+    // Of the poller alone, of git too, and an outage that is over.
+    for (agent, trouble) in [
+        ("gitvolume", Trouble::RetryAfter(429, 1)),
+        ("", Trouble::RetryAfter(503, 1)),
+    ] {
+        let asked = || {
+            running
+                .log()
+                .matches("the server asks to be left alone")
+                .count()
+        };
+        let before = asked();
+        server.trouble_for(agent, trouble);
+        eventually("the wait is noted", || (asked() > before).then_some(()));
+        server.trouble(None);
+        watched.assert_polls(&server, POLL);
+        assert_eq!(watched.fetches(), fetches, "{agent:?}");
+    }
+    let second = watched.commit("2");
+    watched.world.eventually_published(&second);
+}
+
+#[test]
+fn after_an_outage_the_next_look_is_a_poll() {
+    let watched = Watched::new("link");
+    let server = watched.serve();
+    let first = watched.commit("1");
+    let running = watched.start(watched.syncer(&server));
+    watched.world.eventually_published(&first);
+    watched.assert_polls(&server, POLL);
+    server.trouble(Some(Trouble::Status(500)));
+    eventually_fails(&running, "5xx");
+    server.trouble(None);
+    watched.assert_polls(&server, POLL);
+    let seen = server.seen();
+    let starts = seen.iter().filter(|seen| seen.line == BEGINNING).count();
+    assert!(starts > 0);
+}
+
+#[test]
+fn after_credentials_could_not_be_had_the_next_look_is_a_poll() {
+    let is_away = Arc::new(AtomicBool::new(false));
+    let rule = is_away.clone();
+    let askpass = Stub::start(move |_| match rule.load(Ordering::Relaxed) {
+        true => Answer::new(500, "not now"),
+        false => Answer::new(200, "username=me\npassword=secret"),
+    });
+    let watched = Watched::new("link");
+    let server = watched.serve();
+    server.require(Some(BasicAuth::Password(
+        "me".to_owned(),
+        "secret".to_owned(),
+    )));
+    let first = watched.commit("1");
+    let syncer = watched.syncer(&server);
+    let running = watched.start(syncer.flag("askpass-url", askpass.url("/")));
+    watched.world.eventually_published(&first);
+    watched.assert_idle(&running);
+    let fetches = watched.fetches();
+    is_away.store(true, Ordering::Relaxed);
+    eventually_fails(&running, "asked for the user name and password");
+    is_away.store(false, Ordering::Relaxed);
+    watched.assert_idle(&running);
+    assert_eq!(watched.fetches(), fetches);
+    let second = watched.commit("2");
+    watched.world.eventually_published(&second);
+}
+
+#[test]
 fn what_fails_for_git_too_is_a_failure() {
     for (trouble, words) in [
         (Trouble::Garbage, ""),
@@ -372,6 +455,20 @@ fn a_host_without_proxy_is_reached_directly() {
 }
 
 #[test]
+fn a_repository_with_sha256_names_is_polled() {
+    let watched = Watched::new("projected");
+    let server = watched.serve();
+    let dir = watched.world.path("new");
+    let first = sha256_commit(&dir, "1");
+    let running = watched.start(watched.syncer_of(&server.url("new/.git")));
+    watched.world.eventually_published(&first);
+    watched.assert_polls(&server, "POST /new/.git/git-upload-pack");
+    let second = sha256_commit(&dir, "2");
+    watched.world.eventually_published(&second);
+    watched.assert_idle(&running);
+}
+
+#[test]
 fn metrics_count_as_git_sync_does() {
     let watched = Watched::new("link");
     let server: HttpServer = watched.serve();
@@ -400,5 +497,5 @@ fn metrics_count_as_git_sync_does() {
     }
     let noops = "git_sync_count_total{status=\"noop\"} ";
     let noops = figures.lines().find_map(|line| line.strip_prefix(noops));
-    assert!(noops.unwrap().parse::<usize>().unwrap() >= 2 * crate::MANY);
+    assert!(noops.unwrap().parse::<usize>().unwrap() >= 2 * crate::polling::MANY);
 }

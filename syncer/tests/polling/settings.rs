@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use crate::POLL;
-use crate::Watched;
+use crate::polling::POLL;
+use crate::polling::Watched;
 use crate::world::Syncer;
 use crate::world::eventually;
 

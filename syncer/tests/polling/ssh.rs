@@ -7,8 +7,8 @@ use std::process::Command;
 
 use remotes::SshServer;
 
-use crate::Watched;
-use crate::eventually_fails;
+use crate::polling::Watched;
+use crate::polling::eventually_fails;
 use crate::world::LAYOUTS;
 use crate::world::Syncer;
 use crate::world::eventually;
@@ -64,7 +64,11 @@ impl Over {
         assert_eq!(self.server.logins(), logins);
         let more = self.server.commands() - commands;
         // One may have been under way.
-        assert!(more >= crate::MANY - 1, "{more} {}", self.server.log());
+        assert!(
+            more >= crate::polling::MANY - 1,
+            "{more} {}",
+            self.server.log()
+        );
     }
 }
 

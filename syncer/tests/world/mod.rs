@@ -1,10 +1,6 @@
 //! A temporary world for one test: a remote, a root, a state directory, and the real program.
-#![allow(
-    clippy::unwrap_used,
-    dead_code,
-    unreachable_pub,
-    reason = "each test binary uses its own part"
-)]
+
+pub(crate) mod namespaces;
 
 use std::ffi::OsStr;
 use std::fs;
@@ -33,20 +29,20 @@ use remotes::Repo;
 use tempfile::TempDir;
 
 /// The real program.
-pub const PROGRAM: &str = env!("CARGO_BIN_EXE_gitvolume-syncer");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_gitvolume-syncer");
 
 /// Where git, ssh and the tools that tests wrap the program in are.
-pub const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
+pub(crate) const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
 
 /// How long a test waits for what must come; generous, since no test measures speed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Both layouts, for tests that hold in each.
-pub const LAYOUTS: [&str; 2] = ["link", "projected"];
+pub(crate) const LAYOUTS: [&str; 2] = ["link", "projected"];
 
 /// Waits until `check` gives a value.
 #[track_caller]
-pub fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {
         if let Some(value) = check() {
@@ -57,14 +53,36 @@ pub fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// Commits a file `a` to a repository whose objects have SHA-256 names, which is made if needed.
+pub fn sha256_commit(dir: &Path, content: &str) -> String {
+    let git = |args: &[&str]| {
+        let output = remotes::git()
+            .arg("-C")
+            .arg(dir)
+            .args(args)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    if !dir.exists() {
+        fs::create_dir(dir).unwrap();
+        git(&["init", "-q", "-b", "main", "--object-format=sha256"]);
+    }
+    fs::write(dir.join("a"), content).unwrap();
+    git(&["add", "a"]);
+    git(&["commit", "-q", "-m", content]);
+    git(&["rev-parse", "HEAD"])
+}
+
 /// A port that is free now, for a program that has no way to say which one it took.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
     free.local_addr().unwrap().port()
 }
 
 /// Asks a server on this machine; the whole answer as it came, none while nobody listens.
-pub fn ask(port: u16, method: &str, path: &str) -> Option<String> {
+pub(crate) fn ask(port: u16, method: &str, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     stream.write_all(head.as_bytes()).ok()?;
@@ -74,33 +92,33 @@ pub fn ask(port: u16, method: &str, path: &str) -> Option<String> {
 }
 
 /// Everything a test needs, gone when it ends.
-pub struct World {
+pub(crate) struct World {
     dir: TempDir,
-    pub repo: Repo,
-    pub layout: &'static str,
+    pub(crate) repo: Repo,
+    pub(crate) layout: &'static str,
 }
 
 impl World {
-    pub fn new(layout: &'static str) -> Self {
+    pub(crate) fn new(layout: &'static str) -> Self {
         let dir = TempDir::with_prefix("world-").unwrap();
         let repo = Repo::in_dir(dir.path(), "site.git");
         Self { dir, repo, layout }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    pub fn root(&self) -> PathBuf {
+    pub(crate) fn root(&self) -> PathBuf {
         self.path("root")
     }
 
-    pub fn state(&self) -> PathBuf {
+    pub(crate) fn state(&self) -> PathBuf {
         self.path("state")
     }
 
     /// What the app's mount path shows.
-    pub fn seen(&self) -> PathBuf {
+    pub(crate) fn seen(&self) -> PathBuf {
         match self.layout {
             "link" => self.root().join("current"),
             _ => self.root(),
@@ -108,7 +126,7 @@ impl World {
     }
 
     /// The directory that a careful reader opens once.
-    pub fn tree(&self) -> PathBuf {
+    pub(crate) fn tree(&self) -> PathBuf {
         match self.layout {
             "link" => self.root().join("current"),
             _ => self.root().join("..data"),
@@ -116,7 +134,7 @@ impl World {
     }
 
     /// The commit whose tree is published.
-    pub fn published(&self) -> Option<String> {
+    pub(crate) fn published(&self) -> Option<String> {
         let target = fs::read_link(self.tree()).ok()?;
         let name = target.file_name()?.to_str()?;
         let name = name.trim_start_matches('.');
@@ -124,7 +142,7 @@ impl World {
     }
 
     /// Writes an executable shell script outside of the root.
-    pub fn script(&self, name: &str, body: &str) -> PathBuf {
+    pub(crate) fn script(&self, name: &str, body: &str) -> PathBuf {
         let path = self.path(name);
         fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
@@ -132,26 +150,26 @@ impl World {
     }
 
     /// The lines of a file that a script appends to; none where it is not there yet.
-    pub fn lines(&self, name: &str) -> Vec<String> {
+    pub(crate) fn lines(&self, name: &str) -> Vec<String> {
         let text = fs::read_to_string(self.path(name)).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
     }
 
-    pub fn read(&self, name: &str) -> Option<String> {
+    pub(crate) fn read(&self, name: &str) -> Option<String> {
         fs::read_to_string(self.seen().join(name)).ok()
     }
 
     /// The command line for the file remote; a later flag of the same name wins.
-    pub fn syncer(&self) -> Syncer {
+    pub(crate) fn syncer(&self) -> Syncer {
         self.syncer_of(&self.repo.url())
     }
 
-    pub fn syncer_of(&self, url: &str) -> Syncer {
+    pub(crate) fn syncer_of(&self, url: &str) -> Syncer {
         self.flags(Syncer::new(), url)
     }
 
     /// The program as an argument of another one, such as `unshare`.
-    pub fn syncer_under(&self, wrapper: &[&str]) -> Syncer {
+    pub(crate) fn syncer_under(&self, wrapper: &[&str]) -> Syncer {
         let (first, rest) = wrapper.split_first().unwrap();
         let syncer = Syncer::program(first).args(rest.iter().copied());
         self.flags(syncer.arg(PROGRAM), &self.repo.url())
@@ -173,7 +191,7 @@ impl World {
 
     /// Gives every marker another boot id.
     #[track_caller]
-    pub fn reboot(&self) {
+    pub(crate) fn reboot(&self) {
         let markers = self.find("*whole");
         assert!(!markers.is_empty(), "no tree is marked");
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
@@ -184,7 +202,7 @@ impl World {
     }
 
     /// The paths below the root and the state directory whose name matches.
-    pub fn find(&self, name: &str) -> Vec<PathBuf> {
+    pub(crate) fn find(&self, name: &str) -> Vec<PathBuf> {
         let find = Command::new("find")
             .args([self.root(), self.state()])
             .args(["-name", name])
@@ -196,7 +214,7 @@ impl World {
 
     /// Syncs once with further flags, successfully.
     #[track_caller]
-    pub fn sync_once(&self, flags: &[(&str, &str)]) {
+    pub(crate) fn sync_once(&self, flags: &[(&str, &str)]) {
         let syncer = self.syncer().flag("one-time", "true");
         let syncer = syncer.flag("max-failures", "0");
         let with = |syncer: Syncer, &(name, value): &(&str, &str)| syncer.flag(name, value);
@@ -204,7 +222,7 @@ impl World {
     }
 
     /// Every file of the published tree, in order; `.git` is none.
-    pub fn files(&self) -> Vec<String> {
+    pub(crate) fn files(&self) -> Vec<String> {
         let mut found = Vec::new();
         let mut dirs = vec![self.tree().canonicalize().unwrap()];
         let top = dirs[0].clone();
@@ -228,7 +246,7 @@ impl World {
 
     /// What a consumer's git says in the published tree.
     #[track_caller]
-    pub fn git(&self, args: &[&str]) -> String {
+    pub(crate) fn git(&self, args: &[&str]) -> String {
         let output = remotes::git()
             .arg("-C")
             .arg(self.tree())
@@ -242,7 +260,7 @@ impl World {
             .to_owned()
     }
 
-    pub fn probe(&self) -> (bool, String) {
+    pub(crate) fn probe(&self) -> (bool, String) {
         let output = Command::new(PROGRAM)
             .args([OsStr::new("probe"), OsStr::new("--state")])
             .arg(self.state())
@@ -252,7 +270,7 @@ impl World {
         (output.status.success(), text)
     }
 
-    pub fn eventually_published(&self, commit: &str) {
+    pub(crate) fn eventually_published(&self, commit: &str) {
         eventually(&format!("{commit} is published"), || {
             (self.published().as_deref() == Some(commit)).then_some(())
         });
@@ -260,17 +278,17 @@ impl World {
 }
 
 /// A command line of the program that is not running yet.
-pub struct Syncer {
+pub(crate) struct Syncer {
     command: Command,
 }
 
 impl Syncer {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::program(PROGRAM)
     }
 
     /// Another program, such as `setpriv`, that is given ours as an argument.
-    pub fn program(program: impl AsRef<OsStr>) -> Self {
+    pub(crate) fn program(program: impl AsRef<OsStr>) -> Self {
         let mut command = Command::new(program);
         command
             .env_clear()
@@ -281,40 +299,40 @@ impl Syncer {
         Self { command }
     }
 
-    pub fn flag(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+    pub(crate) fn flag(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         let mut arg = std::ffi::OsString::from(format!("--{name}="));
         arg.push(value);
         self.command.arg(arg);
         self
     }
 
-    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+    pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         self.command.arg(arg);
         self
     }
 
-    pub fn args<'a>(self, args: impl IntoIterator<Item = &'a str>) -> Self {
+    pub(crate) fn args<'a>(self, args: impl IntoIterator<Item = &'a str>) -> Self {
         args.into_iter().fold(self, Self::arg)
     }
 
-    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
         self
     }
 
-    pub fn without_env(mut self, name: &str) -> Self {
+    pub(crate) fn without_env(mut self, name: &str) -> Self {
         self.command.env_remove(name);
         self
     }
 
     /// Starts in this directory.
-    pub fn in_dir(mut self, dir: &Path) -> Self {
+    pub(crate) fn in_dir(mut self, dir: &Path) -> Self {
         self.command.current_dir(dir);
         self
     }
 
     /// Runs to the end.
-    pub fn finish(mut self) -> Finished {
+    pub(crate) fn finish(mut self) -> Finished {
         let output = self.command.stdout(Stdio::piped()).output().unwrap();
         Finished {
             status: output.status,
@@ -323,7 +341,7 @@ impl Syncer {
     }
 
     /// Starts, with the log in a file.
-    pub fn start(mut self, log: &Path) -> Running {
+    pub(crate) fn start(mut self, log: &Path) -> Running {
         let file = fs::File::create(log).unwrap();
         let child = self.command.stderr(file).spawn().unwrap();
         Running {
@@ -333,20 +351,20 @@ impl Syncer {
     }
 }
 
-pub struct Finished {
-    pub status: ExitStatus,
-    pub log: String,
+pub(crate) struct Finished {
+    pub(crate) status: ExitStatus,
+    pub(crate) log: String,
 }
 
 impl Finished {
     #[track_caller]
-    pub fn assert_code(&self, code: i32) {
+    pub(crate) fn assert_code(&self, code: i32) {
         assert_eq!(self.status.code(), Some(code), "{}", self.log);
     }
 
     /// The last line's error.
     #[track_caller]
-    pub fn assert_last_error(&self, words: &str) {
+    pub(crate) fn assert_last_error(&self, words: &str) {
         let last = self.log.lines().last().unwrap_or_default();
         assert!(last.contains("\"error\":"), "{}", self.log);
         assert!(last.contains(words), "{words:?} is not in {last}");
@@ -354,22 +372,22 @@ impl Finished {
 }
 
 /// A running syncer; killed with its whole process group when the test ends.
-pub struct Running {
+pub(crate) struct Running {
     child: Child,
     log: PathBuf,
 }
 
 impl Running {
-    pub fn id(&self) -> i32 {
+    pub(crate) fn id(&self) -> i32 {
         i32::try_from(self.child.id()).unwrap()
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
     }
 
     /// The port of the HTTP server, for `--http-bind=127.0.0.1:0`.
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         eventually("it serves HTTP", || {
             let log = self.log();
             let rest = log.split("\"endpoint\":\"127.0.0.1:").nth(1)?;
@@ -377,26 +395,26 @@ impl Running {
         })
     }
 
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.id()), signal).unwrap();
     }
 
-    pub fn has_ended(&mut self) -> bool {
+    pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
 
     /// Waits for the end by itself.
-    pub fn wait(&mut self) -> ExitStatus {
+    pub(crate) fn wait(&mut self) -> ExitStatus {
         eventually("the syncer ends", || self.child.try_wait().unwrap())
     }
 
-    pub fn terminate(mut self) -> ExitStatus {
+    pub(crate) fn terminate(mut self) -> ExitStatus {
         self.signal(Signal::SIGTERM);
         self.wait()
     }
 
     /// SIGKILL to the whole process group, as the kernel does at the end of a container.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         let status = self.kill_group();
         assert_eq!(status.signal(), Some(9), "{}", self.log());
     }

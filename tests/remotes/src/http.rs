@@ -1,7 +1,6 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::net::SocketAddr;
-use std::net::TcpListener as StdListener;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -39,6 +38,7 @@ use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 use tokio::process::Command;
 use tokio::runtime;
 use tokio::sync::oneshot;
@@ -79,6 +79,8 @@ pub struct HttpServer {
     site: Arc<Site>,
     address: SocketAddr,
     running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+    /// Holds the port while the server is stopped: nobody else gets it, and connections are refused.
+    reserved: Option<TcpSocket>,
 }
 
 struct Site {
@@ -114,14 +116,15 @@ impl HttpServer {
     }
 
     fn start_with(root: &Path, tls: Option<Tls>) -> Self {
-        let listener = StdListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("an address");
+        let socket = bound(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let address = socket.local_addr().expect("an address");
         let mut server = Self {
             site: Arc::new(Site::new(root, None, tls)),
             address,
             running: None,
+            reserved: None,
         };
-        server.run(listener);
+        server.run(socket);
         server
     }
 
@@ -198,6 +201,7 @@ impl HttpServer {
     /// Vanishes: the port is closed and every connection cut.
     pub fn stop(&mut self) {
         if let Some((stop, thread)) = self.running.take() {
+            self.reserved = Some(bound(self.address));
             // The thread may have ended by itself.
             let _ = stop.send(());
             thread.join().expect("the server's thread");
@@ -207,12 +211,11 @@ impl HttpServer {
     /// Comes back on the same port after [`HttpServer::stop`].
     pub fn start_again(&mut self) {
         self.stop();
-        let listener = StdListener::bind(self.address).expect("the same port");
-        self.run(listener);
+        let socket = self.reserved.take().expect("a stopped server");
+        self.run(socket);
     }
 
-    fn run(&mut self, listener: StdListener) {
-        listener.set_nonblocking(true).expect("a socket");
+    fn run(&mut self, socket: TcpSocket) {
         let (stop, stopped) = oneshot::channel::<()>();
         let site = self.site.clone();
         let thread = thread::spawn(move || {
@@ -221,7 +224,7 @@ impl HttpServer {
                 .build()
                 .expect("a runtime");
             runtime.block_on(async {
-                let listener = TcpListener::from_std(listener).expect("a socket");
+                let listener = socket.listen(1024).expect("a socket");
                 let accepting = tokio::spawn(accept(listener, site));
                 // Dropped without a word is stopped, too.
                 let _ = stopped.await;
@@ -231,6 +234,15 @@ impl HttpServer {
         });
         self.running = Some((stop, thread));
     }
+}
+
+/// A socket of this address that several may share, so that one can take over from another.
+fn bound(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_reuseaddr(true).expect("a socket");
+    socket.set_reuseport(true).expect("a socket");
+    socket.bind(address).expect("a free port");
+    socket
 }
 
 impl Drop for HttpServer {

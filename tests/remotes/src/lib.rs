@@ -5,12 +5,14 @@
 //!   wanted, that counts, stops, starts again, hangs and answers nonsense.
 //! - [`SshServer`]: a real `sshd` with keys of its own.
 //! - [`Stub`]: a web server whose answers the test writes; [`Proxy`]: a forward proxy.
+//! - [`not_run`]: lists a test that cannot run on this machine.
 //!
 //! Everything is in temporary directories and ends with its value. What is missing on the machine
 //! panics with the command that installs it.
 
 mod git;
 mod http;
+mod not_run;
 mod proxy;
 mod repo;
 mod ssh;
@@ -23,6 +25,7 @@ pub use http::BasicAuth;
 pub use http::HttpServer;
 pub use http::Seen;
 pub use http::serve_for_ever;
+pub use not_run::not_run;
 pub use proxy::Proxy;
 pub use repo::Commit;
 pub use repo::Repo;

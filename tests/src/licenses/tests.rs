@@ -1,4 +1,7 @@
+use std::process::Command;
+
 use super::*;
+use crate::tools::found_or_not_run;
 
 #[test]
 fn what_is_linked_is_named_and_what_only_builds_or_tests_is_not() {
@@ -65,29 +68,27 @@ fn the_bill_has_each_linked_crate_once_and_every_reference_leads_to_one() {
 
 #[test]
 fn the_bills_are_what_cyclonedx_s_own_schema_wants() {
-    let read = |name: &str| -> Value {
-        let path = format!("tests/testdata/cyclonedx/{name}.schema.json");
-        serde_json::from_str(&fs::read_to_string(settings::root().join(path)).unwrap()).unwrap()
+    let Some(validator) = found_or_not_run("jv") else {
+        return;
     };
-    let mut registry = jsonschema::Registry::new();
-    for name in ["jsf-0.82", "spdx"] {
-        let schema = read(name);
-        let uri = schema["$id"].as_str().unwrap().to_owned();
-        registry = registry.add(uri, schema).unwrap();
-    }
-    let registry = registry.prepare().unwrap();
-    let schema = jsonschema::options()
-        .with_registry(&registry)
-        .should_validate_formats(true)
-        .build(&read("bom-1.6"))
-        .unwrap();
+    let schemas = settings::root().join("tests/testdata/cyclonedx");
+    let dir = tempfile::tempdir().unwrap();
+    let complaint = |bill: &Value| {
+        let file = dir.path().join("bill.json");
+        fs::write(&file, bill.to_string()).unwrap();
+        let said = Command::new(&validator)
+            .arg("--map")
+            .arg(format!("http://cyclonedx.org/schema={}", schemas.display()))
+            .arg(schemas.join("bom-1.6.schema.json"))
+            .arg(file)
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&said.stderr).into_owned();
+        (!said.status.success()).then_some(text)
+    };
     for (package, program) in PROGRAMS {
         let bill = bill_of_materials(package, program).unwrap();
-        let wrong: Vec<String> = schema
-            .iter_errors(&bill)
-            .map(|error| format!("{}: {error}", error.instance_path()))
-            .collect();
-        assert!(wrong.is_empty(), "{program}: {}", wrong.join("\n"));
+        assert_eq!(complaint(&bill), None, "{program}");
         for (at, value) in [
             ("/specVersion", json!(1.6)),
             ("/components/0/hashes/0/content", json!("not a checksum")),
@@ -100,7 +101,7 @@ fn the_bills_are_what_cyclonedx_s_own_schema_wants() {
         ] {
             let mut other = bill.clone();
             *other.pointer_mut(at).unwrap() = value;
-            assert!(!schema.is_valid(&other), "{at} may be anything");
+            assert!(complaint(&other).is_some(), "{at} may be anything");
         }
     }
 }

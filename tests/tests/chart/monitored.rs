@@ -15,8 +15,8 @@ use tests::world::World;
 
 use crate::promql;
 use crate::promql::Sample;
-use crate::rendered::Rendered;
 use crate::running::LONG;
+use tests::chart::Rendered;
 
 /// What kube-state-metrics has, of which there is none here
 /// (<https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/workload/deployment-metrics.md>).

@@ -13,7 +13,7 @@ use tests::process::Process;
 use tests::product;
 use tests::settings;
 
-use crate::rendered;
+use tests::chart;
 
 /// How long what is awaited may take on a busy machine.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
@@ -39,7 +39,7 @@ impl<'a> Release<'a> {
 
     /// `helm COMMAND`, with these arguments after the release and the chart.
     pub(crate) fn helm(&self, command: &[&str], chart: bool, more: &[&str]) -> Result<String> {
-        let path = rendered::chart();
+        let path = chart::folder();
         let mut args = [command, &[self.name]].concat();
         let namespace = format!("--namespace={}", self.name);
         let kubeconfig = self.cluster.kubectl().kubeconfig();

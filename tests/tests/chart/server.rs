@@ -14,9 +14,9 @@ use tests::settings;
 use tests::world::TestResult;
 use tests::world::World;
 
-use crate::rendered::Rendered;
-use crate::rendered::text;
-use crate::sets;
+use tests::chart::Rendered;
+use tests::chart::sets;
+use tests::chart::text;
 
 /// How long the API server may take to learn of an object.
 const LONG: Duration = Duration::from_secs(30);

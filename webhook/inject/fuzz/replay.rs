@@ -2,13 +2,8 @@
 //! chance makes of them. What once broke it is kept there as a file.
 //!
 //! A long run, on the stable compiler: `PROPTEST_CASES=1000000 cargo test --release -p inject
-//! --test fuzz`. A fuzzer that measures coverage drives the example `fuzz`, which reads one input
+//! --test inject -- fuzz`. A fuzzer that measures coverage drives the example `fuzz`, which reads one input
 //! from its standard input, with `corpus` as its seeds.
-
-#![expect(
-    clippy::unwrap_used,
-    reason = "all of this is a test; clippy sees that only in functions marked so"
-)]
 
 mod target;
 

@@ -9,6 +9,8 @@ use anyhow::Context;
 use clap::Parser;
 use serde_json::Value;
 
+use super::repository;
+
 /// The injected container, as the kubelet would start it, with its volumes in the demo's
 /// directories.
 pub(super) struct Container {
@@ -111,18 +113,11 @@ impl Container {
         let mut argv = argv.iter();
         let program = argv.next().map(String::as_str).unwrap_or_default();
         let mut command = std::process::Command::new(program);
-        // The user's own settings of a syncer are not the Pod's; the rest, such as PATH, a proxy
-        // and trusted CAs, stands for what the image and the cluster give.
-        for (name, _) in std::env::vars_os() {
-            let name_bytes = name.as_encoded_bytes();
-            if name_bytes.starts_with(b"GIT_SYNC_") || name_bytes.starts_with(b"GITSYNC_") {
-                command.env_remove(name);
-            }
-        }
-        // The demo's own git host is not behind a proxy.
-        command.env("no_proxy", "127.0.0.1,localhost");
+        // The Pod's environment is all that a container has; PATH stands for the image's.
         let env = self.env.iter().map(|(name, value)| (name, value));
-        command.args(argv).envs(env);
+        repository::with_path_alone(&mut command)
+            .args(argv)
+            .envs(env);
         command
     }
 

@@ -78,17 +78,19 @@ pub(super) fn git_version() -> anyhow::Result<String> {
 /// A git command that the user's own configuration does not change.
 pub(super) fn git() -> Command {
     let mut git = Command::new("git");
-    for (name, _) in std::env::vars_os() {
-        if name.as_encoded_bytes().starts_with(b"GIT_") {
-            git.env_remove(name);
-        }
-    }
-    git.env("GIT_CONFIG_GLOBAL", "/dev/null")
+    with_path_alone(&mut git)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
         .env("GIT_CONFIG_NOSYSTEM", "true")
         .env("GIT_TERMINAL_PROMPT", "0")
         .env("LC_ALL", "C")
         .stdin(Stdio::null());
     git
+}
+
+/// Removes the user's environment but for `PATH`: settings of git, TLS or a proxy are not the demo's.
+pub(super) fn with_path_alone(command: &mut Command) -> &mut Command {
+    let path = std::env::vars_os().find(|(name, _)| name == "PATH");
+    command.env_clear().envs(path)
 }
 
 fn run(command: &mut Command) -> anyhow::Result<String> {

@@ -4,9 +4,9 @@ use proptest::prelude::*;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::POD;
-use crate::run;
-use crate::written;
+use crate::cli::POD;
+use crate::cli::run;
+use crate::cli::written;
 
 #[test]
 fn comments_quotes_and_indentation_stay_in_what_is_injected() {

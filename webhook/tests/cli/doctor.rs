@@ -5,7 +5,7 @@ use std::path::Path;
 
 use webhook::cli::doctor::finding::markdown;
 
-use crate::run_in;
+use crate::cli::run_in;
 
 /// `make goldens` sets it.
 #[expect(clippy::disallowed_methods, reason = "tests have no arguments")]

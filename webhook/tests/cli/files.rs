@@ -4,9 +4,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::fs::symlink;
 
-use crate::POD;
-use crate::run_in;
-use crate::written;
+use crate::cli::POD;
+use crate::cli::run_in;
+use crate::cli::written;
 
 #[test]
 fn files_are_written_in_place_and_keep_their_mode() {

@@ -4,8 +4,8 @@ use std::io::Read;
 use std::process::Command;
 use std::process::Stdio;
 
-use crate::POD;
-use crate::run;
+use crate::cli::POD;
+use crate::cli::run;
 
 #[test]
 fn a_refusal_is_one_line_with_its_place_and_nothing_is_written() {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::run_in;
+use crate::cli::run_in;
 
 #[test]
 fn as_kubectls_plugin_it_is_called_by_that_name() {

@@ -3,8 +3,8 @@
 use serde_json::Value;
 use serde_json::json;
 
-use crate::run;
-use crate::written;
+use crate::cli::run;
+use crate::cli::written;
 
 /// The kinds, and where each has its Pod.
 const KINDS: [(&str, &str, &str); 10] = [

@@ -1,5 +1,4 @@
 //! The real server inside the test's process, and a client that trusts its CA alone.
-#![allow(dead_code, reason = "each test program uses a part")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;

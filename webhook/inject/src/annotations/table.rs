@@ -428,7 +428,7 @@ pub fn annotations_summary() -> String {
 
 const INTRODUCTION: &str = "\
 <!-- Written from the table in webhook/inject/src/annotations/table.rs by
-     `UPDATE_GOLDENS=1 cargo test -p inject`; edit that table. -->
+     `make goldens`; edit that table. -->
 # Annotations
 
 They go on the Pod, or in a Deployment, StatefulSet, Job or the like on the Pod template

@@ -1,5 +1,5 @@
 //! Golden texts in `testdata/explain`, of Pods of the other cases: `KIND.CASE.txt` explains the Pod in
-//! `testdata/KIND/CASE`. `UPDATE_GOLDENS=1 cargo test -p inject explain` writes those that are there.
+//! `testdata/KIND/CASE`. `make goldens` writes those that are there.
 
 use std::fs;
 use std::path::Path;

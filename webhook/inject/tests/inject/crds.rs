@@ -1,4 +1,4 @@
-//! The definitions of our kinds are written from the table: `UPDATE_GOLDENS=1 cargo test -p inject`
+//! The definitions of our kinds are written from the table: `make goldens`
 //! writes those that the chart has.
 
 use std::fs;
@@ -12,7 +12,7 @@ use crate::pods::is_update;
 
 const HEADER: &str = "\
 # Written from the table in webhook/inject/src/annotations/table.rs and the schema in
-# webhook/inject/src/objects/schema.rs by `UPDATE_GOLDENS=1 cargo test -p inject`; edit those.
+# webhook/inject/src/objects/schema.rs by `make goldens`; edit those.
 ";
 
 #[test]

@@ -1,5 +1,5 @@
 //! Every directory below `testdata` is a case: a Pod, and files that say what becomes of it.
-//! `UPDATE_GOLDENS=1 cargo test -p inject` writes those; what it wrote is reviewed like code.
+//! `make goldens` writes those; what it wrote is reviewed like code.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -7,6 +7,8 @@
 
 mod configuration;
 mod crds;
+#[path = "../../fuzz/replay.rs"]
+mod fuzz;
 mod generated;
 mod golden;
 mod later;

@@ -1,5 +1,5 @@
 //! Who gets what where objects are: the table of `docs/auto-injection.md`, every row tried.
-//! `UPDATE_GOLDENS=1 cargo test -p inject` writes the page's tables from the rows here.
+//! `make goldens` writes the page's tables from the rows here.
 
 use std::fmt::Write;
 use std::fs;

@@ -1,6 +1,6 @@
 //! Every directory below `testdata/convert` is a case: manifests, what becomes of them, what is told
 //! of them, and, written by hand, where each container sees its files: `Kind name: container path`.
-//! `UPDATE_GOLDENS=1 cargo test -p webhook convert` writes all but the latter.
+//! `make goldens` writes all but the latter.
 
 use std::collections::BTreeSet;
 use std::fs;

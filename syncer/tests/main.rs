@@ -1,0 +1,31 @@
+//! The program `gitvolume-syncer` as its users run it, against real git remotes over file, http(s) and ssh.
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test has no event loop to hold up"
+)]
+
+mod access;
+mod aftermath;
+mod clone;
+mod command_line;
+mod crashes;
+mod faults;
+mod following;
+mod git_beliefs;
+mod group_write;
+mod hooks;
+mod http_and_metrics;
+mod letting_in;
+mod manners;
+mod many;
+mod polling;
+mod recovery;
+mod sharing;
+mod subdir;
+mod submodules;
+mod sync;
+mod trees;
+mod upgrade;
+mod wholeness;
+mod world;

@@ -1,0 +1,140 @@
+//! Which value reaches which field: a table for each template, in `fields/`.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use serde_json::json;
+use tests::world::TestResult;
+
+use crate::chart::documented;
+use tests::chart::Rendered;
+use tests::chart::file;
+
+const TABLES: [(&str, &str); 9] = [
+    ("arguments", include_str!("fields/arguments.yaml")),
+    ("certificates", include_str!("fields/certificates.yaml")),
+    ("deployment", include_str!("fields/deployment.yaml")),
+    ("entries", include_str!("fields/entries.yaml")),
+    ("monitoring", include_str!("fields/monitoring.yaml")),
+    ("network", include_str!("fields/network.yaml")),
+    ("others", include_str!("fields/others.yaml")),
+    ("registration", include_str!("fields/registration.yaml")),
+    ("switches", include_str!("fields/switches.yaml")),
+];
+
+pub(crate) fn each_value_of_the_deployment_reaches_its_field() -> TestResult {
+    hold("deployment")
+}
+
+pub(crate) fn each_value_of_the_registration_reaches_its_field() -> TestResult {
+    hold("registration")
+}
+
+pub(crate) fn each_value_of_the_certificates_reaches_its_field() -> TestResult {
+    hold("certificates")
+}
+
+pub(crate) fn each_value_of_the_network_reaches_its_field() -> TestResult {
+    hold("network")
+}
+
+pub(crate) fn each_value_of_the_monitoring_reaches_its_field() -> TestResult {
+    hold("monitoring")
+}
+
+pub(crate) fn each_value_of_the_other_objects_reaches_its_field() -> TestResult {
+    hold("others")
+}
+
+pub(crate) fn each_value_that_the_webhook_is_told_is_an_argument() -> TestResult {
+    let told = |values: &Value| -> Result<Vec<Value>, String> {
+        let rendered = Rendered::with(values)?;
+        let container = &rendered.one("Deployment")?["spec"]["template"]["spec"]["containers"][0];
+        Ok(container["args"].as_array().cloned().unwrap_or_default())
+    };
+    let by_default = told(&json!({}))?;
+    for row in table("arguments")? {
+        let args = told(&row["with"])?;
+        assert!(args.contains(&row["is"]), "{row}: {args:?}");
+        if row["with"] != json!({}) {
+            assert!(!by_default.contains(&row["is"]), "{row} proves nothing");
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn objects_come_and_go_with_their_switches() -> TestResult {
+    for row in table("switches")? {
+        let object = row["object"].as_str().ok_or("no object")?;
+        let there = Rendered::with(&row["with"])?.one(object).is_ok();
+        assert_eq!(json!(there), row["there"], "{row}");
+    }
+    Ok(())
+}
+
+pub(crate) fn each_entry_of_the_registration_can_be_switched_off_but_the_first() -> TestResult {
+    for row in table("entries")? {
+        let rendered = Rendered::with(&row["with"])?;
+        let webhooks = rendered.webhooks()?;
+        let names: Value = webhooks.iter().map(|own| own["name"].clone()).collect();
+        assert_eq!(names, row["are"], "{row}");
+    }
+    Ok(())
+}
+
+/// A value that no table has is one that nobody has seen work.
+pub(crate) fn each_value_of_the_chart_is_in_one_of_the_tables() -> TestResult {
+    fn paths(value: &Value, path: &[String], all: &mut BTreeSet<Vec<String>>) {
+        all.insert(path.to_vec());
+        for (key, value) in value.as_object().into_iter().flatten() {
+            paths(value, &[path, std::slice::from_ref(key)].concat(), all);
+        }
+    }
+    let mut seen = BTreeSet::new();
+    for (name, _) in TABLES {
+        for row in table(name)? {
+            paths(&row["with"], &[], &mut seen);
+        }
+    }
+    // What is in the settings' file has a test of its own.
+    seen.insert(vec!["settings".to_owned()]);
+    seen.insert(vec!["webhook".to_owned(), "onMistake".to_owned()]);
+    let rows = documented::rows(&file("values.yaml")?);
+    let unseen = rows.iter().filter(|row| !seen.contains(&row.path));
+    let unseen: Vec<String> = unseen.map(documented::Row::name).collect();
+    assert!(unseen.is_empty(), "{unseen:?}");
+    Ok(())
+}
+
+fn table(name: &str) -> Result<Vec<Value>, String> {
+    let mut tables = TABLES.iter().filter(|(own, _)| *own == name);
+    let (_, text) = tables.next().ok_or_else(|| format!("no table {name}"))?;
+    serde_saphyr::from_str(text).map_err(|error| format!("{name}: {error}"))
+}
+
+fn hold(name: &str) -> TestResult {
+    let by_default = Rendered::with(&json!({}))?;
+    for row in table(name)? {
+        let text = |key: &str| {
+            row[key]
+                .as_str()
+                .ok_or_else(|| format!("no {key:?} in {row}"))
+        };
+        let (object, place) = (text("in")?, text("at")?);
+        let rendered = Rendered::with(&row["with"]).map_err(|error| format!("{row}: {error}"))?;
+        let found = rendered
+            .one(object)
+            .map_err(|error| format!("{row}: {error}"))?;
+        let found = found.pointer(place).unwrap_or(&Value::Null);
+        assert_eq!(*found, row["is"], "{row}");
+        // With the chart's own values it must be another one.
+        let before = by_default.one(object).ok();
+        let before = before
+            .and_then(|object| object.pointer(place))
+            .unwrap_or(&Value::Null);
+        if row["with"] != json!({}) && row.get("as-always").is_none() {
+            assert_ne!(before, found, "{row} proves nothing");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,146 @@
+//! Values that cannot be meant are refused before anything is installed, in words that name them.
+
+use serde_json::Value;
+use serde_json::json;
+use tests::world::TestResult;
+
+use crate::chart::documented;
+use tests::chart::file;
+use tests::chart::text;
+
+pub(crate) fn a_typo_or_a_wrong_value_is_refused_by_its_name() -> TestResult {
+    for (values, named) in [
+        (
+            json!({"replica": 3}),
+            "additional properties 'replica' not allowed",
+        ),
+        (
+            json!({"replicas": "three"}),
+            "at '/replicas': got string, want integer",
+        ),
+        (
+            json!({"webhook": {"failPolicy": "Fail"}}),
+            "at '/webhook': additional properties 'failPolicy'",
+        ),
+        (
+            json!({"webhook": {"failurePolicy": "Maybe"}}),
+            "at '/webhook/failurePolicy': value must be one of 'Fail', 'Ignore'",
+        ),
+        (
+            json!({"webhook": {"timeoutSeconds": 60}}),
+            "at '/webhook/timeoutSeconds': maximum: got 60, want 30",
+        ),
+        (
+            json!({"webhook": {"port": 443}}),
+            "at '/webhook/port': minimum: got 443",
+        ),
+        (
+            json!({"webhook": {"excludedNamespaces": ["Kube"]}}),
+            "at '/webhook/excludedNamespaces/0'",
+        ),
+        (
+            json!({"guard": {"action": "Warn"}}),
+            "at '/guard': additional properties 'action'",
+        ),
+        (json!({"guard": {"actions": []}}), "at '/guard/actions'"),
+        (
+            json!({"guard": {"actions": ["deny"]}}),
+            "at '/guard/actions/0'",
+        ),
+        (
+            json!({"guard": {"actions": ["Deny", "Warn"]}}),
+            "at '/guard/actions'",
+        ),
+        (
+            json!({"guard": {"actions": ["Audit", "Warn", "Deny"]}}),
+            "at '/guard/actions'",
+        ),
+        (
+            json!({"guard": {"failurePolicy": "Maybe"}}),
+            "at '/guard/failurePolicy'",
+        ),
+        (
+            json!({"templates": {"timeoutSeconds": 0}}),
+            "at '/templates/timeoutSeconds'",
+        ),
+        (
+            json!({"templates": {"deny": true}}),
+            "additional properties 'deny'",
+        ),
+        (
+            json!({"settings": {"gitRepos": false}}),
+            "at '/settings': additional properties 'gitRepos'",
+        ),
+        (
+            json!({"settings": {"image": "other"}}),
+            "additional properties 'image'",
+        ),
+        (
+            json!({"tls": {"mode": "vault"}}),
+            "at '/tls/mode': value must be one of 'self', 'cert-manager', 'files'",
+        ),
+        (
+            json!({"tls": {"files": {"caBundle": "LS0t"}}}),
+            "at '/tls/files/caBundle'",
+        ),
+        (
+            json!({"autoInject": {"namespaceSelector": {"team": "web"}}}),
+            "additional properties 'team'",
+        ),
+        (
+            json!({"objects": {"enable": true}}),
+            "additional properties 'enable'",
+        ),
+        (
+            json!({"metrics": {"serviceMonitor": {"enable": true}}}),
+            "additional properties 'enable'",
+        ),
+        (
+            json!({"tolerations": [{"efect": "NoSchedule"}]}),
+            "additional properties 'efect'",
+        ),
+        (
+            json!({"extraEnv": [{"nmae": "A"}]}),
+            "additional properties 'nmae'",
+        ),
+        (
+            json!({"resources": {"limit": {}}}),
+            "at '/resources': additional properties 'limit'",
+        ),
+        (json!({"dnsPolicy": "None"}), "at '/dnsPolicy'"),
+        (json!({"podLabels": {"a": 1}}), "at '/podLabels/a'"),
+        // What no schema says.
+        (
+            json!({"tls": {"mode": "files"}}),
+            "tls.files.secretName must be set with tls.mode files",
+        ),
+        (
+            json!({"serviceAccount": {"create": false}}),
+            "serviceAccount.name must be set where serviceAccount.create is false",
+        ),
+    ] {
+        match text(&values, &[]) {
+            Ok(_) => return Err(format!("{values} was accepted").into()),
+            Err(refusal) => assert!(refusal.contains(named), "{values}: {refusal}"),
+        }
+    }
+    Ok(())
+}
+
+/// Each map of the values that the chart itself has keys in takes no others.
+pub(crate) fn no_map_of_the_chart_s_own_takes_an_unknown_key() -> TestResult {
+    let schema: Value = serde_json::from_str(&file("values.schema.json")?)?;
+    let mut maps = vec![Vec::new()];
+    for row in documented::rows(&file("values.yaml")?) {
+        for depth in 1..row.path.len() {
+            maps.push(row.path[..depth].to_vec());
+        }
+    }
+    for path in maps {
+        let place = path
+            .iter()
+            .fold(&schema, |place, key| &place["properties"][key]);
+        assert_eq!(place["additionalProperties"], json!(false), "{path:?}");
+    }
+    Ok(())
+}
