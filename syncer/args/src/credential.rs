@@ -4,6 +4,7 @@ use std::str::FromStr;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::RepoUrl;
 use crate::Secret;
 
 /// A user name and a password for the http(s) addresses that begin with `url`, as JSON:
@@ -103,9 +104,18 @@ impl TryFrom<Fields> for Credential {
         if url.is_empty() {
             return Err(ParseCredentialError::Missing("url"));
         }
-        if username.is_empty() {
-            return Err(ParseCredentialError::Missing("username"));
-        }
+        // The address may name the user, as a repository's may.
+        let named = || {
+            url.parse::<RepoUrl>()
+                .ok()?
+                .user_info()
+                .name()
+                .map(str::to_owned)
+        };
+        let username = match username.is_empty() {
+            true => named().ok_or(ParseCredentialError::Missing("username"))?,
+            false => username,
+        };
         let password = match (password, password_file) {
             (Some(_), Some(_)) => return Err(ParseCredentialError::Two),
             (Some(text), None) => Password::Text(text),
@@ -154,6 +164,8 @@ mod tests {
                 .parse()
                 .unwrap();
         assert_eq!(file.password, Password::File("/p".into()));
+        let named: Credential = r#"{"url":"https://me@a","password":"x"}"#.parse().unwrap();
+        assert_eq!(named.username, "me");
     }
 
     #[test]

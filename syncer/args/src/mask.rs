@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::user_info::may_be_token;
+
 /// What stands in a secret's place.
 pub const MASK: &str = "REDACTED";
 
@@ -127,10 +129,10 @@ fn add_user(text: &str, rest: Range<usize>, scheme: Option<&str>, parts: &mut Ve
         (None, None) => {}
         (None, Some(_)) if is_digest || name.contains('@') || name.is_empty() => {}
         (Some(_), None) if is_ssh => {}
-        (Some(_), None) => add(whole, is_token(name)),
+        (Some(_), None) => add(whole, may_be_token(name)),
         (_, Some("" | NO_PASSWORD)) if !is_ssh => add(rest.start..rest.start + name.len(), true),
         (_, Some(_)) => {
-            if is_token(name) && !is_ssh {
+            if may_be_token(name) && !is_ssh {
                 add(rest.start..rest.start + name.len(), true);
             }
             add(rest.start + name.len() + 1..rest.start + at, true);
@@ -156,12 +158,6 @@ fn add_parameters(text: &str, rest: Range<usize>, parts: &mut Vec<Part>) {
         }
         at += parameter.len() + 1;
     }
-}
-
-/// Tells whether a user's name is surely an access token: long, of letters and digits.
-fn is_token(name: &str) -> bool {
-    let is_own = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    name.len() >= 20 && name.bytes().all(is_own) && name.bytes().any(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]

@@ -2,8 +2,11 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
+use percent_encoding::percent_decode_str;
 use url::Url;
 
+use crate::SshAddress;
+use crate::UserInfo;
 use crate::mask::mask_addresses;
 use crate::text::serde_by_text;
 
@@ -52,22 +55,52 @@ impl RepoUrl {
         &self.0
     }
 
-    /// Splits an http(s) address into the address without user and password, and those two as
-    /// written in it (still percent-encoded).
-    pub fn split_credentials(&self) -> (String, Option<(String, String)>) {
+    /// What an http(s) address has before its host, decoded. Of all other addresses a password alone
+    /// is told: `ssh://git@host` has a user that ssh needs.
+    pub fn user_info(&self) -> UserInfo {
         // Most addresses have none, and are not taken apart.
-        let url = self.0.contains('@').then(|| self.http_url()).flatten();
-        match url {
+        let url = self.0.contains('@').then(|| Url::parse(&self.0).ok());
+        let Some(url) = url.flatten() else {
+            return UserInfo::None;
+        };
+        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let info = UserInfo::new(decoded(url.username()), url.password().map(decoded));
+        match self.kind() {
+            RepoKind::Http => info,
+            _ if info.has_secret() => info,
+            _ => UserInfo::None,
+        }
+    }
+
+    /// An http(s) address without user and password, as git is given it; any other as it is.
+    pub fn without_user(&self) -> String {
+        let url = (self.0.contains('@') && self.kind() == RepoKind::Http)
+            .then(|| Url::parse(&self.0).ok());
+        match url.flatten() {
             Some(mut url) if !url.username().is_empty() || url.password().is_some() => {
-                let user = url.username().to_owned();
-                let password = url.password().unwrap_or_default().to_owned();
                 // Neither call fails on an http(s) URL, which always has a host.
                 let _ = url.set_username("");
                 let _ = url.set_password(None);
-                (url.to_string(), Some((user, password)))
+                url.to_string()
             }
-            _ => (self.0.clone(), None),
+            _ => self.0.clone(),
         }
+    }
+
+    /// The address as it may be kept where others read it: as it is, without user and password if
+    /// there is a secret among them.
+    pub fn without_secret(&self) -> String {
+        match self.user_info().has_secret() {
+            true => self.without_user(),
+            false => self.0.clone(),
+        }
+    }
+
+    /// The parts of an ssh address; `None` for any other.
+    pub fn ssh(&self) -> Option<SshAddress> {
+        (self.kind() == RepoKind::Ssh)
+            .then(|| SshAddress::parse(&self.0))
+            .flatten()
     }
 
     /// The host's name or address, in small letters, without port and brackets. `None` for a path,
@@ -78,6 +111,8 @@ impl RepoUrl {
         if self.kind() == RepoKind::Local {
             return None;
         }
+        let is_number =
+            |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let is_bracketed = |text: &str| text.split(':').next().is_some_and(|own| own.contains('['));
         let authority = match self.0.split_once("://") {
             Some((_, rest)) => rest.split('/').next()?,
@@ -89,11 +124,17 @@ impl RepoUrl {
             return None;
         }
         let host = authority.rsplit('@').next()?;
-        if let Some(rest) = host.strip_prefix('[') {
-            let address: Ipv6Addr = rest.split(']').next()?.parse().ok()?;
-            return Some(address.to_string());
-        }
-        let host = host.split(':').next()?;
+        let host = if let Some(rest) = host.strip_prefix('[') {
+            let inner = rest.split(']').next()?;
+            match (inner.parse::<Ipv6Addr>(), inner.split_once(':')) {
+                (Ok(address), _) => return Some(address.to_string()),
+                // `git@[host:port]:path`, which is older than `ssh://`.
+                (Err(_), Some((host, port))) if is_number(port) && !self.0.contains("://") => host,
+                (Err(_), _) => return None,
+            }
+        } else {
+            host.split(':').next()?
+        };
         let is_sure = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
         let is_known = !host.is_empty() && host.chars().all(is_sure);
         is_known.then(|| host.to_ascii_lowercase())
@@ -104,14 +145,6 @@ impl RepoUrl {
     pub fn last_component(&self) -> &str {
         let text = self.0.trim_end_matches('/');
         text.rsplit('/').next().unwrap_or(text)
-    }
-
-    fn http_url(&self) -> Option<Url> {
-        if self.kind() == RepoKind::Http {
-            Url::parse(&self.0).ok()
-        } else {
-            None
-        }
     }
 }
 
@@ -212,6 +245,7 @@ mod tests {
             ("git@git.example:org/x", Some("git.example")),
             ("git.example:x@evil.example", Some("git.example")),
             ("git@[2001:db8::1]:org/x", Some("2001:db8::1")),
+            ("git@[git.example:2222]:x", Some("git.example")),
             ("me@git.example@evil.example:x", Some("evil.example")),
             ("[me@evil.example:22]:x", Some("evil.example")),
             ("git.example:[x]/y", Some("git.example")),
@@ -294,22 +328,63 @@ mod tests {
             let shown = text.parse::<RepoUrl>().unwrap().to_string();
             assert!(!shown.contains("secret"), "{shown}");
         }
-        assert_eq!(
-            url.split_credentials(),
-            (
-                "https://git.example/x".to_owned(),
-                Some(("me".to_owned(), "secret".to_owned()))
-            )
-        );
+        assert!(url.user_info().has_secret());
+        assert_eq!(url.without_secret(), "https://git.example/x");
     }
 
     #[test]
     fn an_address_without_credentials_stays_as_typed() {
         let url: RepoUrl = "https://git.example".parse().unwrap();
-        assert_eq!(
-            url.split_credentials(),
-            ("https://git.example".to_owned(), None)
-        );
+        assert_eq!(url.without_user(), "https://git.example");
+        assert_eq!(url.user_info(), UserInfo::None);
         assert_eq!(url.to_string(), "https://git.example");
+    }
+
+    #[test]
+    fn a_user_name_is_no_credential() {
+        for (text, info, without_secret) in [
+            (
+                "https://git.example/x",
+                UserInfo::None,
+                "https://git.example/x",
+            ),
+            (
+                "https://acme@git.example/x",
+                UserInfo::Name("acme".to_owned()),
+                "https://acme@git.example/x",
+            ),
+            (
+                "https://me%40corp.example@git.example/x",
+                UserInfo::Name("me@corp.example".to_owned()),
+                "https://me%40corp.example@git.example/x",
+            ),
+            (
+                "https://me:a%40b@git.example/x",
+                UserInfo::Credentials {
+                    username: "me".to_owned(),
+                    password: "a@b".to_owned(),
+                },
+                "https://git.example/x",
+            ),
+            (
+                "https://glpat-x@git.example/x",
+                UserInfo::Credentials {
+                    username: "glpat-x".to_owned(),
+                    password: String::new(),
+                },
+                "https://git.example/x",
+            ),
+            (
+                "ssh://git@git.example/x",
+                UserInfo::None,
+                "ssh://git@git.example/x",
+            ),
+            ("git@git.example:x", UserInfo::None, "git@git.example:x"),
+            ("/srv/a@b", UserInfo::None, "/srv/a@b"),
+        ] {
+            let url: RepoUrl = text.parse().unwrap();
+            assert_eq!(url.user_info(), info, "{text}");
+            assert_eq!(url.without_secret(), without_secret, "{text}");
+        }
     }
 }

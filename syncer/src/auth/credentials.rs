@@ -18,8 +18,20 @@ use crate::config::Credentials;
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) struct Entry {
     pub(super) url: String,
-    pub(super) username: String,
+    pub(super) user: User,
     pub(super) password: Password,
+}
+
+/// For which user names of an address an entry is, and which one it gives.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum User {
+    /// For this name, and for an address without one.
+    Only(String),
+    /// For every name; this one is given.
+    Always(String),
+    /// For every name, which is kept; this one for an address without.
+    Default(String),
 }
 
 /// Where a password is.
@@ -28,6 +40,8 @@ pub(super) struct Entry {
 pub(super) enum Password {
     File(PathBuf),
     Text(String),
+    /// git is given the name alone, and goes on to look for the password elsewhere.
+    Elsewhere,
 }
 
 impl fmt::Debug for Password {
@@ -35,6 +49,7 @@ impl fmt::Debug for Password {
         match self {
             Self::File(path) => write!(f, "File({})", path.display()),
             Self::Text(_) => f.write_str("Text(REDACTED)"),
+            Self::Elsewhere => f.write_str("Elsewhere"),
         }
     }
 }
@@ -43,7 +58,7 @@ impl From<&Credential> for Entry {
     fn from(credential: &Credential) -> Self {
         Self {
             url: credential.url.clone(),
-            username: credential.username.clone(),
+            user: User::Only(credential.username.clone()),
             password: match &credential.password {
                 args::Password::File(path) => Password::File(path.clone()),
                 args::Password::Text(text) => Password::Text(text.reveal().to_owned()),
@@ -54,8 +69,9 @@ impl From<&Credential> for Entry {
 
 impl Entry {
     /// Reads the password, from its file where it is in one.
-    pub(super) fn read(&self) -> Result<Credentials, AuthError> {
+    pub(super) fn password(&self) -> Result<String, AuthError> {
         let password = match &self.password {
+            Password::Elsewhere => String::new(),
             Password::Text(text) => text.clone(),
             Password::File(path) => {
                 let read = fs::read(path).map_err(|source| AuthError::Read {
@@ -65,13 +81,25 @@ impl Entry {
                 String::from_utf8_lossy(&read).into_owned()
             }
         };
-        // A line break at the end is the editor's. git reads no further than the line's end.
-        let line = |text: &str| text.lines().next().unwrap_or_default().to_owned();
+        Ok(first_line(&password))
+    }
+
+    /// The credentials for whoever asks.
+    pub(super) fn credentials(&self, question: &Question) -> Result<Credentials, AuthError> {
+        let username = match (&self.user, &question.username) {
+            (User::Default(_), Some(asked)) => asked,
+            (User::Only(own) | User::Always(own) | User::Default(own), _) => own,
+        };
         Ok(Credentials {
-            username: line(&self.username),
-            password: line(&password),
+            username: first_line(username),
+            password: self.password()?,
         })
     }
+}
+
+/// A line break at the end is the editor's. git reads no further than the line's end.
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
 }
 
 /// What is asked for, in the words of git's credential protocol.
@@ -110,17 +138,24 @@ impl Question {
         })
     }
 
+    /// The same for a user name, if the address has one.
+    pub(super) fn with_user(mut self, name: Option<&str>) -> Self {
+        self.username = name.map(str::to_owned);
+        self
+    }
+
     /// Gives the entry for the longest part of the path, of equal ones the first; where none has a
-    /// part of the path, the host's first. Another host, or another user, gets nothing.
+    /// part of the path, the host's first. Another host gets nothing, nor does a user whom the list
+    /// does not have.
     pub(super) fn answer<'a>(&self, entries: &'a [Entry]) -> Option<&'a Entry> {
         let mut best: Option<(Option<usize>, &Entry)> = None;
         for entry in entries {
             let Some(known) = Self::about(&entry.url) else {
                 continue;
             };
-            let is_users = match &self.username {
-                Some(username) => *username == entry.username,
-                None => true,
+            let is_users = match (&self.username, &entry.user) {
+                (Some(asked), User::Only(own)) => asked == own,
+                _ => true,
             };
             if !is_users || (&known.protocol, &known.host) != (&self.protocol, &self.host) {
                 continue;
@@ -166,7 +201,7 @@ mod tests {
     fn entry(url: &str, username: &str) -> Entry {
         Entry {
             url: url.to_owned(),
-            username: username.to_owned(),
+            user: User::Only(username.to_owned()),
             password: Password::Text("secret".to_owned()),
         }
     }
@@ -174,7 +209,8 @@ mod tests {
     #[track_caller]
     fn answered(entries: &[Entry], question: &str) -> Option<String> {
         let question = Question::of_git(question)?;
-        question.answer(entries).map(|entry| entry.username.clone())
+        let entry = question.answer(entries)?;
+        Some(entry.credentials(&question).unwrap().username)
     }
 
     #[test]
@@ -203,6 +239,30 @@ mod tests {
         let entries = [entry("http://127.0.0.1:8080/x", "me")];
         let question = "protocol=http\nhost=127.0.0.1:8080\n";
         assert_eq!(answered(&entries, question).as_deref(), Some("me"));
+    }
+
+    #[test]
+    fn the_repositorys_own_password_is_for_every_user_name() {
+        let of = |user: User| {
+            let entry = Entry {
+                user,
+                ..entry("https://git.example/a", "")
+            };
+            [entry]
+        };
+        let (plain, named) = (
+            "protocol=https\nhost=git.example\n",
+            "protocol=https\nhost=git.example\nusername=acme\n",
+        );
+        for (user, question, expected) in [
+            (User::Always("bot".to_owned()), plain, "bot"),
+            (User::Always("bot".to_owned()), named, "bot"),
+            (User::Default("git".to_owned()), plain, "git"),
+            (User::Default("git".to_owned()), named, "acme"),
+        ] {
+            let found = answered(&of(user), question);
+            assert_eq!(found.as_deref(), Some(expected), "{question}");
+        }
     }
 
     #[test]
@@ -265,7 +325,7 @@ mod tests {
                 password: Password::File(file.clone()),
                 ..entry("https://a.example", "me")
             };
-            assert_eq!(entry.read().unwrap().password, expected);
+            assert_eq!(entry.password().unwrap(), expected);
         }
     }
 }

@@ -13,6 +13,7 @@ use args::CredentialArgs;
 
 use crate::auth::AuthError;
 use crate::auth::credentials::Entry;
+use crate::auth::credentials::Password;
 use crate::auth::credentials::Question;
 
 /// Why git gets no answer.
@@ -49,15 +50,17 @@ pub(crate) fn run(args: &CredentialArgs) -> Result<(), HelperError> {
             path: path.clone(),
             source,
         })?;
-    let question = Question::of_git(&question);
-    let Some(entry) = question.and_then(|question| question.answer(&entries)) else {
+    let Some(question) = Question::of_git(&question) else {
         return Ok(());
     };
-    let credentials = entry.read()?;
-    let answer = format!(
-        "username={}\npassword={}\n",
-        credentials.username, credentials.password
-    );
+    let Some(entry) = question.answer(&entries) else {
+        return Ok(());
+    };
+    let credentials = entry.credentials(&question)?;
+    let mut answer = format!("username={}\n", credentials.username);
+    if entry.password != Password::Elsewhere {
+        answer.push_str(&format!("password={}\n", credentials.password));
+    }
     io::stdout()
         .write_all(answer.as_bytes())
         .map_err(HelperError::Git)

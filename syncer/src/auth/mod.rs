@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use args::RepoKind;
+use args::UserInfo;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tokio::time::Instant;
@@ -29,6 +30,7 @@ use crate::auth::config_file::shell_quoted;
 use crate::auth::credentials::Entry;
 use crate::auth::credentials::Password;
 use crate::auth::credentials::Question;
+use crate::auth::credentials::User;
 use crate::auth::credentials::need_paths;
 pub(crate) use crate::auth::github::GithubError;
 use crate::auth::github::Tokens;
@@ -250,12 +252,15 @@ impl Auth {
         grant.cookie_file = secret.cookie_file.clone();
         let entries = self.entries(config, &secret, deadline).await?;
         for entry in &entries {
-            hidden.add(&entry.read()?.password);
+            hidden.add(&entry.password()?);
         }
         if config.repo.kind == RepoKind::Http {
-            let question = Question::about(&config.repo.url);
-            let entry = question.and_then(|question| question.answer(&entries));
-            grant.http = entry.map(Entry::read).transpose()?;
+            // git is given the address without the name, and asks so, too.
+            if let Some(question) = Question::about(&config.repo.url) {
+                let entry = question.answer(&entries);
+                let read = entry.map(|entry| entry.credentials(&question));
+                grant.http = read.transpose()?;
+            }
         }
         if !entries.is_empty() {
             let json = serde_json::json!(entries).to_string();
@@ -292,7 +297,7 @@ impl Auth {
         let RepoConfig { repo, access, .. } = config;
         let entry = |username: &str, password: Password| Entry {
             url: repo.url.clone(),
-            username: username.to_owned(),
+            user: User::Always(username.to_owned()),
             password,
         };
         let mut entries = Vec::new();
@@ -315,19 +320,22 @@ impl Auth {
         } else {
             self.tokens = Tokens::default();
         }
-        if let Some(username) = access.username.as_deref().filter(|user| !user.is_empty()) {
-            let file = access.password_file.as_ref();
-            let password = match (&access.password, file) {
-                (_, Some(file)) if !file.as_os_str().is_empty() => Password::File(file.clone()),
-                (password, _) => {
-                    let password = password.as_ref().map(args::Secret::reveal);
-                    Password::Text(password.unwrap_or_default().to_owned())
-                }
-            };
-            entries.push(entry(username, password));
-        } else if let Some(given) = &repo.credentials {
-            let password = Password::Text(given.password.clone());
-            entries.push(entry(&given.username, password));
+        let file = access.password_file.as_ref();
+        let flags = match (&access.password, file) {
+            (_, Some(file)) if !file.as_os_str().is_empty() => Some(Password::File(file.clone())),
+            (password, _) => {
+                let password = password.as_ref().map(args::Secret::reveal);
+                password.map(|password| Password::Text(password.to_owned()))
+            }
+        };
+        let username = access.username.as_deref().filter(|user| !user.is_empty());
+        let name = repo.user.name();
+        match (username.or(name), flags, &repo.user) {
+            (Some(username), Some(password), _) => entries.push(entry(username, password)),
+            (_, _, UserInfo::Credentials { username, password }) => {
+                entries.push(entry(username, Password::Text(password.clone())));
+            }
+            _ => {}
         }
         entries.extend(secret.entry.clone());
         for credential in &access.credential {
@@ -336,6 +344,23 @@ impl Auth {
                 return Err(AuthError::CredentialUrl(redact::redact(&credential.url)));
             }
             entries.push(Entry::from(credential));
+        }
+        if let (Some(name), Some(question)) = (name, Question::about(&repo.url)) {
+            let plain = question.answer(&entries).cloned();
+            let named = question.with_user(Some(name)).answer(&entries).cloned();
+            match named {
+                // git asks without the name, and is to get this one.
+                Some(named) if plain.as_ref() != Some(&named) => {
+                    let url = repo.url.clone();
+                    entries.insert(0, Entry { url, ..named });
+                }
+                None if plain.is_none() => entries.push(Entry {
+                    url: repo.url.clone(),
+                    user: User::Only(name.to_owned()),
+                    password: Password::Elsewhere,
+                }),
+                _ => {}
+            }
         }
         Ok(entries)
     }

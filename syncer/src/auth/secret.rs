@@ -10,13 +10,15 @@ use args::secret;
 use crate::auth::AuthError;
 use crate::auth::credentials::Entry;
 use crate::auth::credentials::Password;
+use crate::auth::credentials::User;
 use crate::auth::github::App;
 use crate::config::AccessConfig;
 use crate::config::RepoConfig;
 use crate::files;
 use crate::web;
 
-/// The user name that goes with a token where the Secret names none; servers ignore it.
+/// The user name that goes with a token where neither the Secret nor the address has one; servers
+/// ignore it.
 const TOKEN_USER: &str = "git";
 
 /// What was found, in both places; where both have the same, the flags' counts.
@@ -71,10 +73,14 @@ impl Secret {
         self.cookie_file = cookie_file.or_else(|| present(dir, &[secret::COOKIE_FILE]).next());
         self.ca = read(dir, secret::CA)?;
         if let Some(password) = present(dir, &[secret::PASSWORD, secret::TOKEN]).next() {
-            let username = text(dir, secret::USERNAME)?;
+            let user = match (text(dir, secret::USERNAME)?, config.repo.user.name()) {
+                (Some(own), _) => User::Always(own),
+                (None, Some(name)) => User::Default(name.to_owned()),
+                (None, None) => User::Default(TOKEN_USER.to_owned()),
+            };
             self.entry = Some(Entry {
                 url: config.repo.url.clone(),
-                username: username.unwrap_or_else(|| TOKEN_USER.to_owned()),
+                user,
                 password: Password::File(password),
             });
         }

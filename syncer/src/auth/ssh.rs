@@ -5,9 +5,9 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use args::RepoKind;
+use args::SshAddress;
 use args::secret;
 use nix::unistd::Uid;
-use url::Url;
 
 use crate::auth::AuthError;
 use crate::auth::SshGrant;
@@ -49,7 +49,10 @@ pub(super) fn command(
     if config.secret_dir.is_some() && config.repo.kind == RepoKind::Ssh {
         // Without our own check ssh would say "Host key verification failed", and not what to do.
         if is_checked && known_hosts.is_none() {
-            return Err(AuthError::NoKnownHosts(keyscan(&config.repo.url)));
+            let address = SshAddress::parse(&config.repo.url);
+            let command = address.map(|address| address.keyscan_command());
+            let command = command.unwrap_or_else(|| "ssh-keyscan HOST".to_owned());
+            return Err(AuthError::NoKnownHosts(command));
         }
         if secret.keys.is_empty() {
             return Err(AuthError::NoKey(&secret::SSH_KEYS));
@@ -138,24 +141,6 @@ fn known_hosts(
     Ok(Some(path))
 }
 
-/// The command that prints the lines of `known_hosts` for an ssh address.
-fn keyscan(url: &str) -> String {
-    let (host, port) = match Url::parse(url) {
-        Ok(parsed) if parsed.host().is_some() => (
-            parsed.host_str().unwrap_or_default().to_owned(),
-            parsed.port(),
-        ),
-        _ => {
-            let host = url.split(':').next().unwrap_or_default();
-            (host.rsplit('@').next().unwrap_or_default().to_owned(), None)
-        }
-    };
-    match port {
-        Some(port) => format!("ssh-keyscan -p {port} {host}"),
-        None => format!("ssh-keyscan {host}"),
-    }
-}
-
 /// The variables that give our user a passwd line, where the system has none.
 ///
 /// They stand before ssh alone, so that git and its helpers run without a preloaded library.
@@ -201,23 +186,4 @@ fn usable(key: &Path, number: usize, private: &Private) -> Result<PathBuf, AuthE
     let copy = private.path(&format!("key-{number}"));
     write(&copy, &content, files::SECRET_MODE)?;
     Ok(copy)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keyscan_names_the_host_and_its_port() {
-        for (url, line) in [
-            ("git@git.example:org/site.git", "ssh-keyscan git.example"),
-            ("ssh://git@git.example/org/site", "ssh-keyscan git.example"),
-            (
-                "ssh://git@git.example:2222/x",
-                "ssh-keyscan -p 2222 git.example",
-            ),
-        ] {
-            assert_eq!(keyscan(url), line);
-        }
-    }
 }

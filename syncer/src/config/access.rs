@@ -5,7 +5,9 @@ use args::CaBundle;
 use args::Credential;
 use args::KnownHosts;
 use args::RepoArgs;
+use args::RepoUrl;
 use args::Secret;
+use args::UserInfo;
 use url::Url;
 
 use crate::config::ConfigError;
@@ -82,8 +84,9 @@ impl AccessConfig {
 
     fn check_user(&self, args: &RepoArgs) -> Result<(), ConfigError> {
         let (password, file) = (self.password.is_some(), self.password_file.is_some());
-        let repo = args.repo.as_ref().map(|repo| repo.split_credentials().1);
-        if self.username.is_none() {
+        let user = args.repo.as_ref().map(RepoUrl::user_info);
+        let user = user.unwrap_or(UserInfo::None);
+        if self.username.is_none() && user.name().is_none() {
             let without = "expected a --username to go with it";
             return match (password, file) {
                 (true, _) => Err(ConfigError::new("password", without)),
@@ -91,13 +94,27 @@ impl AccessConfig {
                 (false, false) => Ok(()),
             };
         }
-        let problem = match (password, file, repo.flatten()) {
-            (false, false, _) => "expected $GITSYNC_PASSWORD or --password-file to go with it",
-            (true, true, _) => "expected $GITSYNC_PASSWORD or --password-file, not both",
-            (_, _, Some(_)) => "expected an address in --repo that has no credentials of its own",
-            (_, _, None) => return Ok(()),
+        let is_named = self.username.is_some();
+        let (flag, problem) = match (password, file) {
+            (true, true) => (
+                if is_named {
+                    "username"
+                } else {
+                    "password-file"
+                },
+                "expected $GITSYNC_PASSWORD or --password-file, not both",
+            ),
+            (false, false) if is_named => (
+                "username",
+                "expected $GITSYNC_PASSWORD or --password-file to go with it",
+            ),
+            _ if user.has_secret() => (
+                "username",
+                "expected an address in --repo that has no credentials of its own",
+            ),
+            _ => return Ok(()),
         };
-        Err(ConfigError::new("username", problem))
+        Err(ConfigError::new(flag, problem))
     }
 
     fn check_github_app(&self) -> Result<(), ConfigError> {
@@ -213,6 +230,41 @@ mod tests {
             args.password_file = Some("/p".into());
         });
         assert!(allowed.is_ok());
+    }
+
+    #[test]
+    fn a_user_name_in_the_address_goes_with_a_password_of_the_flags() {
+        let acme = || "https://acme@git.example/x".parse().ok();
+        let allowed: [Change; 4] = [
+            Box::new(move |args| args.repo = acme()),
+            Box::new(move |args| {
+                args.repo = acme();
+                args.password = secret("x");
+            }),
+            Box::new(move |args| {
+                args.repo = acme();
+                args.password_file = Some("/p".into());
+            }),
+            // git-sync v3 took this.
+            Box::new(move |args| {
+                args.repo = acme();
+                args.username = Some("me".to_owned());
+                args.password = secret("x");
+            }),
+        ];
+        for change in allowed {
+            assert!(access(change).is_ok());
+        }
+        let both = access(|args| {
+            args.repo = "https://acme@git.example/x".parse().ok();
+            args.password = secret("x");
+            args.password_file = Some("/p".into());
+        });
+        assert_eq!(
+            both.unwrap_err(),
+            "--password-file (or GITSYNC_PASSWORD_FILE): expected $GITSYNC_PASSWORD or \
+             --password-file, not both"
+        );
     }
 
     #[test]

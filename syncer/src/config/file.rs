@@ -224,11 +224,11 @@ impl Entry<'_> {
             args = RepoArgs::deserialize(Value::Object(all.clone()))
                 .map_err(|error| self.at(key, said(key, &error.to_string())))?;
         }
-        let has_own_user = args
+        let has_own_password = args
             .repo
             .as_ref()
-            .is_some_and(|repo| repo.split_credentials().1.is_some());
-        if has_own_user && !self.gives("username") {
+            .is_some_and(|repo| repo.user_info().has_secret());
+        if has_own_password && !self.gives("username") {
             (args.username, args.password, args.password_file) = (None, None, None);
         }
         Ok(args)

@@ -15,7 +15,7 @@ use args::RepoUrl;
 use args::Revision;
 use args::Subdir;
 use args::Submodules;
-use percent_encoding::percent_decode_str;
+use args::UserInfo;
 
 use crate::auth::git_config;
 use crate::config::AccessConfig;
@@ -65,12 +65,13 @@ pub(crate) struct RepoConfig {
     pub(crate) environment: Arc<Environment>,
 }
 
-/// The remote repository, its address free of credentials.
+/// The remote repository, its address free of user and password.
 #[derive(Clone, Debug)]
 pub(crate) struct Repo {
     pub(crate) url: String,
     pub(crate) kind: RepoKind,
-    pub(crate) credentials: Option<Credentials>,
+    /// What the address has before its host.
+    pub(crate) user: UserInfo,
 }
 
 /// A user name and a password.
@@ -296,15 +297,10 @@ impl Sparse {
 
 impl Repo {
     fn new(repo: &RepoUrl) -> Self {
-        let (url, credentials) = repo.split_credentials();
-        let credentials = credentials.map(|(username, password)| Credentials {
-            username: percent_decoded(&username),
-            password: percent_decoded(&password),
-        });
         Self {
-            url,
+            url: repo.without_user(),
             kind: repo.kind(),
-            credentials,
+            user: repo.user_info(),
         }
     }
 }
@@ -350,10 +346,6 @@ fn at_least_shortest(flag: &str, value: GitDuration) -> Result<Duration, ConfigE
         return Err(ConfigError::value(flag, &value, expected));
     }
     Ok(value.get())
-}
-
-fn percent_decoded(text: &str) -> String {
-    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]
@@ -414,9 +406,11 @@ mod tests {
             config(|args| args.repo = Some("https://me:a%40b@git.example/x".parse().unwrap()))
                 .unwrap();
         assert_eq!(config.repo.url, "https://git.example/x");
-        let credentials = config.repo.credentials.unwrap();
-        assert_eq!(credentials.username, "me");
-        assert_eq!(credentials.password, "a@b");
-        assert!(!format!("{credentials:?}").contains("a@b"));
+        let expected = UserInfo::Credentials {
+            username: "me".to_owned(),
+            password: "a@b".to_owned(),
+        };
+        assert_eq!(config.repo.user, expected);
+        assert!(!format!("{config:?}").contains("a@b"));
     }
 }

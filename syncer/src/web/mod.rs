@@ -8,8 +8,10 @@
 //! - Each call sets its own time limit (`RequestBuilder::timeout`); reaching the server is limited
 //!   here.
 
+mod certificate;
 mod dns;
 mod trust;
+mod verifier;
 
 use std::io;
 use std::path::PathBuf;

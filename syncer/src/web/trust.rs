@@ -8,17 +8,19 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 
 use args::CaBundle;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use ring::digest;
 use rustls::ClientConfig;
-use rustls::RootCertStore;
 use rustls::client::Resumption;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 
 use crate::config::RepoConfig;
 use crate::files::Stamp;
 use crate::web::WebError;
+use crate::web::certificate::first_element;
+use crate::web::verifier::Verifier;
 
 /// Servers whose TLS sessions are remembered; we come back to few.
 const SESSIONS: usize = 8;
@@ -29,6 +31,13 @@ const SYSTEM_CA: [&str; 3] = [
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/cert.pem",
 ];
+
+const BEGIN: &str = "-----BEGIN ";
+const END: &str = "-----END ";
+const DASHES: &str = "-----";
+
+/// OpenSSL's own label: a certificate, and behind it what it is trusted for.
+const TRUSTED: &str = "TRUSTED CERTIFICATE";
 
 // The authorities of a whole system are some 200 kB: many repositories share them.
 static KNOWN: Mutex<Vec<Known>> = Mutex::new(Vec::new());
@@ -139,18 +148,59 @@ pub(crate) fn tls(trust: &Trust) -> Result<Arc<ClientConfig>, WebError> {
 }
 
 fn config(pem: &[u8]) -> Result<ClientConfig, WebError> {
-    let mut roots = RootCertStore::empty();
-    // A bundle may hold one certificate that cannot be read; that is no reason to trust none.
-    roots.add_parsable_certificates(CertificateDer::pem_slice_iter(pem).flatten());
-    let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+    let provider = Arc::new(default_provider());
+    let verifier = Verifier::new(certificates(pem).into_iter(), &provider);
+    let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(WebError::Tls)?
-        .with_root_certificates(roots)
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
     // We speak no other version.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.resumption = Resumption::in_memory_sessions(SESSIONS);
     Ok(config)
+}
+
+/// The certificates of a bundle in every form in which OpenSSL reads them: with text between, with
+/// the older labels, and with OpenSSL's own marks of trust behind them. One that cannot be read is no
+/// reason to trust none.
+fn certificates(pem: &[u8]) -> Vec<CertificateDer<'static>> {
+    let text = String::from_utf8_lossy(pem);
+    let mut found = Vec::new();
+    let mut rest = text.as_ref();
+    while let Some((label, base64, after)) = block(rest) {
+        rest = after;
+        let is_certificate = matches!(label, "CERTIFICATE" | "X509 CERTIFICATE" | TRUSTED);
+        let base64: String = base64.chars().filter(|c| !c.is_whitespace()).collect();
+        let Some(der) = is_certificate
+            .then(|| STANDARD.decode(base64).ok())
+            .flatten()
+        else {
+            continue;
+        };
+        if let Some(certificate) = first_element(&der) {
+            found.push(CertificateDer::from(certificate.to_vec()));
+        }
+    }
+    found
+}
+
+/// The label and the content of the first block of PEM, and what is behind it. A block that does not
+/// end before the next one begins is passed over.
+fn block(text: &str) -> Option<(&str, &str, &str)> {
+    let mut rest = text;
+    loop {
+        let (_, begun) = rest.split_once(BEGIN)?;
+        let (label, content) = begun.split_once(DASHES)?;
+        let end = format!("{END}{label}{DASHES}");
+        match content.find(&end) {
+            Some(at) if !content[..at].contains(BEGIN) => {
+                return Some((label, &content[..at], &content[at + end.len()..]));
+            }
+            _ => rest = begun,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -171,6 +221,31 @@ mod tests {
         fs::write(&ca.files[0], "changed").unwrap();
         assert!(!Arc::ptr_eq(&first, &tls(&ca).unwrap()));
         assert!(Arc::ptr_eq(&first, &tls(&other).unwrap()));
+    }
+
+    #[test]
+    fn a_bundle_is_read_in_every_form_in_which_openssl_reads_it() {
+        let der = [0x30, 3, 2, 1, 7];
+        let encoded = |der: &[u8]| STANDARD.encode(der);
+        // Behind the certificate: for what it is trusted.
+        let marked = encoded(&[&der[..], &[0x30, 0]].concat());
+        let own = encoded(&der);
+        for text in [
+            format!("-----BEGIN CERTIFICATE-----\n{own}\n-----END CERTIFICATE-----\n"),
+            format!("# us\r\n-----BEGIN CERTIFICATE-----\r\n{own}\r\n-----END CERTIFICATE-----"),
+            format!("-----BEGIN X509 CERTIFICATE-----\n{own}\n-----END X509 CERTIFICATE-----\n"),
+            format!("-----BEGIN {TRUSTED}-----\n{marked}\n-----END {TRUSTED}-----\n"),
+            format!(
+                "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n\
+                 -----BEGIN CERTIFICATE-----\ncut\n-----BEGIN PRIVATE KEY-----\n{own}\n\
+                 -----END PRIVATE KEY-----\n-----BEGIN CERTIFICATE-----\n{own}\n\
+                 -----END CERTIFICATE-----\n"
+            ),
+        ] {
+            let found = certificates(text.as_bytes());
+            assert_eq!(found, [CertificateDer::from(der.to_vec())], "{text}");
+        }
+        assert!(certificates(b"same").is_empty());
     }
 
     #[test]

@@ -63,6 +63,110 @@ fn a_user_and_a_password_in_the_address_are_let_in() {
     once(world.syncer_of(&url)).finish().assert_code(0);
 }
 
+/// The address of the server's repository, with a user name as "Clone" buttons put it there.
+fn url_with_user(server: &HttpServer, user: &str, name: &str) -> String {
+    format!("http://{user}@{}/{name}", server.address())
+}
+
+#[test]
+fn a_user_name_in_the_address_goes_with_the_secrets_password() {
+    let world = world();
+    let secret = world.path("secret");
+    for (key, username, expected) in [
+        // The name from the address, the password from the Secret.
+        ("token", None, "acme"),
+        ("password", None, "acme"),
+        // The Secret's own name.
+        ("password", Some("bot"), "bot"),
+        ("token", Some("bot"), "bot"),
+    ] {
+        let server = server_for(&world, expected, PASSWORD);
+        let _ = fs::remove_dir_all(&secret);
+        write(&secret.join(key), PASSWORD);
+        if let Some(username) = username {
+            write(&secret.join("username"), username);
+        }
+        let _ = fs::remove_dir_all(world.root());
+        let run = once(world.syncer_of(&url_with_user(&server, "acme", "site.git")))
+            .flag("secret-dir", &secret)
+            .finish();
+        run.assert_code(0);
+        assert_eq!(world.read("a").as_deref(), Some("1"));
+    }
+}
+
+#[test]
+fn a_user_name_in_the_address_goes_with_a_password_of_the_flags() {
+    let world = world();
+    let file = world.path("password");
+    write(&file, PASSWORD);
+    for (username, expected) in [(None, "me@corp.example"), (Some("bot"), "bot")] {
+        let server = server_for(&world, expected, PASSWORD);
+        let url = url_with_user(&server, "me%40corp.example", "site.git");
+        let syncer = || {
+            let _ = fs::remove_dir_all(world.root());
+            let syncer = once(world.syncer_of(&url));
+            match username {
+                None => syncer,
+                // git-sync v3's name of the variable.
+                Some(name) => syncer.env("GIT_SYNC_USERNAME", name),
+            }
+        };
+        let by_variable = syncer().env("GIT_SYNC_PASSWORD", PASSWORD).finish();
+        by_variable.assert_code(0);
+        let by_file = syncer().flag("password-file", &file).finish();
+        by_file.assert_code(0);
+    }
+}
+
+#[test]
+fn a_user_name_in_the_address_picks_one_of_several_credentials() {
+    let world = world();
+    let server = server_for(&world, "acme", PASSWORD);
+    let of = |name: &str, password: &str| {
+        let url = server.url("");
+        format!(r#"{{"url":"{url}","username":"{name}","password":"{password}"}}"#)
+    };
+    once(world.syncer_of(&url_with_user(&server, "acme", "site.git")))
+        .flag("credential", of("other", "of-another"))
+        .flag("credential", of("acme", PASSWORD))
+        .finish()
+        .assert_code(0);
+}
+
+#[test]
+fn a_user_name_in_the_address_goes_with_a_helper_of_the_users() {
+    let world = world();
+    let server = server_for(&world, "acme", PASSWORD);
+    let helper = format!("!f() {{ cat; echo password={PASSWORD}; }}; f");
+    once(world.syncer_of(&url_with_user(&server, "acme", "site.git")))
+        .flag("git-config", format!("\"credential.helper\":\"{helper}\""))
+        .finish()
+        .assert_code(0);
+}
+
+#[test]
+fn a_submodule_whose_address_has_a_user_name_gets_the_repositorys_password() {
+    for (username, expected) in [(None, "acme"), (Some("bot"), "bot")] {
+        let world = world();
+        let server = server_for(&world, expected, PASSWORD);
+        let sub = Repo::in_dir(world.repo.path().parent().unwrap(), "sub.git");
+        sub.commit().write("s", "sub").push();
+        let address = url_with_user(&server, "acme", "sub.git");
+        add_submodule(&world, &sub, "sub", &address);
+        let secret = world.path("secret");
+        write(&secret.join("token"), PASSWORD);
+        if let Some(username) = username {
+            write(&secret.join("username"), username);
+        }
+        once(world.syncer_of(&url_with_user(&server, "acme", "site.git")))
+            .flag("secret-dir", &secret)
+            .finish()
+            .assert_code(0);
+        assert_eq!(world.read("sub/s").as_deref(), Some("sub"));
+    }
+}
+
 #[test]
 fn a_password_file_is_read_at_each_sync() {
     let world = world();

@@ -6,6 +6,7 @@
     reason = "a test may panic, its helpers too"
 )]
 
+mod certificates;
 mod damage;
 mod http;
 mod settings;

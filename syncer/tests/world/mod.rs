@@ -54,7 +54,7 @@ pub(crate) fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) ->
 }
 
 /// Commits a file `a` to a repository whose objects have SHA-256 names, which is made if needed.
-pub fn sha256_commit(dir: &Path, content: &str) -> String {
+pub(crate) fn sha256_commit(dir: &Path, content: &str) -> String {
     let git = |args: &[&str]| {
         let output = remotes::git()
             .arg("-C")

@@ -115,6 +115,11 @@ impl HttpServer {
         Self::start_with(root, Some(Tls::new()))
     }
 
+    /// The same with a certificate, those behind it, and a key of the caller's, in PEM.
+    pub fn start_tls_with(root: &Path, chain: &str, key: &str) -> Self {
+        Self::start_with(root, Some(Tls::of_pem(chain, key)))
+    }
+
     fn start_with(root: &Path, tls: Option<Tls>) -> Self {
         let socket = bound(SocketAddr::from(([127, 0, 0, 1], 0)));
         let address = socket.local_addr().expect("an address");

@@ -11,7 +11,12 @@ use rcgen::KeyUsagePurpose;
 use rcgen::SanType;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
+use rustls::crypto::ring::sign::any_supported_type;
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::sign::CertifiedKey;
+use rustls::sign::SingleCertAndKey;
 use tokio_rustls::TlsAcceptor;
 
 /// An authority of its own, and a certificate for 127.0.0.1 and localhost that it signed.
@@ -50,6 +55,26 @@ impl Tls {
             .expect("a usable certificate");
         Self {
             ca_pem: authority.pem(),
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+        }
+    }
+}
+
+impl Tls {
+    /// Shows this certificate, with those behind it in the same PEM, whatever kind it is.
+    pub(crate) fn of_pem(chain: &str, key: &str) -> Self {
+        let chain = CertificateDer::pem_slice_iter(chain.as_bytes());
+        let chain = chain.collect::<Result<Vec<_>, _>>().expect("certificates");
+        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a key");
+        let key = any_supported_type(&key).expect("a usable key");
+        let shown = SingleCertAndKey::from(CertifiedKey::new(chain, key));
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("TLS versions")
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(shown));
+        Self {
+            ca_pem: String::new(),
             acceptor: TlsAcceptor::from(Arc::new(config)),
         }
     }

@@ -153,12 +153,12 @@ pub(crate) enum What<'a> {
 }
 
 /// Tells whether the repositories are told by flags: one is, and is easier to read so. An address
-/// with a password has no place in an argv.
+/// with a password or a token has no place in an argv.
 fn is_by_flags(entries: &[Entry]) -> bool {
     let has_credentials = entries
         .iter()
         .filter_map(|entry| entry.args.repo.as_ref())
-        .any(|url| url.split_credentials().1.is_some());
+        .any(|url| url.user_info().has_secret());
     entries.len() == 1 && !has_credentials
 }
 

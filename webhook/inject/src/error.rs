@@ -7,6 +7,12 @@ pub enum InternalError {
     /// The patch makes another document than the one that was planned.
     #[error("our patch makes another Pod than planned")]
     Differs,
+    /// The annotation is gone that tells what was there before an injection.
+    #[error(
+        "gitvolume.dev/status is missing or unreadable, and only it tells which volumes were \
+         gitRepo volumes; restore the annotation, or take the manifest as it was before"
+    )]
+    NoStatus,
     /// The document has no place for an edit.
     #[error("the Pod has no place for {0}")]
     NoPlace(String),

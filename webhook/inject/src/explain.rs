@@ -3,7 +3,6 @@
 //! What is decided is [`answer`]'s; here it is told, from the very values that it is decided by.
 
 mod object;
-mod present;
 mod repository;
 mod syncer;
 mod table;
@@ -41,6 +40,7 @@ use crate::answer;
 use crate::decide;
 use crate::evictable;
 use crate::gitrepo;
+use crate::renew;
 use crate::status::Status;
 use crate::typed;
 use crate::value::without_secrets;
@@ -100,7 +100,8 @@ pub struct Present {
     pub present_config: String,
     /// Whether version and settings are those that explain now.
     pub is_same: bool,
-    /// What a new Pod would get otherwise than this one has it: a container and its fields.
+    /// What a new Pod would get otherwise than this one has it: a container or volume, and its
+    /// fields.
     pub differences: Vec<String>,
     /// Whether what is in the Pod is what it claims and the annotations ask for.
     pub is_there: bool,
@@ -169,7 +170,9 @@ pub fn explain(
             config: was.config().to_owned(),
             present_config: settings.hash(),
             is_same: was.is_by(settings),
-            differences: present::differences(review, settings, &namespace)?,
+            differences: renew(review, settings, &namespace)?
+                .map(|renewal| renewal.differences)
+                .unwrap_or_default(),
             is_there: answer.outcome == Outcome::Skip(SkipReason::AlreadyInjected),
         });
     }

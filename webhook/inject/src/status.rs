@@ -121,6 +121,20 @@ impl Status {
         Some(serde_json::from_str(text).unwrap_or_default())
     }
 
+    /// What a Pod itself shows of an injection whose status is lost.
+    pub(crate) fn inferred(volumes: Vec<String>, safe_directory: Vec<String>) -> Self {
+        Self {
+            volumes,
+            safe_directory,
+            ..Self::default()
+        }
+    }
+
+    /// Whether it tells of no injection: it is unreadable, or of a Pod that was left alone.
+    pub(crate) fn names_nothing(&self) -> bool {
+        self.volumes.is_empty() && self.git_repos.is_empty()
+    }
+
     /// The version that wrote this.
     pub(crate) fn version(&self) -> &str {
         &self.version

@@ -46,6 +46,70 @@ pub fn pod_template(object: &Value) -> Option<&'static str> {
     Some(at)
 }
 
+/// API groups whose kinds are all known: a kind of theirs that is not in [`TEMPLATES`] makes no Pods.
+const CLOSED_GROUPS: [&str; 6] = ["", "apps", "autoscaling", "batch", "extensions", "policy"];
+
+/// Finds every Pod template of an object, as JSON pointers from its root: at the known place of a
+/// Kubernetes kind, and by its shape in kinds of other API groups (Knative, OpenKruise, Kubeflow,
+/// JobSet, OpenShift, …). A template is a map below the root with a `spec` that has a list of
+/// containers. Whole objects that are embedded in this one are not looked into.
+pub fn pod_templates(object: &Value) -> Vec<String> {
+    if let Some(at) = pod_template(object) {
+        return vec![at.to_owned()];
+    }
+    let mut found = Vec::new();
+    if is_of_open_group(object) {
+        templates_below(object, &mut String::new(), &mut found);
+    }
+    found
+}
+
+/// Tells whether an object is of an API group whose kinds are not all known, and so may have Pod
+/// templates and whole objects anywhere in it.
+pub fn is_of_open_group(object: &Value) -> bool {
+    let text = |key: &str| object.get(key).and_then(Value::as_str);
+    let (Some(api_version), Some(_)) = (text("apiVersion"), text("kind")) else {
+        return false;
+    };
+    let group = api_version.split_once('/').map_or("", |(group, _)| group);
+    !CLOSED_GROUPS.contains(&group)
+}
+
+/// Tells whether a value inside an object is a whole object itself, as in a Template of OpenShift.
+pub fn is_embedded_object(value: &Value) -> bool {
+    value["apiVersion"].is_string() && value["kind"].is_string() && value["metadata"].is_object()
+}
+
+fn templates_below(value: &Value, at: &mut String, found: &mut Vec<String>) {
+    let mut look = |token: &str, child: &Value| {
+        let length = at.len();
+        at.push('/');
+        at.push_str(&token.replace('~', "~0").replace('/', "~1"));
+        let containers = child.pointer("/spec/containers").and_then(Value::as_array);
+        let is_template =
+            containers.is_some_and(|all| !all.is_empty() && all.iter().all(Value::is_object));
+        match is_embedded_object(child) {
+            true => {}
+            false if is_template => found.push(at.clone()),
+            false => templates_below(child, at, found),
+        }
+        at.truncate(length);
+    };
+    match value {
+        Value::Object(members) => {
+            for (key, child) in members {
+                look(key, child);
+            }
+        }
+        Value::Array(items) => {
+            for (index, child) in items.iter().enumerate() {
+                look(&index.to_string(), child);
+            }
+        }
+        _ => {}
+    }
+}
+
 /// What the author of a workload should know when it is applied: annotations of ours on a level where
 /// they do nothing, and the sentences that its Pods would be refused or warned with. A controller
 /// makes those Pods later, and few people read its events.
@@ -146,6 +210,33 @@ mod tests {
         let elsewhere = json!({"spec": {"workloadRef": {"kind": "Deployment", "name": "web"}}});
         assert_eq!(at("argoproj.io/v1alpha1", "Rollout", elsewhere), None);
         assert_eq!(pod_template(&json!({"kind": "Pod"})), None);
+    }
+
+    #[test]
+    fn a_template_of_an_unknown_kind_is_found_by_its_shape() {
+        let pod = json!({"metadata": {}, "spec": {"containers": [{"image": "a"}]}});
+        let of = |api_version: &str, spec: Value| {
+            pod_templates(&json!({"apiVersion": api_version, "kind": "K", "spec": spec}))
+        };
+        assert_eq!(
+            of("serving.knative.dev/v1", json!({"template": pod})),
+            ["/spec/template"]
+        );
+        let jobs = json!({"replicatedJobs": [
+            {"template": {"spec": {"template": pod}}}, {"template": {"spec": {"template": pod}}},
+        ]});
+        assert_eq!(
+            of("jobset.x-k8s.io/v1alpha2", jobs),
+            [
+                "/spec/replicatedJobs/0/template/spec/template",
+                "/spec/replicatedJobs/1/template/spec/template"
+            ]
+        );
+        // Its containers are merged into Pods that only its operator knows.
+        assert!(of("monitoring.coreos.com/v1", pod["spec"].clone()).is_empty());
+        assert!(of("apps/v1", json!({"template": pod})).is_empty());
+        let whole = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {}, "spec": pod["spec"]});
+        assert!(of("work.example/v1", json!({"manifests": [whole]})).is_empty());
     }
 
     fn told(request: &Value, on_mistake: OnMistake) -> Answer {

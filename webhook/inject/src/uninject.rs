@@ -46,14 +46,19 @@ pub fn uninject(pod: &Value) -> Result<Option<Patch>, InternalError> {
         Value::Null => PodSpec::default(),
         spec => typed::read(spec).map_err(InternalError::Unreadable)?,
     };
-    let status = status.unwrap_or_default();
     let mut draft = Draft::new(pod);
     let inits = spec.init_containers.as_deref().unwrap_or_default();
     let ours: Vec<usize> = (0..inits.len())
         .filter(|index| is_ours(&inits[*index]))
         .collect();
-    // Anybody can write a status: without one of our containers nothing else is ours.
-    if !ours.is_empty() {
+    let status = match status {
+        Some(status) if !ours.is_empty() && status.names_nothing() => inferred(&spec, &ours)?,
+        None if !ours.is_empty() => inferred(&spec, &ours)?,
+        status => status.unwrap_or_default(),
+    };
+    // Anybody can write a status: without one of our containers only what has a name that we give
+    // is ours, and what was a gitRepo volume stays what it is.
+    if !ours.is_empty() || status.volumes.iter().any(|name| is_our_name(name)) {
         take_out(&mut draft, &spec, &ours, &status, annotations)?;
     }
     let at = path(["metadata", "annotations"]);
@@ -76,6 +81,41 @@ fn is_ours(container: &Container) -> bool {
         && container.command.as_deref() == Some(&[paths::PROGRAM.to_owned()])
 }
 
+/// How the names of the volumes that we add begin.
+const VOLUMES: &str = "gitvolume-";
+
+fn is_our_name(volume: &str) -> bool {
+    volume.starts_with(VOLUMES)
+}
+
+/// What the status said, as far as the Pod shows it: what has a name that we give. What was a
+/// gitRepo volume, nothing shows.
+fn inferred(spec: &PodSpec, ours: &[usize]) -> Result<Status, InternalError> {
+    let inits = spec.init_containers.as_deref().unwrap_or_default();
+    let mounts = ours
+        .iter()
+        .flat_map(|index| inits[*index].volume_mounts.iter().flatten());
+    let (volumes, others): (Vec<&VolumeMount>, Vec<&VolumeMount>) =
+        mounts.partition(|mount| is_our_name(&mount.name));
+    let is_content = |mount: &&VolumeMount| mount.mount_path.starts_with(paths::CONTENT);
+    if others.iter().any(is_content) {
+        return Err(InternalError::NoStatus);
+    }
+    let trusts = |container: &&Container| {
+        let env = container.env.as_deref().unwrap_or_default();
+        SAFE_DIRECTORY.iter().all(|(name, value)| {
+            let mut env = env.iter();
+            env.any(|own| own.name == *name && own.value.as_deref() == Some(*value))
+        })
+    };
+    let containers = reader::all(spec).map(|reader| reader.container);
+    let trusting = containers.filter(trusts);
+    Ok(Status::inferred(
+        volumes.iter().map(|own| own.name.clone()).collect(),
+        trusting.map(|own| own.name.clone()).collect(),
+    ))
+}
+
 fn take_out(
     draft: &mut Draft,
     spec: &PodSpec,
@@ -88,29 +128,41 @@ fn take_out(
         .iter()
         .flat_map(|index| inits[*index].volume_mounts.iter().flatten())
         .collect();
+    // Where a mount of ours was removed by hand, the name alone tells.
     let is_added = |name: &str| {
-        status.volumes.iter().any(|own| own == name) && mounts.iter().any(|own| own.name == name)
+        let is_mounted = mounts.iter().any(|own| own.name == name);
+        status.volumes.iter().any(|own| own == name) && (is_mounted || is_our_name(name))
     };
     let is_content = |name: &str| {
         let mut own = mounts.iter().filter(|own| own.name == name);
-        is_added(name) && own.any(|own| own.mount_path.starts_with(paths::CONTENT))
+        let is_published = own.any(|own| own.mount_path.starts_with(paths::CONTENT));
+        is_added(name) && (is_published || name.starts_with("gitvolume-content"))
     };
     let choice = Choice {
         taken: Some(&status.objects),
         ..Choice::default()
     };
     let asked = annotations::read(annotations, choice).requests(&[]).0;
-    let is_our_mount = |mount: &VolumeMount| {
-        let path = mount.mount_path.as_str();
-        let is_asked = asked.iter().any(|own| own.mount_path.as_str() == path);
+    let is_plain = |mount: &VolumeMount| {
         let plain = VolumeMount {
             name: mount.name.clone(),
             mount_path: mount.mount_path.clone(),
             read_only: mount.read_only,
             ..VolumeMount::default()
         };
-        // Where the annotations are gone, what looks like ours is.
-        is_content(&mount.name) && (is_asked || asked.is_empty()) && *mount == plain
+        *mount == plain
+    };
+    let is_asked = |mount: &VolumeMount| {
+        let mut asked = asked.iter();
+        is_plain(mount) && asked.any(|own| own.mount_path.as_str() == mount.mount_path)
+    };
+    let is_our_mount = |mount: &VolumeMount| {
+        let mut all = reader::all(spec)
+            .filter(|reader| reader.list != List::InitContainers || !ours.contains(&reader.index))
+            .flat_map(|reader| reader.container.volume_mounts.iter().flatten());
+        // Where the annotations are gone, or tell of another place since, what looks like ours is.
+        let is_elsewhere = !all.any(|other| other.name == mount.name && is_asked(other));
+        is_content(&mount.name) && is_plain(mount) && (is_asked(mount) || is_elsewhere)
     };
     // What is left mounts these.
     let mut used: Vec<&str> = Vec::new();

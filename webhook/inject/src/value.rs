@@ -10,7 +10,9 @@ use args::RepoUrl;
 use args::Subdir;
 use args::Submodules;
 use args::is_label;
+use args::is_token;
 use args::mask_addresses;
+use args::may_be_token;
 use url::Url;
 
 use crate::Medium;
@@ -36,18 +38,6 @@ pub(crate) const OWN_NAMES: &str =
 pub(crate) const PROC: &str = "expected a path outside of /proc, where nothing can be mounted";
 pub(crate) const SHORT: &str = "expected at least 10ms";
 
-/// The beginnings of access tokens, which the forges also take as a user name without a password
-/// (<https://github.blog/2021-04-05-behind-githubs-new-authentication-token-formats/>).
-const TOKENS: [&str; 7] = [
-    "ghp_",
-    "gho_",
-    "ghu_",
-    "ghs_",
-    "ghr_",
-    "github_pat_",
-    "glpat-",
-];
-
 pub(crate) fn repo(text: &str) -> Result<RepoUrl, Wrong> {
     // Before the grammar: an address with a password must not pass for a misspelt one.
     if has_credentials(text) {
@@ -70,7 +60,7 @@ fn has_credentials(text: &str) -> bool {
     let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
     authority
         .rsplit_once('@')
-        .is_some_and(|(user, _)| user.contains(':') || TOKENS.iter().any(|t| user.starts_with(t)))
+        .is_some_and(|(user, _)| user.contains(':') || is_token(user))
 }
 
 pub(crate) fn mount_path(text: &str) -> Result<MountPath, Wrong> {
@@ -237,12 +227,12 @@ pub(crate) fn shown(text: &str) -> String {
     format!("{text:?}")
 }
 
-/// Rather too much than too little: everything up to the last `@`, if a colon or a token is in it, and
-/// what else an address may hold.
+/// Rather too much than too little: everything up to the last `@`, if there is a colon in it or what may be
+/// a token, and what else in an address may be a secret.
 pub(crate) fn without_secrets(text: &str) -> String {
     if let Some((scheme, rest)) = text.split_once("://")
         && let Some((user, host)) = rest.rsplit_once('@')
-        && (user.contains(':') || has_credentials(text))
+        && (user.contains(':') || may_be_token(user) || has_credentials(text))
     {
         return mask_addresses(&format!("{scheme}://{MASK}@{host}"));
     }

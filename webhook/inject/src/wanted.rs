@@ -81,9 +81,7 @@ impl<'a> Wanted<'a> {
     pub(crate) fn secret_of(&self, own: Option<&String>, repo: &RepoUrl) -> Option<SecretName> {
         let is_safe = || match repo.kind() {
             RepoKind::Ssh => true,
-            RepoKind::Http => {
-                repo.reveal().starts_with("https:") && repo.split_credentials().1.is_none()
-            }
+            RepoKind::Http => repo.reveal().starts_with("https:") && !repo.user_info().has_secret(),
             RepoKind::Git | RepoKind::Local => false,
         };
         let default = self.default_secret.filter(|_| is_safe());

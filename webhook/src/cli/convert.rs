@@ -9,6 +9,7 @@ mod command;
 mod gitrepo;
 mod gitsync;
 mod keys;
+mod plain;
 mod process;
 mod rewrite;
 mod view;
@@ -19,6 +20,7 @@ use inject::Outcome;
 use inject::Review;
 use inject::Settings;
 use json_patch::Patch;
+use k8s_openapi::api::core::v1::Container;
 use k8s_openapi::api::core::v1::PodSpec;
 use serde::Deserialize;
 use serde_json::Value;
@@ -105,6 +107,7 @@ pub fn convert(template: &Value, config_maps: ConfigMaps<'_>) -> Conversion {
     };
     let mut sources = gitrepo::sources(template, &pod);
     sources.extend(gitsync::sources(&pod, config_maps));
+    sources.extend(plain::sources(&pod));
     if view::all(&pod).any(|(own, _)| process::is_ours(own)) {
         // Its annotations and its containers would no longer belong together.
         for source in &mut sources {
@@ -161,6 +164,11 @@ pub fn convert(template: &Value, config_maps: ConfigMaps<'_>) -> Conversion {
     }
 }
 
+/// Whether a container brings a repository into a Pod by git-sync or by a git command of its own.
+pub fn is_git_program(container: &Container) -> bool {
+    process::kind(container) != process::Kind::Other || plain::is_one(container)
+}
+
 fn left(about: String, why: String) -> Note {
     Note {
         about,
@@ -183,9 +191,15 @@ fn answered(template: &Value) -> Result<Outcome, String> {
 /// Tells whether anything in a Pod that cannot be read may be ours to convert.
 fn is_about_git(template: &Value) -> bool {
     let text = template.to_string();
-    ["\"gitRepo\"", "git-sync", "GIT_SYNC_", "GITSYNC_"]
-        .iter()
-        .any(|sign| text.contains(sign))
+    [
+        "\"gitRepo\"",
+        "git-sync",
+        "GIT_SYNC_",
+        "GITSYNC_",
+        "git clone",
+    ]
+    .iter()
+    .any(|sign| text.contains(sign))
 }
 
 #[cfg(test)]

@@ -105,6 +105,18 @@ impl Document {
         self.unread
     }
 
+    /// The keys that a map of the document has more than once, each with the line of the text where
+    /// it is given for the last time, from 1. Only that one counts, as for kubectl.
+    pub fn duplicates(&self) -> Vec<(usize, String)> {
+        let bare = yaml::bare(&self.text);
+        let mut found = Vec::new();
+        if let Some(root) = tree::parse(bare) {
+            root.duplicates(&mut found);
+        }
+        let line = |at: usize| self.line + bare[..at].matches('\n').count();
+        found.into_iter().map(|(at, key)| (line(at), key)).collect()
+    }
+
     /// The document's text after an edit. The operations' paths begin at the document's root. The
     /// text says exactly what the patch makes: what cannot be edited in place is written anew.
     pub fn patched(&self, patch: &Patch) -> Result<Patched, PatchError> {

@@ -20,14 +20,18 @@ use crate::cli::Exit;
 use crate::cli::args::settings;
 use crate::cli::documents;
 use crate::cli::documents::ReadError;
+use crate::cli::edit::Known;
 use crate::cli::files;
+use crate::cli::files::File;
 use crate::cli::inject::IMAGE_HELP;
 use crate::cli::inject::misplaced;
 use crate::cli::inject::without_texts;
+use crate::cli::kustomize::Kustomizations;
 use crate::cli::live::ConnectArgs;
 use crate::cli::live::Live;
 use crate::cli::output::printed;
 use crate::cli::report::Report;
+use crate::cli::unhandled::Purpose;
 use crate::cli::volumes;
 use crate::cli::volumes::Volumes;
 use crate::cli::workloads::Object;
@@ -119,9 +123,18 @@ pub fn run(args: ExplainArgs) -> anyhow::Result<Exit> {
     let mut all = Vec::new();
     let files = files::read(&filenames, &mut report);
     let volumes = Volumes::of_files(&files, namespace.as_deref());
+    let kustomizations = Kustomizations::of_files(&files);
+    let known = Context {
+        namespace: namespace.as_deref(),
+        settings: &settings,
+        volumes: &volumes,
+        files: Known {
+            purpose: Purpose::Inject,
+            kustomizations: &kustomizations,
+        },
+    };
     for file in files {
-        let known = (&settings, &volumes);
-        match told(&file.name, &file.text, namespace.as_deref(), known) {
+        match told(&file, known, &mut report) {
             Ok(told) => {
                 for told in told {
                     match told {
@@ -242,60 +255,78 @@ fn explain_live(args: LiveArgs, output: Format, report: &mut Report) -> anyhow::
     })
 }
 
-/// Explains every Pod and Pod template of a text; of our objects only what is wrong is told.
+/// What is known beside a file.
+#[derive(Clone, Copy)]
+struct Context<'a> {
+    namespace: Option<&'a str>,
+    settings: &'a Settings,
+    volumes: &'a Volumes,
+    files: Known<'a>,
+}
+
+/// Explains every Pod and Pod template of a file; of our objects only what is wrong is told, and
+/// what is not handled is reported.
 fn told(
-    file: &str,
-    text: &str,
-    namespace: Option<&str>,
-    known: (&Settings, &Volumes),
+    file: &File,
+    context: Context<'_>,
+    report: &mut Report,
 ) -> Result<Vec<Result<Told, String>>, ReadError> {
     let mut all = Vec::new();
-    for document in documents::read(text)? {
+    for document in documents::read(&file.text)? {
+        let site = format!("{}:document {}", file.name, document.number());
+        context.files.report(&site, &document, report);
         for object in objects(document.value()) {
-            let (mistakes, _) = volumes::judged(&object, namespace, known.0);
-            all.extend(mistakes.into_iter().map(Err));
-            let Some(explanation) = explained(&object, namespace, known) else {
+            let (is_left, sentence) = context.files.left(file, &object);
+            if let Some(sentence) = sentence {
+                report.left(&format!("{site} ({}): {sentence}", object.name()));
+            }
+            if is_left {
                 continue;
-            };
-            let told = explanation.map(|explanation| Told {
-                file: file.to_owned(),
-                document: document.number(),
-                object: object.name(),
-                explanation,
-                misplaced: misplaced(&object),
-            });
-            all.push(told.map_err(|error| {
-                // What it says of the manifest may be a secret of it.
-                let error = without_texts(&format!("{:#}", anyhow::Error::new(error)));
-                format!(
-                    "document {} ({}): {error}",
-                    document.number(),
-                    object.name()
-                )
-            }));
+            }
+            let (mistakes, _) = volumes::judged(&object, context.namespace, context.settings);
+            all.extend(mistakes.into_iter().map(Err));
+            for (_, pod) in object.templates() {
+                let told = explained(&object, pod, context).map(|explanation| Told {
+                    file: file.name.clone(),
+                    document: document.number(),
+                    object: object.name(),
+                    explanation,
+                    misplaced: misplaced(&object),
+                });
+                all.push(told.map_err(|error| {
+                    // What it says of the manifest may be a secret of it.
+                    let error = without_texts(&format!("{:#}", anyhow::Error::new(error)));
+                    format!(
+                        "document {} ({}): {error}",
+                        document.number(),
+                        object.name()
+                    )
+                }));
+            }
         }
     }
     Ok(all)
 }
 
-/// Explains an object's Pod; `None` where it makes none.
+/// Explains one Pod of an object.
 fn explained(
     object: &Object<'_>,
-    namespace: Option<&str>,
-    (settings, volumes): (&Settings, &Volumes),
-) -> Option<Result<Explanation, InternalError>> {
-    let mut pod = object.value.pointer(object.pod?)?.clone();
+    pod: &Value,
+    context: Context<'_>,
+) -> Result<Explanation, InternalError> {
+    let mut pod = pod.clone();
     // The API server gives each Pod its metadata; a template may have none.
     if !pod["metadata"].is_object() {
         pod["metadata"] = json!({});
     }
-    let namespace = object.namespace().or(namespace).unwrap_or("default");
+    let namespace = object.namespace().or(context.namespace);
+    let namespace = namespace.unwrap_or("default");
     let review = Review::of_pod(pod).in_namespace(namespace);
-    Some(inject::explain(
+    inject::explain(
         &review,
-        settings,
-        &volumes.namespace(namespace),
-    ))
+        context.settings,
+        &context.volumes.namespace(namespace),
+    )
 }
 
 impl Told {
@@ -335,14 +366,26 @@ fn pretty(value: &Value) -> anyhow::Result<String> {
 mod tests {
     use super::*;
 
+    fn all(text: &str) -> Vec<Result<Told, String>> {
+        let file = File {
+            name: "x.yaml".to_owned(),
+            path: None,
+            text: text.to_owned(),
+        };
+        let context = Context {
+            namespace: Some("shop"),
+            settings: &Settings::new("syncer:1"),
+            volumes: &Volumes::default(),
+            files: Known {
+                purpose: Purpose::Inject,
+                kustomizations: &Kustomizations::default(),
+            },
+        };
+        told(&file, context, &mut Report::default()).unwrap()
+    }
+
     fn said(text: &str) -> Vec<Told> {
-        let told = told(
-            "x.yaml",
-            text,
-            Some("shop"),
-            (&Settings::new("syncer:1"), &Volumes::default()),
-        );
-        told.unwrap().into_iter().map(Result::unwrap).collect()
+        all(text).into_iter().map(Result::unwrap).collect()
     }
 
     #[test]
@@ -384,13 +427,7 @@ mod tests {
         let text = "apiVersion: v1\nkind: Pod\n\
             metadata: {name: web, annotations: {gitvolume.dev/repo: 'https://git.example/x'}}\n\
             spec: {containers: hunter2}\n";
-        let told = told(
-            "x.yaml",
-            text,
-            None,
-            (&Settings::new("syncer:1"), &Volumes::default()),
-        )
-        .unwrap();
+        let told = all(text);
         assert_eq!(told.len(), 1);
         let error = told[0]
             .as_ref()

@@ -2,10 +2,14 @@
 
 use clap::Args;
 use inject::InternalError;
+use inject::Namespace;
 use inject::Outcome;
 use inject::PREFIX;
+use inject::Renewal;
 use inject::Review;
 use inject::Settings;
+use json_patch::PatchOperation;
+use json_patch::ReplaceOperation;
 use json_patch::jsonptr::PointerBuf;
 use serde_json::Value;
 
@@ -19,6 +23,7 @@ use crate::cli::edit::Judged;
 use crate::cli::files;
 use crate::cli::output;
 use crate::cli::report::Report;
+use crate::cli::unhandled::Purpose;
 use crate::cli::volumes;
 use crate::cli::volumes::Volumes;
 use crate::cli::workloads::Object;
@@ -67,7 +72,7 @@ pub(crate) fn edited(
     let files = files::read(&input.filenames, report);
     let namespace = input.namespace.as_deref();
     let volumes = Volumes::of_files(&files, namespace);
-    Ok(edit::edit(files, report, |object| {
+    Ok(edit::edit(files, Purpose::Inject, report, |object| {
         judge(object, namespace, &settings, &volumes)
     }))
 }
@@ -79,42 +84,78 @@ fn judge(
     volumes: &Volumes,
 ) -> Judged {
     let mut judged = Judged::default();
-    let Some(at) = object.pod else {
-        (judged.errors, judged.notes) = volumes::judged(object, namespace, settings);
-        return judged;
-    };
-    if let Some(note) = misplaced(object) {
-        judged.notes.push(note);
-    }
-    let Some(pod) = object.value.pointer(at) else {
-        return judged;
-    };
-    if is_template(pod) {
-        let note = format!("left as it is: its {PREFIX} annotations have {{{{ in them");
-        judged.notes.push(note);
+    if object.pods.is_empty() {
+        (judged.errors, judged.warnings) = volumes::judged(object, namespace, settings);
         return judged;
     }
-    let root = PointerBuf::parse(at).unwrap_or_default();
+    judged.left.extend(misplaced(object));
     let namespace = object.namespace().or(namespace).unwrap_or("default");
-    let review = Review::of_pod(pod.clone()).in_namespace(namespace);
-    let answer = match inject::answer(&review, settings, &volumes.namespace(namespace)) {
-        Ok(answer) => answer,
-        Err(error) => {
+    let known = (settings, &volumes.namespace(namespace));
+    for (at, pod) in object.templates() {
+        if is_template(pod) {
+            let line = format!("left as it is: its {PREFIX} annotations have {{{{ in them");
+            judged.left.push(line);
+            continue;
+        }
+        let review = Review::of_pod(pod.clone()).in_namespace(namespace);
+        let root = PointerBuf::parse(at).unwrap_or_default();
+        if let Err(error) = judge_pod(&review, &root, known, &mut judged) {
             judged.errors.push(unreadable(error));
-            return judged;
+        }
+    }
+    judged
+}
+
+/// Injects one Pod; an injection that is in it already is taken out and put in anew.
+fn judge_pod(
+    review: &Review,
+    root: &PointerBuf,
+    (settings, namespace): (&Settings, &Namespace),
+    judged: &mut Judged,
+) -> Result<(), InternalError> {
+    let objects = inject::injected_objects(review.object());
+    let is_of_files = objects.is_empty() || !namespace.volumes.is_empty();
+    let renewal = match is_of_files {
+        true => inject::renew(review, settings, namespace)?,
+        false => {
+            judged.warnings.push(format!(
+                "injected for {}, which is not among the files; its injection stays as it is",
+                objects.join(" and ")
+            ));
+            None
         }
     };
-    judged.notes.extend(answer.warnings);
+    let (answer, operations) = match renewal {
+        Some(Renewal {
+            pod,
+            answer,
+            is_same,
+            ..
+        }) => {
+            let replace = ReplaceOperation {
+                path: root.clone(),
+                value: pod,
+            };
+            let change = (!is_same).then_some(PatchOperation::Replace(replace));
+            (answer, change.into_iter().collect())
+        }
+        None => {
+            let mut answer = inject::answer(review, settings, namespace)?;
+            let patch = answer.patch.take().into_iter();
+            let operations = patch.flat_map(|patch| patch.0);
+            let operations = operations.map(|own| edit::under(root, own));
+            (answer, operations.collect::<Vec<_>>())
+        }
+    };
+    judged.warnings.extend(answer.warnings);
     if let Outcome::Deny(refusal) = &answer.outcome
         && !answer.allowed
     {
-        judged
-            .errors
-            .extend(refusal.mistakes().map(ToString::to_string));
+        let mistakes = refusal.mistakes().map(ToString::to_string);
+        judged.errors.extend(mistakes);
     }
-    let operations = answer.patch.into_iter().flat_map(|patch| patch.0);
-    judged.patch = operations.map(|own| edit::under(&root, own)).collect();
-    judged
+    judged.patch.extend(operations);
+    Ok(())
 }
 
 /// The sentence for a Pod that the engine could not deal with.

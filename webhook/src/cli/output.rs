@@ -11,7 +11,8 @@ use crate::cli::edit::Edited;
 use crate::cli::files;
 use crate::cli::report::Report;
 
-/// Writes the files, or tells whether they would change. Where something was wrong nothing is
+/// Writes the files, or tells whether they would change, or have something in them that the command
+/// is for and left as it is. Where something was wrong nothing is
 /// written at all: half of what was asked for, piped into `kubectl apply`, would run without its
 /// repository.
 pub fn write(edited: &[Edited], output: OutputArgs, report: &mut Report) -> Exit {
@@ -19,7 +20,10 @@ pub fn write(edited: &[Edited], output: OutputArgs, report: &mut Report) -> Exit
         return Exit::Wrong;
     }
     if output.check {
-        let mut exit = Exit::Done;
+        let mut exit = match report.has_left() {
+            true => Exit::Different,
+            false => Exit::Done,
+        };
         for edited in edited.iter().filter(|edited| edited.is_changed()) {
             report.note(&format!("{}: would change", edited.file.name));
             exit = Exit::Different;

@@ -13,6 +13,7 @@ use crate::cli::files;
 use crate::cli::inject::unreadable;
 use crate::cli::output;
 use crate::cli::report::Report;
+use crate::cli::unhandled::Purpose;
 use crate::cli::workloads::Object;
 
 /// Flags of `uninject`.
@@ -32,25 +33,22 @@ pub fn run(args: UninjectArgs) -> anyhow::Result<Exit> {
     let UninjectArgs { input, output } = args;
     let mut report = Report::default();
     let files = files::read(&input.filenames, &mut report);
-    let edited = edit::edit(files, &mut report, judge);
+    let edited = edit::edit(files, Purpose::Uninject, &mut report, judge);
     Ok(output::write(&edited, output, &mut report))
 }
 
 fn judge(object: &Object<'_>) -> Judged {
     let mut judged = Judged::default();
-    let pod = object
-        .pod
-        .and_then(|at| Some((at, object.value.pointer(at)?)));
-    let Some((at, pod)) = pod else {
-        return judged;
-    };
-    let root = PointerBuf::parse(at).unwrap_or_default();
-    match inject::uninject(pod) {
-        Ok(patch) => {
-            let operations = patch.into_iter().flat_map(|patch| patch.0);
-            judged.patch = operations.map(|own| edit::under(&root, own)).collect();
+    for (at, pod) in object.templates() {
+        let root = PointerBuf::parse(at).unwrap_or_default();
+        match inject::uninject(pod) {
+            Ok(patch) => {
+                let operations = patch.into_iter().flat_map(|patch| patch.0);
+                let operations = operations.map(|own| edit::under(&root, own));
+                judged.patch.extend(operations);
+            }
+            Err(error) => judged.errors.push(unreadable(error)),
         }
-        Err(error) => judged.errors.push(unreadable(error)),
     }
     judged
 }

@@ -31,7 +31,10 @@ impl Volumes {
         let mut found = Vec::new();
         for file in files {
             // Most manifests have none, and are not read twice.
-            if !file.text.contains("GitVolume") {
+            if !["GitVolume", "Namespace"]
+                .iter()
+                .any(|kind| file.text.contains(kind))
+            {
                 continue;
             }
             let documents = documents::read(&file.text).unwrap_or_default();

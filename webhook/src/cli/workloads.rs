@@ -1,6 +1,8 @@
 //! The objects in a document, and the Pods in them.
 
-use inject::pod_template;
+use inject::is_embedded_object;
+use inject::is_of_open_group;
+use inject::pod_templates;
 use serde_json::Value;
 
 /// An object of a document: the document itself, or an item of a list in it.
@@ -10,12 +12,13 @@ pub struct Object<'a> {
     pub at: String,
     /// The object.
     pub value: &'a Value,
-    /// Where its Pod is, a JSON pointer from the object; `None` where it makes none.
-    pub pod: Option<&'static str>,
+    /// Where its Pod templates are, JSON pointers from the object; a Pod is its own.
+    pub pods: Vec<String>,
 }
 
 /// Finds the objects of a document, in order: itself, or what is in it where it is a List of any
-/// kind or a JSON array, however deep.
+/// kind or a JSON array, however deep; and the whole objects that an object of a kind unknown to
+/// Kubernetes has in it, such as a Template of OpenShift.
 pub fn objects(document: &Value) -> Vec<Object<'_>> {
     let mut objects = Vec::new();
     collect(document, String::new(), &mut objects);
@@ -39,18 +42,45 @@ fn collect<'a>(value: &'a Value, at: String, objects: &mut Vec<Object<'a>>) {
                 collect(item, format!("{prefix}/{index}"), objects);
             }
         }
-        None => objects.push(Object {
-            at,
-            pod: pod_template(value),
-            value,
-        }),
+        None => {
+            let pods = pod_templates(value);
+            objects.push(Object {
+                at: at.clone(),
+                pods,
+                value,
+            });
+            if is_of_open_group(value) {
+                embedded(value, &at, objects);
+            }
+        }
+    }
+}
+
+fn embedded<'a>(value: &'a Value, at: &str, objects: &mut Vec<Object<'a>>) {
+    let mut look = |token: &str, child: &'a Value| {
+        let token = token.replace('~', "~0").replace('/', "~1");
+        let at = format!("{at}/{token}");
+        match is_embedded_object(child) {
+            true => collect(child, at, objects),
+            false => embedded(child, &at, objects),
+        }
+    };
+    match value {
+        Value::Object(members) => members.iter().for_each(|(key, child)| look(key, child)),
+        Value::Array(items) => {
+            for (index, child) in items.iter().enumerate() {
+                look(&index.to_string(), child);
+            }
+        }
+        _ => {}
     }
 }
 
 impl Object<'_> {
-    /// Where the object's Pod is, a JSON pointer from the document's root.
-    pub fn pod_pointer(&self) -> Option<String> {
-        self.pod.map(|pod| format!("{}{pod}", self.at))
+    /// The object's Pods and Pod templates, each with where it is in the object.
+    pub fn templates(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let pods = self.pods.iter();
+        pods.filter_map(|at| Some((at.as_str(), self.value.pointer(at)?)))
     }
 
     /// The object's namespace, where it says one.
@@ -62,7 +92,7 @@ impl Object<'_> {
     pub fn name(&self) -> String {
         let kind = self.value.get("kind").and_then(Value::as_str);
         let name = self.metadata("name").or(self.metadata("generateName"));
-        let mut called = kind.unwrap_or("object").to_owned();
+        let mut called = kind.unwrap_or("no kind").to_owned();
         called.push(' ');
         if let Some(namespace) = self.namespace() {
             called.push_str(namespace);
@@ -97,7 +127,10 @@ mod tests {
         ]);
         let found: Vec<(String, Option<String>)> = objects(&list)
             .iter()
-            .map(|object| (object.name(), object.pod_pointer()))
+            .map(|object| {
+                let pod = object.pods.first();
+                (object.name(), pod.map(|pod| format!("{}{pod}", object.at)))
+            })
             .collect();
         let at = |at: &str| Some(at.to_owned());
         assert_eq!(
@@ -110,5 +143,11 @@ mod tests {
             ]
         );
         assert!(objects(&json!("text")).is_empty());
+        let template = json!({
+            "apiVersion": "template.openshift.io/v1", "kind": "Template",
+            "metadata": {"name": "t"}, "objects": [pod("d")],
+        });
+        let found: Vec<String> = objects(&template).iter().map(Object::name).collect();
+        assert_eq!(found, ["Template t", "Pod shop/d"]);
     }
 }

@@ -42,7 +42,11 @@ fn where_one_file_is_wrong_no_file_is_written() {
     fs::write(at("c.yaml"), "a: 'b").unwrap();
     let ran = run_in(root.path(), &["inject", "-i", "-f", "."], "");
     assert_eq!(ran.code, 2);
-    let places: Vec<&str> = ran.err.lines().map(|line| &line[..8]).collect();
+    let places: Vec<&str> = ran
+        .err
+        .lines()
+        .map(|line| &line["error: ".len()..][..8])
+        .collect();
     assert_eq!(places, ["./b.yaml", "./c.yaml"], "{}", ran.err);
     assert_eq!(fs::read_to_string(at("a.yaml")).unwrap(), POD);
 }
@@ -67,20 +71,94 @@ fn what_cannot_be_read_is_named() {
     assert_eq!(ran.code, 2);
     let lines: Vec<&str> = ran.err.lines().collect();
     assert!(
-        lines[0].starts_with("gone.yaml: cannot be read: "),
+        lines[0].starts_with("error: gone.yaml: cannot be read: "),
         "{lines:?}"
     );
     assert_eq!(
         lines[1..],
         [
-            "./link.yaml: passed over: it is no regular file",
-            "./latin.yaml: expected YAML or JSON in UTF-8",
-            "-: expected once, since standard input can be read only once",
+            "note: ./link.yaml: passed over: it is no regular file",
+            "error: ./latin.yaml: expected YAML or JSON in UTF-8",
+            "error: -: expected once, since standard input can be read only once",
         ]
     );
     let ran = run_in(root.path(), &["inject", "-i", "-f", "-"], POD);
     assert_eq!(ran.code, 2);
-    assert_eq!(ran.err, "--in-place: expected files, not standard input\n");
+    assert_eq!(
+        ran.err,
+        "error: --in-place: expected files, not standard input\n"
+    );
     let ran = run_in(root.path(), &["inject"], "");
     assert_eq!(ran.code, 2);
+}
+
+/// A patch is no manifest: it is named, and the rest of the directory is written.
+#[test]
+fn patches_of_kustomize_are_left_and_the_rest_is_written() {
+    let root = tempfile::tempdir().unwrap();
+    let at = |name: &str| root.path().join(name);
+    fs::write(at("pod.yaml"), POD).unwrap();
+    let kustomization = "resources: [pod.yaml]\npatches: [{path: ./patch.yaml}]\n";
+    fs::write(at("kustomization.yaml"), kustomization).unwrap();
+    let patch = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n  template:\n    \
+                 metadata: {annotations: {gitvolume.dev/repo: https://git.example/a}}\n";
+    let whole = format!("{patch}    spec: {{containers: [{{name: web}}]}}\n");
+    let directive = format!("{whole}    $patch: merge\n");
+    for text in [patch, &whole, &directive] {
+        // Named by the kustomization, and known by its shape alone.
+        for name in ["patch.yaml", "other.yaml"] {
+            fs::write(at(name), text).unwrap();
+            let ran = run_in(
+                root.path(),
+                &["inject", "--check", "-f", name, "-f", "kustomization.yaml"],
+                "",
+            );
+            assert_eq!(ran.code, 1, "{text}{}", ran.err);
+            fs::write(at("pod.yaml"), POD).unwrap();
+            let ran = run_in(root.path(), &["inject", "-i", "-f", "."], "");
+            assert_eq!(ran.code, 0, "{}", ran.err);
+            let place = format!("warning: ./{name}:document 1 (Deployment web): left as it is");
+            assert!(ran.err.starts_with(&place), "{}", ran.err);
+            assert!(ran.err.contains("kustomize build"), "{}", ran.err);
+            assert_eq!(fs::read_to_string(at(name)).unwrap(), text);
+            let injected = fs::read_to_string(at("pod.yaml")).unwrap();
+            assert_eq!(injected, written(&["inject"], POD));
+            fs::remove_file(at(name)).unwrap();
+        }
+    }
+}
+
+/// Namespaces count, whichever file they are in.
+#[test]
+fn a_namespace_in_a_file_of_its_own_tells_which_objects_are_for_it() {
+    let root = tempfile::tempdir().unwrap();
+    let at = |name: &str| root.path().join(name);
+    let namespace = |rest: &str| {
+        let text = format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: shop, {rest}}}\n");
+        fs::write(at("namespace.yaml"), text).unwrap();
+    };
+    fs::write(
+        at("volume.yaml"),
+        "apiVersion: gitvolume.dev/v1alpha1\nkind: ClusterGitVolume\nmetadata: {name: site}\n\
+         spec: {repo: 'https://git.example/a', podSelector: {}, namespaceSelector: {matchLabels: {team: a}}}\n",
+    )
+    .unwrap();
+    fs::write(
+        at("pod.yaml"),
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: web, namespace: shop}\nspec: {containers: [{name: a, image: a}]}\n",
+    )
+    .unwrap();
+    let injected = || run_in(root.path(), &["inject", "-f", "."], "").out;
+    namespace("labels: {gitvolume.dev/auto-inject: enabled, team: a}");
+    assert!(injected().contains("gitvolume-content"), "{}", injected());
+    assert!(injected().contains("runAsUser"), "{}", injected());
+    namespace(
+        "labels: {gitvolume.dev/auto-inject: enabled, team: a}, \
+         annotations: {openshift.io/sa.scc.uid-range: 1000/100}",
+    );
+    assert!(!injected().contains("runAsUser"), "{}", injected());
+    namespace("labels: {gitvolume.dev/auto-inject: enabled, team: b}");
+    assert!(!injected().contains("gitvolume-content"), "{}", injected());
+    namespace("labels: {team: a}");
+    assert!(!injected().contains("gitvolume-content"), "{}", injected());
 }

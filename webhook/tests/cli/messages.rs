@@ -15,7 +15,7 @@ fn a_refusal_is_one_line_with_its_place_and_nothing_is_written() {
     assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
     assert!(
         ran.err
-            .starts_with("-:document 2 (Pod web): gitvolume.dev/repo: "),
+            .starts_with("error: -:document 2 (Pod web): gitvolume.dev/repo: "),
         "{}",
         ran.err
     );
@@ -34,16 +34,17 @@ fn annotations_on_the_wrong_level_are_told_of() {
     assert_eq!((ran.code, ran.out.as_str()), (0, text));
     assert_eq!(
         ran.err,
-        "-:document 1 (Deployment shop/web): gitvolume.dev/repo: no effect on a Deployment; expected \
-         in spec.template.metadata\n"
+        "warning: -:document 1 (Deployment shop/web): gitvolume.dev/repo: no effect on a Deployment; \
+         expected in spec.template.metadata\n"
     );
+    assert_eq!(run(&["inject", "--check"], text).code, 1);
 }
 
 #[test]
 fn a_check_tells_by_its_code_and_writes_nothing() {
     let ran = run(&["inject", "--check"], POD);
     assert_eq!((ran.code, ran.out.as_str()), (1, ""));
-    assert_eq!(ran.err, "-: would change\n");
+    assert_eq!(ran.err, "note: -: would change\n");
     let injected = run(&["inject"], POD).out;
     let ran = run(&["inject", "--check"], &injected);
     assert_eq!((ran.code, ran.out + &ran.err), (0, String::new()));
@@ -80,9 +81,9 @@ fn a_diff_is_one_that_patch_takes() {
 #[test]
 fn what_is_no_yaml_is_an_error_that_shows_nothing_of_it() {
     for (text, place) in [
-        ("a: 1\n---\npassword: 'hunter2\n", "-: line "),
-        ("{\"password\": \"hunter2\"", "-: line "),
-        ("a: [hunter2\n", "-: line "),
+        ("a: 1\n---\npassword: 'hunter2\n", "error: -: line "),
+        ("{\"password\": \"hunter2\"", "error: -: line "),
+        ("a: [hunter2\n", "error: -: line "),
     ] {
         let ran = run(&["inject"], text);
         assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{text}");
@@ -145,4 +146,53 @@ fn the_settings_are_those_of_the_webhook() {
         "{}",
         ran.err
     );
+}
+
+/// `inject` of what was injected and edited since is `inject` of the edited manifest.
+#[test]
+fn an_edit_of_an_injected_manifest_is_seen_and_carried_out() {
+    let value = |text: &str| serde_saphyr::from_str::<serde_json::Value>(text).unwrap();
+    let injected = run(&["inject"], POD).out;
+    let site = "    gitvolume.dev/repo: https://git.example/site.git # the site\n";
+    for line in [
+        "gitvolume.dev/ref: v1",
+        "gitvolume.dev/size-limit: 1Gi",
+        "gitvolume.dev/read-only: \"false\"",
+        "gitvolume.dev/mount-path: /other",
+        "gitvolume.dev/resources.limits.cpu: 200m",
+    ] {
+        let added = format!("{site}    {line}\n");
+        let edited = injected.replace(site, &added);
+        let ran = run(&["inject", "--check"], &edited);
+        assert_eq!(ran.code, 1, "{line}: {}", ran.err);
+        let fresh = run(&["inject"], &POD.replace(site, &added)).out;
+        let renewed = run(&["inject"], &edited).out;
+        assert_eq!(value(&renewed), value(&fresh), "{line}");
+        assert!(renewed.contains("# The one and only."), "{renewed}");
+        assert_eq!(run(&["inject", "--check"], &renewed).code, 0, "{line}");
+    }
+    // With other settings it is another injection.
+    let ran = run(&["inject", "--check", "--syncer-image=other:1"], &injected);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    // By hand, too.
+    let edited = injected.replace("restartPolicy: Always", "tty: false");
+    assert_eq!(run(&["inject", "--check"], &edited).code, 1);
+    assert_eq!(value(&run(&["inject"], &edited).out), value(&injected));
+    let edited = injected.replace("gitvolume.dev/repo: https", "example.com/x: https");
+    let ran = run(&["inject"], &edited);
+    assert!(!ran.out.contains("gitvolume-content"), "{}", ran.out);
+}
+
+#[test]
+fn an_explanation_tells_what_a_new_pod_gets_otherwise() {
+    let injected = run(&["inject"], POD).out;
+    let told = run(&["explain"], &injected).out;
+    assert!(told.contains("a new Pod gets the same"), "{told}");
+    let edited = injected.replace("# the site", "\n    gitvolume.dev/size-limit: 1Gi");
+    let told = run(&["explain"], &edited).out;
+    assert!(
+        told.contains("volume gitvolume-content: emptyDir"),
+        "{told}"
+    );
+    assert!(!told.contains("a new Pod gets the same"), "{told}");
 }

@@ -7,7 +7,7 @@ use crate::cli::run;
 use crate::cli::written;
 
 /// The kinds, and where each has its Pod.
-const KINDS: [(&str, &str, &str); 10] = [
+const KINDS: [(&str, &str, &str); 15] = [
     ("v1", "Pod", ""),
     ("v1", "PodTemplate", "/template"),
     ("v1", "ReplicationController", "/spec/template"),
@@ -18,6 +18,19 @@ const KINDS: [(&str, &str, &str); 10] = [
     ("batch/v1", "CronJob", "/spec/jobTemplate/spec/template"),
     ("batch/v1", "Job", "/spec/template"),
     ("argoproj.io/v1alpha1", "Rollout", "/spec/template"),
+    ("serving.knative.dev/v1", "Service", "/spec/template"),
+    ("apps.kruise.io/v1alpha1", "CloneSet", "/spec/template"),
+    ("apps.openshift.io/v1", "DeploymentConfig", "/spec/template"),
+    (
+        "kubeflow.org/v1",
+        "TFJob",
+        "/spec/tfReplicaSpecs/Worker/template",
+    ),
+    (
+        "keda.sh/v1alpha1",
+        "ScaledJob",
+        "/spec/jobTargetRef/template",
+    ),
 ];
 
 /// An object of a kind, around this Pod.
@@ -74,8 +87,6 @@ fn what_has_no_pod_of_kubernetes_is_passed_on() {
     for text in [
         "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [a.yaml]\n",
         "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}\n",
-        "apiVersion: example.com/v1\nkind: Deployment\nspec: {template: {metadata: {annotations: \
-         {gitvolume.dev/repo: https://git.example/a}}, spec: {containers: []}}}\n",
         "- hosts: all\n  tasks: []\n",
         "just a text\n",
         "? [a, b]\n: !Ref c\n",
@@ -94,11 +105,129 @@ fn charts_templates_are_left_alone_and_told_of() {
     assert_eq!((ran.code, ran.out.as_str()), (0, broken));
     assert_eq!(
         ran.err,
-        "-:document 1: left as it is: a template, not yet YAML\n"
+        "note: -:document 1: left as it is: a template, not yet YAML\n"
+    );
+    let asking = broken.replace(
+        "kind: Pod",
+        "annotations: {gitvolume.dev/repo: {{ .Values.repo }}}",
+    );
+    let ran = run(&["inject", "--check"], &asking);
+    assert_eq!(ran.code, 1);
+    assert_eq!(
+        ran.err,
+        "warning: -:document 1: left as it is: a template, not yet YAML\n"
     );
     let quoted = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: x\n  annotations:\n    \
                   gitvolume.dev/repo: '{{ .Values.repo }}'\nspec: {containers: [{name: a}]}\n";
     let ran = run(&["inject"], quoted);
     assert_eq!((ran.code, ran.out.as_str()), (0, quoted));
     assert!(ran.err.contains("(Pod x): left as it is"), "{}", ran.err);
+    assert_eq!(run(&["inject", "--check"], quoted).code, 1);
+}
+
+/// What a command is for and cannot handle is named by its place, and `--check` fails.
+#[test]
+fn what_is_not_handled_is_named_and_fails_a_check() {
+    let keys = "annotations: {gitvolume.dev/repo: https://git.example/a}";
+    let sync = "[{name: git-sync, image: registry.k8s.io/git-sync/git-sync:v4.4.0}]";
+    for (command, text, place) in [
+        (
+            "inject",
+            format!("apiVersion: monitoring.coreos.com/v1\nkind: Prometheus\nspec: {{podMetadata: {{{keys}}}}}\n"),
+            "gitvolume.dev/repo in spec.podMetadata.annotations",
+        ),
+        (
+            "inject",
+            format!("apiVersion: argoproj.io/v1alpha1\nkind: WorkflowTemplate\nspec: {{templates: [{{metadata: {{{keys}}}}}]}}\n"),
+            "gitvolume.dev/repo in spec.templates[0].metadata.annotations",
+        ),
+        (
+            "inject",
+            format!("apiVersion: sparkoperator.k8s.io/v1beta2\nkind: SparkApplication\nspec: {{driver: {{{keys}}}}}\n"),
+            "gitvolume.dev/repo in spec.driver.annotations",
+        ),
+        (
+            "inject",
+            format!("podAnnotations: {{}}\nserver: {{{keys}}}\n"),
+            "gitvolume.dev/repo in server.annotations: the document has no kind",
+        ),
+        (
+            "inject",
+            "apiVersion: v1\nkind: Pod\nmetadata: {annotations: ['gitvolume.dev/repo: x']}\nspec: {containers: [{name: a}]}\n".to_owned(),
+            "expected a map of texts, not a list",
+        ),
+        (
+            "inject",
+            format!("apiVersion: apps/v1\nkind: Deployment\nspec: {{template: {{metadata: {{{keys}}}}}}}\n"),
+            "its Pod template has no containers",
+        ),
+        (
+            "inject",
+            format!("apiVersion: v1\nkind: Pod\nmetadata: {{? [a]: b, {keys}}}\n"),
+            "no JSON says the same",
+        ),
+        (
+            "convert",
+            format!("apiVersion: monitoring.coreos.com/v1\nkind: Prometheus\nspec: {{containers: {sync}}}\n"),
+            "container git-sync in spec.containers[0]",
+        ),
+        (
+            "convert",
+            "dags: {gitSync: {image: {repository: registry.k8s.io/git-sync/git-sync}}}\n".to_owned(),
+            "git-sync in dags.gitSync.image.repository: the document has no kind",
+        ),
+        (
+            "convert",
+            "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  initContainers: [{name: c, image: alpine/git, args: [clone, 'https://git.example/a', /a]}]\n  containers: [{name: b}]\n".to_owned(),
+            "container c: left as it is: it runs git clone; in its place write gitvolume.dev/repo: \"https://git.example/a\"",
+        ),
+    ] {
+        let ran = run(&[command, "--check"], &text);
+        assert_eq!(ran.code, 1, "{text}{}", ran.err);
+        assert!(ran.err.starts_with("warning: "), "{text}{}", ran.err);
+        assert!(ran.err.contains(place), "{text}{}", ran.err);
+        let ran = run(&[command], &text);
+        assert_eq!((ran.code, ran.out), (0, text));
+    }
+    let text = format!("apiVersion: v1\nkind: Service\nmetadata: {{name: a, {keys}}}\n");
+    let ran = run(&["explain"], &text);
+    assert!(
+        ran.err
+            .contains("gitvolume.dev/repo in metadata.annotations"),
+        "{}",
+        ran.err
+    );
+}
+
+/// As kubectl reads it: the last one counts.
+#[test]
+fn a_key_that_is_given_twice_is_read_as_kubectl_reads_it() {
+    let text = "\
+apiVersion: v1
+kind: Pod
+metadata:
+  name: web
+  annotations:
+    gitvolume.dev/repo: https://git.example/a.git
+    gitvolume.dev/ref: v1 # not this one
+    gitvolume.dev/ref: v2 # this one
+spec:
+  containers:
+    - name: web
+      image: a
+      image: b
+";
+    let ran = run(&["inject"], text);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert_eq!(
+        ran.err,
+        "warning: -:document 1: line 8: the key \"gitvolume.dev/ref\" is given more than once; the \
+         last one counts, as for kubectl\n\
+         warning: -:document 1: line 13: the key \"image\" is given more than once; the last one \
+         counts, as for kubectl\n"
+    );
+    assert!(ran.out.contains("--ref=v2"), "{}", ran.out);
+    assert!(ran.out.contains("# not this one"), "{}", ran.out);
+    let back = run(&["uninject"], &ran.out);
+    assert_eq!((back.code, back.out.as_str()), (0, text), "{}", back.err);
 }

@@ -116,7 +116,7 @@ impl Settings {
     /// Writes them for a log: no value that may be secret, and of the repository the address alone.
     pub(crate) fn shown(&self) -> Vec<String> {
         let shown = |flag: &str, value: &String| match value.parse::<RepoUrl>() {
-            Ok(url) if flag == "repo" => mask_addresses(&url.split_credentials().0),
+            Ok(url) if flag == "repo" => mask_addresses(&url.without_user()),
             _ if is_secret(flag) => "REDACTED".to_owned(),
             _ => value.clone(),
         };

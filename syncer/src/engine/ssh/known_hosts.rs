@@ -1,5 +1,6 @@
 //! The host keys in a `known_hosts` file (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT").
 
+use args::SshAddress;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::hmac;
@@ -8,16 +9,13 @@ use russh::keys::HashAlg;
 use russh::keys::PublicKey;
 use russh::keys::parse_public_key_base64;
 
-use crate::engine::ssh::address::PORT;
-
 /// What a line stands for that we leave to ssh: a certificate authority, or a revoked key.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct HasMarkers;
-
 /// The keys that a host may have, as ssh looks for them: by host and port, else by host alone.
 pub(super) fn keys_of(text: &str, host: &str, port: u16) -> Result<Vec<PublicKey>, HasMarkers> {
     let names = match port {
-        PORT => vec![host.to_owned()],
+        SshAddress::PORT => vec![host.to_owned()],
         port => vec![format!("[{host}]:{port}"), host.to_owned()],
     };
     for name in names {

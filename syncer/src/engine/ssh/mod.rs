@@ -1,7 +1,6 @@
 //! The poll over ssh: one command on a connection that is kept, of this repository or of another
 //! one that is let in by the same keys.
 
-mod address;
 mod known_hosts;
 
 use std::borrow::Cow;
@@ -9,6 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use args::SshAddress;
 use nix::unistd::Uid;
 use nix::unistd::User;
 use russh::ChannelMsg;
@@ -39,7 +39,6 @@ use crate::engine::refs;
 use crate::engine::refs::Greeted;
 use crate::engine::refs::Greeting;
 use crate::engine::refs::Search;
-use crate::engine::ssh::address::Address;
 use crate::git::Hash;
 
 // The process has one set of sessions, whichever repository asks.
@@ -56,7 +55,7 @@ impl Connection for Session {
 /// Asks an ssh server.
 #[derive(Debug)]
 pub(super) struct SshEngine {
-    address: Address,
+    address: SshAddress,
     name: String,
     /// The session is kept from poll to poll.
     is_keeping: bool,
@@ -87,7 +86,7 @@ impl SshEngine {
     /// Describes a remote; nothing is asked yet. `None` for an address that git would not read.
     pub(super) fn new(url: &str, name: &str, is_keeping: bool) -> Option<Self> {
         Some(Self {
-            address: Address::parse(url)?,
+            address: SshAddress::parse(url)?,
             name: name.to_owned(),
             is_keeping,
             generation: 0,
@@ -140,7 +139,9 @@ impl SshEngine {
         let mut channel = session.channel_open_session().await?;
         // A server may not take the variable, and speaks as of old then.
         channel.set_env(false, "GIT_PROTOCOL", "version=2").await?;
-        channel.exec(false, self.address.command()).await?;
+        channel
+            .exec(false, self.address.upload_pack_command())
+            .await?;
         let mut packets = Packets::default();
         let mut search = Search::new(&self.name, known);
         let mut greeted = Some(Greeted::new(search.clone()));
@@ -187,7 +188,7 @@ impl Engine for SshEngine {
 
 impl Way {
     /// Reads the keys and the known hosts.
-    fn of(address: &Address, grant: &SshGrant) -> Result<Self, EngineError> {
+    fn of(address: &SshAddress, grant: &SshGrant) -> Result<Self, EngineError> {
         let ours = || -> Option<String> { Some(User::from_uid(Uid::effective()).ok()??.name) };
         let user = address.user.clone().or_else(ours);
         let user = user.ok_or(EngineError::Unfit(

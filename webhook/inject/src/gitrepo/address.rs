@@ -3,12 +3,18 @@
 use args::RepoUrl;
 use args::mask_addresses;
 
-/// The address without user and password, where there are any, and with what else may be a secret in
-/// it masked.
+/// The address without user and password, where there is a secret among them, and with what else may be a
+/// secret in it masked. A name alone is no secret, and stays.
 pub(crate) fn without_credentials(address: &str) -> String {
-    let url = address.parse::<RepoUrl>();
-    let plain = url.map_or_else(|_| address.to_owned(), |url| url.split_credentials().0);
-    mask_addresses(&plain)
+    let Ok(url) = address.parse::<RepoUrl>() else {
+        return mask_addresses(address);
+    };
+    let bare = url.without_user();
+    let masked = mask_addresses(&bare);
+    match url.user_info().has_secret() || masked != bare {
+        true => masked,
+        false => address.to_owned(),
+    }
 }
 
 /// Why no repository can be cloned from an address.
@@ -72,6 +78,7 @@ mod tests {
                 "https://git.example/x.git",
             ),
             ("https://ghp_x@git.example/x", "https://git.example/x"),
+            ("https://acme@git.example/x", "https://acme@git.example/x"),
             ("https://git.example:443/x", "https://git.example:443/x"),
             ("ssh://git@git.example/x", "ssh://git@git.example/x"),
             ("git@git.example:x", "git@git.example:x"),

@@ -31,7 +31,6 @@ pub(crate) fn warnings(wanted: &Wanted<'_>) -> Vec<String> {
 
 fn about_the_address(volume: &GitRepo, wanted: &Wanted<'_>) -> Option<String> {
     let name = &volume.volume;
-    let credentials = volume.repository.split_credentials().1;
     match volume.repository.kind() {
         RepoKind::Ssh
             if wanted
@@ -47,7 +46,7 @@ fn about_the_address(volume: &GitRepo, wanted: &Wanted<'_>) -> Option<String> {
             "gitRepo volume {name:?}: git:// has no encryption: anyone on the way can change the \
              files"
         )),
-        _ if credentials.is_some() => Some(format!(
+        _ if volume.repository.user_info().has_secret() => Some(format!(
             "{PREFIX}secret would hide what the address of gitRepo volume {name:?} shows: its \
              credentials"
         )),

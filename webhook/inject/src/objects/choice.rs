@@ -1,6 +1,7 @@
 //! Which objects a Pod gets.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -58,6 +59,15 @@ pub(crate) struct Taken {
     name: String,
     /// By the keys of annotations.
     said: BTreeMap<String, String>,
+}
+
+impl fmt::Display for Taken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.namespace {
+            Some(namespace) => write!(f, "{} {namespace}/{}", self.kind, self.name),
+            None => write!(f, "{} {}", self.kind, self.name),
+        }
+    }
 }
 
 impl Taken {

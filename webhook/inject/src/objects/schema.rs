@@ -20,7 +20,7 @@ use crate::Name;
 use crate::resources::NOT_BELOW;
 use crate::value;
 
-use self::field::HAS_CREDENTIALS;
+use self::field::has_credentials;
 use self::field::property;
 use self::selector::selector;
 use self::status::status;
@@ -136,7 +136,7 @@ fn spec(kind: Kind) -> Value {
     };
     // Here and not at the field: newer API servers show the value of one, password and all.
     let without_credentials = |field: &str, words: &str| {
-        let has = HAS_CREDENTIALS.replace("self.", &format!("self.{field}."));
+        let has = has_credentials().replace("self.", &format!("self.{field}."));
         at(field, &format!("!has(self.{field}) || !{has}"), words)
     };
     if let Some(resources) = properties.get_mut("resources") {

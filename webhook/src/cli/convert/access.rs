@@ -2,6 +2,7 @@
 
 use args::RepoArgs;
 use args::RepoKind;
+use args::RepoUrl;
 use args::secret;
 use inject::PREFIX;
 use k8s_openapi::api::core::v1::Container;
@@ -103,7 +104,12 @@ fn of_user(
     let wanted = format!(
         "the Secret {name:?} needs the keys username and password, to be named by {PREFIX}secret"
     );
+    let address = repo.repo.as_ref().map(RepoUrl::user_info);
+    let is_named = repo.username.is_none() && address.is_some_and(|user| user.name().is_some());
     match user {
+        None if is_named && [secret::PASSWORD, secret::TOKEN].contains(&key.as_str()) => {
+            Ok(Some(name))
+        }
         Some((other, user)) if other == name => {
             if user == secret::USERNAME && key == secret::PASSWORD {
                 return Ok(Some(name));

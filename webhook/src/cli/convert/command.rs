@@ -15,6 +15,7 @@ use crate::cli::files;
 use crate::cli::files::File;
 use crate::cli::output;
 use crate::cli::report::Report;
+use crate::cli::unhandled::Purpose;
 use crate::cli::workloads::Object;
 use crate::cli::workloads::objects;
 
@@ -36,7 +37,9 @@ pub fn run(args: ConvertArgs) -> Exit {
     let mut report = Report::default();
     let files = files::read(&input.filenames, &mut report);
     let config_maps = config_maps(&files);
-    let edited = edit::edit(files, &mut report, |object| judge(object, &config_maps));
+    let edited = edit::edit(files, Purpose::Convert, &mut report, |object| {
+        judge(object, &config_maps)
+    });
     output::write(&edited, output, &mut report)
 }
 
@@ -67,23 +70,26 @@ pub(super) fn config_maps(files: &[File]) -> Found {
 }
 
 pub(super) fn judge(object: &Object<'_>, found: &Found) -> Judged {
-    let Some((at, template)) = object
-        .pod
-        .and_then(|at| Some((at, object.value.pointer(at)?)))
-    else {
-        return Judged::default();
-    };
-    let root = PointerBuf::parse(at).unwrap_or_default();
+    let mut judged = Judged::default();
     let namespace = object.namespace().unwrap_or_default();
     let config_maps = |name: &str, key: &str| {
         let texts = found.get(&(namespace.to_owned(), name.to_owned()))?;
         texts.get(key).cloned()
     };
-    let Conversion { patch, notes } = convert(template, &config_maps);
-    let patch = patch.0.into_iter();
-    Judged {
-        patch: patch.map(|own| edit::under(&root, own)).collect(),
-        notes: notes.iter().map(ToString::to_string).collect(),
-        errors: Vec::new(),
+    for (at, template) in object.templates() {
+        let root = PointerBuf::parse(at).unwrap_or_default();
+        let Conversion { patch, notes } = convert(template, &config_maps);
+        let patch = patch.0.into_iter();
+        judged
+            .patch
+            .extend(patch.map(|own| edit::under(&root, own)));
+        for note in notes {
+            let list = match note.is_left {
+                true => &mut judged.left,
+                false => &mut judged.notes,
+            };
+            list.push(note.to_string());
+        }
     }
+    judged
 }

@@ -17,6 +17,7 @@ use crate::cli::documents;
 use crate::cli::edit;
 use crate::cli::files::File;
 use crate::cli::report::Report;
+use crate::cli::unhandled::Purpose;
 use crate::cli::workloads::objects;
 
 #[expect(
@@ -77,12 +78,18 @@ fn convert_text(text: &str) -> Converted {
         text: text.to_owned(),
     };
     let config_maps = command::config_maps(std::slice::from_ref(&file));
-    let edited = edit::edit(vec![file], &mut Report::default(), |object| {
-        let mut judged = command::judge(object, &config_maps);
-        let told = std::mem::take(&mut judged.notes);
-        notes.extend(told.iter().map(|note| format!("{}: {note}", object.name())));
-        judged
-    });
+    let edited = edit::edit(
+        vec![file],
+        Purpose::Convert,
+        &mut Report::default(),
+        |object| {
+            let mut judged = command::judge(object, &config_maps);
+            let mut told = std::mem::take(&mut judged.left);
+            told.append(&mut judged.notes);
+            notes.extend(told.iter().map(|note| format!("{}: {note}", object.name())));
+            judged
+        },
+    );
     Converted {
         text: edited[0].text(),
         notes,
@@ -100,8 +107,9 @@ fn seen(text: &str) -> BTreeSet<String> {
     let mut seen = BTreeSet::new();
     for document in documents::read(text).unwrap() {
         for object in objects(document.value()) {
-            let Some(at) = object.pod else { continue };
-            let template = object.value.pointer(at).unwrap();
+            let Some((_, template)) = object.templates().next() else {
+                continue;
+            };
             let Ok(Outcome::Inject(plan)) = answered(template) else {
                 continue;
             };
@@ -180,8 +188,9 @@ fn whatever_is_left_is_there_to_the_last_field() {
     for dir in cases() {
         for document in documents::read(&input(&dir)).unwrap() {
             for object in objects(document.value()) {
-                let Some(at) = object.pod else { continue };
-                let template = object.value.pointer(at).unwrap();
+                let Some((_, template)) = object.templates().next() else {
+                    continue;
+                };
                 let conversion = convert(template, &|_, _| None);
                 let mut after = template.clone();
                 json_patch::patch(&mut after, &conversion.patch).unwrap();

@@ -141,6 +141,9 @@ impl Editor<'_> {
     ) -> Option<()> {
         for (index, entry) in entries.iter().enumerate() {
             let key = entry.key.as_ref()?;
+            if new.contains_key(key) && tree::is_overridden(entries, index) {
+                continue;
+            }
             match (old.get(key), new.get(key)) {
                 (Some(old), Some(new)) => {
                     self.change(&entry.value, old, new, Slot::Value(entry))?;

@@ -42,6 +42,32 @@ pub(super) struct Entry {
     pub(super) value: Node,
 }
 
+impl Node {
+    /// Finds the keys that a map has more than once, each with the place of its last entry.
+    pub(super) fn duplicates(&self, found: &mut Vec<(usize, String)>) {
+        match &self.kind {
+            Kind::Leaf => {}
+            Kind::Seq { items, .. } => items.iter().for_each(|item| item.duplicates(found)),
+            Kind::Map { entries, .. } => {
+                for (index, entry) in entries.iter().enumerate() {
+                    entry.value.duplicates(found);
+                    let Some(key) = &entry.key else { continue };
+                    let is_second = entries[..index].iter().any(|own| own.key == entry.key);
+                    if is_second && !is_overridden(entries, index) {
+                        found.push((entry.start, key.clone()));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Tells whether a later entry of the map has the same key: then this one counts for nothing.
+pub(super) fn is_overridden(entries: &[Entry], index: usize) -> bool {
+    let (own, later) = (&entries[index], &entries[index + 1..]);
+    own.key.is_some() && later.iter().any(|other| other.key == own.key)
+}
+
 type Events<'a> = Peekable<Box<dyn Iterator<Item = (Event<'a>, Span)> + 'a>>;
 
 /// Reads one document, without a mark of the byte order; `None` where it says nothing or is no YAML.

@@ -1,4 +1,5 @@
-//! YAML documents, read as kubectl reads them: with YAML 1.1's octal numbers and booleans.
+//! YAML documents, read as kubectl reads them: with YAML 1.1's octal numbers and booleans, and of a
+//! key that is given twice the last value.
 
 use granit_parser::Parser;
 use serde_json::Value;
@@ -64,6 +65,8 @@ pub(super) fn value(text: &str) -> Option<Value> {
     let options = serde_saphyr::options! {
         // Whoever runs this chose the file, and a List of a cluster's Pods is long.
         budget: None,
+        // As kubectl does (sigs.k8s.io/yaml).
+        duplicate_keys: serde_saphyr::DuplicateKeyPolicy::LastWins,
         legacy_octal_numbers: true,
         with_snippet: false,
     };

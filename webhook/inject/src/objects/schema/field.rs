@@ -1,5 +1,6 @@
 //! What a field may be: its type, and rules in the words of its row of the table.
 
+use args::TOKEN_PREFIXES;
 use serde_json::Value;
 use serde_json::json;
 
@@ -35,8 +36,9 @@ pub(super) fn property(row: &Annotation) -> Value {
     };
     match row.key {
         "repo" => {
+            let has_credentials = has_credentials();
             let rule = format!(
-                "{HAS_CREDENTIALS} || self.matches('^(https?|ssh)://([^-/?#@:\\\\s\\\\p{{Cc}}]\
+                "{has_credentials} || self.matches('^(https?|ssh)://([^-/?#@:\\\\s\\\\p{{Cc}}]\
                  [^/?#@:\\\\s\\\\p{{Cc}}]*@)?{HOST}([/?#][^ \\\\p{{Cc}}]*)?$') || \
                  (!self.contains('://') && self.matches('^([^-/:@ \\\\p{{Cc}}][^/:@ \\\\p{{Cc}}]*@)?\
                  [^-/:@ \\\\p{{Cc}}][^/:@ \\\\p{{Cc}}]*:[^-: \\\\p{{Cc}}][^ \\\\p{{Cc}}]*$'))"
@@ -114,11 +116,12 @@ pub(super) fn property(row: &Annotation) -> Value {
         "submodules" => one_of(&["recursive", "shallow", "off"]),
         "read-only" | "safe-directory" => typed(row, json!({"type": "boolean"}), &[]),
         "notify" => {
+            let has_credentials = has_credentials();
             let rule = format!(
-                "{HAS_CREDENTIALS} || self.matches('^https?://([^/?#@:\\\\s\\\\p{{Cc}}]*@)?{HOST}\
+                "{has_credentials} || self.matches('^https?://([^/?#@:\\\\s\\\\p{{Cc}}]*@)?{HOST}\
                  ([/?#][^\\\\s\\\\p{{Cc}}\\\\p{{Z}}]*)?$')"
             );
-            let none = format!("!{HAS_CREDENTIALS}");
+            let none = format!("!{has_credentials}");
             text(
                 2048,
                 &[(&none, value::CREDENTIALS_OF_NOTIFY), (&rule, GRAMMAR)],
@@ -177,8 +180,13 @@ pub(super) fn property(row: &Annotation) -> Value {
 const GRAMMAR: &str = "";
 
 /// Judged on the text, as everywhere.
-pub(super) const HAS_CREDENTIALS: &str = "self.matches('^[^:]*://([^/?#]*:|ghp_|gho_|ghu_|ghs_|ghr_|\
-                               github_pat_|glpat-)[^/?#]*@')";
+pub(super) fn has_credentials() -> String {
+    let prefixes = TOKEN_PREFIXES.join("|");
+    format!(
+        "self.matches('^[^:]*://(([^/?#]*:|{prefixes})[^/?#]*|[0-9a-f]{{40}}|[a-z2-7]{{52}}|\
+         [^/?#@]{{76}}AZDO[^/?#@]{{4}})@')"
+    )
+}
 
 fn number_or_text() -> Value {
     json!({

@@ -97,7 +97,7 @@ pub(super) fn told(typed: &Typed, major: Option<u32>, pod: &PodSpec) -> Result<T
     let mut lost: Vec<&str> = Vec::new();
     let mut lose = |is_set: bool, text: &'static str| lost.extend(is_set.then_some(text));
     lose(
-        repo.split_credentials().1.is_some(),
+        repo.user_info().has_secret(),
         "the address has credentials in it, which everyone who may read Pods reads; put them into \
          a Secret named by gitvolume.dev/secret",
     );

@@ -12,6 +12,7 @@ use super::steps::Step;
 use super::steps::steps;
 use crate::cli::documents::tree::Entry;
 use crate::cli::documents::tree::Node;
+use crate::cli::documents::tree::is_overridden;
 use crate::cli::documents::write;
 
 impl Editor<'_> {
@@ -22,9 +23,12 @@ impl Editor<'_> {
         new: &Map<String, Value>,
     ) -> Option<()> {
         let mut gone = Vec::new();
-        for entry in entries {
+        for (index, entry) in entries.iter().enumerate() {
             let key = entry.key.as_ref()?;
             gone.push(!new.contains_key(key));
+            if is_overridden(entries, index) {
+                continue;
+            }
             if let (Some(old), Some(new)) = (old.get(key), new.get(key)) {
                 self.change(&entry.value, old, new, Slot::Flow)?;
             }

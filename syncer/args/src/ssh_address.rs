@@ -1,23 +1,23 @@
-//! An ssh remote's address, taken apart as git does it (its `connect.c`).
-
 use percent_encoding::percent_decode_str;
 
-/// ssh's own port.
-pub(super) const PORT: u16 = 22;
-
-/// Where a repository is, and as whom it is read.
+/// An ssh remote's address, taken apart as git does it (its `connect.c`).
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Address {
-    /// None is our own name.
-    pub(super) user: Option<String>,
-    pub(super) host: String,
-    pub(super) port: u16,
+pub struct SshAddress {
+    /// The user on the server; `None` is our own name.
+    pub user: Option<String>,
+    /// The host's name or address in small letters, without brackets.
+    pub host: String,
+    /// The port, [`SshAddress::PORT`] where none is written.
+    pub port: u16,
     path: String,
 }
 
-impl Address {
+impl SshAddress {
+    /// ssh's own port.
+    pub const PORT: u16 = 22;
+
     /// Reads `ssh://user@host:port/path` or `user@host:path`; `None` for what git would not read.
-    pub(super) fn parse(url: &str) -> Option<Self> {
+    pub fn parse(url: &str) -> Option<Self> {
         let (text, separator) = match url.split_once("://") {
             Some((_, rest)) => (
                 percent_decode_str(rest).decode_utf8().ok()?.into_owned(),
@@ -55,8 +55,16 @@ impl Address {
         })
     }
 
+    /// The command that prints the server's lines of `known_hosts`.
+    pub fn keyscan_command(&self) -> String {
+        match self.port {
+            Self::PORT => format!("ssh-keyscan {}", self.host),
+            port => format!("ssh-keyscan -p {port} {}", self.host),
+        }
+    }
+
     /// The command that the server is to run, quoted for its shell as git does.
-    pub(super) fn command(&self) -> String {
+    pub fn upload_pack_command(&self) -> String {
         let mut command = "git-upload-pack '".to_owned();
         for character in self.path.chars() {
             match character {
@@ -86,7 +94,7 @@ fn host_and_port(text: &str) -> Option<(&str, u16)> {
         },
     };
     match port {
-        None | Some("") => Some((host, PORT)),
+        None | Some("") => Some((host, SshAddress::PORT)),
         Some(port) => Some((host, port.parse().ok()?)),
     }
 }
@@ -125,13 +133,13 @@ mod tests {
             ("ssh://host/a%20b", None, "host", 22, "/a b"),
             ("ssh://host:/x", None, "host", 22, "/x"),
         ] {
-            let expected = Address {
+            let expected = SshAddress {
                 user: user.map(str::to_owned),
                 host: host.to_owned(),
                 port,
                 path: path.to_owned(),
             };
-            assert_eq!(Address::parse(url), Some(expected), "{url}");
+            assert_eq!(SshAddress::parse(url), Some(expected), "{url}");
         }
         for url in [
             "ssh://host",
@@ -140,13 +148,62 @@ mod tests {
             "ssh://-o/x",
             "host:-x",
         ] {
-            assert_eq!(Address::parse(url), None, "{url}");
+            assert_eq!(SshAddress::parse(url), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn the_keyscan_command_names_the_host_and_its_port() {
+        for (url, command) in [
+            ("git@git.example:org/site.git", "ssh-keyscan git.example"),
+            ("ssh://git@git.example/org/site", "ssh-keyscan git.example"),
+            (
+                "ssh://git@git.example:2222/x",
+                "ssh-keyscan -p 2222 git.example",
+            ),
+            (
+                "git@[git.example:2222]:x",
+                "ssh-keyscan -p 2222 git.example",
+            ),
+            ("[git.example:2222]:x", "ssh-keyscan -p 2222 git.example"),
+            ("git@[2001:db8::1]:x", "ssh-keyscan 2001:db8::1"),
+            (
+                "ssh://git@[2001:db8::1]:2222/x",
+                "ssh-keyscan -p 2222 2001:db8::1",
+            ),
+            ("me@corp@git.example:x", "ssh-keyscan git.example"),
+        ] {
+            let address = SshAddress::parse(url).unwrap();
+            assert_eq!(address.keyscan_command(), command, "{url}");
+        }
+    }
+
+    #[test]
+    fn the_host_is_the_one_that_the_operators_list_is_compared_with() {
+        for url in [
+            "git@Git.example:org/x",
+            "ssh://git@git.example:2222/x",
+            "git@[git.example:2222]:x",
+            "git@[2001:db8::1]:x",
+            "ssh://[2001:db8::1]:22/x",
+            "me@git.example@evil.example:x",
+            "git.example:x@evil.example",
+        ] {
+            let host = url.parse::<crate::RepoUrl>().unwrap().host();
+            assert_eq!(
+                SshAddress::parse(url).map(|address| address.host),
+                host,
+                "{url}"
+            );
         }
     }
 
     #[test]
     fn the_path_is_quoted_for_the_servers_shell() {
-        let address = Address::parse("host:it's/x!y.git").unwrap();
-        assert_eq!(address.command(), "git-upload-pack 'it'\\''s/x'\\!'y.git'");
+        let address = SshAddress::parse("host:it's/x!y.git").unwrap();
+        assert_eq!(
+            address.upload_pack_command(),
+            "git-upload-pack 'it'\\''s/x'\\!'y.git'"
+        );
     }
 }
