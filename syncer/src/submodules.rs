@@ -42,6 +42,7 @@ pub(crate) async fn chosen(
 ) -> Result<Vec<String>, GitError> {
     let listed = place
         .command(git, "ls-files")
+        .lists_files()
         .arg("-t")
         .arg("--stage")
         .arg("-z")
