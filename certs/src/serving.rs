@@ -88,7 +88,7 @@ impl Serving {
 
     /// What keeps callers from reaching us, in words; empty when nothing does.
     ///
-    /// A caBundle that was right once and is not any more is told by [`notes`](Self::notes) alone:
+    /// A caBundle that was right once and is not any more is told by [`warnings`](Self::warnings) alone:
     /// callers distrust every replica alike, so an unready one helps nobody, and when the caBundle
     /// is repaired a moment later, callers would still find no replica until the probes and
     /// endpoints have followed. An upgrade that adds a webhook would be such an outage each time.
@@ -106,28 +106,21 @@ impl Serving {
         missing
     }
 
-    /// What else there is to say of the certificates, a line each: how long the one that is served
-    /// is valid, and what is wrong.
-    pub fn notes(&self) -> Vec<String> {
-        let mut notes = Vec::new();
+    /// What is wrong with the certificates and keeps no replica from being ready.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
         if let Some(leaf) = self.leaf() {
-            notes.push(format!(
-                "serving certificate until {}",
-                day(leaf.not_after())
-            ));
             let published = self.published.load();
             let distrusting: Vec<&str> = published.distrusting(leaf.signer()).collect();
             if !distrusting.is_empty() {
                 let webhooks = distrusting.join(", ");
-                notes.push(format!("warning: the caBundle of {webhooks} lacks our CA"));
+                warnings.push(format!("the caBundle of {webhooks} lacks our CA"));
             }
         }
         if let Some(trouble) = self.trouble.load_full() {
-            notes.push(format!(
-                "warning: certificates cannot be kept current: {trouble}"
-            ));
+            warnings.push(format!("certificates cannot be kept current: {trouble}"));
         }
-        notes
+        warnings
     }
 
     /// Whether callers trust this CA, as far as is known.

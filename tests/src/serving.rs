@@ -52,9 +52,17 @@ impl Serving {
         Self::begin(dir, settings, Some(cluster), &["--watch-namespaces"])
     }
 
-    /// Starts it as [`start_with`](Self::start_with), with a watch of this cluster's objects.
-    pub fn start_watching_objects(dir: &Path, settings: &Value, cluster: &Kubectl) -> Result<Self> {
-        Self::begin(dir, settings, Some(cluster), &["--watch-objects"])
+    /// Starts it as [`start_with`](Self::start_with), with a watch of this cluster's objects and of the
+    /// registration of this name.
+    pub fn start_watching_objects(
+        dir: &Path,
+        settings: &Value,
+        cluster: &Kubectl,
+        registration: &str,
+    ) -> Result<Self> {
+        let registration = format!("--webhook-configuration={registration}");
+        let flags = ["--watch-objects", &registration];
+        Self::begin(dir, settings, Some(cluster), &flags)
     }
 
     fn begin(
@@ -148,6 +156,14 @@ impl Serving {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// The `clientConfig` of a webhook of the chart, with our address in the Service's place.
+    pub fn client_config(&self, webhook: &Value) -> Result<Value> {
+        let path = webhook["clientConfig"]["service"]["path"].as_str();
+        let path = path.context("a webhook without a path")?;
+        let ca = STANDARD.encode(std::fs::read(&self.ca)?);
+        Ok(json!({"url": format!("https://{}{path}", self.address), "caBundle": ca}))
+    }
+
     /// Registers it as the chart does, under a name and with its address in the Service's place,
     /// once for each of these webhooks. With a webhook's name comes which namespaces it is for: the
     /// members of a `namespaceSelector.matchExpressions`. Waits until the API server asks the first
@@ -161,17 +177,18 @@ impl Serving {
     ) -> Result<()> {
         let only = "--show-only=templates/mutatingwebhookconfiguration.yaml";
         let rendered = product::render(cluster, &[only])?;
-        let ca = STANDARD.encode(std::fs::read(&self.ca)?);
         let kubectl = cluster.kubectl();
         // kubectl reads the YAML for us.
         let said = kubectl.apply_with(&["--dry-run=client", "-o=json"], &rendered);
         let mut configuration: Value = serde_json::from_str(&said.map_err(|e| anyhow!(e))?)?;
-        let chart = configuration["webhooks"][0].clone();
-        let url = format!("https://{}/mutate", self.address);
+        let mut rendered = configuration["webhooks"].as_array().into_iter().flatten();
+        let chart = rendered.find(|entry| entry["name"] == WEBHOOK);
+        let chart = chart.context("no such webhook in the chart")?.clone();
+        let client = self.client_config(&chart)?;
         let entries = webhooks.iter().map(|(webhook, namespaces)| {
             let mut entry = chart.clone();
             entry["name"] = json!(webhook);
-            entry["clientConfig"] = json!({"url": url, "caBundle": ca});
+            entry["clientConfig"] = client.clone();
             let own = &mut entry["namespaceSelector"]["matchExpressions"];
             let all = [own.clone(), namespaces.clone()];
             *own = all

@@ -1,9 +1,10 @@
 //! The listener for people, probes and Prometheus: plain HTTP, no Pod passes through it.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
+use axum::Json;
 use axum::Router;
+use axum::extract::RawQuery;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
@@ -15,6 +16,7 @@ use tokio::sync::watch;
 
 use crate::known::Known;
 use crate::metrics::Metrics;
+use crate::readiness::Readiness;
 use crate::shutdown::Stage;
 
 /// The content type that the encoder writes.
@@ -33,7 +35,7 @@ pub struct Admin {
     pub stage: watch::Receiver<Stage>,
 }
 
-/// The routes `/livez`, `/readyz` and `/metrics`.
+/// The routes `/livez`, `/readyz` (with `?format=json` as [`Readiness`]) and `/metrics`.
 pub fn router(admin: Admin) -> Router {
     Router::new()
         .route("/livez", get(async || "ok\n"))
@@ -42,28 +44,17 @@ pub fn router(admin: Admin) -> Router {
         .with_state(admin)
 }
 
-async fn readyz(State(admin): State<Admin>) -> Response {
-    let mut missing = admin.serving.missing(SystemTime::now());
-    missing.extend(admin.known.namespaces.missing());
-    if *admin.stage.borrow() != Stage::Serving {
-        missing.push("shutting down");
+async fn readyz(State(admin): State<Admin>, RawQuery(query): RawQuery) -> Response {
+    let stage = *admin.stage.borrow();
+    let readiness = Readiness::now(&admin.serving, &admin.known, stage);
+    let status = match readiness.ready {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    match query.as_deref() {
+        Some("format=json") => (status, Json(readiness)).into_response(),
+        _ => (status, readiness.to_text()).into_response(),
     }
-    if missing.is_empty() {
-        // With what is old, Pods are still answered: that is for people, and no reason to go.
-        let trouble = admin.known.settings.reloads().trouble;
-        let trouble =
-            trouble.map(|trouble| format!("the settings are older than the file: {trouble}"));
-        let lines = std::iter::once("ok".to_owned());
-        let lines = lines.chain(trouble).chain(admin.serving.notes());
-        let body: String = lines.map(|line| line + "\n").collect();
-        return body.into_response();
-    }
-    let mut body = format!("not ready: {}\n", missing.join("; "));
-    for note in admin.serving.notes() {
-        body.push_str(&note);
-        body.push('\n');
-    }
-    (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {

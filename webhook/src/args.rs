@@ -23,7 +23,6 @@ use crate::cli::explain::ExplainArgs;
 use crate::cli::inject::InjectArgs;
 use crate::cli::man::ManArgs;
 use crate::cli::uninject::UninjectArgs;
-use crate::coverage::Coverage;
 pub use crate::logging::LogFormat;
 use crate::server::Listen;
 use crate::settings::SettingsArgs;
@@ -102,20 +101,11 @@ pub struct ServeArgs {
     #[arg(long, env = "GITVOLUME_WATCH_NAMESPACES")]
     pub watch_namespaces: bool,
 
-    /// Watch our objects, GitVolumes and ClusterGitVolumes, and Namespaces' labels; needs list and
-    /// watch of all three, and patch of the objects' status
+    /// Watch GitVolumes, ClusterGitVolumes, the labels of Namespaces, and the registration that
+    /// --webhook-configuration names; needs list and watch of the first three, get and watch of the
+    /// last, and patch of the objects' status
     #[arg(long, env = "GITVOLUME_WATCH_OBJECTS")]
     pub watch_objects: bool,
-
-    /// With --watch-objects: the label of the namespaces that auto-injection is for, as in the webhook
-    /// configuration, or its whole namespaceSelector in JSON; nothing for all namespaces
-    #[arg(
-        long,
-        env = "GITVOLUME_AUTO_INJECT_LABEL",
-        default_value = "gitvolume.dev/auto-inject=enabled",
-        value_name = "LABEL"
-    )]
-    pub auto_inject_label: Coverage,
 
     /// What is injected.
     #[command(flatten)]

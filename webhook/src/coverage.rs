@@ -1,78 +1,65 @@
 //! Which namespaces auto-injection is for.
 
 use std::collections::BTreeMap;
-use std::str::FromStr;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::core::Expression;
-use kube::core::Selector;
 use kube::core::SelectorExt;
 
 /// The label that the API server gives every namespace.
 pub(crate) const NAME: &str = "kubernetes.io/metadata.name";
 
-/// Which namespaces auto-injection is for, as the webhook's registration has it.
+/// What is known of the registration's entry for auto-injection.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Coverage {
-    /// What a namespace's labels must be; nothing covers every namespace.
-    pub selector: Vec<Expression>,
-    /// The namespaces that no registration is for: `kube-system`, and our own.
-    pub never: Vec<String>,
+pub enum AutoInjection {
+    /// It has not been read yet.
+    #[default]
+    Unread,
+    /// It cannot be read, and never was.
+    Unreadable,
+    /// There is no such entry.
+    Unregistered,
+    /// It is there, for these namespaces.
+    Registered(Coverage),
 }
 
-/// Why a text is no [`Coverage`].
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "expected a label such as gitvolume.dev/auto-inject=enabled, a label selector in JSON, or nothing \
-     for all namespaces"
-)]
-pub struct ParseCoverageError;
-
-impl FromStr for Coverage {
-    type Err = ParseCoverageError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let selector: Vec<Expression> = match text.split_once('=') {
-            _ if text.is_empty() => Vec::new(),
-            _ if text.starts_with('{') => {
-                let selector = serde_json::from_str::<LabelSelector>(text);
-                let selector = selector.map_err(|_| ParseCoverageError)?;
-                let selector = Selector::try_from(selector).map_err(|_| ParseCoverageError)?;
-                selector.into_iter().collect()
-            }
-            Some((key, value)) if !key.is_empty() => {
-                vec![Expression::Equal(key.to_owned(), value.to_owned())]
-            }
-            Some(_) | None => return Err(ParseCoverageError),
-        };
-        Ok(Self {
-            selector,
-            never: Vec::new(),
-        })
+impl AutoInjection {
+    /// Tells whether a namespace with these labels is covered, as far as is known.
+    pub fn covers(&self, labels: &BTreeMap<String, String>) -> bool {
+        matches!(self, Self::Registered(coverage) if coverage.covers(labels))
     }
+}
+
+/// Which namespaces auto-injection is for: the labels that a namespace must have.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Coverage {
+    /// The requirements; none covers every namespace.
+    pub selector: Vec<Expression>,
 }
 
 impl Coverage {
     /// Tells whether a namespace is covered.
-    pub fn covers(&self, name: &str, labels: &BTreeMap<String, String>) -> bool {
+    pub fn covers(&self, labels: &BTreeMap<String, String>) -> bool {
         self.selector.iter().all(|own| own.matches(labels))
-            && self.never.iter().all(|never| never != name)
     }
 
-    /// The label that a namespace lacks, as kubectl takes it; `None` where no label would help.
+    /// The labels that a namespace lacks, as `kubectl label` takes them; `None` where no label would
+    /// help.
     pub(crate) fn missing(&self, labels: &BTreeMap<String, String>) -> Option<String> {
         let missing = self.selector.iter().filter(|own| !own.matches(labels));
         let missing: Vec<String> = missing
-            .filter(|own| match own {
-                Expression::In(key, _)
-                | Expression::NotIn(key, _)
-                | Expression::Equal(key, _)
-                | Expression::NotEqual(key, _)
-                | Expression::Exists(key)
-                | Expression::DoesNotExist(key) => key != NAME,
+            .map(|own| match own {
+                Expression::Equal(key, value) if key != NAME => Some(format!("{key}={value}")),
+                Expression::In(key, values) if key != NAME => {
+                    values.first().map(|value| format!("{key}={value}"))
+                }
+                Expression::Exists(key) => Some(format!("{key}=")),
+                Expression::Equal(..)
+                | Expression::In(..)
+                | Expression::NotIn(..)
+                | Expression::NotEqual(..)
+                | Expression::DoesNotExist(_) => None,
             })
-            .map(ToString::to_string)
-            .collect();
+            .collect::<Option<_>>()?;
         (!missing.is_empty()).then(|| missing.join(" "))
     }
 }
@@ -80,37 +67,44 @@ impl Coverage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+
+    fn labels(all: &[(&str, &str)]) -> BTreeMap<String, String> {
+        let all = all.iter();
+        all.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect()
+    }
 
     #[test]
-    fn a_coverage_is_a_label_a_selector_or_nothing() {
-        let coverage: Coverage = "a.example/b=c".parse().unwrap();
-        let labels = |text: &str| serde_json::from_str(text).unwrap();
-        let (bare, own) = (labels("{}"), labels(r#"{"a.example/b": "c"}"#));
-        assert!(coverage.covers("shop", &own) && !coverage.covers("shop", &bare));
-        assert_eq!(coverage.missing(&bare).as_deref(), Some("a.example/b=c"));
-        let all: Coverage = "".parse().unwrap();
-        assert!(all.covers("shop", &bare));
-        let selector = json!({
-            "matchLabels": {"a.example/b": "c"},
-            "matchExpressions": [
-                {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["bank"]},
-            ],
-        });
-        let coverage: Coverage = selector.to_string().parse().unwrap();
-        assert!(coverage.covers("shop", &own) && !coverage.covers("shop", &bare));
-        assert_eq!(coverage.missing(&bare).as_deref(), Some("a.example/b=c"));
-        let bank = labels(r#"{"a.example/b": "c", "kubernetes.io/metadata.name": "bank"}"#);
-        assert!(!coverage.covers("bank", &bank));
-        assert_eq!(coverage.missing(&bank), None);
-        for text in [
-            "a",
-            "=b",
-            "{",
-            r#"{"matchExpressions": [{"key": "a", "operator": "x"}]}"#,
+    fn what_is_missing_is_a_label_that_kubectl_takes() {
+        let text = str::to_owned;
+        let bare = labels(&[(NAME, "shop")]);
+        let missing = |selector: Vec<Expression>| Coverage { selector }.missing(&bare);
+        let values = |all: &[&str]| all.iter().map(|own| text(own)).collect();
+        let equal = Expression::Equal(text("a.example/b"), text("c"));
+        assert_eq!(
+            missing(vec![equal.clone()]).as_deref(),
+            Some("a.example/b=c")
+        );
+        let one_of = Expression::In(text("team"), values(&["a", "b"]));
+        assert_eq!(missing(vec![one_of]).as_deref(), Some("team=a"));
+        let any = Expression::Exists(text("team"));
+        assert_eq!(missing(vec![any]).as_deref(), Some("team="));
+        // No label of its own brings a namespace in that is named.
+        let never = Expression::NotIn(text(NAME), values(&["shop"]));
+        assert_eq!(missing(vec![equal, never]), None);
+        assert_eq!(missing(vec![]), None);
+    }
+
+    #[test]
+    fn what_is_not_known_to_be_registered_covers_no_namespace() {
+        let own = labels(&[("a", "b")]);
+        assert!(AutoInjection::Registered(Coverage::default()).covers(&own));
+        for unknown in [
+            AutoInjection::Unread,
+            AutoInjection::Unreadable,
+            AutoInjection::Unregistered,
         ] {
-            let error = text.parse::<Coverage>().unwrap_err().to_string();
-            assert!(error.starts_with("expected a label such as"), "{error}");
+            assert!(!unknown.covers(&own), "{unknown:?}");
         }
     }
 }

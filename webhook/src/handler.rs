@@ -3,6 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -22,8 +23,10 @@ use http_body_util::BodyExt;
 use hyper::body::Body as _;
 use tokio::sync::Semaphore;
 use tokio::sync::SemaphorePermit;
+use tokio::time::sleep;
 use tokio::time::timeout;
 
+use crate::judge::Entry;
 use crate::judge::Failure;
 use crate::judge::Judge;
 use crate::judge::Verdict;
@@ -39,6 +42,13 @@ pub const MAX_INFLIGHT: usize = 64;
 
 /// How long a body may take to arrive where the caller does not say how long it waits.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a namespace is waited for that the watch has not told of: it is there within milliseconds,
+/// unless the watch is lost.
+const NAMESPACE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The time between two looks for such a namespace.
+const NAMESPACE_PAUSE: Duration = Duration::from_millis(20);
 
 /// How long the rest of a body may take to arrive whose call is not answered.
 const REST_TIMEOUT: Duration = Duration::from_secs(1);
@@ -155,20 +165,28 @@ impl Drop for Inflight<'_> {
     }
 }
 
-/// The route `POST /mutate`.
+/// The routes `POST /mutate` and `POST /mutate/auto`.
 pub fn router(mutate: Mutate) -> Router {
+    let route = |entry| {
+        post(
+            move |State(mutate): State<Arc<Mutate>>, uri: Uri, body: Body| async move {
+                answer(&mutate, entry, &uri, body).await
+            },
+        )
+    };
     Router::new()
-        .route("/mutate", post(answer))
+        .route("/mutate", route(Entry::Requests))
+        .route("/mutate/auto", route(Entry::Auto))
         .with_state(Arc::new(mutate))
 }
 
-async fn answer(State(mutate): State<Arc<Mutate>>, uri: Uri, mut body: Body) -> Response {
+async fn answer(mutate: &Mutate, entry: Entry, uri: &Uri, mut body: Body) -> Response {
     let begun = Instant::now();
-    let Some(mut inflight) = Inflight::enter(&mutate) else {
+    let Some(mut inflight) = Inflight::enter(mutate) else {
         return mutate.shed(Limit::Calls, body, begun).await;
     };
     let reading = read(&mut body, &mut inflight);
-    let read = timeout(patience(&uri), reading).await;
+    let read = timeout(patience(uri), reading).await;
     let body = match read.unwrap_or(Err(Unread::SLOW)) {
         Ok(read) => read,
         Err(Unread::Shed) => {
@@ -181,8 +199,13 @@ async fn answer(State(mutate): State<Arc<Mutate>>, uri: Uri, mut body: Body) -> 
             return (status, text).into_response();
         }
     };
-    // No lock is held and no state is shared inside, so nothing can be left half done.
-    let judged = catch_unwind(AssertUnwindSafe(|| mutate.judge.judge(&body)));
+    let mut judged = judge(mutate, entry, &body);
+    while let Ok(Err(Failure::UnknownNamespace { .. })) = judged
+        && begun.elapsed() < NAMESPACE_TIMEOUT
+    {
+        sleep(NAMESPACE_PAUSE).await;
+        judged = judge(mutate, entry, &body);
+    }
     match judged {
         Ok(Ok(verdict)) => given(&mutate.metrics, verdict, begun),
         Ok(Err(failure)) => failed(&mutate.metrics, &failure, begun),
@@ -197,6 +220,11 @@ async fn answer(State(mutate): State<Arc<Mutate>>, uri: Uri, mut body: Body) -> 
             (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
         }
     }
+}
+
+fn judge(mutate: &Mutate, entry: Entry, body: &[u8]) -> thread::Result<Result<Verdict, Failure>> {
+    // No lock is held and no state is shared inside, so nothing can be left half done.
+    catch_unwind(AssertUnwindSafe(|| mutate.judge.judge(entry, body)))
 }
 
 fn given(metrics: &Metrics, verdict: Verdict, begun: Instant) -> Response {
@@ -235,18 +263,30 @@ fn failed(metrics: &Metrics, failure: &Failure, begun: Instant) -> Response {
             tracing::warn!(error = cause, "the body is no review");
             (StatusCode::BAD_REQUEST, format!("{cause}\n")).into_response()
         }
+        Failure::UnknownNamespace { namespace, pod } => {
+            let cause = format!("the watch has not told of namespace {namespace} yet; try again");
+            internal(metrics, namespace, pod, &cause, took)
+        }
         Failure::Internal {
             namespace,
             pod,
             cause,
-        } => {
-            metrics.count_trouble(Trouble::Internal, took);
-            tracing::error!(namespace, pod, error = cause, "no answer could be made");
-            // Not an answer but a failed call: the failurePolicy decides, as for any outage.
-            let text = format!("gitvolume: {cause}\n");
-            (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
-        }
+        } => internal(metrics, namespace, pod, cause, took),
     }
+}
+
+fn internal(
+    metrics: &Metrics,
+    namespace: &str,
+    pod: &str,
+    cause: &str,
+    took: Duration,
+) -> Response {
+    metrics.count_trouble(Trouble::Internal, took);
+    tracing::error!(namespace, pod, error = cause, "no answer could be made");
+    // Not an answer but a failed call: the failurePolicy decides, as for any outage.
+    let text = format!("gitvolume: {cause}\n");
+    (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
 }
 
 /// Why a body was not read.

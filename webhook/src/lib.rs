@@ -24,6 +24,8 @@ pub mod logging;
 pub mod metrics;
 pub mod namespaces;
 pub mod objects;
+pub mod readiness;
+mod registration;
 pub mod serve;
 pub mod server;
 pub mod settings;

@@ -22,8 +22,7 @@ use tokio::sync::Notify;
 
 pub(crate) use self::watch::USERS;
 pub use self::watch::watch;
-use crate::coverage::Coverage;
-use crate::coverage::NAME;
+use crate::coverage::AutoInjection;
 use crate::objects::Key;
 use crate::objects::Object;
 use crate::objects::Writes;
@@ -47,7 +46,8 @@ pub struct Namespaces {
 /// What is there where objects are watched.
 #[derive(Debug)]
 struct Objects {
-    coverage: Coverage,
+    /// The entry of our registration, which [`crate::registration::watch`] keeps current.
+    auto_injection: RwLock<AutoInjection>,
     contacts: [Contact; 2],
 }
 
@@ -69,8 +69,6 @@ pub(crate) struct Seen {
 #[derive(Debug, Default)]
 struct Views {
     known: HashMap<String, Namespace>,
-    /// All ClusterGitVolumes.
-    everywhere: Volumes,
 }
 
 type Volumes = Arc<[Arc<GitVolume>]>;
@@ -90,37 +88,25 @@ impl Namespaces {
     }
 
     /// The same, with the objects that are for them, which [`crate::objects::watch`] fills in.
-    pub fn with_objects(coverage: Coverage) -> Arc<Self> {
+    pub fn with_objects() -> Arc<Self> {
         let contacts = ["the GitVolumes", "the ClusterGitVolumes"].map(Contact::new);
         Arc::new(Self {
             contact: Some(Contact::new("the namespaces")),
-            objects: Some(Objects { coverage, contacts }),
+            objects: Some(Objects {
+                auto_injection: RwLock::default(),
+                contacts,
+            }),
             ..Self::default()
         })
     }
 
-    /// What is known of a namespace.
-    pub fn get(&self, name: &str) -> Namespace {
-        let views = self.views();
-        match views.known.get(name) {
-            Some(known) => known.clone(),
-            None if views.everywhere.is_empty() => Namespace::default(),
-            None => {
-                // So new that no watch has told of it: it has the label that every one has.
-                let everywhere = Arc::clone(&views.everywhere);
-                drop(views);
-                self.new_one(name, &everywhere)
-            }
-        }
-    }
-
-    fn new_one(&self, name: &str, everywhere: &[Arc<GitVolume>]) -> Namespace {
-        let labels = BTreeMap::from([(NAME.to_owned(), name.to_owned())]);
-        let covering = everywhere.iter().filter(|own| own.covers(name, &labels));
-        Namespace {
-            hands_out_users: false,
-            is_covered: self.is_covered(name, &labels),
-            volumes: covering.cloned().collect(),
+    /// What is known of a namespace; `None` of one that objects may be for and that the watch has not
+    /// told of yet: it is created a moment before its first Pod.
+    pub fn get(&self, name: &str) -> Option<Namespace> {
+        let known = self.views().known.get(name).cloned();
+        match &self.objects {
+            Some(_) => known,
+            None => Some(known.unwrap_or_default()),
         }
     }
 
@@ -166,10 +152,36 @@ impl Namespaces {
         (accepted.len(), refused.len())
     }
 
-    /// Which namespaces auto-injection is for; every one where no objects are watched.
-    pub(crate) fn coverage(&self) -> Coverage {
+    /// The registration's entry for auto-injection, as it was last seen.
+    pub(crate) fn auto_injection(&self) -> AutoInjection {
         let objects = self.objects.as_ref();
-        objects.map_or_else(Coverage::default, |objects| objects.coverage.clone())
+        objects.map_or_else(AutoInjection::default, |objects| {
+            let known = objects.auto_injection.read();
+            known.unwrap_or_else(PoisonError::into_inner).clone()
+        })
+    }
+
+    /// Takes note of the registration's entry for auto-injection.
+    pub fn set_auto_injection(&self, found: AutoInjection) {
+        let Some(objects) = &self.objects else { return };
+        let model = self.model();
+        let mut known = objects
+            .auto_injection
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        if *known == found {
+            return;
+        }
+        *known = found;
+        drop(known);
+        self.renew_all(&model);
+    }
+
+    /// Takes note that the registration cannot be read: what was last known counts.
+    pub(crate) fn registration_is_unreadable(&self) {
+        if self.auto_injection() == AutoInjection::Unread {
+            self.set_auto_injection(AutoInjection::Unreadable);
+        }
     }
 
     /// Waits until something has changed since the last wait.
@@ -186,11 +198,6 @@ impl Namespaces {
         })
     }
 
-    fn is_covered(&self, name: &str, labels: &BTreeMap<String, String>) -> bool {
-        let objects = self.objects.as_ref();
-        objects.is_some_and(|objects| objects.coverage.covers(name, labels))
-    }
-
     /// What was seen; no admission waits for it.
     pub(crate) fn model(&self) -> MutexGuard<'_, Model> {
         // Each change is whole, so a panic between two leaves nothing half done.
@@ -203,7 +210,8 @@ impl Namespaces {
 
     /// Puts together anew what is known of one namespace.
     pub(crate) fn renew(&self, model: &Model, name: &str) {
-        let view = self.view(model, name, &model.everywhere(), &mut HashMap::new());
+        let auto = self.auto_injection();
+        let view = view(model, name, &auto, &model.everywhere(), &mut HashMap::new());
         let mut views = self.views.write().unwrap_or_else(PoisonError::into_inner);
         match view {
             Some(view) => drop(views.known.insert(name.to_owned(), view)),
@@ -215,74 +223,57 @@ impl Namespaces {
 
     /// Puts together anew what is known of all of them.
     pub(crate) fn renew_all(&self, model: &Model) {
+        let auto = self.auto_injection();
         let everywhere = model.everywhere();
         let mut shared = HashMap::new();
-        let objects = model
-            .objects
-            .keys()
-            .filter_map(|key| key.namespace.as_ref());
-        let mut known = HashMap::new();
-        for name in model.namespaces.keys().chain(objects) {
-            if !known.contains_key(name)
-                && let Some(view) = self.view(model, name, &everywhere, &mut shared)
-            {
-                known.insert(name.clone(), view);
-            }
-        }
+        let known = model.namespaces.keys().filter_map(|name| {
+            let view = view(model, name, &auto, &everywhere, &mut shared)?;
+            Some((name.clone(), view))
+        });
         let views = Views {
-            known,
-            everywhere: everywhere.into_iter().collect(),
+            known: known.collect(),
         };
         let mut old = self.views.write().unwrap_or_else(PoisonError::into_inner);
         let old = std::mem::replace(&mut *old, views);
         drop(old);
         self.changed.notify_one();
     }
+}
 
-    /// `None` for a namespace that nothing is known of. Namespaces of the same objects share their
-    /// list.
-    fn view(
-        &self,
-        model: &Model,
-        name: &str,
-        everywhere: &[Arc<GitVolume>],
-        shared: &mut HashMap<Vec<usize>, Volumes>,
-    ) -> Option<Namespace> {
-        let seen = model.namespaces.get(name);
-        let own: Vec<Arc<GitVolume>> = model.of_namespace(name).collect();
-        if seen.is_none() && own.is_empty() {
-            return None;
+/// `None` for a namespace that no watch has told of. Namespaces of the same objects share their list.
+fn view(
+    model: &Model,
+    name: &str,
+    auto_injection: &AutoInjection,
+    everywhere: &[Arc<GitVolume>],
+    shared: &mut HashMap<Vec<usize>, Volumes>,
+) -> Option<Namespace> {
+    let Seen {
+        labels,
+        hands_out_users,
+    } = model.namespaces.get(name)?;
+    let own: Vec<Arc<GitVolume>> = model.of_namespace(name).collect();
+    let covering = everywhere.iter().enumerate();
+    let covering = covering.filter(|(_, volume)| volume.covers(name, labels));
+    let volumes = match own.is_empty() {
+        false => {
+            let covering = covering.map(|(_, volume)| Arc::clone(volume));
+            own.into_iter().chain(covering).collect()
         }
-        let unseen = || Seen {
-            labels: BTreeMap::from([(NAME.to_owned(), name.to_owned())]),
-            hands_out_users: false,
-        };
-        let Seen {
-            labels,
-            hands_out_users,
-        } = seen.cloned().unwrap_or_else(unseen);
-        let covering = everywhere.iter().enumerate();
-        let covering = covering.filter(|(_, volume)| volume.covers(name, &labels));
-        let volumes = match own.is_empty() {
-            false => {
-                let covering = covering.map(|(_, volume)| Arc::clone(volume));
-                own.into_iter().chain(covering).collect()
-            }
-            true => {
-                let covering: Vec<usize> = covering.map(|(index, _)| index).collect();
-                let list = || -> Volumes {
-                    let list = covering.iter().map(|index| Arc::clone(&everywhere[*index]));
-                    list.collect()
-                };
-                Arc::clone(shared.entry(covering.clone()).or_insert_with(list))
-            }
-        };
-        Some(Namespace {
-            hands_out_users,
-            is_covered: self.is_covered(name, &labels),
-            volumes,
-        })
-    }
+        true => {
+            let covering: Vec<usize> = covering.map(|(index, _)| index).collect();
+            let list = || -> Volumes {
+                let list = covering.iter().map(|index| Arc::clone(&everywhere[*index]));
+                list.collect()
+            };
+            Arc::clone(shared.entry(covering.clone()).or_insert_with(list))
+        }
+    };
+    Some(Namespace {
+        hands_out_users: *hands_out_users,
+        is_covered: auto_injection.covers(labels),
+        volumes,
+    })
 }
 
 impl Model {

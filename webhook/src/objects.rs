@@ -40,6 +40,8 @@ pub(crate) struct Object {
     pub(crate) volume: Arc<GitVolume>,
     /// What its status says, by whomever.
     pub(crate) told: Vec<Condition>,
+    /// Which generation its status is about.
+    pub(crate) observed_generation: Option<i64>,
     /// Of which state of it that was.
     pub(crate) resource_version: String,
 }
@@ -131,6 +133,7 @@ pub(crate) fn read(kind: Kind, object: DynamicObject) -> (Key, Object) {
     let object = Object {
         volume: Arc::new(volume),
         told: told.collect(),
+        observed_generation: data["status"]["observedGeneration"].as_i64(),
         resource_version: metadata.resource_version.unwrap_or_default(),
     };
     let namespace = metadata.namespace.filter(|_| kind == Kind::GitVolume);

@@ -14,13 +14,13 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
 use crate::args::ServeArgs;
-use crate::coverage::Coverage;
 use crate::judge::Injector;
 use crate::known::Known;
 use crate::logging;
 use crate::namespaces;
 use crate::namespaces::Namespaces;
 use crate::objects;
+use crate::registration;
 use crate::server;
 use crate::server::Limits;
 use crate::server::Running;
@@ -56,7 +56,6 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         namespace,
         watch_namespaces,
         watch_objects,
-        auto_inject_label,
         settings: settings_args,
         drain_delay,
         max_connection_age,
@@ -74,24 +73,19 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     // Before anything is served: a signal that comes early is a drain too.
     let mut signals = Signals::new().context("cannot take signals")?;
 
-    let coverage = Coverage {
-        never: ["kube-system".to_owned()]
-            .into_iter()
-            .chain(namespace.clone())
-            .collect(),
-        ..auto_inject_label
-    };
     let client = match tls.needs_cluster() || watch_namespaces || watch_objects {
         true => Some(client().await?),
         false => None,
     };
+    let registration = tls.webhook_configuration.clone();
     let serving = Serving::new();
     let keep = tls.keep(namespace.as_deref(), client.clone(), Arc::clone(&serving))?;
     let keeping = tokio::spawn(async { match keep.await {} });
     let (namespaces, watching) = match &client {
         Some(client) if watch_objects => {
-            let namespaces = Namespaces::with_objects(coverage);
-            (Arc::clone(&namespaces), watch_all(namespaces, client))
+            let namespaces = Namespaces::with_objects();
+            let watching = watch_all(Arc::clone(&namespaces), registration, client);
+            (namespaces, watching)
         }
         Some(client) if watch_namespaces => {
             let namespaces = Namespaces::watched();
@@ -136,13 +130,18 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Keeps namespaces and objects current, for ever.
-fn watch_all(namespaces: Arc<Namespaces>, client: &kube::Client) -> JoinHandle<()> {
+/// Keeps namespaces, objects and what is known of the registration current, for ever.
+fn watch_all(
+    namespaces: Arc<Namespaces>,
+    registration: String,
+    client: &kube::Client,
+) -> JoinHandle<()> {
     let objects = |kind| objects::watch(Arc::clone(&namespaces), kind, client.clone());
     let (own, cluster) = (objects(Kind::GitVolume), objects(Kind::ClusterGitVolume));
     let labels = namespaces::watch(Arc::clone(&namespaces), client.clone());
+    let registration = registration::watch(Arc::clone(&namespaces), registration, client.clone());
     tokio::spawn(async {
-        let (never, _, _) = tokio::join!(labels, own, cluster);
+        let (never, _, _, _) = tokio::join!(labels, own, cluster, registration);
         match never {}
     })
 }

@@ -62,7 +62,8 @@ pub struct Limits {
     pub inflight_bytes: usize,
     /// For the TLS handshake.
     pub handshake: Duration,
-    /// From the first byte of a call to the end of its headers.
+    /// From the first byte of a call to the end of its headers; for the first call of a connection,
+    /// from the end of the handshake.
     pub head: Duration,
     /// Between two calls. The API server's client keeps an idle connection for 90 seconds
     /// (Go's `http.Transport`); closing it earlier would lose the call it is about to send.

@@ -84,7 +84,8 @@ pub struct TlsArgs {
     )]
     pub secret_name: String,
 
-    /// With --tls=cluster: our MutatingWebhookConfiguration, whose caBundle is kept current
+    /// Our MutatingWebhookConfiguration: with --tls=cluster its caBundle is kept current, with
+    /// --watch-objects it tells which namespaces auto-injection is for
     #[arg(
         long,
         env = "GITVOLUME_WEBHOOK_CONFIGURATION",

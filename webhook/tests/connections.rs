@@ -17,6 +17,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use webhook::judge::Injector;
 use webhook::known::Known;
+use webhook::readiness::Readiness;
 use webhook::server::Limits;
 
 use crate::common::connect;
@@ -79,6 +80,24 @@ async fn an_idle_connection_is_kept_while_a_head_that_trickles_is_cut() -> anyho
         assert_eq!(answered.status, StatusCode::OK);
         tokio::time::sleep(Duration::from_millis(400)).await;
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_connection_that_never_sends_a_request_is_closed_in_seconds() -> anyhow::Result<()> {
+    let limits = Limits {
+        head: Duration::from_millis(300),
+        ..Limits::default()
+    };
+    assert!(Limits::default().head <= Duration::from_secs(5));
+    assert!(Limits::default().idle > Duration::from_secs(90));
+    let world = world_with(limits, injector()).await?;
+    let mut silent = world.connect().await?;
+    let begun = Instant::now();
+    silent.read_to_end(&mut Vec::new()).await.ok();
+    let cut = begun.elapsed();
+    assert!(cut >= Duration::from_millis(250), "{cut:?}");
+    assert!(cut < Duration::from_secs(5), "{cut:?}");
     Ok(())
 }
 
@@ -203,5 +222,31 @@ async fn ready_says_what_is_missing_and_stays_when_trust_is_lost_again() -> anyh
     let metrics = world.admin("/metrics").await?.body;
     let metrics = String::from_utf8_lossy(&metrics);
     assert!(metrics.contains("gitvolume_webhook_cabundle_in_sync 0\n"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_replica_says_of_itself_is_one_type_as_text_and_as_json() -> anyhow::Result<()> {
+    let world = world().await?;
+    let answered = world.admin("/readyz?format=json").await?;
+    assert_eq!(answered.status, StatusCode::OK);
+    let readiness: Readiness = serde_json::from_slice(&answered.body)?;
+    assert!(readiness.ready);
+    assert_eq!(readiness.warnings, Vec::<String>::new());
+    assert!(readiness.ca_bundle_in_sync);
+    assert_eq!(readiness.version, env!("CARGO_PKG_VERSION"));
+    let settings: Settings = serde_json::from_value(readiness.settings.clone())?;
+    assert_eq!(settings.hash(), readiness.settings_hash);
+    let text = world.admin("/readyz").await?.body;
+    assert_eq!(text, readiness.to_text());
+    assert!(text.starts_with(b"ok\nserving certificate until "));
+
+    world.running.leave();
+    let answered = world.admin("/readyz?format=json").await?;
+    assert_eq!(answered.status, StatusCode::SERVICE_UNAVAILABLE);
+    let readiness: Readiness = serde_json::from_slice(&answered.body)?;
+    assert_eq!(readiness.missing, ["shutting down"]);
+    let text = world.admin("/readyz").await?.body;
+    assert!(text.starts_with(b"not ready: shutting down\n"));
     Ok(())
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 mod answers;
+mod auto;
 mod cli;
 mod common;
 mod connections;

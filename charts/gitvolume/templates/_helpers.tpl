@@ -107,11 +107,6 @@ matchExpressions:
   {{- with $selector.matchExpressions }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
-  {{- if not .Values.autoInject.enabled }}
-  # Which every namespace has: this is for none.
-  - key: kubernetes.io/metadata.name
-    operator: DoesNotExist
-  {{- end }}
 {{- end -}}
 
 {{/* The Secret of the certificate that the Pods mount; none in mode self. */}}
@@ -123,26 +118,51 @@ matchExpressions:
 {{- end -}}
 {{- end -}}
 
-{{/* Where the API server calls us. */}}
+{{/* Where the API server calls us, at a path. */}}
 {{- define "gitvolume.clientConfig" -}}
-{{- if and (eq .Values.tls.mode "files") .Values.tls.files.caBundle -}}
-caBundle: {{ .Values.tls.files.caBundle | b64enc }}
+{{- $tls := .root.Values.tls -}}
+{{- if and (eq $tls.mode "files") $tls.files.caBundle -}}
+caBundle: {{ $tls.files.caBundle | b64enc }}
 {{ end -}}
 service:
-  name: {{ include "gitvolume.name" . }}
-  namespace: {{ .Release.Namespace }}
-  path: /mutate
+  name: {{ include "gitvolume.name" .root }}
+  namespace: {{ .root.Release.Namespace }}
+  path: {{ .path }}
   port: 443
+{{- end -}}
+
+{{/*
+The conditions of every Pod that is sent to us. `gitvolume.dev/inject: "false"` lets a Pod start while the
+webhook is away; our own Pods have it. A mirror Pod only reports what a kubelet already runs.
+*/}}
+{{- define "gitvolume.anyPodConditions" -}}
+- name: is-not-opted-out
+  expression: >-
+    !has(object.metadata.annotations)
+    || !('gitvolume.dev/inject' in object.metadata.annotations)
+    || object.metadata.annotations['gitvolume.dev/inject'] != 'false'
+- name: is-not-a-mirror-pod
+  expression: >-
+    !has(object.metadata.annotations)
+    || !('kubernetes.io/config.mirror' in object.metadata.annotations)
 {{- end -}}
 
 {{/* The rules of our ClusterRole; nothing where we need none. */}}
 {{- define "gitvolume.clusterRules" -}}
+{{- $verbs := list }}
+{{- if or .Values.objects.enabled (eq .Values.tls.mode "self") }}
+{{- $verbs = list "get" "watch" }}
+{{- end }}
 {{- if eq .Values.tls.mode "self" }}
-# Our own registration and no other, to write the CA that signed our certificates into it.
+{{- $verbs = append $verbs "patch" }}
+{{- end }}
+{{- with $verbs }}
+# Our own registration and no other: to know which namespaces auto-injection is for, and to write the CA
+# that signed our certificates into it.
 - apiGroups: [admissionregistration.k8s.io]
   resources: [mutatingwebhookconfigurations]
-  resourceNames: [{{ include "gitvolume.name" . }}]
-  verbs: [get, watch, patch]
+  resourceNames: [{{ include "gitvolume.name" $ }}]
+  verbs: [{{ join ", " . }}]
 {{- end }}
 {{- if or .Values.objects.enabled (eq (include "gitvolume.watchNamespaces" .) "true") }}
 # To know which hand out ranges of users, and which our objects are for; of each only the metadata is

@@ -36,7 +36,12 @@ impl Constant {
         let ca = dir.join("ca.pem");
         Ok(Self {
             process,
-            target: Target { address, ca, body },
+            target: Target {
+                address,
+                ca,
+                path: "/mutate",
+                body,
+            },
         })
     }
 

@@ -33,6 +33,8 @@ pub(crate) struct Target {
     pub(crate) address: String,
     /// The file of the CA that its certificate is valid by.
     pub(crate) ca: PathBuf,
+    /// The path of each request.
+    pub(crate) path: &'static str,
     /// The body of each request.
     pub(crate) body: Bytes,
 }
@@ -41,6 +43,7 @@ pub(crate) struct Target {
 pub(crate) struct Client {
     runtime: Runtime,
     senders: Vec<Sender>,
+    path: &'static str,
     body: Bytes,
 }
 
@@ -61,6 +64,7 @@ impl Client {
         Ok(Self {
             runtime,
             senders,
+            path: target.path,
             body: target.body.clone(),
         })
     }
@@ -82,13 +86,13 @@ impl Client {
     fn load(&mut self, every: Duration, count: usize) -> Result<Vec<Duration>> {
         let connections = u32::try_from(self.senders.len())?;
         let start = Instant::now();
-        let body = &self.body;
+        let (path, body) = (self.path, &self.body);
         let senders = std::mem::take(&mut self.senders);
         let (mut latencies, senders) = self.runtime.block_on(async {
             let mut tasks = JoinSet::new();
             for (index, sender) in (0..connections).zip(senders) {
                 let first = start + every * index / connections;
-                tasks.spawn(follow(sender, body.clone(), first, every, count));
+                tasks.spawn(follow(sender, (path, body.clone()), first, every, count));
             }
             let (mut latencies, mut senders) = (Vec::new(), Vec::new());
             while let Some(done) = tasks.join_next().await {
@@ -107,7 +111,7 @@ impl Client {
 /// One connection's part of the load.
 async fn follow(
     mut sender: Sender,
-    body: Bytes,
+    (path, body): (&'static str, Bytes),
     first: Instant,
     every: Duration,
     count: usize,
@@ -122,7 +126,7 @@ async fn follow(
             sleep_until(due.into()).await;
             from = Instant::now();
         }
-        timeout(PATIENCE, ask(&mut sender, body.clone()))
+        timeout(PATIENCE, ask(&mut sender, path, body.clone()))
             .await
             .context("an answer")??;
         latencies.push(from.elapsed());
@@ -131,8 +135,8 @@ async fn follow(
     Ok((sender, latencies))
 }
 
-async fn ask(sender: &mut Sender, body: Bytes) -> Result<()> {
-    let request = Request::post("/mutate?timeout=10s")
+async fn ask(sender: &mut Sender, path: &str, body: Bytes) -> Result<()> {
+    let request = Request::post(format!("{path}?timeout=10s"))
         .header(HOST, "localhost")
         .header(CONTENT_TYPE, "application/json")
         .body(Full::new(body))?;

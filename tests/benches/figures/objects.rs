@@ -93,11 +93,16 @@ pub(crate) fn print(_: &Peers) -> Result<()> {
     });
     apply(&namespace.to_string())?;
     let settings = json!({"image": images::SYNCER});
-    let serving =
-        Serving::start_watching_objects(&dir.path().join("gitvolume"), &settings, kubectl)?;
+    let serving = Serving::start_watching_objects(
+        &dir.path().join("gitvolume"),
+        &settings,
+        kubectl,
+        tests::product::RELEASE,
+    )?;
     let target = Target {
         address: serving.address().to_owned(),
         ca: serving.ca().to_owned(),
+        path: "/mutate/auto",
         body: question()?.into(),
     };
 

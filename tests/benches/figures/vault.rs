@@ -89,6 +89,7 @@ impl Vault {
             target: Target {
                 address,
                 ca,
+                path: "/mutate",
                 body: review::for_vault()?.into(),
             },
         };

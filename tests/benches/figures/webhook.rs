@@ -116,6 +116,7 @@ pub(crate) fn print(peers: &Peers) -> Result<()> {
     let ours = Target {
         address: serving.address().to_owned(),
         ca: serving.ca().to_owned(),
+        path: "/mutate",
         body: review::about(review::INJECT)?.into(),
     };
     let mut subjects = vec![Subject::new("gitvolume", serving.pid(), &ours)?];

@@ -7,8 +7,6 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use serde_json::json;
 use tests::control_plane::ControlPlane;
@@ -97,11 +95,10 @@ impl Patient {
     /// Applies the chart's registration, with our webhook's address, changed by this.
     fn register(&self, change: impl Fn(&mut Value)) -> Result<(), String> {
         let mut registration = self.of_chart("MutatingWebhookConfiguration", product::RELEASE);
-        let ca = std::fs::read(self.serving.ca()).map_err(|error| error.to_string())?;
-        let url = format!("https://{}/mutate", self.serving.address());
         let webhooks = registration["webhooks"].as_array_mut();
         for webhook in webhooks.ok_or("no webhooks")? {
-            webhook["clientConfig"] = json!({"url": url, "caBundle": STANDARD.encode(&ca)});
+            let config = self.serving.client_config(webhook);
+            webhook["clientConfig"] = config.map_err(|error| format!("{error:#}"))?;
         }
         change(&mut registration);
         self.apply(&registration)
@@ -238,14 +235,14 @@ fn the_installation(patient: &Patient) -> Result<(), String> {
 
     let kind = "validatingadmissionpolicybinding";
     patient.kubectl().run(&["delete", kind, GUARD])?;
-    patient.register(|own| own["webhooks"][0]["failurePolicy"] = json!("Ignore"))?;
+    patient.register(|own| own["webhooks"][1]["failurePolicy"] = json!("Ignore"))?;
     patient.eventually_finds(&["guard-unbound", "silent-skip"], 0)?;
     patient.eventually_finds_with(&["--strict"], &["guard-unbound", "silent-skip"], 1)?;
     patient.apply(&patient.of_chart("ValidatingAdmissionPolicyBinding", GUARD))?;
     patient.register(|_| {})?;
     patient.eventually_finds(&[], 0)?;
 
-    let edit = json!([{"op": "replace", "path": "/webhooks/0/timeoutSeconds", "value": 7}]);
+    let edit = json!([{"op": "replace", "path": "/webhooks/1/timeoutSeconds", "value": 7}]);
     let args = [
         "patch",
         "mutatingwebhookconfiguration",

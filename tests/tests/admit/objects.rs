@@ -6,8 +6,6 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use serde_json::json;
 use tests::cluster::Cluster;
@@ -52,7 +50,8 @@ impl Watching {
         let text = |error: anyhow::Error| format!("{error:#}");
         let settings = json!({"image": images::SYNCER});
         let dir = folder(cluster, name);
-        let serving = Serving::start_watching_objects(&dir, &settings, kubectl).map_err(text)?;
+        let serving =
+            Serving::start_watching_objects(&dir, &settings, kubectl, name).map_err(text)?;
         let watching = Self {
             serving,
             registration: name.to_owned(),
@@ -76,11 +75,9 @@ impl Watching {
             .map_err(|error| anyhow::anyhow!(error))?;
         let mut configuration: Value = serde_json::from_str(&said)?;
         configuration["metadata"]["name"] = json!(self.registration);
-        let ca = STANDARD.encode(std::fs::read(self.serving.ca())?);
-        let url = format!("https://{}/mutate", self.serving.address());
         let entries = configuration["webhooks"].as_array_mut();
         for entry in entries.into_iter().flatten() {
-            entry["clientConfig"] = json!({"url": url, "caBundle": ca});
+            entry["clientConfig"] = self.serving.client_config(entry)?;
             let own = json!({"key": label(&self.registration), "operator": "Exists"});
             let all = &mut entry["namespaceSelector"]["matchExpressions"];
             match all.as_array_mut() {

@@ -21,6 +21,7 @@ fn main() -> ExitCode {
     .with_tests_alone(tests::tests![
         release::uninstalling_leaves_nothing_and_blocks_no_pod,
         release::upgrades_diffs_and_gitops_leave_the_ca_bundle_alone,
+        release::an_upgrade_gets_on_where_a_platform_has_edited_a_selector,
         release::where_gitops_installs_alone_it_owns_no_ca_bundle,
         rights::each_right_is_used_and_nothing_else_is_asked_for,
         server::our_own_pods_and_those_of_kube_system_start_without_us,

@@ -59,6 +59,50 @@ pub(crate) fn upgrades_diffs_and_gitops_leave_the_ca_bundle_alone(world: &World)
     Ok(())
 }
 
+/// AKS's admissions enforcer and GKE Autopilot add expressions to namespaceSelectors; Helm 4 applies on the
+/// server, which refuses to change what another manager owns.
+pub(crate) fn an_upgrade_gets_on_where_a_platform_has_edited_a_selector(
+    world: &World,
+) -> TestResult {
+    let release = Release::new(world.cluster(), "edited", &[]);
+    let _installed = release.install()?;
+    let objects = release.objects();
+    let registration = || release.get("mutatingwebhookconfiguration", &objects);
+    let before = registration()?;
+    let enforcer = "admissions.enforcer/disabled";
+    for kind in ["labels", "annotations"] {
+        assert_eq!(before["metadata"][kind][enforcer], "true", "AKS leaves it");
+    }
+    let expression = json!({"key": "control-plane", "operator": "DoesNotExist"});
+    let at = |index: usize| format!("/webhooks/{index}/namespaceSelector/matchExpressions/-");
+    let add = |index| json!({"op": "add", "path": at(index), "value": expression});
+    let patch = format!("--patch={}", json!([add(0), add(1)]));
+    let args = [
+        "patch",
+        "mutatingwebhookconfiguration",
+        &objects,
+        "--type=json",
+        "--field-manager=admissionsenforcer",
+        &patch,
+    ];
+    world.kubectl().run(&args)?;
+
+    // As NOTES and docs/install.md have it.
+    let refused = match release.helm(&["upgrade"], true, &["--server-side=true"]) {
+        Err(refused) => format!("{refused:#}"),
+        Ok(said) => return Err(format!("no conflict: the page is wrong: {said}").into()),
+    };
+    assert!(refused.contains("conflict"), "{refused}");
+    assert!(refused.contains("namespaceSelector"), "{refused}");
+    let force = ["--server-side=true", "--force-conflicts"];
+    release.helm(&["upgrade"], true, &force)?;
+    let after = registration()?;
+    assert_eq!(after["webhooks"], before["webhooks"]);
+    // And then without it again.
+    release.helm(&["upgrade"], true, &["--server-side=true"])?;
+    Ok(())
+}
+
 /// As GitOps tools install: nothing of helm's is in the cluster.
 pub(crate) fn where_gitops_installs_alone_it_owns_no_ca_bundle(world: &World) -> TestResult {
     let release = Release::new(world.cluster(), "synced", &[]);

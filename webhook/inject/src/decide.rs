@@ -35,6 +35,7 @@ use crate::typed;
 use crate::wanted::Served;
 use crate::wanted::Wanted;
 use crate::warnings;
+use crate::windows;
 
 /// A decision, and the patch that carries it out.
 pub(crate) struct Decision {
@@ -178,7 +179,9 @@ fn about(
             Injected::Missing(roles) if roles.is_empty() && asked.pod.uses.is_empty() => {
                 // Another mutator may have come between the first call and this one.
                 asked.warnings.extend(warnings::port(&wanted));
-                return Ok(Decision::skip(SkipReason::AlreadyInjected, asked.warnings));
+                let mut decision = Decision::skip(SkipReason::AlreadyInjected, asked.warnings);
+                decision.patch = listed(raw, pod)?;
+                return Ok(decision);
             }
             Injected::Missing(roles) => missing = roles,
             Injected::Other(mistake) => {
@@ -205,7 +208,7 @@ fn about(
     }
     told.extend(warnings::of(&wanted, &plan));
     let mut recorder = Recorder::new(raw);
-    mutate::inject(&mut recorder, &plan, was, settings)?;
+    mutate::inject(&mut recorder, pod, &plan, was, settings)?;
     Ok(Decision {
         outcome: Outcome::Inject(Box::new(plan)),
         patch: Some(recorder.finish()),
@@ -267,13 +270,7 @@ fn unfit(document: &Value, annotations: Option<&Map<String, Value>>) -> Option<S
     if annotations.is_some_and(|all| all.contains_key("kubernetes.io/config.mirror")) {
         return Some(SkipReason::MirrorPod);
     }
-    let is_windows = |at: &str| document.pointer(at).and_then(Value::as_str) == Some("windows");
-    // Most Windows Pods name their node's system and not their own; some have only options that
-    // no other system takes.
-    let paths = ["/spec/os/name", "/spec/nodeSelector/kubernetes.io~1os"];
-    let options = document.pointer("/spec/securityContext/windowsOptions");
-    (paths.into_iter().any(is_windows) || options.is_some_and(Value::is_object))
-        .then_some(SkipReason::Windows)
+    windows::is_windows(document).then_some(SkipReason::Windows)
 }
 
 fn refuse(
@@ -297,10 +294,22 @@ fn refuse(
     })
 }
 
-/// The patch that writes nothing but a status; `None` where the Pod has it.
+/// The patch that writes nothing but a status and an empty list; `None` where the Pod has them.
 fn noted(document: &Value, status: &Status) -> Result<Option<Patch>, InternalError> {
     let mut recorder = Recorder::new(document);
-    mutate::note(&mut recorder, status)?;
+    mutate::explain_absence(&mut recorder, status)?;
+    Ok(recorded(recorder))
+}
+
+/// The patch that writes the list of our containers into a Pod that has them all; `None` where the
+/// list is right.
+fn listed(document: &Value, pod: &PodSpec) -> Result<Option<Patch>, InternalError> {
+    let mut recorder = Recorder::new(document);
+    mutate::list(&mut recorder, injected::names(pod, std::iter::empty()))?;
+    Ok(recorded(recorder))
+}
+
+fn recorded(recorder: Recorder<'_>) -> Option<Patch> {
     let recorded = recorder.finish();
-    Ok(Some(recorded).filter(|recorded| !recorded.is_empty()))
+    Some(recorded).filter(|recorded| !recorded.is_empty())
 }

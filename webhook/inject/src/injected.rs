@@ -1,6 +1,8 @@
 //! Tells what of an injection a Pod has: on a second call (`reinvocationPolicy: IfNeeded`), or
 //! where the manifest was taken from a running Pod.
 
+use std::collections::BTreeSet;
+
 use args::escape_for_kubelet;
 use args::paths;
 use k8s_openapi::api::core::v1::Container;
@@ -21,6 +23,29 @@ use crate::reader::List;
 use crate::status::Status;
 use crate::volume::Source;
 use crate::wanted::Wanted;
+
+/// The annotation that lists our containers in a Pod. The guard holds it against the Pod: CEL has no
+/// JSON, and need not know what was requested, or by what.
+pub(crate) const KEY: &str = "gitvolume.dev/injected";
+
+/// The list of a Pod that has none, for a reason that its status gives.
+pub(crate) const NONE: &str = "-";
+
+/// The names of our containers in a Pod, and of those that are added to it: sorted, each once.
+pub(crate) fn names<'a>(pod: &'a PodSpec, added: impl Iterator<Item = &'a str>) -> String {
+    let inits = pod.init_containers.iter().flatten();
+    let ours = inits.filter(|own| is_ours(own)).map(|own| &*own.name);
+    let names: BTreeSet<&str> = ours.chain(added).collect();
+    Vec::from_iter(names).join(",")
+}
+
+/// Tells whether a container is ours, by name and program.
+pub(crate) fn is_ours(container: &Container) -> bool {
+    Role::ALL
+        .iter()
+        .any(|role| role.container() == container.name)
+        && container.command.as_deref() == Some(&[paths::PROGRAM.to_owned()])
+}
 
 /// How much of an injection is in a Pod.
 #[derive(Debug, PartialEq)]

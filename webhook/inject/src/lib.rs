@@ -63,6 +63,7 @@ mod volume;
 mod wanted;
 mod warnings;
 mod wide;
+mod windows;
 
 pub use annotations::ANNOTATIONS;
 pub use annotations::Annotation;

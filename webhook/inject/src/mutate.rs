@@ -1,3 +1,4 @@
+use k8s_openapi::api::core::v1::PodSpec;
 use serde_json::Value;
 use serde_json::json;
 
@@ -5,6 +6,7 @@ use crate::InternalError;
 use crate::Plan;
 use crate::Settings;
 use crate::evictable;
+use crate::injected;
 use crate::operations::path;
 use crate::recorder::Recorder;
 use crate::status::Status;
@@ -13,6 +15,7 @@ use crate::volume::Source;
 /// Writes a plan into a Pod.
 pub(crate) fn inject(
     draft: &mut Recorder<'_>,
+    pod: &PodSpec,
     plan: &Plan,
     status: Option<&Status>,
     settings: &Settings,
@@ -61,18 +64,34 @@ pub(crate) fn inject(
         let annotations = path(["metadata", "annotations"]);
         draft.set(&annotations, evictable::KEY, json!(names))?;
     }
+    let names = injected::names(pod, plan.syncers.iter().map(|own| own.name()));
     let status = Status::of_plan(plan, status, safe_to_evict, settings);
+    list(draft, names)?;
     note(draft, &status)
 }
 
 /// Writes the status annotation.
-pub(crate) fn note(draft: &mut Recorder<'_>, status: &Status) -> Result<(), InternalError> {
+fn note(draft: &mut Recorder<'_>, status: &Status) -> Result<(), InternalError> {
+    annotate(draft, Status::KEY, status.to_text())
+}
+
+/// Writes the annotation that lists our containers, for the guard.
+pub(crate) fn list(draft: &mut Recorder<'_>, names: String) -> Result<(), InternalError> {
+    annotate(draft, injected::KEY, names)
+}
+
+/// Writes why a Pod has no container of ours.
+pub(crate) fn explain_absence(
+    draft: &mut Recorder<'_>,
+    status: &Status,
+) -> Result<(), InternalError> {
+    list(draft, injected::NONE.to_owned())?;
+    note(draft, status)
+}
+
+fn annotate(draft: &mut Recorder<'_>, key: &str, text: String) -> Result<(), InternalError> {
     // A template in a manifest may have none at all; the API server always sends some.
     draft.ensure("metadata");
     let annotations = path(["metadata", "annotations"]);
-    draft.set(
-        &annotations,
-        &Status::key(),
-        Value::String(status.to_text()),
-    )
+    draft.set(&annotations, key, Value::String(text))
 }

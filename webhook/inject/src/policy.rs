@@ -188,7 +188,7 @@ impl Settings {
     /// Tells whether authors may set an annotation: its key is without the prefix and without a
     /// repository's name.
     pub(crate) fn allows_annotation(&self, key: &str) -> bool {
-        let always = ["inject", "status"];
+        let always = ["inject", "injected", "status"];
         let allowed = &self.allowed_annotations;
         allowed.is_empty() || always.contains(&key) || patterns::is_one_of(allowed, key)
     }

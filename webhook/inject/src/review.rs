@@ -2,7 +2,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::ShapeError;
-
+use crate::status::Status;
 use crate::template::pod_template;
 
 /// The only version of the review that we register for and that is not removed
@@ -165,6 +165,14 @@ impl Review {
             .as_ref()
             .is_none_or(|kind| kind.group.is_empty() && kind.version == "v1" && kind.kind == "Pod");
         pod && operation == "CREATE" && sub_resource.as_deref().unwrap_or_default().is_empty()
+    }
+
+    /// Tells whether this is about a new Pod that no call has answered with a change.
+    pub fn is_unanswered_pod(&self) -> bool {
+        let annotations = self.object().pointer("/metadata/annotations");
+        let mut keys = Status::KEYS.into_iter();
+        let is_answered = keys.any(|key| annotations.is_some_and(|all| all.get(key).is_some()));
+        self.creates_a_pod() && !is_answered
     }
 
     /// Tells whether this is about what makes Pods: the other thing the webhook is registered for.

@@ -6,11 +6,11 @@ use serde::Serialize;
 use serde_json::Map;
 use serde_json::Value;
 
-use crate::PREFIX;
 use crate::Plan;
 use crate::Refusal;
 use crate::Settings;
 use crate::SkipReason;
+use crate::injected;
 use crate::objects::Taken;
 
 /// What the status annotation says: for people, and for telling configurations apart. What is in
@@ -54,9 +54,10 @@ pub(crate) struct Status {
 
 impl Status {
     /// The whole key of the annotation.
-    pub(crate) fn key() -> String {
-        format!("{PREFIX}status")
-    }
+    pub(crate) const KEY: &str = "gitvolume.dev/status";
+
+    /// The whole keys of all annotations that the webhook writes.
+    pub(crate) const KEYS: [&str; 2] = [Self::KEY, injected::KEY];
 
     /// What was added now, and what was before, by an earlier call. `safe_to_evict` is what the Pod
     /// tells the cluster autoscaler.
@@ -117,7 +118,7 @@ impl Status {
 
     /// Reads what a Pod says; an unreadable status is one of no known configuration.
     pub(crate) fn read(annotations: Option<&Map<String, Value>>) -> Option<Self> {
-        let text = annotations?.get(&Self::key())?.as_str()?;
+        let text = annotations?.get(Self::KEY)?.as_str()?;
         Some(serde_json::from_str(text).unwrap_or_default())
     }
 

@@ -156,7 +156,7 @@ fn misplaced_on(level: &str, workload: &Value, at: &str) -> Option<String> {
     let mut keys = annotations
         .as_object()?
         .keys()
-        .filter(|key| key.starts_with(PREFIX) && **key != Status::key());
+        .filter(|key| key.starts_with(PREFIX) && !Status::KEYS.contains(&key.as_str()));
     let first = keys.next()?;
     let more = match keys.count() {
         0 => String::new(),

@@ -14,11 +14,11 @@ use serde_json::json;
 use crate::InternalError;
 use crate::annotations;
 use crate::check;
-use crate::container::Role;
 use crate::draft::Draft;
 use crate::evictable;
 use crate::gitrepo;
 use crate::injected::has_our_names_in;
+use crate::injected::is_ours;
 use crate::objects::Choice;
 use crate::operations::path;
 use crate::plan::SAFE_DIRECTORY;
@@ -39,7 +39,8 @@ pub fn uninject(pod: &Value) -> Result<Option<Patch>, InternalError> {
         .pointer("/metadata/annotations")
         .and_then(Value::as_object);
     let status = Status::read(annotations);
-    if status.is_none() && !has_our_names_in(pod, List::InitContainers) {
+    let is_written = |key: &&str| annotations.is_some_and(|all| all.contains_key(*key));
+    if !Status::KEYS.iter().any(is_written) && !has_our_names_in(pod, List::InitContainers) {
         return Ok(None);
     }
     let spec = match &pod["spec"] {
@@ -63,7 +64,9 @@ pub fn uninject(pod: &Value) -> Result<Option<Patch>, InternalError> {
     }
     let at = path(["metadata", "annotations"]);
     if annotations.is_some() {
-        draft.remove(&at, &Status::key())?;
+        for key in Status::KEYS {
+            draft.remove(&at, key)?;
+        }
         draft.prune(&at);
     }
     let (working, patch) = draft.finish();
@@ -72,13 +75,6 @@ pub fn uninject(pod: &Value) -> Result<Option<Patch>, InternalError> {
     }
     check::applies(pod, &patch, &working)?;
     Ok(Some(patch))
-}
-
-fn is_ours(container: &Container) -> bool {
-    Role::ALL
-        .iter()
-        .any(|role| role.container() == container.name)
-        && container.command.as_deref() == Some(&[paths::PROGRAM.to_owned()])
 }
 
 /// How the names of the volumes that we add begin.

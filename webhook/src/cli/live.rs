@@ -12,13 +12,17 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use clap::Args;
+use http_body_util::BodyExt;
 use kube::Client;
 use kube::Config;
+use kube::client::Body;
 use kube::config::KubeConfigOptions;
 use kube::config::Kubeconfig;
 use percent_encoding::NON_ALPHANUMERIC;
 use percent_encoding::utf8_percent_encode;
 use serde_json::Value;
+
+use crate::readiness::Readiness;
 
 /// Objects in one answer: a page is in memory as a whole.
 const PAGE: usize = 250;
@@ -153,6 +157,35 @@ impl Live {
             .header(http::header::CONTENT_TYPE, "application/json")
             .body(pod.to_string().into_bytes());
         json(&self.send(request).await?)
+    }
+
+    /// Asks one of our own programs, through the API server, for what it says of itself. Any status is
+    /// an answer that has such a body.
+    pub async fn readiness(&self, path: &str) -> Result<Readiness, Unseen> {
+        let failed = |code: u16, message: String| Unseen::Failed { code, message };
+        let request = http::Request::get(path).body(Body::empty());
+        let request = request.map_err(|error| failed(0, error.to_string()))?;
+        let answer = self.client.send(request).await;
+        let (head, body) = answer
+            .map_err(|error| failed(0, error.to_string()))?
+            .into_parts();
+        let body = body.collect().await;
+        let body = body.map_err(|error| failed(0, error.to_string()))?;
+        let body = body.to_bytes();
+        let read: Option<Value> = serde_json::from_slice(&body).ok();
+        // The API server's own refusals are JSON too.
+        let is_readiness = |read: &Value| read.get("ready").is_some();
+        if let Some(read) = read.clone().filter(is_readiness) {
+            let read = serde_json::from_value(read);
+            return read.map_err(|error| failed(0, format!("its answer cannot be read: {error}")));
+        }
+        let said = read.and_then(|read| Some(read["message"].as_str()?.to_owned()));
+        let said = said.unwrap_or_else(|| String::from_utf8_lossy(&body).trim().to_owned());
+        Err(match head.status.as_u16() {
+            401 | 403 => Unseen::Forbidden(said),
+            404 => Unseen::Absent(said),
+            code => failed(code, said),
+        })
     }
 
     async fn send(

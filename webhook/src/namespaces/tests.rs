@@ -1,11 +1,18 @@
 use super::watch::take;
 use super::*;
+use crate::coverage::Coverage;
+use kube::core::Expression;
 use kube::runtime::watcher::Event;
 use serde_json::Value;
 use serde_json::json;
 
 fn namespaces() -> Arc<Namespaces> {
-    Namespaces::with_objects("auto=on".parse().unwrap())
+    let namespaces = Namespaces::with_objects();
+    let label = Expression::Equal("auto".to_owned(), "on".to_owned());
+    namespaces.set_auto_injection(AutoInjection::Registered(Coverage {
+        selector: vec![label],
+    }));
+    namespaces
 }
 
 fn see(namespaces: &Namespaces, name: &str, labels: Value) {
@@ -44,37 +51,48 @@ fn a_namespace_has_its_own_objects_and_those_that_select_it() {
         "web",
         json!({"matchLabels": {"team": "web"}}),
     );
-    let shop = namespaces.get("shop");
+    let shop = namespaces.get("shop").unwrap();
     assert_eq!(names(&shop), ["site", "everywhere", "web"]);
     assert!(shop.is_covered);
-    let bank = namespaces.get("bank");
+    let bank = namespaces.get("bank").unwrap();
     assert_eq!(names(&bank), ["everywhere"]);
     assert!(!bank.is_covered);
 
     see(&namespaces, "bank", json!({"team": "web", "auto": "on"}));
-    assert_eq!(names(&namespaces.get("bank")), ["everywhere", "web"]);
-    assert!(namespaces.get("bank").is_covered);
+    assert_eq!(
+        names(&namespaces.get("bank").unwrap()),
+        ["everywhere", "web"]
+    );
+    assert!(namespaces.get("bank").unwrap().is_covered);
 }
 
 #[test]
-fn a_namespace_that_nobody_has_told_of_has_what_every_one_has() {
+fn a_namespace_is_unknown_until_the_watch_has_told_of_it() {
     let namespaces = namespaces();
-    assert_eq!(namespaces.get("new"), Namespace::default());
     add(&namespaces, None, "everywhere", Value::Null);
-    let named = json!({"matchLabels": {"kubernetes.io/metadata.name": "new"}});
-    add(&namespaces, None, "named", named);
-    add(
-        &namespaces,
-        None,
-        "web",
-        json!({"matchLabels": {"team": "web"}}),
-    );
-    assert_eq!(names(&namespaces.get("new")), ["everywhere", "named"]);
     add(&namespaces, Some("new"), "site", Value::Null);
-    assert_eq!(
-        names(&namespaces.get("new")),
-        ["site", "everywhere", "named"]
-    );
+    assert_eq!(namespaces.get("new"), None);
+    see(&namespaces, "new", json!({"auto": "on"}));
+    let new = namespaces.get("new").unwrap();
+    assert_eq!(names(&new), ["site", "everywhere"]);
+    assert!(new.is_covered);
+    // Where no objects are watched there is nothing to wait for.
+    let without = Namespaces::watched().get("new");
+    assert_eq!(without, Some(Namespace::default()));
+}
+
+#[test]
+fn the_registration_that_changes_changes_what_is_covered() {
+    let namespaces = namespaces();
+    see(&namespaces, "shop", json!({"auto": "on"}));
+    let is_covered = || namespaces.get("shop").unwrap().is_covered;
+    assert!(is_covered());
+    namespaces.registration_is_unreadable();
+    assert!(is_covered(), "what was last known counts");
+    namespaces.set_auto_injection(AutoInjection::Unregistered);
+    assert!(!is_covered());
+    namespaces.set_auto_injection(AutoInjection::Registered(Coverage::default()));
+    assert!(is_covered());
 }
 
 #[test]
@@ -84,6 +102,7 @@ fn namespaces_of_the_same_objects_share_one_list() {
         see(&namespaces, name, json!({}));
     }
     add(&namespaces, None, "everywhere", Value::Null);
-    let (a, b) = (namespaces.get("a").volumes, namespaces.get("b").volumes);
+    let volumes = |name| namespaces.get(name).unwrap().volumes;
+    let (a, b) = (volumes("a"), volumes("b"));
     assert!(Arc::ptr_eq(&a, &b));
 }

@@ -10,9 +10,10 @@ use inject::Settings;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::coverage::Coverage;
+use crate::coverage::AutoInjection;
 use crate::namespaces::Model;
 use crate::objects::Key;
+use crate::registration::AUTO;
 
 /// The longest message; the API's own limit is 32768, and nobody reads as much.
 const LONGEST: usize = 2048;
@@ -21,20 +22,25 @@ const LONGEST: usize = 2048;
 pub(crate) struct Judgement<'a> {
     model: &'a Model,
     settings: &'a Settings,
-    coverage: Coverage,
+    auto_injection: AutoInjection,
     by_name: HashMap<&'a str, Vec<&'a GitVolume>>,
 }
 
 /// A condition, but for the time since which it has been so.
 struct Found {
     kind: &'static str,
-    holds: bool,
+    /// `True`, `False` or `Unknown`.
+    status: &'static str,
     reason: &'static str,
     message: String,
 }
 
 impl<'a> Judgement<'a> {
-    pub(crate) fn new(model: &'a Model, settings: &'a Settings, coverage: Coverage) -> Self {
+    pub(crate) fn new(
+        model: &'a Model,
+        settings: &'a Settings,
+        auto_injection: AutoInjection,
+    ) -> Self {
         let mut by_name: HashMap<&str, Vec<&GitVolume>> = HashMap::new();
         for object in model.objects.values() {
             let volume = &*object.volume;
@@ -43,7 +49,7 @@ impl<'a> Judgement<'a> {
         Self {
             model,
             settings,
-            coverage,
+            auto_injection,
             by_name,
         }
     }
@@ -54,9 +60,9 @@ impl<'a> Judgement<'a> {
         let object = self.model.objects.get(key)?;
         let volume = &*object.volume;
         let mut conditions = object.told.clone();
-        let mut is_changed = false;
+        let mut is_changed = object.observed_generation != volume.generation();
         for found in self.found(volume) {
-            let status = if found.holds { "True" } else { "False" };
+            let status = found.status;
             let told = conditions.iter().find(|told| told.type_ == found.kind);
             let since = told.filter(|told| told.status == status);
             let since = since.map(|told| told.last_transition_time.clone());
@@ -91,13 +97,13 @@ impl<'a> Judgement<'a> {
         match volume.accepted(self.settings) {
             Ok(()) => Found {
                 kind: "Accepted",
-                holds: true,
+                status: "True",
                 reason: "Accepted",
                 message: "it can be used".to_owned(),
             },
             Err(refusal) => Found {
                 kind: "Accepted",
-                holds: false,
+                status: "False",
                 reason: "Invalid",
                 message: refusal.to_string(),
             },
@@ -108,7 +114,7 @@ impl<'a> Judgement<'a> {
     fn effective(&self, volume: &GitVolume) -> Found {
         let no = |reason, message| Found {
             kind: "Effective",
-            holds: false,
+            status: "False",
             reason,
             message,
         };
@@ -116,9 +122,29 @@ impl<'a> Judgement<'a> {
             let message = "what is not accepted has no effect on any Pod".to_owned();
             return no("NotAccepted", message);
         }
+        let coverage = match &self.auto_injection {
+            AutoInjection::Registered(coverage) => coverage,
+            AutoInjection::Unregistered => {
+                let message = format!(
+                    "the webhook's registration has no entry {AUTO}: only Pods that name it with \
+                     gitvolume.dev/use get it"
+                );
+                return no("NotRegistered", message);
+            }
+            AutoInjection::Unread | AutoInjection::Unreadable => {
+                let message = "the webhook cannot read its registration, which has the namespaces \
+                               of auto-injection";
+                return Found {
+                    kind: "Effective",
+                    status: "Unknown",
+                    reason: "RegistrationUnreadable",
+                    message: message.to_owned(),
+                };
+            }
+        };
         let holds = |message| Found {
             kind: "Effective",
-            holds: true,
+            status: "True",
             reason: "Covered",
             message,
         };
@@ -134,14 +160,14 @@ impl<'a> Judgement<'a> {
                     );
                     return no("NamespaceExcluded", message);
                 }
-                if self.coverage.covers(name, labels) {
+                if coverage.covers(labels) {
                     let message =
                         format!("Pods of namespace {name} that the podSelector takes get it");
                     return holds(message);
                 }
                 no(
                     "NamespaceNotCovered",
-                    not_covered(name, self.coverage.missing(labels).as_deref()),
+                    not_covered(name, coverage.missing(labels).as_deref()),
                 )
             }
             None => {
@@ -152,9 +178,9 @@ impl<'a> Judgement<'a> {
                     let message = "the namespaceSelector takes no namespace".to_owned();
                     return no("NoNamespace", message);
                 };
-                let label = self.coverage.missing(&BTreeMap::new());
+                let label = coverage.missing(&BTreeMap::new());
                 let mut taken = std::iter::once(first).chain(taken);
-                if taken.any(|(name, seen)| self.coverage.covers(name, &seen.labels)) {
+                if taken.any(|(_, seen)| coverage.covers(&seen.labels)) {
                     let message = match label {
                         Some(label) => format!(
                             "Pods that the podSelector takes get it in each namespace that the \
@@ -189,7 +215,7 @@ impl<'a> Judgement<'a> {
         if shadowed.is_empty() {
             return Found {
                 kind: "Shadowed",
-                holds: false,
+                status: "False",
                 reason: "NotShadowed",
                 message: "every field is heard".to_owned(),
             };
@@ -200,7 +226,7 @@ impl<'a> Judgement<'a> {
         let fields: Vec<String> = fields.collect();
         Found {
             kind: "Shadowed",
-            holds: true,
+            status: "True",
             reason: "Shadowed",
             message: fields.join("; "),
         }
@@ -226,7 +252,10 @@ fn not_covered(name: &str, label: Option<&str>) -> String {
             "namespace {name} has no label {label}: only Pods that name it with gitvolume.dev/use \
              get it; expected the label (kubectl label namespace {name} {label})"
         ),
-        None => format!("auto-injection is never for namespace {name}"),
+        None => format!(
+            "the namespaceSelector of auto-injection does not select namespace {name}: only Pods \
+             that name it with gitvolume.dev/use get it"
+        ),
     }
 }
 

@@ -22,6 +22,7 @@ use kube::api::Patch;
 use kube::api::PatchParams;
 use serde_json::json;
 
+use crate::coverage::AutoInjection;
 use crate::known::Known;
 use crate::objects;
 use crate::objects::Key;
@@ -72,7 +73,9 @@ pub async fn keep_told(known: Known, client: Client) -> Infallible {
         // A wait that is over is no error here: then all are looked at anyway.
         let _ = tokio::time::timeout(ANYWAY, changed).await;
         tokio::time::sleep(GATHER).await;
-        if known.namespaces.missing().is_some() {
+        // What is not known yet would be written as unknown, and again a moment later.
+        let is_unread = known.namespaces.auto_injection() == AutoInjection::Unread;
+        if is_unread || known.namespaces.missing().is_some() {
             continue;
         }
         let due = due(&known, &mut last);
@@ -103,7 +106,7 @@ pub async fn keep_told(known: Known, client: Client) -> Infallible {
 fn due(known: &Known, last: &mut HashMap<Key, Written>) -> Vec<Key> {
     let model = known.namespaces.model();
     let settings = known.settings.load();
-    let judgement = Judgement::new(&model, &settings, known.namespaces.coverage());
+    let judgement = Judgement::new(&model, &settings, known.namespaces.auto_injection());
     let now = Time(Timestamp::now());
     let instant = Instant::now();
     last.retain(|key, _| model.objects.contains_key(key));
@@ -159,6 +162,7 @@ async fn write(
                 && patch["metadata"]["resourceVersion"] == *seen.resource_version
             {
                 seen.told = object.told;
+                seen.observed_generation = object.observed_generation;
                 seen.resource_version = object.resource_version;
             }
             Ok(())
@@ -179,12 +183,15 @@ async fn write(
 fn patch(known: &Known, key: &Key) -> Option<(Vec<Condition>, serde_json::Value)> {
     let model = known.namespaces.model();
     let settings = known.settings.load();
-    let judgement = Judgement::new(&model, &settings, known.namespaces.coverage());
+    let judgement = Judgement::new(&model, &settings, known.namespaces.auto_injection());
     let conditions = judgement.changed(key, &Time(Timestamp::now()))?;
     let object = model.objects.get(key)?;
     let patch = json!({
         "metadata": {"resourceVersion": object.resource_version},
-        "status": {"conditions": conditions},
+        "status": {
+            "observedGeneration": object.volume.generation(),
+            "conditions": conditions,
+        },
     });
     Some((conditions, patch))
 }

@@ -12,7 +12,8 @@ use tokio::io::AsyncWrite;
 use tokio::io::ReadBuf;
 use tokio::time::Sleep;
 
-/// Limits the time from a call's first byte to the end of its headers.
+/// Limits the time from a call's first byte to the end of its headers; for the first call of a
+/// connection from its beginning, so that a caller that sends nothing keeps no place.
 ///
 /// hyper's own `header_read_timeout` also runs between two calls of a kept connection (its
 /// `poll_read_head` starts the clock before a byte is there), so it cannot be shorter than the
@@ -29,6 +30,15 @@ pub(super) struct HeadDeadline<T> {
 struct Reading {
     since: u64,
     deadline: Pin<Box<Sleep>>,
+}
+
+impl Reading {
+    fn begin(since: u64, limit: Duration) -> Self {
+        Self {
+            since,
+            deadline: Box::pin(tokio::time::sleep(limit)),
+        }
+    }
 }
 
 /// Counts the beginnings and ends of a connection's calls: odd while one is being answered, and
@@ -53,7 +63,7 @@ impl<T> HeadDeadline<T> {
         Self {
             inner,
             limit,
-            reading: None,
+            reading: Some(Reading::begin(0, limit)),
             calls,
         }
     }
@@ -83,11 +93,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for HeadDeadline<T> {
         let polled = Pin::new(&mut self.inner).poll_read(cx, buffer);
         let idle = count.is_multiple_of(2);
         if idle && self.reading.is_none() && buffer.filled().len() > before {
-            let deadline = Box::pin(tokio::time::sleep(self.limit));
-            self.reading = Some(Reading {
-                since: count,
-                deadline,
-            });
+            self.reading = Some(Reading::begin(count, self.limit));
         }
         polled
     }

@@ -171,7 +171,15 @@ where
 }
 
 pub(crate) async fn post(client: &mut Client, body: impl Into<Bytes>) -> anyhow::Result<Answered> {
-    let request = Request::post("/mutate?timeout=5s")
+    post_to(client, "/mutate", body).await
+}
+
+pub(crate) async fn post_to(
+    client: &mut Client,
+    path: &str,
+    body: impl Into<Bytes>,
+) -> anyhow::Result<Answered> {
+    let request = Request::post(format!("{path}?timeout=5s"))
         .header("host", "gitvolume.gitvolume-system.svc")
         .header("content-type", "application/json");
     send(client, request.body(Full::new(body.into()))?).await

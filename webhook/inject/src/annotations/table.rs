@@ -362,6 +362,16 @@ pub const ANNOTATIONS: &[Annotation] = &[
     )
     .or("true"),
     Annotation {
+        key: "injected",
+        scope: Scope::Status,
+        grammar: "names with commas between them, or -",
+        default: None,
+        example: "gitvolume,gitvolume-once",
+        meaning: "Written by the webhook: the names of its init containers in the Pod, for the guard; \
+                  `-` where it added nothing and the status gives the reason.",
+        read: Read::Status,
+    },
+    Annotation {
         key: "status",
         scope: Scope::Status,
         grammar: "JSON",

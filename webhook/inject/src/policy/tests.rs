@@ -151,6 +151,7 @@ fn annotations_are_allowed_by_key_and_by_beginning() {
         ("use", false),
         // Nobody is kept from opting out, and the status is ours.
         ("inject", true),
+        ("injected", true),
         ("status", true),
     ] {
         assert_eq!(settings.allows_annotation(key), is_allowed, "{key}");

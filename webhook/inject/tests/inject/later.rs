@@ -66,8 +66,8 @@ fn a_hundred_containers_and_two_thousand_variables_get_no_more_operations_than_m
         .collect();
     pod["spec"]["containers"] = json!(containers);
     let answer = ask(&pod, &settings());
-    // Three volumes, a mount in each container, the syncer, two annotations.
-    assert_eq!(answer.patch.as_ref().unwrap().len(), 106);
+    // Three volumes, a mount in each container, the syncer, three annotations.
+    assert_eq!(answer.patch.as_ref().unwrap().len(), 107);
     let again = ask(&patched(&pod, &answer), &settings());
     assert_eq!(again.outcome, Outcome::Skip(SkipReason::AlreadyInjected));
 }

@@ -56,7 +56,8 @@ fn is_ours(path: &str) -> bool {
     match &names[..] {
         ["metadata", "annotations"] | ["spec", "volumes"] | ["spec", "volumes", _] => true,
         ["metadata", "annotations", rest @ ..] => {
-            *rest == ["gitvolume.dev", "status"] || *rest == EVICTABLE
+            let is_written = ["injected", "status"].map(|key| ["gitvolume.dev", key]);
+            is_written.iter().any(|own| rest == own) || *rest == EVICTABLE
         }
         [
             "spec",

@@ -9,6 +9,7 @@ use crate::cli::live::installed::AUTO;
 use crate::cli::live::installed::PODS;
 use crate::cli::live::installed::entries;
 use crate::cli::live::known::Known;
+use crate::readiness::Readiness;
 
 /// What was seen. `None` is what could not be looked at: then `unseen` says so, and nothing is
 /// concluded from it.
@@ -68,7 +69,7 @@ pub struct Install {
 }
 
 /// A Pod of the webhook's.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Replica {
     /// Its namespace.
     pub namespace: String,
@@ -76,16 +77,8 @@ pub struct Replica {
     pub name: String,
     /// The image that it runs.
     pub image: String,
-    /// What `/readyz` answers: whether it is ready, and the text.
-    pub readyz: Option<(bool, String)>,
-    /// The version that `/metrics` tells.
-    pub version: Option<String>,
-    /// The hash of its settings that `/metrics` tells.
-    pub config: Option<String>,
-    /// When the certificate that it serves ends, a Unix time.
-    pub not_after: Option<i64>,
-    /// Whether it knows the caBundle to contain the CA of that certificate.
-    pub in_sync: Option<bool>,
+    /// What it says of itself, where it was asked.
+    pub readiness: Option<Readiness>,
 }
 
 /// What became of a trial Pod, in a server-side dry run.

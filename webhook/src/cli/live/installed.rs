@@ -62,13 +62,12 @@ pub async fn pods(live: &Live, service: &Value) -> Result<Vec<Value>, Unseen> {
     Ok(pods)
 }
 
-/// The settings that the cluster's webhook was started with, or why they cannot be known.
+/// The settings that the cluster's webhook has in force, or why they cannot be known.
 pub async fn settings(live: &Live, registration: &Value) -> Result<Settings, String> {
     let said = |error: Unseen| error.to_string();
     let (namespace, name) = service(registration).ok_or("its registration names no Service")?;
     let uri = format!("/api/v1/namespaces/{namespace}/services/{name}");
     let service = live.get(&uri).await.map_err(said)?;
     let pods = pods(live, &service).await.map_err(said)?;
-    let pod = pods.first().ok_or("it has no Pod")?;
-    settings::of_webhook(live, pod).await
+    settings::of_webhook(live, &pods).await
 }

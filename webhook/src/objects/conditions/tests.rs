@@ -1,7 +1,11 @@
+use std::collections::BTreeSet;
+
 use super::*;
+use crate::coverage::Coverage;
 use crate::namespaces::Seen;
 use crate::objects;
 use kube::api::DynamicObject;
+use kube::core::Expression;
 use serde_json::Value;
 use serde_json::json;
 
@@ -46,12 +50,27 @@ fn site() -> Value {
 
 /// Condition, whether it holds, reason and message of the object of this name.
 fn told(model: &Model, settings: &Settings, label: &str, name: &str) -> Vec<String> {
-    let coverage: Coverage = label.parse().unwrap();
-    let coverage = Coverage {
-        never: vec!["kube-system".to_owned()],
-        ..coverage
-    };
-    let judgement = Judgement::new(model, settings, coverage);
+    told_by(model, settings, registered(label), name)
+}
+
+/// The chart's entry for auto-injection: for namespaces with this label, or for all.
+fn registered(label: &str) -> AutoInjection {
+    let system = BTreeSet::from(["kube-system".to_owned()]);
+    let never = Expression::NotIn("kubernetes.io/metadata.name".to_owned(), system);
+    let label = label.split_once('=');
+    let label = label.map(|(key, value)| Expression::Equal(key.to_owned(), value.to_owned()));
+    AutoInjection::Registered(Coverage {
+        selector: label.into_iter().chain([never]).collect(),
+    })
+}
+
+fn told_by(
+    model: &Model,
+    settings: &Settings,
+    auto_injection: AutoInjection,
+    name: &str,
+) -> Vec<String> {
+    let judgement = Judgement::new(model, settings, auto_injection);
     let key = model.objects.keys().find(|key| key.name == name).unwrap();
     let now = Time(k8s_openapi::jiff::Timestamp::UNIX_EPOCH);
     let conditions = judgement.changed(key, &now).unwrap();
@@ -107,6 +126,24 @@ fn the_missing_label_is_named() {
             );
         }
     }
+}
+
+#[test]
+fn what_is_not_known_of_the_registration_is_never_false() {
+    let own = object(Some("shop"), "site", site());
+    let settings = Settings::new("syncer:1");
+    let model = model(&[("shop", covered())], &[own]);
+    let told = |auto_injection| told_by(&model, &settings, auto_injection, "site").remove(1);
+    assert_eq!(
+        told(AutoInjection::Unreadable),
+        "Effective=Unknown RegistrationUnreadable: the webhook cannot read its registration, which \
+         has the namespaces of auto-injection"
+    );
+    assert_eq!(
+        told(AutoInjection::Unregistered),
+        "Effective=False NotRegistered: the webhook's registration has no entry \
+         auto.gitvolume.dev: only Pods that name it with gitvolume.dev/use get it"
+    );
 }
 
 #[test]
@@ -206,19 +243,21 @@ fn what_is_told_already_is_not_told_again_and_others_conditions_stay() {
     }]);
     let mut site = object(Some("shop"), "site", site());
     site["status"] = json!({"conditions": others});
-    let coverage: Coverage = LABEL.parse().unwrap();
     let early = Time(k8s_openapi::jiff::Timestamp::UNIX_EPOCH);
     let late = Time("2026-01-01T00:00:00Z".parse().unwrap());
     let conditions = |site: &Value, labels: Value, now: &Time| {
         let model = model(&[("shop", labels)], std::slice::from_ref(site));
         let key = model.objects.keys().next().unwrap().clone();
-        Judgement::new(&model, &settings, coverage.clone()).changed(&key, now)
+        Judgement::new(&model, &settings, registered(LABEL)).changed(&key, now)
     };
     let first = conditions(&site, json!({}), &early).unwrap();
     assert_eq!(first.len(), 4);
     assert_eq!(first[0].type_, "Reviewed");
 
     site["status"] = json!({"conditions": first});
+    let again = conditions(&site, json!({}), &late);
+    assert_eq!(again.as_ref(), Some(&first), "its generation is not told");
+    site["status"]["observedGeneration"] = json!(3);
     assert_eq!(conditions(&site, json!({}), &late), None, "it is told");
 
     let second = conditions(&site, covered(), &late).unwrap();

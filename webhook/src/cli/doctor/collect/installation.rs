@@ -21,9 +21,6 @@ use crate::cli::live::installed::REGISTRATIONS;
 use crate::cli::live::known::texts;
 use crate::cli::live::settings;
 
-/// Where the admin listener of the webhook is, unless its container says otherwise.
-const ADMIN_PORT: u64 = 8080;
-
 impl Look<'_> {
     /// Looks at our registrations and what is behind them; answers the webhook's settings.
     pub(super) async fn installs(&mut self) -> Settings {
@@ -50,11 +47,15 @@ impl Look<'_> {
             if let Some((namespace, name)) = service {
                 install.service = Some((namespace.clone(), name.clone()));
                 let pods = self.behind(&mut install, &namespace, &name).await;
-                if let Some(pod) = pods.first() {
-                    match settings::of_webhook(self.live, pod).await {
-                        Ok(settings) => found = settings,
-                        Err(error) => self.unseen("the webhook's settings", error),
-                    }
+                let mut told = install
+                    .replicas
+                    .iter()
+                    .filter_map(|own| own.readiness.as_ref());
+                match told.next().map(settings::read) {
+                    Some(Ok(settings)) => found = settings,
+                    Some(Err(error)) => self.unseen("the webhook's settings", error),
+                    // What the Pods say of themselves could not be looked at, which is noted.
+                    None => {}
                 }
                 if self.scope.secrets {
                     install.ca_secret = self.ca_secret(&namespace, &pods).await;
@@ -119,42 +120,22 @@ impl Look<'_> {
             text(pod, "/metadata/name"),
         );
         let containers = pod["spec"]["containers"].as_array();
-        let containers = containers.into_iter().flatten();
-        let mut ports = containers
-            .clone()
-            .filter_map(|own| own["ports"].as_array())
-            .flatten();
-        let port = ports
-            .find(|port| port["name"] == "admin")
-            .and_then(|port| port["containerPort"].as_u64())
-            .unwrap_or(ADMIN_PORT);
+        let mut containers = containers.into_iter().flatten();
         let mut replica = Replica {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
             image: containers
-                .map(|own| text(own, "/image").to_owned())
                 .next()
+                .map(|own| text(own, "/image").to_owned())
                 .unwrap_or_default(),
             ..Replica::default()
         };
         if text(pod, "/status/phase") != "Running" {
             return replica;
         }
-        let proxy = format!("/api/v1/namespaces/{namespace}/pods/{name}:{port}/proxy");
-        let what = "what the webhook's Pods say of themselves";
-        match self.live.text(&format!("{proxy}/readyz")).await {
-            Ok(said) => replica.readyz = Some((true, said)),
-            Err(Unseen::Failed { message, .. }) if message.starts_with("not ready") => {
-                replica.readyz = Some((false, message));
-            }
-            Err(error) => {
-                self.unseen(what, error);
-                return replica;
-            }
-        }
-        match self.live.text(&format!("{proxy}/metrics")).await {
-            Ok(metrics) => read_metrics(&metrics, &mut replica),
-            Err(error) => self.unseen(what, error),
+        match settings::readiness(self.live, pod).await {
+            Ok(readiness) => replica.readiness = Some(readiness),
+            Err(error) => self.unseen("what the webhook's Pods say of themselves", error),
         }
         replica
     }
@@ -274,56 +255,4 @@ fn trial_pod() -> Value {
             }],
         },
     })
-}
-
-/// Takes what counts out of the text of `/metrics`.
-fn read_metrics(metrics: &str, replica: &mut Replica) {
-    for line in metrics.lines() {
-        let Some((name, value)) = line.rsplit_once(' ') else {
-            continue;
-        };
-        let number = value.parse::<f64>();
-        match (name.split('{').next().unwrap_or_default(), number) {
-            ("gitvolume_webhook_cert_not_after_seconds", Ok(number)) => {
-                replica.not_after = Some(number as i64);
-            }
-            ("gitvolume_webhook_cabundle_in_sync", Ok(number)) => {
-                replica.in_sync = Some(number > 0.0);
-            }
-            ("gitvolume_webhook_build_info", _) => replica.version = label(name, "version"),
-            ("gitvolume_webhook_config_info", _) => replica.config = label(name, "hash"),
-            _ => {}
-        }
-    }
-}
-
-/// A label's value in a line of the text.
-fn label(series: &str, name: &str) -> Option<String> {
-    let (_, rest) = series.split_once(&format!("{name}=\""))?;
-    let (value, _) = rest.split_once('"')?;
-    Some(value.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_replica_tells_of_itself_by_its_metrics() {
-        let mut replica = Replica::default();
-        let metrics = "# TYPE gitvolume_webhook_build info\n\
-            gitvolume_webhook_build_info{version=\"0.1.0\"} 1\n\
-            gitvolume_webhook_config_info{hash=\"c0ffee\"} 1\n\
-            gitvolume_webhook_cert_not_after_seconds 1795276108.0\n\
-            gitvolume_webhook_cabundle_in_sync 0\n# EOF\n";
-        read_metrics(metrics, &mut replica);
-        let expected = Replica {
-            version: Some("0.1.0".to_owned()),
-            config: Some("c0ffee".to_owned()),
-            not_after: Some(1_795_276_108),
-            in_sync: Some(false),
-            ..Replica::default()
-        };
-        assert_eq!(replica, expected);
-    }
 }

@@ -83,8 +83,10 @@ fn bundle(now: i64, install: &Install, entry: &Value, findings: &mut Vec<Finding
 fn served(now: i64, install: &Install, findings: &mut Vec<Finding>) {
     for replica in &install.replicas {
         let log = format!("kubectl -n {} logs {}", replica.namespace, replica.name);
-        // Zero: it serves none, and is not ready for that.
-        let ends = replica.not_after.filter(|ends| *ends > 0);
+        let Some(readiness) = &replica.readiness else {
+            continue;
+        };
+        let ends = readiness.certificate_not_after;
         let check = match ends {
             Some(ends) if ends <= now => Some(f::CERTIFICATE_EXPIRED),
             Some(ends) if ends - now < SOON => Some(f::CERTIFICATE_ENDS_SOON),
@@ -99,7 +101,7 @@ fn served(now: i64, install: &Install, findings: &mut Vec<Finding>) {
             let at = serving::place(replica);
             findings.push(Finding::new(check, at, what).command(log.clone()));
         }
-        if replica.in_sync == Some(false) {
+        if !readiness.ca_bundle_in_sync {
             let what = "It knows the caBundle not to contain the CA of its certificate.";
             let finding = Finding::new(f::CA_BUNDLE_UNTRUSTED, serving::place(replica), what);
             findings.push(finding.command(log));

@@ -107,9 +107,8 @@ pub(super) fn creates_pods(entry: &Value) -> bool {
     })
 }
 
-/// Who owns fields of the webhooks beside whoever wrote the registration, and which; the caBundle is
-/// ours or a certificate manager's. The API server keeps that book
-/// (<https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management>).
+/// Who owns fields of the webhooks beside whoever wrote the registration, and which. The API server keeps
+/// that book (<https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management>).
 fn edits(registration: &Value) -> Vec<(String, Vec<String>)> {
     let mut by_manager: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let managed = registration["metadata"]["managedFields"].as_array();
@@ -129,12 +128,21 @@ fn edits(registration: &Value) -> Vec<(String, Vec<String>)> {
     by_manager
         .into_iter()
         .map(|(manager, fields)| {
-            let others = fields.difference(&owned);
-            let others = others.filter(|field| !field.ends_with("clientConfig.caBundle"));
+            let others = fields.difference(&owned).filter(|field| !is_others(field));
             (manager, others.cloned().collect::<Vec<_>>())
         })
         .filter(|(_, fields)| !fields.is_empty())
         .collect()
+}
+
+/// Tells whether others may rightly set a field: the caBundle is ours or a certificate manager's; and
+/// platforms add expressions to selectors to keep webhooks from their own namespaces (AKS, GKE Autopilot),
+/// for which the webhook and this program go by the live selector.
+fn is_others(field: &str) -> bool {
+    field.ends_with("clientConfig.caBundle")
+        || ["namespaceSelector", "objectSelector"]
+            .iter()
+            .any(|selector| field.split('.').any(|part| part == *selector))
 }
 
 fn leaves(fields: &Value, path: &str, found: &mut BTreeSet<String>) {

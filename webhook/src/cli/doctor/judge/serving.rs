@@ -47,24 +47,22 @@ pub(super) fn place(replica: &Replica) -> Place {
 
 fn replicas(install: &Install, own: &str, findings: &mut Vec<Finding>) {
     for replica in &install.replicas {
-        let Some((is_ready, said)) = &replica.readyz else {
+        let Some(readiness) = &replica.readiness else {
             continue;
         };
-        let said = said.trim();
-        let check = match is_ready {
-            false => f::REPLICA_NOT_READY,
-            true if said != "ok" => f::REPLICA_REMARKS,
+        let (check, said) = match readiness.ready {
+            false => (f::REPLICA_NOT_READY, &readiness.missing),
+            true if !readiness.warnings.is_empty() => (f::REPLICA_REMARKS, &readiness.warnings),
             true => continue,
         };
         let log = format!("kubectl -n {} logs {}", replica.namespace, replica.name);
-        let said = said.lines().collect::<Vec<_>>().join("; ");
-        let what = format!("It says: {said}");
+        let what = format!("It says: {}", said.join("; "));
         findings.push(Finding::new(check, place(replica), what).command(log));
     }
     // By what they tell of themselves, and where they do not, by their images.
     let mut by_version: BTreeMap<&str, usize> = BTreeMap::new();
     for replica in &install.replicas {
-        let version = replica.version.as_deref().unwrap_or(&replica.image);
+        let version = version(replica).unwrap_or(&replica.image);
         *by_version.entry(version).or_default() += 1;
     }
     let (Some(first), Some((namespace, service))) = (install.replicas.first(), &install.service)
@@ -74,7 +72,7 @@ fn replicas(install: &Install, own: &str, findings: &mut Vec<Finding>) {
     let configs = install
         .replicas
         .iter()
-        .filter_map(|own| own.config.as_deref());
+        .filter_map(|own| Some(&*own.readiness.as_ref()?.settings_hash));
     let configs: BTreeSet<&str> = configs.collect();
     if configs.len() > 1 {
         let at = Place::within(namespace, "Service", service);
@@ -90,9 +88,14 @@ fn replicas(install: &Install, own: &str, findings: &mut Vec<Finding>) {
         let at = Place::within(namespace, "Service", service);
         let command = format!("kubectl -n {namespace} rollout status deployment/{service}");
         findings.push(Finding::new(f::REPLICAS_DIFFER, at, what).command(command));
-    } else if let Some(version) = first.version.as_deref().filter(|version| *version != own) {
+    } else if let Some(version) = version(first).filter(|version| *version != own) {
         let at = Place::within(namespace, "Service", service);
         let what = format!("The webhook is of version {version}, this program of version {own}.");
         findings.push(Finding::new(f::PROGRAM_DIFFERS, at, what));
     }
+}
+
+fn version(replica: &Replica) -> Option<&str> {
+    let readiness = replica.readiness.as_ref()?;
+    Some(&readiness.version)
 }

@@ -15,12 +15,12 @@ use super::healthy::namespace;
 use super::healthy::now;
 use crate::cli::doctor::facts::Facts;
 use crate::cli::doctor::facts::Install;
-use crate::cli::doctor::facts::Replica;
 use crate::cli::doctor::facts::Trial;
 use crate::cli::doctor::facts::Workload;
 use crate::cli::doctor::finding as f;
 use crate::cli::doctor::finding::Check;
 use crate::cli::doctor::pods::State;
+use crate::readiness::Readiness;
 
 fn install(facts: &mut Facts) -> &mut Install {
     &mut facts.installs.as_mut().unwrap()[0]
@@ -31,8 +31,8 @@ fn member<'a>(facts: &'a mut Facts, index: usize, key: &str) -> &'a mut Value {
     &mut install(facts).registration["webhooks"][index][key]
 }
 
-fn first(facts: &mut Facts) -> &mut Replica {
-    &mut install(facts).replicas[0]
+fn first(facts: &mut Facts) -> &mut Readiness {
+    install(facts).replicas[0].readiness.as_mut().unwrap()
 }
 
 fn bundle_of(age: i64) -> Value {
@@ -134,7 +134,7 @@ pub(super) const CASES: &[Case] = &[
     ),
     (
         f::CA_BUNDLE_UNTRUSTED,
-        |facts| first(facts).in_sync = Some(false),
+        |facts| first(facts).ca_bundle_in_sync = false,
         "not to contain",
     ),
     (
@@ -165,12 +165,12 @@ pub(super) const CASES: &[Case] = &[
     ),
     (
         f::CERTIFICATE_EXPIRED,
-        |facts| first(facts).not_after = Some(now() - 1),
+        |facts| first(facts).certificate_not_after = Some(now() - 1),
         "It ended at 2",
     ),
     (
         f::CERTIFICATE_ENDS_SOON,
-        |facts| first(facts).not_after = Some(now() + DAY),
+        |facts| first(facts).certificate_not_after = Some(now() + DAY),
         "It ends at 2",
     ),
     (
@@ -190,17 +190,20 @@ pub(super) const CASES: &[Case] = &[
     ),
     (
         f::REPLICA_NOT_READY,
-        |facts| first(facts).readyz = Some((false, "not ready: shutting down\n".to_owned())),
-        "It says: not ready: shutting down",
+        |facts| {
+            first(facts).ready = false;
+            first(facts).missing = vec!["shutting down".to_owned()];
+        },
+        "It says: shutting down",
     ),
     (
         f::REPLICA_REMARKS,
-        |facts| first(facts).readyz = Some((true, "ok\nthe file cannot be read\n".to_owned())),
-        "It says: ok; the file cannot be read",
+        |facts| first(facts).warnings = vec!["the file cannot be read".to_owned()],
+        "It says: the file cannot be read",
     ),
     (
         f::REPLICAS_DIFFER,
-        |facts| first(facts).version = Some("0.9.0".to_owned()),
+        |facts| first(facts).version = "0.9.0".to_owned(),
         "1 of 0.9.0, 1 of 1.0.0",
     ),
     (
@@ -329,7 +332,7 @@ pub(super) const CASES: &[Case] = &[
     ),
     (
         f::SETTINGS_DIFFER,
-        |facts| first(facts).config = Some("bad".to_owned()),
+        |facts| first(facts).settings_hash = "bad".to_owned(),
         "bad, c0ffee",
     ),
     (

@@ -5,6 +5,11 @@ use std::time::SystemTime;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use certs::Bundle;
+use certs::Leaf;
+use certs::Names;
+use certs::Published;
+use certs::Serving;
+use inject::Settings;
 use serde_json::Value;
 use serde_json::json;
 
@@ -19,6 +24,9 @@ use crate::cli::doctor::facts::Workload;
 use crate::cli::doctor::pods::PodFact;
 use crate::cli::doctor::pods::State;
 use crate::cli::live::known::Known;
+use crate::known::Known as ServerKnown;
+use crate::readiness::Readiness;
+use crate::shutdown::Stage;
 
 pub(super) const DAY: i64 = 24 * 60 * 60;
 
@@ -44,16 +52,27 @@ pub(super) fn entry(name: &str, bundle: &Bundle) -> Value {
     })
 }
 
+/// What a replica says of itself in whose cluster all is well: by the code that says it.
+fn readiness() -> Readiness {
+    let bundle = Bundle::generate(SystemTime::now()).unwrap();
+    let serving = Serving::new();
+    serving.set_published(Published::NotNeeded);
+    let leaf = Leaf::issue(&bundle, &Names::local(), SystemTime::now());
+    serving.set_leaf(leaf.unwrap());
+    let settings = Settings::new("gitvolume-syncer:1");
+    Readiness::now(&serving, &ServerKnown::only(settings), Stage::Serving)
+}
+
 pub(super) fn replica(name: &str) -> Replica {
     Replica {
         namespace: "gitvolume-system".to_owned(),
         name: name.to_owned(),
         image: "gitvolume:1".to_owned(),
-        readyz: Some((true, "ok\n".to_owned())),
-        version: Some("1.0.0".to_owned()),
-        config: Some("c0ffee".to_owned()),
-        not_after: Some(now() + 5 * DAY),
-        in_sync: Some(true),
+        readiness: Some(Readiness {
+            version: "1.0.0".to_owned(),
+            settings_hash: "c0ffee".to_owned(),
+            ..readiness()
+        }),
     }
 }
 
@@ -108,6 +127,13 @@ pub(super) fn healthy() -> Facts {
                 }}},
                 {"manager": "gitvolume-certs", "fieldsV1": {"f:webhooks": {
                     "k:{\"name\":\"pods.gitvolume.dev\"}": {"f:clientConfig": {"f:caBundle": {}}},
+                }}},
+                // AKS adds its expressions to every namespaceSelector.
+                {"manager": "admissionsenforcer", "fieldsV1": {"f:webhooks": {
+                    "k:{\"name\":\"pods.gitvolume.dev\"}": {
+                        "f:namespaceSelector": {"f:matchExpressions": {}},
+                        "f:objectSelector": {"f:matchLabels": {"f:a": {}}},
+                    },
                 }}},
             ],
         },

@@ -1,0 +1,140 @@
+//! Our own registration, as the API server has it: which namespaces it sends Pods of to auto-injection.
+//! Platforms edit it (AKS adds expressions to every namespaceSelector), so no flag can know it.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::TryStreamExt;
+use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
+use kube::Api;
+use kube::Client;
+use kube::ResourceExt;
+use kube::api::WatchEvent;
+use kube::api::WatchParams;
+use kube::core::Selector;
+
+use crate::coverage::AutoInjection;
+use crate::coverage::Coverage;
+use crate::namespaces::Namespaces;
+
+/// The entry for auto-injection.
+pub(crate) const AUTO: &str = "auto.gitvolume.dev";
+
+/// How long one watch lasts before the registration is read again.
+const WATCH_SECONDS: u32 = 60;
+
+/// From the end of one watch, or from a failure, to the next read.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Keeps what is known of the registration of this name current, for ever. What was last known counts
+/// while it cannot be read.
+pub(crate) async fn watch(namespaces: Arc<Namespaces>, name: String, client: Client) -> Infallible {
+    let api: Api<MutatingWebhookConfiguration> = Api::all(client);
+    let mut trouble = None;
+    loop {
+        match follow(&api, &name, &namespaces).await {
+            Ok(()) => trouble = None,
+            Err(error) => {
+                namespaces.registration_is_unreadable();
+                // Once, and not at every attempt.
+                let error = error.to_string();
+                if trouble.as_ref() != Some(&error) {
+                    tracing::warn!(error, name, "our registration cannot be read");
+                    trouble = Some(error);
+                }
+            }
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Reads it, and then its changes until a watch ends.
+async fn follow(
+    api: &Api<MutatingWebhookConfiguration>,
+    name: &str,
+    namespaces: &Namespaces,
+) -> Result<(), kube::Error> {
+    let found = api.get_opt(name).await?;
+    namespaces.set_auto_injection(read(found.as_ref()));
+    let Some(version) = found.and_then(|found| found.resource_version()) else {
+        return Ok(());
+    };
+    let params = WatchParams::default()
+        .fields(&format!("metadata.name={name}"))
+        .timeout(WATCH_SECONDS);
+    let mut events = pin!(api.watch(&params, &version).await?);
+    while let Some(event) = events.try_next().await? {
+        match event {
+            WatchEvent::Added(found) | WatchEvent::Modified(found) => {
+                namespaces.set_auto_injection(read(Some(&found)));
+            }
+            WatchEvent::Deleted(_) => namespaces.set_auto_injection(read(None)),
+            WatchEvent::Bookmark(_) => {}
+            // Too old to go on from: it is read anew.
+            WatchEvent::Error(_) => break,
+        }
+    }
+    Ok(())
+}
+
+fn read(found: Option<&MutatingWebhookConfiguration>) -> AutoInjection {
+    let entries = found.and_then(|found| found.webhooks.as_ref());
+    let mut entries = entries.into_iter().flatten();
+    let Some(entry) = entries.find(|entry| entry.name == AUTO) else {
+        return AutoInjection::Unregistered;
+    };
+    let selector = entry.namespace_selector.clone().unwrap_or_default();
+    match Selector::try_from(selector) {
+        Ok(selector) => AutoInjection::Registered(Coverage {
+            selector: selector.into_iter().collect(),
+        }),
+        // The API server accepts no operator that we do not know.
+        Err(_) => AutoInjection::Unreadable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_selector_is_that_of_the_entry_for_auto_injection() {
+        let found = json!({"webhooks": [
+            {
+                "name": AUTO,
+                "clientConfig": {}, "sideEffects": "None", "admissionReviewVersions": ["v1"],
+                "namespaceSelector": {
+                    "matchLabels": {"gitvolume.dev/auto-inject": "enabled"},
+                    "matchExpressions": [{"key": "control-plane", "operator": "DoesNotExist"}],
+                },
+            },
+            {
+                "name": "pods.gitvolume.dev",
+                "clientConfig": {}, "sideEffects": "None", "admissionReviewVersions": ["v1"],
+            },
+        ]});
+        let mut found: MutatingWebhookConfiguration = serde_json::from_value(found).unwrap();
+        let AutoInjection::Registered(coverage) = read(Some(&found)) else {
+            panic!("not registered");
+        };
+        let labels = |all: &[(&str, &str)]| -> BTreeMap<String, String> {
+            let all = all.iter();
+            all.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+                .collect()
+        };
+        let enabled = ("gitvolume.dev/auto-inject", "enabled");
+        assert!(coverage.covers(&labels(&[enabled])));
+        assert!(!coverage.covers(&labels(&[])));
+        assert!(!coverage.covers(&labels(&[enabled, ("control-plane", "x")])));
+
+        found.webhooks.as_mut().unwrap().remove(0);
+        assert_eq!(read(Some(&found)), AutoInjection::Unregistered);
+        assert_eq!(read(None), AutoInjection::Unregistered);
+    }
+}
