@@ -24,8 +24,13 @@ pub(crate) struct Private {
 }
 
 impl Private {
-    /// Makes the directory ready.
-    pub(crate) fn open(config: &RepoConfig) -> io::Result<Self> {
+    /// Makes the directory ready, away from the event loop: an earlier run may have left much.
+    pub(crate) async fn open(config: &RepoConfig) -> io::Result<Self> {
+        let config = config.clone();
+        files::blocking(move || Self::open_now(&config)).await
+    }
+
+    fn open_now(config: &RepoConfig) -> io::Result<Self> {
         if let Some(state) = &config.state {
             let home = state.join("home");
             let tmp = state.join("tmp");

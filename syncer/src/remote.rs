@@ -62,6 +62,7 @@ pub(crate) async fn ask(
         command: "git ls-remote".to_owned(),
         code: None,
         why: Some(Why::RefNotFound),
+        code: None,
         detail: format!("couldn't find remote ref {rev}"),
     })
 }

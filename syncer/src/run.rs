@@ -23,6 +23,7 @@ use crate::config::RepoConfig;
 #[cfg(debug_assertions)]
 use crate::crash;
 use crate::error_file::ErrorFile;
+use crate::files;
 use crate::follow::Common;
 use crate::follow::Ended;
 use crate::follow::follow;
@@ -53,8 +54,7 @@ const CANNOT_START: &str = "FATAL: cannot go on";
 /// The default of `--git`; another program may do more than git, or less.
 const DEFAULT_GIT: &str = "git";
 
-/// Threads for what cannot be awaited: removing trees, looking up names. A few hundred repositories
-/// whose resolver hangs must not be as many threads.
+/// Threads for what cannot be awaited: removing trees, measuring and copying files.
 const BLOCKING_THREADS: usize = 16;
 
 /// How long git may take to answer its first question (git-sync's limit for its setup).
@@ -112,6 +112,7 @@ pub(crate) fn sync(config: Config, flags: &[String]) -> Result<ExitCode, StartEr
         .iter()
         .map(|repo| ErrorFile::new(&repo.root, repo.error_file.as_deref()))
         .collect();
+    files::this_is_the_event_loop();
     let code = runtime.block_on(run(config, flags));
     // A removal that is still running must not hold up the end; the next run goes on with it.
     runtime.shutdown_background();

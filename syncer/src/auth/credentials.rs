@@ -18,6 +18,7 @@ use crate::config::Credentials;
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) struct Entry {
     pub(super) url: String,
+    #[serde(flatten)]
     pub(super) user: User,
     pub(super) password: Password,
 }
@@ -27,6 +28,7 @@ pub(super) struct Entry {
 #[serde(rename_all = "lowercase")]
 pub(super) enum User {
     /// For this name, and for an address without one.
+    #[serde(rename = "username")]
     Only(String),
     /// For every name; this one is given.
     Always(String),

@@ -42,6 +42,7 @@ pub(crate) use crate::auth::secret::Stamp;
 use crate::config::RepoConfig;
 use crate::files;
 use crate::git::Git;
+use crate::git::allowance;
 use crate::metrics::RepoMetrics;
 use crate::private::Private;
 use crate::redact;
@@ -386,6 +387,9 @@ fn base_config(config: &RepoConfig) -> ConfigFile {
     let mut gitconfig = ConfigFile::default();
     // The volume belongs to whoever made it, and the app may run git under another user.
     gitconfig.set("safe.directory", "*");
+    for (key, value) in allowance::settings() {
+        gitconfig.set(key, value);
+    }
     // Nothing may escape the process group that a deadline kills.
     gitconfig.set("gc.autoDetach", "false");
     gitconfig.set("maintenance.autoDetach", "false");

@@ -9,6 +9,7 @@
 //!   here.
 
 mod certificate;
+mod dns;
 mod trust;
 mod verifier;
 
@@ -26,6 +27,7 @@ use reqwest::redirect;
 use rustls::ClientConfig;
 use url::Host;
 
+pub(crate) use crate::web::dns::connect;
 pub(crate) use crate::web::trust::Trust;
 pub(crate) use crate::web::trust::git_ca;
 pub(crate) use crate::web::trust::system_ca;
@@ -141,6 +143,7 @@ fn build(key: &Key) -> Result<Client, WebError> {
         .tls_backend_preconfigured(ClientConfig::clone(&key.tls))
         .user_agent(concat!("gitvolume-syncer/", env!("CARGO_PKG_VERSION")))
         .redirect(redirects)
+        .dns_resolver(dns::Resolver)
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_max_idle_per_host(KEPT_PER_HOST);
     if key.is_direct {
