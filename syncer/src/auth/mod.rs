@@ -374,8 +374,9 @@ fn helper_command(list: &Path) -> Result<String, AuthError> {
 }
 
 /// What git is to trust where that is more than one file: its CA file takes the place of the
-/// system's bundle, and the Secret's authority and the configuration's are meant to be added. Where
-/// the user names a file, nothing is added to it but the Secret's.
+/// system's bundle, and the Secret's authority, the configuration's and those of `SSL_CERT_FILE` and
+/// `SSL_CERT_DIR` are meant to be added. Where the user names a file, nothing is added to it but the
+/// Secret's.
 fn ca_bundle(
     config: &RepoConfig,
     secret: &Secret,
@@ -384,7 +385,12 @@ fn ca_bundle(
     let own = config.access.ca_bundle.as_ref();
     let own = own.filter(|_| users.is_none());
     let own = own.map(|own| own.as_str().as_bytes());
-    let added: Vec<&[u8]> = secret.ca.as_deref().into_iter().chain(own).collect();
+    let environment = users
+        .is_none()
+        .then(|| web::environment_ca(&config.environment));
+    let environment = environment.as_deref().filter(|pem| !pem.is_empty());
+    let added = secret.ca.as_deref().into_iter().chain(own);
+    let added: Vec<&[u8]> = added.chain(environment).collect();
     if added.is_empty() {
         return Ok(None);
     }

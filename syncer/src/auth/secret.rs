@@ -121,7 +121,13 @@ impl Files {
         paths.extend(access.cookie_file.then(cookie_file));
         // A bundle is made of them where there are authorities beside them.
         paths.extend(web::git_ca(config));
-        let has_others = config.secret_dir.is_some() || access.ca_bundle.is_some();
+        let environment = &config.environment;
+        paths.extend(environment.ssl_cert_file.clone());
+        paths.extend(environment.ssl_cert_dirs.iter().cloned());
+        let has_others = config.secret_dir.is_some()
+            || access.ca_bundle.is_some()
+            || environment.ssl_cert_file.is_some()
+            || !environment.ssl_cert_dirs.is_empty();
         paths.extend(has_others.then(web::system_ca).flatten());
         for credential in &access.credential {
             if let args::Password::File(path) = &credential.password {

@@ -125,8 +125,7 @@ impl<'a> Certificate<'a> {
             Some(SUBJECT_ALT_NAME) => self.has_subject_alt_name = true,
             Some(BASIC_CONSTRAINTS) => {
                 let mut fields = Reader(Reader(value).expect(SEQUENCE)?);
-                let is_authority =
-                    fields.peek() == Some(BOOLEAN) && fields.expect(BOOLEAN)? != [0];
+                let is_authority = fields.peek() == Some(BOOLEAN) && fields.expect(BOOLEAN)? != [0];
                 let length = match fields.peek() {
                     Some(INTEGER) => number(fields.expect(INTEGER)?)?,
                     _ => u64::MAX,
@@ -147,9 +146,8 @@ impl<'a> Certificate<'a> {
 
     /// Tells whether its extensions let it be a server's.
     pub(super) fn may_serve(&self) -> bool {
-        let may_use = |usage: u8| {
-            usage & (DIGITAL_SIGNATURE | KEY_ENCIPHERMENT | KEY_AGREEMENT) != 0
-        };
+        let may_use =
+            |usage: u8| usage & (DIGITAL_SIGNATURE | KEY_ENCIPHERMENT | KEY_AGREEMENT) != 0;
         self.key_usage.is_none_or(may_use) && self.is_for_servers()
     }
 
@@ -212,7 +210,9 @@ impl<'a> Reader<'a> {
             0..=0x7f => (usize::from(first), rest),
             0x81..=0x83 => {
                 let (length, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-                let length = length.iter().fold(0, |all, byte| all << 8 | usize::from(*byte));
+                let length = length
+                    .iter()
+                    .fold(0, |all, byte| all << 8 | usize::from(*byte));
                 (length, rest)
             }
             _ => return None,
@@ -235,7 +235,11 @@ fn bits(content: &[u8]) -> Option<&[u8]> {
 
 fn number(content: &[u8]) -> Option<u64> {
     let digits = content.len() <= 8;
-    digits.then(|| content.iter().fold(0, |all, byte| all << 8 | u64::from(*byte)))
+    digits.then(|| {
+        content
+            .iter()
+            .fold(0, |all, byte| all << 8 | u64::from(*byte))
+    })
 }
 
 fn time((tag, text): (u8, &[u8])) -> Option<i64> {

@@ -9,6 +9,7 @@
 //!   here.
 
 mod certificate;
+mod proxy;
 mod trust;
 mod verifier;
 
@@ -26,7 +27,10 @@ use reqwest::redirect;
 use rustls::ClientConfig;
 use url::Host;
 
+pub(crate) use crate::web::proxy::Proxies;
+pub(crate) use crate::web::proxy::with_port;
 pub(crate) use crate::web::trust::Trust;
+pub(crate) use crate::web::trust::environment_ca;
 pub(crate) use crate::web::trust::git_ca;
 pub(crate) use crate::web::trust::system_ca;
 pub(crate) use crate::web::trust::tls;

@@ -157,7 +157,9 @@ impl Verifier {
         };
         let mut schemes = self.algorithms.mapping.iter();
         let known = schemes.find(|(scheme, _)| *scheme == signed.scheme);
-        let mut algorithms = known.into_iter().flat_map(|(_, algorithms)| algorithms.iter());
+        let mut algorithms = known
+            .into_iter()
+            .flat_map(|(_, algorithms)| algorithms.iter());
         let is_signed = algorithms.any(|algorithm| {
             algorithm.public_key_alg_id().as_ref() == certificate.key_algorithm
                 && algorithm
@@ -188,12 +190,10 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<ServerCertVerified, Error> {
         let error = match &self.webpki {
             None => CertificateError::UnknownIssuer.into(),
-            Some(webpki) => {
-                match webpki.verify_server_cert(leaf, intermediates, name, ocsp, now) {
-                    Ok(verified) => return Ok(verified),
-                    Err(error) => error,
-                }
-            }
+            Some(webpki) => match webpki.verify_server_cert(leaf, intermediates, name, ocsp, now) {
+                Ok(verified) => return Ok(verified),
+                Err(error) => error,
+            },
         };
         match self.is_trusted(leaf, intermediates, name, now) {
             true => Ok(ServerCertVerified::assertion()),
@@ -248,7 +248,11 @@ impl<'a> Spki<'a> {
 
 /// Tells whether a certificate is the host's. Where it has no alternative name at all, the common
 /// name counts, as for curl.
-fn is_named(der: &CertificateDer<'_>, certificate: &Certificate<'_>, name: &ServerName<'_>) -> bool {
+fn is_named(
+    der: &CertificateDer<'_>,
+    certificate: &Certificate<'_>,
+    name: &ServerName<'_>,
+) -> bool {
     if certificate.has_subject_alt_name {
         let parsed = ParsedCertificate::try_from(der);
         return parsed.is_ok_and(|parsed| verify_server_name(&parsed, name).is_ok());
