@@ -299,6 +299,7 @@ mod tests {
         let repo = metrics.for_repo(None);
         repo.count_sync(Ending::Success, Duration::ZERO);
         repo.count_askpass_call(true);
+        repo.set_polled(true);
         repo.count_github_token(true);
         repo.count_hook_run("webhook", true);
         repo.published(&commit(), Some(SystemTime::now()));

@@ -70,9 +70,10 @@ impl Trust {
         let environment = &config.environment;
         let base = environment.ssl_cert_file.clone().or_else(system_ca);
         let secret = config.secret_dir.as_ref();
-        let secret = secret
-            .map(|dir| dir.join(args::secret::CA))
-            .filter(|path| path.is_file());
+        let secret = secret.and_then(|dir| {
+            let mut paths = args::secret::CAS.iter().map(|key| dir.join(key));
+            paths.find(|path| path.is_file())
+        });
         let gits = git_ca(config);
         Self {
             files: base.into_iter().chain(gits).chain(secret).collect(),
