@@ -46,6 +46,8 @@ use crate::signals::Signals;
 use crate::status;
 use crate::sync::chain;
 use crate::throttle::Throttle;
+use crate::web;
+use crate::web::Proxies;
 
 /// Bad configuration, or too many failures: git-sync's code.
 pub(crate) const FATAL: u8 = 1;
@@ -146,6 +148,7 @@ async fn run(config: Config, flags: &[String]) -> Result<ExitCode, StartError> {
         ?flags,
         "starting up"
     );
+    web::set_proxies(Proxies::of(&process.environment));
     if process.add_user
         && let Err(error) = passwd::add_us(&home)
     {
