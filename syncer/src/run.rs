@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use args::RepoKind;
 use nix::sys::stat::Mode;
 use nix::sys::stat::umask;
 use nix::unistd::Gid;
@@ -16,6 +17,7 @@ use tokio::runtime;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::auth;
 use crate::auth::AuthError;
 use crate::config::Config;
 use crate::config::ProcessConfig;
@@ -45,6 +47,8 @@ use crate::signals::Signals;
 use crate::status;
 use crate::sync::chain;
 use crate::throttle::Throttle;
+use crate::web;
+use crate::web::Proxies;
 
 /// Bad configuration, or too many failures: git-sync's code.
 pub(crate) const FATAL: u8 = 1;
@@ -145,8 +149,19 @@ async fn run(config: Config, flags: &[String]) -> Result<ExitCode, StartError> {
         ?flags,
         "starting up"
     );
-    if process.add_user {
-        passwd::add_us(&home)?;
+    web::set_proxies(Proxies::of(&process.environment));
+    if process.add_user
+        && let Err(error) = passwd::add_us(&home)
+    {
+        let has_ssh = repos.iter().any(|repo| repo.repo.kind == RepoKind::Ssh);
+        if has_ssh && auth::nss_wrapper(&process.environment).is_none() {
+            return Err(error.into());
+        }
+        tracing::info!(
+            v = 0,
+            reason = chain(&error),
+            "nothing needs the line of --add-user"
+        );
     }
     if let Some(state) = &state
         && let Err(error) = status::announce(state, &repos)
