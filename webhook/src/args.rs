@@ -203,6 +203,7 @@ impl Cli {
     pub fn run(self) -> ExitCode {
         let Self { command } = self;
         let always = |()| ExitCode::SUCCESS;
+        let is_server = matches!(command, Command::Serve(_) | Command::Demo(_));
         let (done, failure) = match command {
             Command::Serve(args) => (crate::serve::run(*args).map(always), ExitCode::FAILURE),
             Command::Demo(args) => (crate::demo::run(args).map(always), ExitCode::FAILURE),
@@ -216,7 +217,9 @@ impl Cli {
             Command::Man(args) => offline(cli::man::run(args)),
         };
         done.unwrap_or_else(|error| {
-            eprintln!("gitvolume: {error:#}");
+            // A log has lines of many programs, a terminal those of one.
+            let start = if is_server { "gitvolume" } else { "error" };
+            eprintln!("{start}: {error:#}");
             failure
         })
     }

@@ -54,6 +54,7 @@ mod request;
 mod resources;
 mod review;
 mod status;
+mod suggest;
 mod template;
 mod typed;
 mod uninject;
