@@ -116,6 +116,7 @@ pub use quantity::ParseQuantityError;
 pub use quantity::Quantity;
 pub use reader::List;
 pub use renewal::Renewal;
+pub use renewal::has_status;
 pub use renewal::injected_objects;
 pub use renewal::renew;
 pub use request::GitRepoMode;

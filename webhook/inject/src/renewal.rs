@@ -72,6 +72,12 @@ pub fn renew(
     }))
 }
 
+/// Whether the webhook, or the command line, has written its status into a Pod.
+pub fn has_status(pod: &Value) -> bool {
+    let annotations = pod.pointer("/metadata/annotations");
+    annotations.is_some_and(|own| own.get(Status::key()).is_some())
+}
+
 /// The objects that an injection in a Pod was made for, by kind and name.
 pub fn injected_objects(pod: &Value) -> Vec<String> {
     let annotations = pod.pointer("/metadata/annotations");
