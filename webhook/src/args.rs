@@ -20,6 +20,7 @@ use crate::cli::convert::ConvertArgs;
 use crate::cli::diff::DiffArgs;
 use crate::cli::doctor::DoctorArgs;
 use crate::cli::explain::ExplainArgs;
+use crate::cli::help::with_examples;
 use crate::cli::inject::InjectArgs;
 use crate::cli::man::ManArgs;
 use crate::cli::uninject::UninjectArgs;
@@ -191,7 +192,7 @@ impl Cli {
     pub fn from_argv(argv: impl IntoIterator<Item = OsString>) -> Self {
         let argv: Vec<OsString> = argv.into_iter().collect();
         let called = argv.first().map(Path::new).and_then(Path::file_stem);
-        let mut command = Self::command();
+        let mut command = with_examples(Self::command());
         if called.is_some_and(|name| name == "kubectl-gitvolume") {
             command = command.bin_name("kubectl gitvolume");
         }

@@ -6,6 +6,8 @@ use std::io;
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::PossibleValuesParser;
+use clap::builder::TypedValueParser;
 use inject::OnMistake;
 use inject::PullPolicy;
 use inject::Settings;
@@ -19,6 +21,12 @@ pub use current::Current;
 pub use current::PERIOD;
 pub use current::Reloads;
 pub use current::keep;
+
+/// The words of `--syncer-image-pull-policy`, for completions.
+const PULL_POLICIES: [&str; 3] = ["Always", "IfNotPresent", "Never"];
+
+/// The words of `--on-mistake`, for completions.
+const ACTIONS: [&str; 2] = ["deny", "warn"];
 
 /// Flags of the settings.
 #[derive(Args, Clone, Debug, Default)]
@@ -35,7 +43,8 @@ pub struct SettingsArgs {
     #[arg(
         long,
         env = "GITVOLUME_SYNCER_IMAGE_PULL_POLICY",
-        value_parser = word::<PullPolicy>,
+        value_parser = PossibleValuesParser::new(PULL_POLICIES).try_map(|own| word::<PullPolicy>(&own)),
+        hide_possible_values = true,
         value_name = "POLICY"
     )]
     pub syncer_image_pull_policy: Option<PullPolicy>,
@@ -44,7 +53,8 @@ pub struct SettingsArgs {
     #[arg(
         long,
         env = "GITVOLUME_ON_MISTAKE",
-        value_parser = word::<OnMistake>,
+        value_parser = PossibleValuesParser::new(ACTIONS).try_map(|own| word::<OnMistake>(&own)),
+        hide_possible_values = true,
         value_name = "ACTION"
     )]
     pub on_mistake: Option<OnMistake>,
