@@ -196,7 +196,12 @@ impl Cli {
         if called.is_some_and(|name| name == "kubectl-gitvolume") {
             command = command.bin_name("kubectl gitvolume");
         }
-        let matches = command.clone().get_matches_from(argv);
+        let mut matches = command.clone().get_matches_from(&argv);
+        let explain = matches.subcommand_matches("explain");
+        if explain.is_some_and(|own| own.contains_id("objects")) {
+            // Of a cluster the settings are its webhook's, whatever the caller's environment says.
+            matches = without_env(command.clone(), "explain").get_matches_from(&argv);
+        }
         Self::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
     }
 
@@ -224,6 +229,11 @@ impl Cli {
             failure
         })
     }
+}
+
+/// The same command line, of which one command takes no value from the environment.
+pub(crate) fn without_env(command: clap::Command, name: &str) -> clap::Command {
+    command.mut_subcommand(name, |own| own.mut_args(|arg| arg.env(None)))
 }
 
 /// How a command ends that needs no cluster.

@@ -104,6 +104,20 @@ impl SettingsArgs {
         self.read(Some(image))
     }
 
+    /// Lays the flags over the settings of a webhook that runs; `--config` is another's.
+    pub fn over_live(self, mut settings: Settings) -> Settings {
+        let Self {
+            config: _,
+            syncer_image,
+            syncer_image_pull_policy,
+            on_mistake,
+        } = self;
+        settings.image = syncer_image.unwrap_or(settings.image);
+        settings.image_pull_policy = syncer_image_pull_policy.or(settings.image_pull_policy);
+        settings.on_mistake = on_mistake.unwrap_or(settings.on_mistake);
+        settings
+    }
+
     fn read(self, default_image: Option<&str>) -> Result<Settings, SettingsError> {
         let text = self.text()?;
         let read = self.over(text.as_deref(), default_image)?;

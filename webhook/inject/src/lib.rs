@@ -118,6 +118,7 @@ pub use reader::List;
 pub use renewal::Renewal;
 pub use renewal::has_status;
 pub use renewal::injected_objects;
+pub use renewal::is_injected;
 pub use renewal::renew;
 pub use request::GitRepoMode;
 pub use request::Medium;

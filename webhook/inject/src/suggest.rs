@@ -215,7 +215,12 @@ pub(crate) fn page(address: &str) -> Option<Page> {
         _ => None,
     });
     let (index, skipped) = found?;
-    let below = parts.get(index + skipped + 1..).unwrap_or_default();
+    let mut below = parts.get(index + skipped + 1..).unwrap_or_default();
+    let is_file = ["blame", "blob", "edit", "raw"];
+    if is_file.iter().any(|kind| parts[index..index + skipped].contains(kind)) {
+        // The directory of the file that the page shows.
+        below = &below[..below.len().saturating_sub(1)];
+    }
     Some(Page {
         repo: format!("{scheme}{host}/{}", parts[..index].join("/")),
         rev: at(index + skipped).map(str::to_owned),
@@ -311,7 +316,7 @@ mod tests {
                 "https://github.com/a/b/blob/v1/README.md",
                 "https://github.com/a/b",
                 "v1",
-                "README.md",
+                "",
             ),
             (
                 "https://gitlab.com/a/g/b/-/tree/main",
@@ -320,7 +325,7 @@ mod tests {
                 "",
             ),
             (
-                "https://gitlab.com/a/b/-/blob/main/x?ref_type=heads",
+                "https://gitlab.com/a/b/-/blob/main/x/y?ref_type=heads",
                 "https://gitlab.com/a/b",
                 "main",
                 "x",

@@ -145,7 +145,7 @@ fn one(
             ..site
         };
         let mut templates = object.templates();
-        is_injected |= templates.any(|(_, pod)| inject::has_status(pod));
+        is_injected |= templates.any(|(_, pod)| inject::is_injected(pod));
         let (is_left, sentence) = known.left(file, &object);
         if let Some(sentence) = sentence {
             report.left(&format!("{site}: {sentence}"));

@@ -337,3 +337,36 @@ fn what_was_probably_meant_is_what_to_write() {
     let ran = run(&["inject", "--config=/nowhere"], POD);
     assert!(ran.err.starts_with("error: "), "{}", ran.err);
 }
+
+#[test]
+fn without_the_status_all_that_is_ours_goes_and_what_cannot_be_told_is_named() {
+    let injected = run(&["inject"], POD).out;
+    let lines = injected
+        .lines()
+        .filter(|line| !line.contains("gitvolume.dev/status"));
+    let bare: String = lines.flat_map(|line| [line, "\n"]).collect();
+    let ran = run(&["uninject"], &bare);
+    assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, POD, ""));
+    assert_eq!(run(&["uninject", "--check"], &bare).code, 1);
+    let ran = run(&["inject"], &bare);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    let secrets = bare.replace("spec:\n", "spec:\n  imagePullSecrets: [{name: a}]\n");
+    let ran = run(&["uninject"], &secrets);
+    assert!(ran.err.contains("its imagePullSecrets stay"), "{}", ran.err);
+    let old = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers: [{name: a, image: a, \
+               volumeMounts: [{name: src, mountPath: /a}]}]\n  volumes: [{name: src, gitRepo: {repository: \
+               'https://git.example/a.git'}}]\n";
+    let injected = run(&["inject"], old).out;
+    assert!(injected.contains("gitvolume.dev/status"), "{injected}");
+    let bare = injected.replace("gitvolume.dev/status", "example.com/status");
+    for command in ["uninject", "inject"] {
+        let ran = run(&[command], &bare);
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{}", ran.err);
+        assert!(
+            ran.err
+                .contains("gitvolume.dev/status is missing or unreadable"),
+            "{}",
+            ran.err
+        );
+    }
+}

@@ -4,7 +4,8 @@
 use std::io::Write;
 use std::path::Path;
 
-use clap::Parser;
+use clap::CommandFactory;
+use clap::FromArgMatches;
 use inject::Settings;
 use serde_json::Value;
 use tempfile::NamedTempFile;
@@ -13,11 +14,16 @@ use super::Live;
 use super::Unseen;
 use crate::args::Cli;
 use crate::args::Command;
+use crate::args::without_env;
 
 /// The settings that a Pod of the webhook's was started with, or why they cannot be known.
 pub async fn of_webhook(live: &Live, pod: &Value) -> Result<Settings, String> {
     let argv = argv(pod).ok_or("it has no container that runs gitvolume serve")?;
-    let cli = Cli::try_parse_from(argv).map_err(|error| first_line(&error.to_string()))?;
+    let wrong = |error: clap::Error| first_line(&error.to_string());
+    // The environment is the Pod's, and never that of whoever runs this.
+    let command = without_env(Cli::command(), "serve");
+    let matches = command.try_get_matches_from(argv).map_err(wrong)?;
+    let cli = Cli::from_arg_matches(&matches).map_err(wrong)?;
     let Command::Serve(args) = cli.command else {
         return Err("it runs another command than gitvolume serve".to_owned());
     };
@@ -39,7 +45,7 @@ pub async fn of_webhook(live: &Live, pod: &Value) -> Result<Settings, String> {
     loaded.map_err(|error| format!("{:#}", anyhow::Error::new(error)))
 }
 
-/// What the webhook's container is started with.
+/// What the webhook's container is started with; its variables as the flags that they stand for.
 fn argv(pod: &Value) -> Option<Vec<String>> {
     let containers = pod["spec"]["containers"].as_array()?;
     containers.iter().find_map(|container| {
@@ -49,8 +55,35 @@ fn argv(pod: &Value) -> Option<Vec<String>> {
             .filter_map(|own| Some(own.as_str()?.to_owned()))
             .collect();
         let is_serve = args.first().is_some_and(|first| first == "serve");
-        is_serve.then(|| [vec!["gitvolume".to_owned()], args].concat())
+        is_serve.then(|| {
+            let variables = variables(container, &args);
+            [vec!["gitvolume".to_owned()], args, variables].concat()
+        })
     })
+}
+
+/// The flags that a container's variables stand for, where it has no such flag itself.
+fn variables(container: &Value, args: &[String]) -> Vec<String> {
+    let program = Cli::command();
+    let serve = program.find_subcommand("serve").into_iter();
+    let flags = serve.flat_map(clap::Command::get_arguments);
+    let flags = flags.filter(|flag| flag.get_action().takes_values());
+    let env = container["env"].as_array();
+    let value = |name: &str| {
+        let mut env = env.into_iter().flatten();
+        env.rfind(|own| own["name"] == name)?["value"].as_str()
+    };
+    flags
+        .filter_map(|flag| {
+            let value = value(flag.get_env()?.to_str()?).filter(|value| !value.is_empty())?;
+            let flag = format!("--{}", flag.get_long()?);
+            let with_value = format!("{flag}=");
+            let is_given = args
+                .iter()
+                .any(|own| *own == flag || own.starts_with(&with_value));
+            (!is_given).then(|| format!("{with_value}{value}"))
+        })
+        .collect()
 }
 
 /// A file of the Pod's, where it comes from a ConfigMap.
@@ -120,5 +153,20 @@ mod tests {
             ]
         );
         assert_eq!(argv(&json!({"spec": {"containers": [{}]}})), None);
+        let pod = json!({"spec": {"containers": [{
+            "args": ["serve", "--on-mistake=deny"],
+            "env": [
+                {"name": "GITVOLUME_ON_MISTAKE", "value": "warn"},
+                {"name": "GITVOLUME_SYNCER_IMAGE", "value": "syncer:1"},
+                {"name": "OTHER", "value": "x"},
+            ],
+        }]}});
+        let own = [
+            "gitvolume",
+            "serve",
+            "--on-mistake=deny",
+            "--syncer-image=syncer:1",
+        ];
+        assert_eq!(argv(&pod).unwrap(), own);
     }
 }
