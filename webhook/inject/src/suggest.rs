@@ -217,7 +217,10 @@ pub(crate) fn page(address: &str) -> Option<Page> {
     let (index, skipped) = found?;
     let mut below = parts.get(index + skipped + 1..).unwrap_or_default();
     let is_file = ["blame", "blob", "edit", "raw"];
-    if is_file.iter().any(|kind| parts[index..index + skipped].contains(kind)) {
+    if is_file
+        .iter()
+        .any(|kind| parts[index..index + skipped].contains(kind))
+    {
         // The directory of the file that the page shows.
         below = &below[..below.len().saturating_sub(1)];
     }

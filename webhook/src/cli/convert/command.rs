@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::Conversion;
 use super::convert;
 use super::references::dangling;
+use super::references::is_of_another;
 use crate::cli::Exit;
 use crate::cli::args::InputArgs;
 use crate::cli::args::OutputArgs;
@@ -115,6 +116,7 @@ pub(super) fn judge(object: &Object<'_>, beside: &Beside) -> Judged {
             let others = beside.objects.iter();
             let others: Vec<(String, &Value)> = others
                 .filter(|(own, ..)| own.is_empty() || own == namespace)
+                .filter(|(.., value)| !is_of_another(value, object.value))
                 .map(|(_, name, value)| (name.clone(), value))
                 .collect();
             judged.warnings.extend(dangling(template, &after, &others));

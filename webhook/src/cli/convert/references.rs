@@ -97,9 +97,21 @@ fn gone(before: &Value, after: &Value) -> Gone {
     gone
 }
 
+/// Whether an object is about another workload, as an autoscaler says of itself.
+pub(super) fn is_of_another(object: &Value, workload: &Value) -> bool {
+    let refs = ["scaleTargetRef", "targetRef"].into_iter();
+    let mut names = refs.filter_map(|key| object["spec"][key]["name"].as_str());
+    names.any(|name| workload["metadata"]["name"] != name)
+}
+
 /// Whether a Service, a PodMonitor or a policy is about the Pods of a template, by their labels.
 fn selects(object: &Value, template: &Value) -> bool {
-    let selector = &object["spec"]["selector"];
+    let spec = &object["spec"];
+    // A NetworkPolicy's has another name.
+    let selector = match spec["podSelector"].is_object() {
+        true => &spec["podSelector"],
+        false => &spec["selector"],
+    };
     let labels = match &selector["matchLabels"] {
         Value::Object(labels) => Some(labels),
         _ => selector.as_object(),
@@ -180,6 +192,15 @@ mod tests {
                 ]}}],
             },
         })
+    }
+
+    #[test]
+    fn an_autoscaler_is_about_one_workload() {
+        let scaler = json!({"spec": {"scaleTargetRef": {"kind": "Deployment", "name": "site"}}});
+        let workload = |name: &str| json!({"metadata": {"name": name}});
+        assert!(!is_of_another(&scaler, &workload("site")));
+        assert!(is_of_another(&scaler, &workload("other")));
+        assert!(!is_of_another(&json!({"spec": {}}), &workload("other")));
     }
 
     #[test]
