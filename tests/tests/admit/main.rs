@@ -18,6 +18,7 @@ use tests::world::World;
 
 mod beliefs;
 mod cert_manager;
+mod cost;
 mod crds;
 mod doctor;
 mod gitrepo;
@@ -102,6 +103,7 @@ fn main() -> ExitCode {
         users::a_namespace_that_hands_out_users_decides_who_we_are,
     ])
     .with_tests_alone(tests::tests![
+        cost::a_pod_with_very_many_annotations_costs_the_api_server_no_more_because_of_us,
         guard::each_row_of_the_truth_table_is_as_documented,
         guard::a_pod_of_an_excluded_namespace_is_left_alone,
         guard::what_ignore_lets_through_is_refused,
