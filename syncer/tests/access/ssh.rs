@@ -14,7 +14,6 @@ use crate::access::server_for;
 use crate::access::with_own_etc;
 use crate::access::world;
 use crate::access::write;
-use crate::world;
 use crate::world::Syncer;
 use crate::world::World;
 use crate::world::eventually;
@@ -284,13 +283,18 @@ fn a_user_without_a_passwd_line_is_given_one() {
     fs::set_permissions(world.repo.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let http = server_for(&world, "me", PASSWORD);
     http.require(None);
-    let unneeded = once(with_own_etc(&world, "chmod 644 /etc/passwd", Some(4711)))
-        .flag("repo", http.url("site.git"))
-        .flag("root", world.root())
-        .flag("state", world.state())
-        .flag("link", "current")
-        .flag("add-user", "true")
-        .finish();
+    let unneeded = once(with_own_etc(
+        &world,
+        &own_mounts,
+        "chmod 644 /etc/passwd",
+        Some(4711),
+    ))
+    .flag("repo", http.url("site.git"))
+    .flag("root", world.root())
+    .flag("state", world.state())
+    .flag("link", "current")
+    .flag("add-user", "true")
+    .finish();
     unneeded.assert_code(0);
     assert!(
         unneeded.log.contains("--add-user: cannot add a line"),

@@ -75,7 +75,7 @@ pub fn renew(
 /// Whether the webhook, or the command line, has written its status into a Pod.
 pub fn has_status(pod: &Value) -> bool {
     let annotations = pod.pointer("/metadata/annotations");
-    annotations.is_some_and(|own| own.get(Status::key()).is_some())
+    annotations.is_some_and(|own| own.get(Status::KEY).is_some())
 }
 
 /// Whether an injection is in a Pod, by its status or by a container of ours.

@@ -92,7 +92,7 @@ pub(crate) fn port(wanted: &Wanted<'_>) -> Option<String> {
 
 /// The warning for an address that was copied from a browser's page of a repository.
 fn page(wanted: &Wanted<'_>, request: &Request) -> Option<String> {
-    let page = suggest::page(&request.repo.split_credentials().0)?;
+    let page = suggest::page(&request.repo.without_user())?;
     let key = |key: &str| wanted.key(request.name.as_ref(), key);
     let rev = page.rev.filter(|_| request.rev.as_str() == "HEAD");
     let rev = rev.map(|rev| format!(", {}: {rev}", key("ref")));
