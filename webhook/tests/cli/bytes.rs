@@ -157,7 +157,7 @@ fn what_a_round_trip_loses_is_named() {
         "repository: https://git.example/a.git",
         "repository: 'https://git.example/a.git' # it",
     );
-    let ran = crate::run(&["inject"], &quoted);
+    let ran = crate::cli::run(&["inject"], &quoted);
     assert!(
         ran.err.ends_with(
             "note: -:document 1: line 9: not given back by uninject as it is: comments, quotes, or a \
@@ -167,16 +167,16 @@ fn what_a_round_trip_loses_is_named() {
         ran.err
     );
     assert!(
-        !crate::run(&["inject"], &plain)
+        !crate::cli::run(&["inject"], &plain)
             .err
             .contains("not given back")
     );
-    let back = crate::run(&["uninject"], &ran.out).out;
+    let back = crate::cli::run(&["uninject"], &ran.out).out;
     assert!(
         back.contains("repository: https://git.example/a.git\n"),
         "{back}"
     );
-    let ran = crate::run(&["convert"], &quoted);
+    let ran = crate::cli::run(&["convert"], &quoted);
     assert!(
         ran.err
             .contains("note: -:document 1: lines 7, 9: lost with what the comments stand in\n"),
@@ -192,9 +192,9 @@ fn what_a_round_trip_loses_is_named() {
         let text = format!(
             "apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n{annotated}spec:\n{empty}  containers: [{{name: a, image: a}}]\n"
         );
-        let ran = crate::run(&["inject"], &text);
+        let ran = crate::cli::run(&["inject"], &text);
         assert_eq!(ran.code, 0, "{}", ran.err);
-        let back = crate::run(&["uninject"], &ran.out).out;
+        let back = crate::cli::run(&["uninject"], &ran.out).out;
         let is_named = ran.err.contains("not given back by uninject");
         assert_eq!(back != text, is_named, "{empty}{}{back}", ran.err);
     }

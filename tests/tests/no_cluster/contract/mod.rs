@@ -146,7 +146,7 @@ fn the_syncer_reads_from_each_golden_pod_what_its_annotations_say() {
         }
         assert_eq!(
             sync.secret_dir.is_some(),
-            golden.annotation("secret").is_some(),
+            golden.annotation("secret").is_some() || !golden.settings()["defaultSecrets"].is_null(),
             "{case}"
         );
         assert_eq!(
