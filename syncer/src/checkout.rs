@@ -103,6 +103,7 @@ impl Place<'_> {
             .await?;
         let refreshed = self
             .command(git, "update-index")
+            .lists_files()
             .arg("--ignore-missing")
             .arg("--refresh")
             .run(deadline)

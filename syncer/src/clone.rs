@@ -187,7 +187,10 @@ impl Cloner {
             self.clone_into(&scratch, deadline).await?;
         }
         self.refuse_both(&scratch)?;
-        move_out(&scratch, &self.config.root).map_err(|source| self.io(source))
+        let root = self.config.root.clone();
+        files::blocking(move || move_out(&scratch, &root))
+            .await
+            .map_err(|source| self.io(source))
     }
 
     /// Refuses to move anything over what has come meanwhile.

@@ -1,5 +1,6 @@
 //! Small acts on the file system that must be whole or absent.
 
+use std::cell::Cell;
 use std::fs;
 use std::io;
 use std::io::BufReader;
@@ -105,12 +106,32 @@ pub(crate) fn make_dir(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path)
 }
 
-/// Removes a file, or a directory with all it holds; nothing there is well.
+thread_local! {
+    static IS_EVENT_LOOP: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Notes that this thread is the event loop's, which no long work may hold up.
+pub(crate) fn this_is_the_event_loop() {
+    IS_EVENT_LOOP.set(true);
+}
+
+/// Removes a file, or a directory with all it holds; nothing there is well. A directory only in
+/// [`blocking`]: it may hold a million files.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where directories are removed"
+)]
 pub(crate) fn remove_any(path: &Path) -> io::Result<()> {
     let found = absent_is_none(fs::symlink_metadata(path))?;
     if found.is_some() {
         crash::step();
     }
+    let is_dir = found.as_ref().is_some_and(fs::Metadata::is_dir);
+    debug_assert!(
+        !is_dir || !IS_EVENT_LOOP.get(),
+        "{} is removed on the event loop",
+        path.display()
+    );
     let removed = match found {
         None => return Ok(()),
         Some(found) if found.is_dir() => fs::remove_dir_all(path),

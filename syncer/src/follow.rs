@@ -79,7 +79,15 @@ async fn keep_following(mut config: Box<RepoConfig>, common: Common, mut report:
         let error = match take(&mut config, &common, &mut limits, &mut report, &mut wake).await {
             Ok(Taken::Follower(mut follower)) => {
                 drop(config);
-                return follower.follow(limits, report, wake).await;
+                let owned = std::mem::take(&mut follower.owned);
+                let ended = tokio::select! {
+                    ended = follower.follow(limits, report, wake) => ended,
+                    // Another syncer writes there from now on.
+                    () = lost(&owned) => Ended::GaveUp,
+                };
+                // Before the directories are given up.
+                drop(follower);
+                return ended;
             }
             Ok(Taken::Standby(Standby::Free)) => continue,
             Ok(Taken::Standby(Standby::Ended(ended))) => return ended,
@@ -124,6 +132,18 @@ async fn take(
     }
 }
 
+/// Waits until one of the directories is ours no more.
+async fn lost(owned: &[Owned]) {
+    match owned {
+        [] => std::future::pending().await,
+        [root] => root.lost().await,
+        [root, state, ..] => tokio::select! {
+            () = root.lost() => {}
+            () = state.lost() => {}
+        },
+    }
+}
+
 /// Makes the directories that are not there, and frees the paths to them of symlinks.
 fn real_dirs(config: &mut RepoConfig) -> Result<(), StartError> {
     config.root = real_dir(&config.root)?;
@@ -150,7 +170,7 @@ fn real_dirs(config: &mut RepoConfig) -> Result<(), StartError> {
 /// One repository and everything that is its own.
 struct Follower {
     work: Work,
-    _owned: Vec<Owned>,
+    owned: Vec<Owned>,
 }
 
 /// What is done for a repository.
@@ -177,7 +197,7 @@ impl Follower {
             real_dir(state)?;
             owned.push(Owned::take(state).await?);
         }
-        let private = Private::open(&config).map_err(StartError::Private)?;
+        let private = Private::open(&config).await.map_err(StartError::Private)?;
         let work = match Layout::of(&config) {
             None => Work::Clone(Box::new(Cloner::new(config, private, common, report)?)),
             Some(layout) => {
@@ -185,10 +205,7 @@ impl Follower {
                 Work::Follow(Box::new(sync))
             }
         };
-        Ok(Box::new(Self {
-            work,
-            _owned: owned,
-        }))
+        Ok(Box::new(Self { work, owned }))
     }
 
     /// Passes, and waits between them, until a limit is reached.

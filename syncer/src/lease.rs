@@ -15,6 +15,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -38,6 +39,8 @@ static SEEN: Mutex<BTreeMap<PathBuf, (String, Instant)>> = Mutex::new(BTreeMap::
 pub(crate) struct Lease {
     file: LeaseFile,
     renewing: JoinHandle<()>,
+    /// Closed when another syncer has taken it.
+    held: watch::Receiver<()>,
 }
 
 /// The file, and the name that we write into it.
@@ -72,8 +75,21 @@ impl Lease {
             }
             Err(error) => return Err(error),
         }
-        let renewing = tokio::spawn(file.clone().renew());
-        Ok(Some(Self { file, renewing }))
+        let (holding, held) = watch::channel(());
+        let renewing = tokio::spawn(file.clone().renew(holding));
+        Ok(Some(Self {
+            file,
+            renewing,
+            held,
+        }))
+    }
+
+    /// Waits until another syncer has taken it, which happens where this one could not write it for
+    /// long, as when the machine was suspended.
+    pub(crate) async fn lost(&self) {
+        let mut held = self.held.clone();
+        // Nothing is ever sent.
+        while held.changed().await.is_ok() {}
     }
 }
 
@@ -136,7 +152,7 @@ impl LeaseFile {
     }
 
     /// Writes it again and again, as long as it is ours.
-    async fn renew(self) {
+    async fn renew(self, _holding: watch::Sender<()>) {
         for count in 1.. {
             tokio::time::sleep(RENEW).await;
             let file = self.clone();
@@ -150,7 +166,7 @@ impl LeaseFile {
                     tracing::error!(
                         error = "another syncer has taken the lease",
                         lease = %self.path.display(),
-                        "the directory is not ours any more"
+                        "the directory is not ours any more, ending"
                     );
                     return;
                 }
@@ -193,5 +209,18 @@ mod tests {
         tokio::time::sleep(RENEW).await;
         let taken = Lease::take(dir.path()).await.unwrap();
         assert!(taken.is_some());
+    }
+
+    #[tokio::test]
+    async fn an_owner_hears_that_its_lease_was_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let lease = Lease::take(dir.path()).await.unwrap().unwrap();
+        let lost = tokio::time::timeout(Duration::from_millis(100), lease.lost());
+        assert!(lost.await.is_err());
+        fs::write(dir.path().join(FILE), "0123456789abcdef 7\n").unwrap();
+        let lost = tokio::time::timeout(3 * RENEW, lease.lost());
+        assert!(lost.await.is_ok());
+        drop(lease);
+        assert!(dir.path().join(FILE).exists(), "it is the other one's");
     }
 }

@@ -111,9 +111,15 @@ impl Mirror {
         check: Check,
         deadline: Instant,
     ) -> Result<bool, MirrorError> {
-        files::remove_any(&self.parent().join(SCRATCH)).map_err(|source| self.io(source))?;
+        let scratch = self.parent().join(SCRATCH);
+        files::blocking(move || files::remove_any(&scratch))
+            .await
+            .map_err(|source| self.io(source))?;
         if fs::symlink_metadata(&self.git_dir).is_ok() {
-            leftovers::clear(&self.git_dir).map_err(|source| self.io(source))?;
+            let git_dir = self.git_dir.clone();
+            files::blocking(move || leftovers::clear(&git_dir))
+                .await
+                .map_err(|source| self.io(source))?;
             let Some(reason) = self.trouble(git, check, deadline).await? else {
                 return Ok(false);
             };
@@ -149,9 +155,13 @@ impl Mirror {
             init = init.arg("--object-format=sha256");
         }
         init.run(deadline).await?;
-        files::rename(&made, &self.git_dir)
-            .and_then(|()| files::remove_any(&scratch))
-            .map_err(|source| self.io(source))
+        let git_dir = self.git_dir.clone();
+        files::blocking(move || {
+            files::rename(&made, &git_dir)?;
+            files::remove_any(&scratch)
+        })
+        .await
+        .map_err(|source| self.io(source))
     }
 
     /// Why the repository that is there is not a syncer's, if it is not.
@@ -252,7 +262,11 @@ impl Mirror {
         deadline: Instant,
     ) -> Option<String> {
         let scratch = self.parent().join(SCRATCH);
-        files::remove_any(&scratch).ok()?;
+        let removal = || {
+            let scratch = scratch.clone();
+            files::blocking(move || files::remove_any(&scratch))
+        };
+        removal().await.ok()?;
         let to = scratch.display().to_string();
         let cloned = git
             .command("clone")
@@ -267,7 +281,7 @@ impl Mirror {
             .await;
         let head = fs::read_to_string(scratch.join("HEAD")).unwrap_or_default();
         // What is left of it goes with the next preparation.
-        let _ = files::remove_any(&scratch);
+        let _ = removal().await;
         cloned.ok()?;
         let branch = head.trim().strip_prefix("ref: refs/heads/")?;
         Some(branch.to_owned())

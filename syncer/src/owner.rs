@@ -53,7 +53,7 @@ pub(crate) enum OwnerError {
 #[derive(Debug)]
 pub(crate) struct Owned {
     _lock: Option<Flock<File>>,
-    _lease: Option<Lease>,
+    lease: Option<Lease>,
 }
 
 impl Owned {
@@ -67,6 +67,14 @@ impl Owned {
                 }
                 taken => return taken,
             }
+        }
+    }
+
+    /// Waits until the directory is ours no more; with a lock that cannot happen.
+    pub(crate) async fn lost(&self) {
+        match &self.lease {
+            Some(lease) => lease.lost().await,
+            None => std::future::pending().await,
         }
     }
 
@@ -99,10 +107,7 @@ impl Owned {
             true => None,
             false => Some(Lease::take(dir).await.map_err(failed)?.ok_or_else(taken)?),
         };
-        Ok(Self {
-            _lock: lock,
-            _lease: lease,
-        })
+        Ok(Self { _lock: lock, lease })
     }
 }
 

@@ -1,16 +1,28 @@
 //! The directory of the syncer's own files: `--state`, or a temporary one.
 
+use std::fs;
+use std::fs::File;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::path::PathBuf;
 
+use nix::fcntl::Flock;
+use nix::fcntl::FlockArg;
 use nix::unistd::Gid;
 use nix::unistd::Uid;
 use nix::unistd::User;
-use tempfile::TempDir;
 
 use crate::config::RepoConfig;
 use crate::files;
+
+/// Beginnings of the names of temporary directories, before and after they are locked.
+const NEW: &str = ".gitvolume-private-";
+const PREFIX: &str = "gitvolume-private-";
+
+/// The beginning of the names of ssh's keys that were mended, where they cannot be in memory alone; a
+/// key that is no longer in the Secret must not stay.
+pub(crate) const KEY: &str = "key-";
 
 /// Where the syncer writes what is neither git's nor the reader's.
 pub(crate) struct Private {
@@ -19,23 +31,75 @@ pub(crate) struct Private {
     pub(crate) home: Option<PathBuf>,
     /// `TMPDIR` of the commands we start; `None` keeps the one we were given.
     pub(crate) tmp: Option<PathBuf>,
-    /// Lives as long as the process; a killed one leaves it to the container's end.
-    _temporary: Option<TempDir>,
+    /// Lives as long as the process.
+    _temporary: Option<Temporary>,
+}
+
+/// A temporary directory that is locked while its process lives. One that a killed process left, with
+/// passwords in it, is removed when the next one starts.
+struct Temporary {
+    dir: PathBuf,
+    _lock: Option<Flock<File>>,
+}
+
+impl Temporary {
+    /// Makes one below `parent`, and removes those of dead processes there.
+    fn below(parent: &Path) -> io::Result<Self> {
+        for name in files::names_in(parent).unwrap_or_default() {
+            let path = parent.join(&name);
+            if name.to_string_lossy().starts_with(PREFIX)
+                && is_ours(&path)
+                && let Some(_lock) = lock(&path)
+                && let Err(error) = files::remove_any(&path)
+            {
+                tracing::info!(v = 0, reason = %error, dir = %path.display(), "cannot remove it");
+            }
+        }
+        let mut new = tempfile::Builder::new().prefix(NEW).tempdir_in(parent)?;
+        let lock = lock(new.path());
+        // By its later name it may be removed: not before it is locked.
+        let name = new.path().file_name().unwrap_or_default().to_string_lossy();
+        let dir = parent.join(name.replacen(NEW, PREFIX, 1));
+        fs::rename(new.path(), &dir)?;
+        new.disable_cleanup(true);
+        Ok(Self { dir, _lock: lock })
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // What stays is removed at the next start.
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+fn is_ours(dir: &Path) -> bool {
+    fs::symlink_metadata(dir)
+        .is_ok_and(|found| found.is_dir() && found.uid() == Uid::effective().as_raw())
+}
+
+/// Locks a directory, if no living process has and the file system can.
+fn lock(dir: &Path) -> Option<Flock<File>> {
+    let file = File::open(dir).ok()?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).ok()
 }
 
 impl Private {
-    /// Makes the directory ready.
-    pub(crate) fn open(config: &RepoConfig) -> io::Result<Self> {
+    /// Makes the directory ready, away from the event loop: an earlier run may have left much.
+    pub(crate) async fn open(config: &RepoConfig) -> io::Result<Self> {
+        let config = config.clone();
+        files::blocking(move || Self::open_now(&config)).await
+    }
+
+    fn open_now(config: &RepoConfig) -> io::Result<Self> {
         if let Some(state) = &config.state {
             let home = state.join("home");
             let tmp = state.join("tmp");
             files::remove_any(&tmp)?;
             for name in files::names_in(state)? {
-                if name
-                    .as_encoded_bytes()
-                    .starts_with(files::TEMPORARY.as_bytes())
-                {
-                    files::remove_any(&state.join(name))?;
+                let text = name.to_string_lossy();
+                if text.starts_with(files::TEMPORARY) || text.starts_with(KEY) {
+                    files::remove_any(&state.join(&name))?;
                 }
             }
             files::make_dir(&home)?;
@@ -47,8 +111,8 @@ impl Private {
                 _temporary: None,
             });
         }
-        let temporary = tempfile::Builder::new().prefix("gitvolume-").tempdir()?;
-        let dir = temporary.path().to_owned();
+        let temporary = Temporary::below(&std::env::temp_dir())?;
+        let dir = temporary.dir.clone();
         Ok(Self {
             home: config.environment.home.is_none().then(|| dir.clone()),
             dir,
@@ -87,5 +151,30 @@ impl Private {
         let group = format!("gitvolume:x:{gid}:\n");
         files::write_atomic(&paths.1, group.as_bytes(), files::PLAIN_MODE)?;
         Ok(Some(paths))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_process_left_is_removed_and_what_a_living_one_has_is_not() {
+        let parent = tempfile::tempdir().unwrap();
+        let living = Temporary::below(parent.path()).unwrap();
+        fs::write(living.dir.join("credentials"), "x").unwrap();
+        let dead = parent.path().join("gitvolume-private-dead");
+        let other = parent.path().join("gitvolume-other");
+        for dir in [&dead, &other] {
+            fs::create_dir(dir).unwrap();
+            fs::write(dir.join("credentials"), "x").unwrap();
+        }
+        let next = Temporary::below(parent.path()).unwrap();
+        assert!(living.dir.join("credentials").is_file());
+        assert!(other.join("credentials").is_file() && !dead.exists());
+        let dir = next.dir.clone();
+        assert!(dir.is_dir());
+        drop(next);
+        assert!(!dir.exists());
     }
 }

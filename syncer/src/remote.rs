@@ -60,8 +60,8 @@ pub(crate) async fn ask(
         .await?;
     named(&listed, rev).ok_or_else(|| GitError::Failed {
         command: "git ls-remote".to_owned(),
-        code: None,
         why: Some(Why::RefNotFound),
+        code: None,
         detail: format!("couldn't find remote ref {rev}"),
     })
 }

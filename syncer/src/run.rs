@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use args::RepoKind;
 use nix::sys::stat::Mode;
 use nix::sys::stat::umask;
 use nix::unistd::Gid;
@@ -16,6 +17,7 @@ use tokio::runtime;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::auth;
 use crate::auth::AuthError;
 use crate::config::Config;
 use crate::config::ProcessConfig;
@@ -23,6 +25,7 @@ use crate::config::RepoConfig;
 #[cfg(debug_assertions)]
 use crate::crash;
 use crate::error_file::ErrorFile;
+use crate::files;
 use crate::follow::Common;
 use crate::follow::Ended;
 use crate::follow::follow;
@@ -44,6 +47,8 @@ use crate::signals::Signals;
 use crate::status;
 use crate::sync::chain;
 use crate::throttle::Throttle;
+use crate::web;
+use crate::web::Proxies;
 
 /// Bad configuration, or too many failures: git-sync's code.
 pub(crate) const FATAL: u8 = 1;
@@ -53,8 +58,7 @@ const CANNOT_START: &str = "FATAL: cannot go on";
 /// The default of `--git`; another program may do more than git, or less.
 const DEFAULT_GIT: &str = "git";
 
-/// Threads for what cannot be awaited: removing trees, looking up names. A few hundred repositories
-/// whose resolver hangs must not be as many threads.
+/// Threads for what cannot be awaited: removing trees, measuring and copying files.
 const BLOCKING_THREADS: usize = 16;
 
 /// How long git may take to answer its first question (git-sync's limit for its setup).
@@ -112,6 +116,7 @@ pub(crate) fn sync(config: Config, flags: &[String]) -> Result<ExitCode, StartEr
         .iter()
         .map(|repo| ErrorFile::new(&repo.root, repo.error_file.as_deref()))
         .collect();
+    files::this_is_the_event_loop();
     let code = runtime.block_on(run(config, flags));
     // A removal that is still running must not hold up the end; the next run goes on with it.
     runtime.shutdown_background();
@@ -144,8 +149,19 @@ async fn run(config: Config, flags: &[String]) -> Result<ExitCode, StartError> {
         ?flags,
         "starting up"
     );
-    if process.add_user {
-        passwd::add_us(&home)?;
+    web::set_proxies(Proxies::of(&process.environment));
+    if process.add_user
+        && let Err(error) = passwd::add_us(&home)
+    {
+        let has_ssh = repos.iter().any(|repo| repo.repo.kind == RepoKind::Ssh);
+        if has_ssh && auth::nss_wrapper(&process.environment).is_none() {
+            return Err(error.into());
+        }
+        tracing::info!(
+            v = 0,
+            reason = chain(&error),
+            "nothing needs the line of --add-user"
+        );
     }
     if let Some(state) = &state
         && let Err(error) = status::announce(state, &repos)

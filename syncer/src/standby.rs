@@ -119,7 +119,7 @@ pub(crate) async fn wait(
     // Not in the state directory, which the other syncer may have.
     let mut own = config.clone();
     own.state = None;
-    let private = Private::open(&own).map_err(StartError::Private)?;
+    let private = Private::open(&own).await.map_err(StartError::Private)?;
     let mut git = common.git.clone();
     let mut reader = Reader {
         auth: Auth::new(config, &private, &mut git, report.metrics.clone())?,

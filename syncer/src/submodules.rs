@@ -42,6 +42,7 @@ pub(crate) async fn chosen(
 ) -> Result<Vec<String>, GitError> {
     let listed = place
         .command(git, "ls-files")
+        .lists_files()
         .arg("-t")
         .arg("--stage")
         .arg("-z")
@@ -284,6 +285,9 @@ pub(crate) async fn are_equal(
     Ok(true)
 }
 
+/// How many paths one command is given; a command line has its limit.
+const PATHS_AT_ONCE: usize = 200;
+
 /// The submodules that a repository lists and has at this commit.
 async fn modules_in(
     git: &Git,
@@ -303,16 +307,22 @@ async fn modules_in(
         .arg(r"^submodule\..*\.(path|update)$")
         .run(deadline)
         .await?;
-    let entries = git
-        .command("ls-tree")
-        .git_dir(&module.git_dir)
-        .arg("-r")
-        .arg("-z")
-        .arg(module.commit.as_str())
-        .run(deadline)
-        .await?;
-    let modules = listed.split_terminator('\0').filter_map(|line| {
-        let (name, path) = named_path(line)?;
+    let named: Vec<_> = listed
+        .split_terminator('\0')
+        .filter_map(named_path)
+        .collect();
+    let mut entries = String::new();
+    for some in named.chunks(PATHS_AT_ONCE) {
+        let list = git
+            .command("ls-tree")
+            .git_dir(&module.git_dir)
+            .arg("--full-tree")
+            .arg("-z")
+            .arg(module.commit.as_str())
+            .user_args(some.iter().map(|(_, path)| *path));
+        entries += &list.run(deadline).await?;
+    }
+    let modules = named.into_iter().filter_map(|(name, path)| {
         let update = format!("submodule.{name}.update\nnone");
         Some(Module {
             is_left_out: listed.split_terminator('\0').any(|line| line == update),

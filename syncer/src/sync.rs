@@ -344,6 +344,7 @@ impl Sync {
             return Polled::AskGit;
         }
         let polled = self.poller.ask(grant, object).await;
+        self.health.polls(self.poller.standing());
         if polled == Polled::Same {
             tracing::info!(v = 2, "ref" = %self.config.rev, remote = %commit, "update not required");
         }

@@ -174,3 +174,34 @@ fn a_server_that_comes_and_goes_is_followed() {
         }
     }
 }
+
+/// The most memory that a process has had, in MB.
+fn peak_memory(running: &Running) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", running.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    let kib = line.and_then(|line| line.split_whitespace().nth(1));
+    kib.unwrap().parse::<u64>().unwrap() / 1024
+}
+
+#[test]
+fn a_remote_that_writes_messages_without_end_takes_no_memory() {
+    let world = World::new("link");
+    world.repo.commit().write("a", "1").push();
+    let flood = world.script("flood", "yes 'a message of the server' >&2");
+    let running = world
+        .syncer()
+        .flag(
+            "git-config",
+            format!("uploadpack.packObjectsHook:{}", flood.display()),
+        )
+        .flag("sync-timeout", "4s")
+        .start(&world.path("log"));
+    eventually("the pass is given up", || {
+        running
+            .log()
+            .contains("did not end in the time")
+            .then_some(())
+    });
+    let peak = peak_memory(&running);
+    assert!(peak < 64, "{peak} MB");
+}

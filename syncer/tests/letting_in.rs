@@ -476,3 +476,136 @@ fn a_missing_wrapper_library_is_told_in_words() {
         .finish();
     run.assert_last_error("libnss_wrapper.so");
 }
+
+#[test]
+fn a_pasted_key_is_mended_and_never_on_a_disk() {
+    let (world, server) = ssh_world(|_, _| {});
+    let secret = world.path("secret");
+    let url = server.url(world.repo.path());
+    let key = server.user_key();
+    let encoded = Command::new("base64")
+        .arg(secret.join("ssh"))
+        .output()
+        .unwrap();
+    let encoded = String::from_utf8(encoded.stdout).unwrap();
+    for (pasted, hosts) in [
+        (
+            key.replace('\n', "\r\n"),
+            server.known_hosts().replace('\n', "\r\n"),
+        ),
+        (
+            key.replace('\n', " "),
+            server.known_hosts().replace('\n', "\\n"),
+        ),
+        (
+            key.replace('\n', "\\n"),
+            format!("\u{feff}{}", server.known_hosts()),
+        ),
+        (encoded, format!("\"{}\"", server.known_hosts().trim())),
+    ] {
+        write(&secret, "ssh", &pasted);
+        write(&secret, "known_hosts", &hosts);
+        let _ = fs::remove_dir_all(world.root());
+        let running = world
+            .syncer_of(&url)
+            .flag("secret-dir", &secret)
+            .env("TMPDIR", world.path(""))
+            .start(&world.path("log"));
+        eventually("it is published", || world.published());
+        running.kill();
+        let found = Command::new("grep")
+            .args(["-r", "-l", "--exclude-dir=secret", "PRIVATE KEY"])
+            .arg(world.path(""))
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8_lossy(&found.stdout), "", "{pasted}");
+    }
+}
+
+#[test]
+fn what_is_no_usable_key_is_named() {
+    let (world, server) = ssh_world(|_, _| {});
+    let secret = world.path("secret");
+    let url = server.url(world.repo.path());
+    let locked = server.another_key("ed25519", "passphrase");
+    let public =
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ1FqLh4y7ZkV0dJ2sX0ZxwzD0Fh3xk1m7rQkq3h9Q2s me";
+    for (text, words) in [
+        (locked.as_str(), "has a passphrase"),
+        (public, "is a public key"),
+        ("PuTTY-User-Key-File-2: ssh-rsa\n", "is in PuTTY's format"),
+        ("", "is empty"),
+        ("hunter2", "is no private key"),
+    ] {
+        write(&secret, "ssh", text);
+        let run = once(&world, &url);
+        run.assert_code(1);
+        run.assert_last_error(words);
+        run.assert_last_error("secret/ssh");
+        assert!(!run.log.contains("hunter2"), "{}", run.log);
+    }
+    // Beside one that is usable it does no harm.
+    write(&secret, "ssh-privatekey", &server.user_key());
+    once(&world, &url).assert_code(0);
+    write(&secret, "known_hosts", public);
+    let run = once(&world, &url);
+    run.assert_code(1);
+    run.assert_last_error("no host key is in ");
+}
+
+#[test]
+fn the_keys_of_other_programs_secrets_are_recognised() {
+    let (world, server) = ssh_world(|_, dir| fs::remove_file(dir.join("ssh")).unwrap());
+    let url = server.url(world.repo.path());
+    let secret = world.path("secret");
+    // Flux, Argo CD, Airflow, and ssh-keygen's own names.
+    for key in [
+        "identity",
+        "sshPrivateKey",
+        "gitSshKey",
+        "id_ed25519",
+        "id_rsa",
+    ] {
+        write(&secret, key, &server.user_key());
+        write(&secret, "identity.pub", "ssh-ed25519 AAAA me");
+        let _ = fs::remove_dir_all(world.root());
+        once(&world, &url).assert_code(0);
+        fs::remove_file(secret.join(key)).unwrap();
+    }
+    write(&secret, "sshKey", &server.user_key());
+    let run = once(&world, &url);
+    run.assert_code(1);
+    run.assert_last_error("it has identity.pub, known_hosts, sshKey");
+    for (username, password, user) in [
+        ("GITSYNC_USERNAME", "GITSYNC_PASSWORD", "reader"),
+        ("GIT_SYNC_USERNAME", "GIT_SYNC_PASSWORD", "reader"),
+        ("username", "bearerToken", "reader"),
+        ("unknown", "bearerToken", "git"),
+    ] {
+        let world = World::new("projected");
+        world.repo.commit().write("a", "1").push();
+        let server = HttpServer::start(world.repo.path().parent().unwrap());
+        server.require(Some(BasicAuth::Password(user.into(), PASSWORD.into())));
+        let secret = world.path("secret");
+        write(&secret, username, "reader");
+        write(&secret, password, PASSWORD);
+        // Argo CD writes keys without a value.
+        write(&secret, "password", "");
+        once(&world, &server.url("site.git")).assert_code(0);
+    }
+}
+
+#[test]
+fn a_secret_that_says_nothing_about_http_is_named_by_its_keys() {
+    let world = World::new("projected");
+    world.repo.commit().write("a", "1").push();
+    let server = HttpServer::start(world.repo.path().parent().unwrap());
+    server.require(Some(BasicAuth::Password("me".into(), PASSWORD.into())));
+    let secret = world.path("secret");
+    write(&secret, "user", "me");
+    write(&secret, "pass", PASSWORD);
+    let run = once(&world, &server.url("site.git"));
+    run.assert_code(1);
+    assert!(run.log.contains("\"keys\":\"pass, user\""), "{}", run.log);
+    assert!(!run.log.contains(PASSWORD), "{}", run.log);
+}

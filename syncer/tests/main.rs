@@ -1,5 +1,9 @@
 //! The program `gitvolume-syncer` as its users run it, against real git remotes over file, http(s) and ssh.
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test has no event loop to hold up"
+)]
 
 mod access;
 mod aftermath;

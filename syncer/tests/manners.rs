@@ -386,3 +386,25 @@ fn each_log_line_is_an_object_with_git_syncs_keys() {
             .contains("\"level\":0,\"msg\":\"updated successfully\",\"ref\":")
     );
 }
+
+#[test]
+fn git_is_told_how_many_threads_it_may_have_and_the_users_word_counts_more() {
+    let world = World::new("link");
+    world.repo.commit().write("a", "1").push();
+    let key = |key: &str| {
+        let config = fs::read_to_string(world.state().join("gitconfig")).unwrap();
+        let value = config.lines().rfind(|line| line.trim().starts_with(key));
+        value.map(|line| line.trim().to_owned())
+    };
+    world.sync_once(&[]);
+    let own = std::thread::available_parallelism().unwrap().get();
+    let told = key("threads").unwrap();
+    let told: usize = told
+        .trim_start_matches("threads = ")
+        .trim_matches('"')
+        .parse()
+        .unwrap();
+    assert!((1..=own).contains(&told), "{told}");
+    world.sync_once(&[("git-config", "pack.threads:7,index.threads:7")]);
+    assert_eq!(key("threads").as_deref(), Some("threads = \"7\""));
+}

@@ -403,3 +403,34 @@ fn submodules_at_file_addresses_need_the_users_word() {
         assert_gits_view(&world, 1);
     }
 }
+
+#[test]
+fn a_token_in_a_submodules_address_is_shown_nowhere() {
+    let world = World::new("link");
+    let first = world.repo.commit().write("a", "1").push();
+    let running = world
+        .syncer()
+        .flag("http-bind", "127.0.0.1:0")
+        .flag("error-file", world.path("error"))
+        .flag("verbose", "6")
+        .start(&world.path("log"));
+    world.eventually_published(&first);
+    // Nobody listens there.
+    let list = "[submodule \"m\"]\n\tpath = m\n\turl = http://hunter2@127.0.0.1:1/m.git\n";
+    world
+        .repo
+        .commit()
+        .write(".gitmodules", list)
+        .submodule("m", &first)
+        .push();
+    let error = eventually("the failure is told", || {
+        fs::read_to_string(world.path("error"))
+            .ok()
+            .filter(|error| error.contains("127.0.0.1:1"))
+    });
+    let status = crate::world::ask(running.port(), "GET", "/status").unwrap();
+    let state = fs::read_to_string(world.state().join("status.json")).unwrap();
+    for text in [error, status, state, running.log()] {
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+}

@@ -156,6 +156,11 @@ impl ControlPlane {
         &self.kubectl
     }
 
+    /// The API server's process id.
+    pub fn api_server_pid(&self) -> u32 {
+        self.apiserver.pid()
+    }
+
     /// The API server's address.
     pub fn url(&self) -> &str {
         &self.url

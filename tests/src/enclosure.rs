@@ -184,6 +184,10 @@ fn node_dirs() -> Vec<(PathBuf, bool)> {
         .collect()
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test has no event loop to hold up"
+)]
 fn clean(dir: &Path) -> Result<()> {
     for cgroup in cgroup_dirs(&cgroup_of(dir)) {
         remove_cgroup(&cgroup)?;
@@ -231,6 +235,10 @@ fn remove_dirs(dir: &Path) -> std::io::Result<()> {
 }
 
 /// Copies the logs of a failed run to where they are easily found (and where CI collects them).
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test has no event loop to hold up"
+)]
 fn keep_logs(dir: &Path) {
     let kept = settings::target().join("node-logs");
     let _ = fs::remove_dir_all(&kept);

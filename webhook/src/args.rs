@@ -20,6 +20,7 @@ use crate::cli::convert::ConvertArgs;
 use crate::cli::diff::DiffArgs;
 use crate::cli::doctor::DoctorArgs;
 use crate::cli::explain::ExplainArgs;
+use crate::cli::help::with_examples;
 use crate::cli::inject::InjectArgs;
 use crate::cli::man::ManArgs;
 use crate::cli::uninject::UninjectArgs;
@@ -181,11 +182,16 @@ impl Cli {
     pub fn from_argv(argv: impl IntoIterator<Item = OsString>) -> Self {
         let argv: Vec<OsString> = argv.into_iter().collect();
         let called = argv.first().map(Path::new).and_then(Path::file_stem);
-        let mut command = Self::command();
+        let mut command = with_examples(Self::command());
         if called.is_some_and(|name| name == "kubectl-gitvolume") {
             command = command.bin_name("kubectl gitvolume");
         }
-        let matches = command.clone().get_matches_from(argv);
+        let mut matches = command.clone().get_matches_from(&argv);
+        let explain = matches.subcommand_matches("explain");
+        if explain.is_some_and(|own| own.contains_id("objects")) {
+            // Of a cluster the settings are its webhook's, whatever the caller's environment says.
+            matches = without_env(command.clone(), "explain").get_matches_from(&argv);
+        }
         Self::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
     }
 
@@ -193,6 +199,7 @@ impl Cli {
     pub fn run(self) -> ExitCode {
         let Self { command } = self;
         let always = |()| ExitCode::SUCCESS;
+        let is_server = matches!(command, Command::Serve(_) | Command::Demo(_));
         let (done, failure) = match command {
             Command::Serve(args) => (crate::serve::run(*args).map(always), ExitCode::FAILURE),
             Command::Demo(args) => (crate::demo::run(args).map(always), ExitCode::FAILURE),
@@ -206,10 +213,17 @@ impl Cli {
             Command::Man(args) => offline(cli::man::run(args)),
         };
         done.unwrap_or_else(|error| {
-            eprintln!("gitvolume: {error:#}");
+            // A log has lines of many programs, a terminal those of one.
+            let start = if is_server { "gitvolume" } else { "error" };
+            eprintln!("{start}: {error:#}");
             failure
         })
     }
+}
+
+/// The same command line, of which one command takes no value from the environment.
+pub(crate) fn without_env(command: clap::Command, name: &str) -> clap::Command {
+    command.mut_subcommand(name, |own| own.mut_args(|arg| arg.env(None)))
 }
 
 /// How a command ends that needs no cluster.

@@ -15,6 +15,7 @@ pub mod documents;
 pub mod edit;
 pub mod explain;
 pub mod files;
+pub mod help;
 pub mod inject;
 pub mod kustomize;
 pub mod live;

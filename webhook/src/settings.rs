@@ -6,6 +6,8 @@ use std::io;
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::PossibleValuesParser;
+use clap::builder::TypedValueParser;
 use inject::OnMistake;
 use inject::PullPolicy;
 use inject::Settings;
@@ -19,6 +21,12 @@ pub use current::Current;
 pub use current::PERIOD;
 pub use current::Reloads;
 pub use current::keep;
+
+/// The words of `--syncer-image-pull-policy`, for completions.
+const PULL_POLICIES: [&str; 3] = ["Always", "IfNotPresent", "Never"];
+
+/// The words of `--on-mistake`, for completions.
+const ACTIONS: [&str; 2] = ["deny", "warn"];
 
 /// Flags of the settings.
 #[derive(Args, Clone, Debug, Default)]
@@ -35,7 +43,8 @@ pub struct SettingsArgs {
     #[arg(
         long,
         env = "GITVOLUME_SYNCER_IMAGE_PULL_POLICY",
-        value_parser = word::<PullPolicy>,
+        value_parser = PossibleValuesParser::new(PULL_POLICIES).try_map(|own| word::<PullPolicy>(&own)),
+        hide_possible_values = true,
         value_name = "POLICY"
     )]
     pub syncer_image_pull_policy: Option<PullPolicy>,
@@ -44,7 +53,8 @@ pub struct SettingsArgs {
     #[arg(
         long,
         env = "GITVOLUME_ON_MISTAKE",
-        value_parser = word::<OnMistake>,
+        value_parser = PossibleValuesParser::new(ACTIONS).try_map(|own| word::<OnMistake>(&own)),
+        hide_possible_values = true,
         value_name = "ACTION"
     )]
     pub on_mistake: Option<OnMistake>,
@@ -92,6 +102,20 @@ impl SettingsArgs {
     /// The same, with an image for where neither names one.
     pub fn load_or(self, image: &str) -> Result<Settings, SettingsError> {
         self.read(Some(image))
+    }
+
+    /// Lays the flags over the settings of a webhook that runs; `--config` is another's.
+    pub fn over_live(self, mut settings: Settings) -> Settings {
+        let Self {
+            config: _,
+            syncer_image,
+            syncer_image_pull_policy,
+            on_mistake,
+        } = self;
+        settings.image = syncer_image.unwrap_or(settings.image);
+        settings.image_pull_policy = syncer_image_pull_policy.or(settings.image_pull_policy);
+        settings.on_mistake = on_mistake.unwrap_or(settings.on_mistake);
+        settings
     }
 
     fn read(self, default_image: Option<&str>) -> Result<Settings, SettingsError> {

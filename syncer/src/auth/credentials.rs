@@ -18,20 +18,23 @@ use crate::config::Credentials;
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) struct Entry {
     pub(super) url: String,
-    pub(super) user: User,
+    pub(super) username: String,
+    #[serde(default)]
+    pub(super) users: Users,
     pub(super) password: Password,
 }
 
 /// For which user names of an address an entry is, and which one it gives.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum User {
-    /// For this name, and for an address without one.
-    Only(String),
-    /// For every name; this one is given.
-    Always(String),
-    /// For every name, which is kept; this one for an address without.
-    Default(String),
+pub(super) enum Users {
+    /// For its own name, and for an address without one.
+    #[default]
+    Own,
+    /// For every name; its own is given.
+    All,
+    /// For every name, which is kept; its own for an address without.
+    Kept,
 }
 
 /// Where a password is.
@@ -58,7 +61,8 @@ impl From<&Credential> for Entry {
     fn from(credential: &Credential) -> Self {
         Self {
             url: credential.url.clone(),
-            user: User::Only(credential.username.clone()),
+            username: credential.username.clone(),
+            users: Users::Own,
             password: match &credential.password {
                 args::Password::File(path) => Password::File(path.clone()),
                 args::Password::Text(text) => Password::Text(text.reveal().to_owned()),
@@ -86,9 +90,9 @@ impl Entry {
 
     /// The credentials for whoever asks.
     pub(super) fn credentials(&self, question: &Question) -> Result<Credentials, AuthError> {
-        let username = match (&self.user, &question.username) {
-            (User::Default(_), Some(asked)) => asked,
-            (User::Only(own) | User::Always(own) | User::Default(own), _) => own,
+        let username = match (self.users, &question.username) {
+            (Users::Kept, Some(asked)) => asked,
+            _ => &self.username,
         };
         Ok(Credentials {
             username: first_line(username),
@@ -153,8 +157,8 @@ impl Question {
             let Some(known) = Self::about(&entry.url) else {
                 continue;
             };
-            let is_users = match (&self.username, &entry.user) {
-                (Some(asked), User::Only(own)) => asked == own,
+            let is_users = match (&self.username, entry.users) {
+                (Some(asked), Users::Own) => *asked == entry.username,
                 _ => true,
             };
             if !is_users || (&known.protocol, &known.host) != (&self.protocol, &self.host) {
@@ -201,7 +205,8 @@ mod tests {
     fn entry(url: &str, username: &str) -> Entry {
         Entry {
             url: url.to_owned(),
-            user: User::Only(username.to_owned()),
+            username: username.to_owned(),
+            users: Users::Own,
             password: Password::Text("secret".to_owned()),
         }
     }
@@ -243,10 +248,10 @@ mod tests {
 
     #[test]
     fn the_repositorys_own_password_is_for_every_user_name() {
-        let of = |user: User| {
+        let of = |users, username| {
             let entry = Entry {
-                user,
-                ..entry("https://git.example/a", "")
+                users,
+                ..entry("https://git.example/a", username)
             };
             [entry]
         };
@@ -254,13 +259,13 @@ mod tests {
             "protocol=https\nhost=git.example\n",
             "protocol=https\nhost=git.example\nusername=acme\n",
         );
-        for (user, question, expected) in [
-            (User::Always("bot".to_owned()), plain, "bot"),
-            (User::Always("bot".to_owned()), named, "bot"),
-            (User::Default("git".to_owned()), plain, "git"),
-            (User::Default("git".to_owned()), named, "acme"),
+        for (users, username, question, expected) in [
+            (Users::All, "bot", plain, "bot"),
+            (Users::All, "bot", named, "bot"),
+            (Users::Kept, "git", plain, "git"),
+            (Users::Kept, "git", named, "acme"),
         ] {
-            let found = answered(&of(user), question);
+            let found = answered(&of(users, username), question);
             assert_eq!(found.as_deref(), Some(expected), "{question}");
         }
     }

@@ -8,6 +8,8 @@ pub(crate) mod git_config;
 mod github;
 mod grant;
 pub(crate) mod helper;
+mod memory;
+mod pasted;
 mod secret;
 mod ssh;
 
@@ -30,18 +32,22 @@ use crate::auth::config_file::shell_quoted;
 use crate::auth::credentials::Entry;
 use crate::auth::credentials::Password;
 use crate::auth::credentials::Question;
-use crate::auth::credentials::User;
+use crate::auth::credentials::Users;
 use crate::auth::credentials::need_paths;
 pub(crate) use crate::auth::github::GithubError;
 use crate::auth::github::Tokens;
 pub(crate) use crate::auth::grant::Grant;
 pub(crate) use crate::auth::grant::SshGrant;
+use crate::auth::memory::MemoryFiles;
+use crate::auth::pasted::KeyProblem;
 use crate::auth::secret::Files;
 use crate::auth::secret::Secret;
 pub(crate) use crate::auth::secret::Stamp;
+pub(crate) use crate::auth::ssh::nss_wrapper;
 use crate::config::RepoConfig;
 use crate::files;
 use crate::git::Git;
+use crate::git::allowance;
 use crate::metrics::RepoMetrics;
 use crate::private::Private;
 use crate::redact;
@@ -74,14 +80,41 @@ pub(crate) enum AuthError {
     Askpass(#[from] AskpassError),
     #[error(transparent)]
     Github(#[from] GithubError),
-    #[error("the Secret has none of the keys {}", .0.join(", "))]
-    NoKey(&'static [&'static str]),
+    #[error(
+        "the Secret has none of the keys {}; it has {}",
+        .expected.join(", "),
+        list_of(.names)
+    )]
+    NoKey {
+        expected: &'static [&'static str],
+        names: Vec<String>,
+    },
+    #[error("the ssh private key cannot be read: {} {}", .path.display(), .problem.words())]
+    Key { path: PathBuf, problem: KeyProblem },
+    #[error(
+        "no host key is in {}: expected lines such as ssh-keyscan prints: a host, the kind of its \
+         key and the key",
+        .0.display()
+    )]
+    NoHostKeys(PathBuf),
+    #[error(
+        "the Secret's key githubAppBaseURL: expected an address such as https://api.github.com/"
+    )]
+    GithubBaseUrl,
     #[error("cannot read {}", .path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error("cannot write {}", .path.display())]
     Write { path: PathBuf, source: io::Error },
     #[error("cannot tell the path of our own program, which git asks for credentials")]
     Ourselves(#[source] io::Error),
+}
+
+/// The names of a Secret's keys, for a sentence.
+fn list_of(names: &[String]) -> String {
+    match names.is_empty() {
+        true => "none".to_owned(),
+        false => names.join(", "),
+    }
 }
 
 /// Keeps what git reads in step with the Secret.
@@ -91,6 +124,8 @@ pub(crate) struct Auth {
     gitconfig: PathBuf,
     list: PathBuf,
     tokens: Tokens,
+    /// Keys that are not as ssh wants them, mended.
+    keys: MemoryFiles,
     /// What was granted last, and the number of grants.
     granted: Arc<Grant>,
     generation: u64,
@@ -125,6 +160,7 @@ impl Auth {
             gitconfig: private.path("gitconfig"),
             list: private.path("credentials"),
             tokens: Tokens::default(),
+            keys: MemoryFiles::default(),
             granted: Arc::default(),
             generation: 0,
             stamp: None,
@@ -269,7 +305,21 @@ impl Auth {
                 gitconfig.set("credential.useHttpPath", "true");
             }
         }
-        let ssh = ssh::command(config, private, &secret)?;
+        if let (true, Some(dir)) = (
+            Self::is_without_credentials(config, &secret),
+            &config.secret_dir,
+        ) {
+            tracing::info!(
+                v = 0,
+                keys = list_of(&secret::names(dir)),
+                "the Secret has no key that is used for an http address"
+            );
+        }
+        if let Some((certificate, key)) = &secret.client {
+            gitconfig.set("http.sslCert", &certificate.display().to_string());
+            gitconfig.set("http.sslKey", &key.display().to_string());
+        }
+        let ssh = ssh::command(config, private, &secret, &mut self.keys)?;
         if ssh.is_wrapped {
             // git judges ssh by the command's first word, which is then a variable.
             gitconfig.set("ssh.variant", "ssh");
@@ -285,6 +335,16 @@ impl Auth {
         Ok(grant)
     }
 
+    /// Tells whether a Secret is named and says nothing about the http remote.
+    fn is_without_credentials(config: &RepoConfig, secret: &Secret) -> bool {
+        config.repo.kind == RepoKind::Http
+            && secret.entry.is_none()
+            && secret.app.is_none()
+            && secret.ca.is_none()
+            && secret.client.is_none()
+            && secret.cookie_file.is_none()
+    }
+
     /// All users and passwords, in the order of precedence: for the repository itself what is asked
     /// for at each sync, the flags' and the address's own, and the Secret's; then `--credential`.
     async fn entries(
@@ -296,7 +356,8 @@ impl Auth {
         let RepoConfig { repo, access, .. } = config;
         let entry = |username: &str, password: Password| Entry {
             url: repo.url.clone(),
-            user: User::Always(username.to_owned()),
+            username: username.to_owned(),
+            users: Users::All,
             password,
         };
         let mut entries = Vec::new();
@@ -355,7 +416,8 @@ impl Auth {
                 }
                 None if plain.is_none() => entries.push(Entry {
                     url: repo.url.clone(),
-                    user: User::Only(name.to_owned()),
+                    username: name.to_owned(),
+                    users: Users::Own,
                     password: Password::Elsewhere,
                 }),
                 _ => {}
@@ -386,6 +448,9 @@ fn base_config(config: &RepoConfig) -> ConfigFile {
     let mut gitconfig = ConfigFile::default();
     // The volume belongs to whoever made it, and the app may run git under another user.
     gitconfig.set("safe.directory", "*");
+    for (key, value) in allowance::settings() {
+        gitconfig.set(key, value);
+    }
     // Nothing may escape the process group that a deadline kills.
     gitconfig.set("gc.autoDetach", "false");
     gitconfig.set("maintenance.autoDetach", "false");
@@ -420,8 +485,9 @@ fn helper_command(list: &Path) -> Result<String, AuthError> {
 }
 
 /// What git is to trust where that is more than one file: its CA file takes the place of the
-/// system's bundle, and the Secret's authority and the configuration's are meant to be added. Where
-/// the user names a file, nothing is added to it but the Secret's.
+/// system's bundle, and the Secret's authority, the configuration's and those of `SSL_CERT_FILE` and
+/// `SSL_CERT_DIR` are meant to be added. Where the user names a file, nothing is added to it but the
+/// Secret's.
 fn ca_bundle(
     config: &RepoConfig,
     secret: &Secret,
@@ -430,7 +496,12 @@ fn ca_bundle(
     let own = config.access.ca_bundle.as_ref();
     let own = own.filter(|_| users.is_none());
     let own = own.map(|own| own.as_str().as_bytes());
-    let added: Vec<&[u8]> = secret.ca.as_deref().into_iter().chain(own).collect();
+    let environment = users
+        .is_none()
+        .then(|| web::environment_ca(&config.environment));
+    let environment = environment.as_deref().filter(|pem| !pem.is_empty());
+    let added = secret.ca.as_deref().into_iter().chain(own);
+    let added: Vec<&[u8]> = added.chain(environment).collect();
     if added.is_empty() {
         return Ok(None);
     }

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 
 use args::paths;
 use args::secret;
+use url::Url;
 
 use crate::auth::AuthError;
 use crate::auth::credentials::Entry;
 use crate::auth::credentials::Password;
-use crate::auth::credentials::User;
+use crate::auth::credentials::Users;
 use crate::auth::github::App;
 use crate::config::AccessConfig;
 use crate::config::RepoConfig;
@@ -28,6 +29,8 @@ pub(super) struct Secret {
     pub(super) keys: Vec<PathBuf>,
     pub(super) known_hosts: Option<PathBuf>,
     pub(super) ca: Option<Vec<u8>>,
+    /// A client's certificate and its key.
+    pub(super) client: Option<(PathBuf, PathBuf)>,
     pub(super) cookie_file: Option<PathBuf>,
     /// The Secret's user and password, or token.
     pub(super) entry: Option<Entry>,
@@ -71,16 +74,25 @@ impl Secret {
         self.known_hosts = present(dir, &[secret::KNOWN_HOSTS]).next().or(known_hosts);
         let cookie_file = self.cookie_file.take();
         self.cookie_file = cookie_file.or_else(|| present(dir, &[secret::COOKIE_FILE]).next());
-        self.ca = read(dir, secret::CA)?;
-        if let Some(password) = present(dir, &[secret::PASSWORD, secret::TOKEN]).next() {
-            let user = match (text(dir, secret::USERNAME)?, config.repo.user.name()) {
-                (Some(own), _) => User::Always(own),
-                (None, Some(name)) => User::Default(name.to_owned()),
-                (None, None) => User::Default(TOKEN_USER.to_owned()),
+        let ca = present(dir, &secret::CAS).next();
+        self.ca = ca.map(|path| read(&path)).transpose()?;
+        let certificate = present(dir, &secret::CLIENT_CERTIFICATES).next();
+        self.client = certificate.zip(present(dir, &secret::CLIENT_KEYS).next());
+        let passwords = present(dir, &secret::PASSWORDS).chain(present(dir, &secret::TOKENS));
+        // Other programs write keys without a value.
+        let has_value =
+            |path: &PathBuf| fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0);
+        if let Some(password) = passwords.into_iter().find(has_value) {
+            let (username, users) = match (text(dir, &secret::USERNAMES)?, config.repo.user.name())
+            {
+                (Some(own), _) => (own, Users::All),
+                (None, Some(name)) => (name.to_owned(), Users::Kept),
+                (None, None) => (TOKEN_USER.to_owned(), Users::Kept),
             };
             self.entry = Some(Entry {
                 url: config.repo.url.clone(),
-                user,
+                username,
+                users,
                 password: Password::File(password),
             });
         }
@@ -109,10 +121,9 @@ impl Files {
     /// Names the files; which they are is known from the start.
     pub(super) fn of(config: &RepoConfig) -> Self {
         let access = &config.access;
-        let keys = secret::ALL.iter();
         let dir = config.secret_dir.iter();
         let mut paths: Vec<PathBuf> = dir
-            .flat_map(|dir| keys.clone().map(|key| dir.join(key)))
+            .flat_map(|dir| secret::all().map(|key| dir.join(key)))
             .collect();
         paths.extend(access.ssh_keys.iter().cloned());
         paths.extend(access.known_hosts.clone());
@@ -121,7 +132,13 @@ impl Files {
         paths.extend(access.cookie_file.then(cookie_file));
         // A bundle is made of them where there are authorities beside them.
         paths.extend(web::git_ca(config));
-        let has_others = config.secret_dir.is_some() || access.ca_bundle.is_some();
+        let environment = &config.environment;
+        paths.extend(environment.ssl_cert_file.clone());
+        paths.extend(environment.ssl_cert_dirs.iter().cloned());
+        let has_others = config.secret_dir.is_some()
+            || access.ca_bundle.is_some()
+            || environment.ssl_cert_file.is_some()
+            || !environment.ssl_cert_dirs.is_empty();
         paths.extend(has_others.then(web::system_ca).flatten());
         for credential in &access.credential {
             if let args::Password::File(path) = &credential.password {
@@ -173,12 +190,16 @@ fn app_of_flags(access: &AccessConfig) -> Result<Option<App>, AuthError> {
 }
 
 fn app_of_secret(dir: &Path, access: &AccessConfig) -> Result<Option<App>, AuthError> {
-    let issuer = match text(dir, secret::GITHUB_APP_CLIENT_ID)? {
+    let issuer = match text(dir, &[secret::GITHUB_APP_CLIENT_ID])? {
         Some(id) => Some(id),
-        None => text(dir, secret::GITHUB_APP_ID)?,
+        None => text(dir, &secret::GITHUB_APP_IDS)?,
     };
-    let installation = text(dir, secret::GITHUB_APP_INSTALLATION_ID)?;
-    let key = text(dir, secret::GITHUB_APP_PRIVATE_KEY)?;
+    let installation = text(dir, &secret::GITHUB_APP_INSTALLATION_IDS)?;
+    let key = text(dir, &secret::GITHUB_APP_PRIVATE_KEYS)?;
+    let base_url = match text(dir, &secret::GITHUB_APP_BASE_URLS)? {
+        None => access.github_base_url.clone(),
+        Some(url) => Url::parse(&url).map_err(|_| AuthError::GithubBaseUrl)?,
+    };
     match (issuer, installation, key) {
         (None, None, None) => Ok(None),
         (Some(issuer), Some(installation), Some(key)) => Ok(Some(App {
@@ -187,22 +208,33 @@ fn app_of_secret(dir: &Path, access: &AccessConfig) -> Result<Option<App>, AuthE
                 .parse()
                 .map_err(|_| AuthError::InstallationId)?,
             key,
-            base_url: access.github_base_url.clone(),
+            base_url,
         })),
         _ => Err(AuthError::HalfAnApp),
     }
 }
 
-/// Reads one key of a Secret, if it has it.
-fn read(dir: &Path, name: &str) -> Result<Option<Vec<u8>>, AuthError> {
-    let path = dir.join(name);
-    files::absent_is_none(fs::read(&path)).map_err(|source| AuthError::Read { path, source })
+fn read(path: &Path) -> Result<Vec<u8>, AuthError> {
+    fs::read(path).map_err(|source| AuthError::Read {
+        path: path.to_owned(),
+        source,
+    })
 }
 
-/// The same as text, without the white space that editors leave at the end.
-fn text(dir: &Path, name: &str) -> Result<Option<String>, AuthError> {
-    let value = read(dir, name)?;
+/// The first of these keys as text, without the white space that editors leave at the end.
+fn text(dir: &Path, names: &[&str]) -> Result<Option<String>, AuthError> {
+    let path = present(dir, names).next();
+    let value = path.map(|path| read(&path)).transpose()?;
     Ok(value.map(|value| String::from_utf8_lossy(&value).trim_end().to_owned()))
+}
+
+/// The names of a Secret's keys, without its values; `..data` and the like are the kubelet's.
+pub(super) fn names(dir: &Path) -> Vec<String> {
+    let names = files::names_in(dir).unwrap_or_default();
+    let names = names.iter().map(|name| name.to_string_lossy().into_owned());
+    let mut names: Vec<String> = names.filter(|name| !name.starts_with("..")).collect();
+    names.sort();
+    names
 }
 
 fn present<'a>(dir: &'a Path, names: &'a [&str]) -> impl Iterator<Item = PathBuf> + 'a {

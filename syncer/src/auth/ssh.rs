@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -12,11 +13,17 @@ use nix::unistd::Uid;
 use crate::auth::AuthError;
 use crate::auth::SshGrant;
 use crate::auth::config_file::shell_quoted;
+use crate::auth::memory::MemoryFiles;
+use crate::auth::pasted;
+use crate::auth::pasted::KeyProblem;
 use crate::auth::secret::Secret;
+use crate::auth::secret::names;
 use crate::auth::write;
+use crate::config::Environment;
 use crate::config::RepoConfig;
 use crate::files;
 use crate::logging;
+use crate::private::KEY;
 use crate::private::Private;
 
 /// Debian's, Alpine's and Red Hat's place of the library that gives a user a passwd line.
@@ -43,6 +50,7 @@ pub(super) fn command(
     config: &RepoConfig,
     private: &Private,
     secret: &Secret,
+    memory: &mut MemoryFiles,
 ) -> Result<SshCommand, AuthError> {
     let is_checked = config.access.known_hosts.is_some();
     let known_hosts = known_hosts(config, private, secret)?;
@@ -54,9 +62,17 @@ pub(super) fn command(
             let command = command.unwrap_or_else(|| "ssh-keyscan HOST".to_owned());
             return Err(AuthError::NoKnownHosts(command));
         }
-        if secret.keys.is_empty() {
-            return Err(AuthError::NoKey(&secret::SSH_KEYS));
-        }
+    }
+    if let Some(dir) = config
+        .secret_dir
+        .as_ref()
+        .filter(|_| secret.keys.is_empty())
+        && config.repo.kind == RepoKind::Ssh
+    {
+        return Err(AuthError::NoKey {
+            expected: &secret::SSH_KEYS,
+            names: names(dir),
+        });
     }
     let users = config.environment.ssh_command.as_deref();
     let wrapper = wrapper(config, private)?;
@@ -92,18 +108,42 @@ pub(super) fn command(
         option("UserKnownHostsFile", "/dev/null");
     }
     let mut keys = Vec::new();
+    let mut unusable = None;
+    let variables = config.environment.gits.iter();
+    let has_agent = variables
+        .into_iter()
+        .any(|(name, _)| name == "SSH_AUTH_SOCK");
     for (number, key) in secret.keys.iter().enumerate() {
         // ssh itself tells of one that is not there, and goes on with the others.
         let is_there = key.exists();
-        let file = match is_there {
-            true => usable(key, number, private)?,
-            false => key.clone(),
+        let found = match is_there {
+            true => usable(key, number, private, memory)?,
+            false => Ok(key.clone()),
+        };
+        let file = match found {
+            Ok(file) => file,
+            // An agent may have it open.
+            Err(KeyProblem::Passphrase) if has_agent => key.clone(),
+            Err(problem) => {
+                let path = key.clone();
+                let error = AuthError::Key { path, problem };
+                tracing::info!(v = 0, reason = %error, "an ssh key is not used");
+                unusable.get_or_insert(error);
+                continue;
+            }
         };
         line.push_str(" -i ");
         line.push_str(&shell_quoted(&file.display().to_string()));
         if is_there {
             keys.push(file);
         }
+    }
+    if let Some(error) = unusable
+        && keys.is_empty()
+        && users.is_none()
+        && config.repo.kind == RepoKind::Ssh
+    {
+        return Err(error);
     }
     if !keys.is_empty() {
         // An agent's keys would come before these, and servers count the attempts.
@@ -127,8 +167,11 @@ fn known_hosts(
     private: &Private,
     secret: &Secret,
 ) -> Result<Option<PathBuf>, AuthError> {
-    let own = secret.known_hosts.clone();
     let access = &config.access;
+    let own = match &secret.known_hosts {
+        Some(own) => Some(mended(own, config, private)?),
+        None => None,
+    };
     let default = access.default_known_hosts.as_ref();
     let Some(default) = default.filter(|_| access.known_hosts.is_some()) else {
         return Ok(own);
@@ -141,6 +184,25 @@ fn known_hosts(
     Ok(Some(path))
 }
 
+/// A file of host keys as ssh reads it: itself, or a copy in which it is mended.
+fn mended(own: &Path, config: &RepoConfig, private: &Private) -> Result<PathBuf, AuthError> {
+    let Ok(content) = fs::read(own) else {
+        // ssh says why.
+        return Ok(own.to_owned());
+    };
+    match pasted::known_hosts(&content) {
+        Some(Cow::Owned(content)) => {
+            let path = private.path("known_hosts");
+            write(&path, &content, files::SECRET_MODE)?;
+            Ok(path)
+        }
+        None if config.access.known_hosts.is_some() && config.repo.kind == RepoKind::Ssh => {
+            Err(AuthError::NoHostKeys(own.to_owned()))
+        }
+        Some(Cow::Borrowed(_)) | None => Ok(own.to_owned()),
+    }
+}
+
 /// The variables that give our user a passwd line, where the system has none.
 ///
 /// They stand before ssh alone, so that git and its helpers run without a preloaded library.
@@ -151,39 +213,53 @@ fn wrapper(config: &RepoConfig, private: &Private) -> Result<Option<String>, Aut
             path: private.path("passwd"),
             source,
         })?;
-    let library = || {
-        let ours = config.environment.nss_wrapper.as_deref();
-        let mut paths = ours.into_iter().chain(NSS_WRAPPER.map(Path::new));
-        paths.find(|path| path.is_file()).map(Path::to_owned)
-    };
     let Some((passwd, group)) = named else {
         return Ok(None);
     };
     // Without the library ssh itself fails, and `git::failure` says what is missing.
-    Ok(library().map(|library| {
+    Ok(nss_wrapper(&config.environment).map(|library| {
         let [library, passwd, group] =
             [library, passwd, group].map(|path| shell_quoted(&path.display().to_string()));
         format!("LD_PRELOAD={library} NSS_WRAPPER_PASSWD={passwd} NSS_WRAPPER_GROUP={group} ")
     }))
 }
 
-/// Gives ssh a key that it accepts: it refuses one that we own and others may read, and one without
-/// a last newline, which is how many a Secret was made. Only those are copied.
-fn usable(key: &Path, number: usize, private: &Private) -> Result<PathBuf, AuthError> {
+/// The library that gives our user a passwd line: the one that the environment names, or else the
+/// system's.
+pub(crate) fn nss_wrapper(environment: &Environment) -> Option<PathBuf> {
+    let paths = match &environment.nss_wrapper {
+        Some(own) => vec![own.as_path()],
+        None => NSS_WRAPPER.map(Path::new).to_vec(),
+    };
+    let mut paths = paths.into_iter();
+    paths.find(|path| path.is_file()).map(Path::to_owned)
+}
+
+/// Gives ssh a key that it accepts: it refuses one that we own and others may read, and one that was
+/// changed on its way into the Secret. Only those are copied, and not to a disk.
+fn usable(
+    key: &Path,
+    number: usize,
+    private: &Private,
+    memory: &mut MemoryFiles,
+) -> Result<Result<PathBuf, KeyProblem>, AuthError> {
     let read = || -> io::Result<_> { Ok((fs::metadata(key)?, fs::read(key)?)) };
-    let (metadata, mut content) = read().map_err(|source| AuthError::Read {
+    let (metadata, content) = read().map_err(|source| AuthError::Read {
         path: key.to_owned(),
         source,
     })?;
     let is_too_open = metadata.uid() == Uid::current().as_raw() && metadata.mode() & 0o077 != 0;
-    let is_cut = !content.ends_with(b"\n");
-    if !is_too_open && !is_cut {
-        return Ok(key.to_owned());
+    let content = match pasted::private_key(&content) {
+        Ok(Cow::Borrowed(_)) if !is_too_open => return Ok(Ok(key.to_owned())),
+        Ok(content) => content,
+        Err(problem) => return Ok(Err(problem)),
+    };
+    let name = format!("{KEY}{number}");
+    if let Ok(path) = memory.put(&name, &content) {
+        return Ok(Ok(path));
     }
-    if is_cut {
-        content.push(b'\n');
-    }
-    let copy = private.path(&format!("key-{number}"));
+    // A kernel, or a sandbox, without such files.
+    let copy = private.path(&name);
     write(&copy, &content, files::SECRET_MODE)?;
-    Ok(copy)
+    Ok(Ok(copy))
 }

@@ -34,6 +34,8 @@ pub(crate) struct Environment {
     pub(crate) git_ssl_ca_info: Option<PathBuf>,
     /// The CA file that programs use in the system's place (`SSL_CERT_FILE`).
     pub(crate) ssl_cert_file: Option<PathBuf>,
+    /// The directories of CA files that programs use beside it (`SSL_CERT_DIR`).
+    pub(crate) ssl_cert_dirs: Vec<PathBuf>,
     /// Where libnss_wrapper.so is, should it be in none of the usual places.
     pub(crate) nss_wrapper: Option<PathBuf>,
     /// Before which step the crash tests end the program.
@@ -65,7 +67,11 @@ impl Environment {
     /// Reads the process's environment.
     pub(crate) fn of_process() -> Self {
         let mut environment = Self::default();
-        for (name, value) in Self::variables().filter(|(_, value)| !value.is_empty()) {
+        for (name, value) in Self::variables() {
+            // An empty proxy is one: none is used.
+            if value.is_empty() && !name.to_string_lossy().ends_with("_proxy") {
+                continue;
+            }
             if let Some(name) = name.to_str()
                 && (name.starts_with("GIT_") || ALSO_GITS.contains(&name))
             {
@@ -81,6 +87,9 @@ impl Environment {
                 Some("GIT_SSH_COMMAND") => environment.ssh_command = value.into_string().ok(),
                 Some("GIT_SSL_CAINFO") => environment.git_ssl_ca_info = Some(value.into()),
                 Some("SSL_CERT_FILE") => environment.ssl_cert_file = Some(value.into()),
+                Some("SSL_CERT_DIR") => {
+                    environment.ssl_cert_dirs = env::split_paths(&value).collect();
+                }
                 Some("HOME") => environment.home = Some(value),
                 Some("PATH") => environment.path = Some(value),
                 _ => {}

@@ -32,6 +32,7 @@ use crate::engine::EngineError;
 use crate::engine::pool::Aged;
 use crate::engine::pool::Connection;
 use crate::engine::pool::Pool;
+use crate::web;
 
 /// Room for a request and for an answer's header.
 const BUFFER: usize = 16 << 10;
@@ -164,8 +165,7 @@ async fn open(server: &Server) -> Result<Sender, EngineError> {
 
 /// Reaches a host by its name or address; names are looked up away from the event loop.
 pub(super) async fn connect(host: &str, port: u16) -> Result<TcpStream, EngineError> {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let stream = TcpStream::connect((host, port)).await;
+    let stream = web::connect(host, port).await;
     let stream = stream.map_err(EngineError::Connect)?;
     // A request is one write: there is nothing to wait for.
     stream.set_nodelay(true).map_err(EngineError::Connect)?;

@@ -24,7 +24,6 @@ use hyper::header::PRAGMA;
 use hyper::header::RETRY_AFTER;
 use hyper::header::USER_AGENT;
 use hyper::header::WWW_AUTHENTICATE;
-use hyper_util::client::proxy::matcher::Matcher;
 use rustls::ClientConfig;
 use tokio::time::Instant;
 use url::Position;
@@ -48,6 +47,7 @@ use crate::engine::refs::Search;
 use crate::git::Hash;
 use crate::throttle;
 use crate::web;
+use crate::web::Proxies;
 use crate::web::Trust;
 
 /// Where a conversation begins, below the repository's address.
@@ -72,7 +72,7 @@ pub(super) struct HttpEngine {
     name: String,
     /// Connections are kept from poll to poll.
     is_keeping: bool,
-    proxies: Arc<Matcher>,
+    proxies: Arc<Proxies>,
     learnt: Learnt,
 }
 
@@ -101,7 +101,7 @@ impl std::fmt::Debug for Route {
 
 impl HttpEngine {
     /// Describes a remote; nothing is asked yet.
-    pub(super) fn new(url: Url, name: &str, is_keeping: bool, proxies: Arc<Matcher>) -> Self {
+    pub(super) fn new(url: Url, name: &str, is_keeping: bool, proxies: Arc<Proxies>) -> Self {
         Self {
             url,
             name: name.to_owned(),
@@ -208,11 +208,7 @@ impl HttpEngine {
                 tls
             }
         };
-        let proxy = at
-            .as_str()
-            .parse()
-            .ok()
-            .and_then(|uri| self.proxies.intercept(&uri));
+        let proxy = self.proxies.intercept(at);
         Server::of(at, tls, proxy.map(Arc::new))
             .ok_or(EngineError::Unfit("the address has no host"))
     }

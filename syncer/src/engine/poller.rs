@@ -20,7 +20,9 @@ use crate::git::Git;
 use crate::git::Hash;
 use crate::metrics::RepoMetrics;
 use crate::mirror::Mirror;
+use crate::redact;
 use crate::sync::chain;
+use crate::web::Proxies;
 
 /// The longest time for one poll.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -33,16 +35,22 @@ const KEEPING: Duration = Duration::from_secs(60);
 /// does not: two less, as the waits are 0, 2, 6, 14 and 30.
 const LONGEST_REST: u32 = 32;
 
+/// After so many polls that failed one after the other where git succeeded, the trouble is reported.
+const FAILURES_TO_REPORT: u32 = 3;
+
 /// Polls one remote, wherever git itself need not be asked.
 pub(crate) struct Poller {
-    engine: Option<Box<dyn Engine>>,
+    /// The engine, or what rules it out from the start.
+    engine: Result<Box<dyn Engine>, Setting>,
     metrics: RepoMetrics,
     patience: Duration,
     /// The grant with which git has succeeded, and whether an engine does with it what git does.
     judged: Option<(u64, Fitness)>,
-    /// The last poll failed.
-    has_failed: bool,
+    /// Why the last poll failed.
+    failure: Option<String>,
     failures: u32,
+    /// Why polls fail again and again where git succeeds, once that is reported.
+    failing: Option<String>,
     /// Passes that the engine sits out.
     rest: u32,
 }
@@ -69,22 +77,35 @@ impl Poller {
     /// The poller of one repository; `is_wanted` is false where `--no-poller` or a git program of
     /// the user's own rules it out.
     pub(crate) fn new(config: &RepoConfig, is_wanted: bool, metrics: RepoMetrics) -> Self {
-        let engine = if is_wanted { engine(config) } else { None };
-        if engine.is_none() {
-            tracing::info!(v = 1, "git is asked at each pass, without a poll before");
+        let engine = match is_wanted {
+            true => engine(config),
+            false => Err(Setting::of("--no-poller or --git")),
+        };
+        if let Err(setting) = &engine
+            && !config.one_time
+        {
+            report_off(setting);
         }
         Self::with(engine, config.sync_timeout, metrics)
     }
 
-    fn with(engine: Option<Box<dyn Engine>>, sync_timeout: Duration, metrics: RepoMetrics) -> Self {
+    fn with(
+        engine: Result<Box<dyn Engine>, Setting>,
+        sync_timeout: Duration,
+        metrics: RepoMetrics,
+    ) -> Self {
+        if engine.is_err() {
+            metrics.set_polled(false);
+        }
         Self {
             engine,
             metrics,
             // What is left of the time is git's.
             patience: PATIENCE.min(sync_timeout / 2),
             judged: None,
-            has_failed: false,
+            failure: None,
             failures: 0,
+            failing: None,
             rest: 0,
         }
     }
@@ -94,21 +115,24 @@ impl Poller {
         matches!(self.judged, Some((_, Fitness::Fit)))
     }
 
-    /// How the remote is asked, for the status page: `on`, `off`, or `off` and what keeps it so.
-    /// Nobody knows before git has succeeded.
+    /// How the remote is asked, for the status page: `on`, `off` and what keeps it so, or `failing`
+    /// and why. Nobody knows before git has succeeded.
     pub(crate) fn standing(&self) -> Option<String> {
-        match (&self.engine, &self.judged) {
-            (None, _) => Some("off".to_owned()),
-            (Some(_), None) => None,
-            (Some(_), Some((_, Fitness::Fit))) => Some("on".to_owned()),
-            (Some(_), Some((_, Fitness::Unfit(setting)))) => Some(format!("off: {setting}")),
-        }
+        let fitness = match (&self.engine, &self.judged) {
+            (Err(setting), _) => return Some(format!("off: {setting}")),
+            (Ok(_), judged) => &judged.as_ref()?.1,
+        };
+        Some(match (fitness, &self.failing) {
+            (Fitness::Unfit(setting), _) => format!("off: {setting}"),
+            (Fitness::Fit, Some(reason)) => format!("failing: {reason}"),
+            (Fitness::Fit, None) => "on".to_owned(),
+        })
     }
 
     /// Asks whether the ref still names the object that git fetched with the same grant.
     pub(crate) async fn ask(&mut self, grant: &Grant, known: &Hash) -> Polled {
         let is_fit = self.judged == Some((grant.generation, Fitness::Fit));
-        let Some(engine) = self.engine.as_mut().filter(|_| is_fit) else {
+        let Some(engine) = self.engine.as_mut().ok().filter(|_| is_fit) else {
             return Polled::AskGit;
         };
         if self.rest > 0 {
@@ -119,8 +143,12 @@ impl Poller {
         let error = match asked.unwrap_or(Err(EngineError::TimedOut)) {
             Ok(told) => {
                 self.metrics.count_poll(told.received);
-                self.has_failed = false;
+                self.failure = None;
                 self.failures = 0;
+                if self.failing.take().is_some() {
+                    tracing::info!(v = 0, "polls succeed again");
+                    self.metrics.set_polled(true);
+                }
                 return match told.answer {
                     Answer::Same => Polled::Same,
                     Answer::Different => Polled::AskGit,
@@ -128,11 +156,12 @@ impl Poller {
             }
             Err(error) => error,
         };
-        tracing::info!(v = 1, reason = chain(&error), "the poll failed, asking git");
+        let reason = redact::redact(&chain(&error));
+        tracing::info!(v = 1, reason, "the poll failed, asking git");
         match error {
             EngineError::Later { status, wait } => Polled::Later { status, wait },
             _ => {
-                self.has_failed = true;
+                self.failure = Some(reason);
                 Polled::AskGit
             }
         }
@@ -152,7 +181,7 @@ impl Poller {
         git: &Git,
         mirror: &Mirror,
     ) {
-        if self.engine.is_none() || config.one_time {
+        if self.engine.is_err() || config.one_time {
             return;
         }
         self.take_a_rest();
@@ -168,41 +197,61 @@ impl Poller {
         if before.as_ref() != Some(&fitness)
             && let Fitness::Unfit(setting) = &fitness
         {
-            tracing::info!(v = 1, %setting, "git is asked at each pass, without a poll before");
+            report_off(setting);
         }
+        self.metrics.set_polled(fitness == Fitness::Fit);
         self.failures = 0;
+        self.failing = None;
         self.rest = 0;
         self.judged = Some((grant.generation, fitness));
     }
 
     /// Where git has got on and we have not, there is no use in asking twice each time.
     fn take_a_rest(&mut self) {
-        if std::mem::take(&mut self.has_failed) {
-            self.failures = self.failures.saturating_add(1);
-            self.rest = (1 << self.failures.min(LONGEST_REST.ilog2())) - 2;
+        let Some(reason) = self.failure.take() else {
+            return;
+        };
+        self.failures = self.failures.saturating_add(1);
+        self.rest = (1 << self.failures.min(LONGEST_REST.ilog2())) - 2;
+        if self.failures >= FAILURES_TO_REPORT && self.failing.as_ref() != Some(&reason) {
+            tracing::info!(
+                v = 0,
+                reason,
+                "polls fail where git succeeds: git is asked at each pass, and a poll is tried now \
+                 and then"
+            );
+            self.metrics.set_polled(false);
+            self.failing = Some(reason);
         }
     }
 }
 
-fn engine(config: &RepoConfig) -> Option<Box<dyn Engine>> {
+/// Reports once what keeps the poller off: each pass starts git then.
+fn report_off(setting: &Setting) {
+    tracing::info!(v = 0, %setting, "git is asked at each pass, without a poll before");
+}
+
+fn engine(config: &RepoConfig) -> Result<Box<dyn Engine>, Setting> {
     let name = config.rev.as_str();
     let is_keeping = config.period <= KEEPING;
-    let is_hash = name.parse::<Hash>().is_ok();
-    if is_hash {
-        return None;
+    if name.parse::<Hash>().is_ok() {
+        return Err(Setting::of("the ref is a commit, which never changes"));
     }
+    let address = || Setting::of("an address that only git understands");
     match config.repo.kind {
-        RepoKind::Git | RepoKind::Local => None,
+        RepoKind::Git => Err(Setting::of("a git:// address")),
+        RepoKind::Local => Err(Setting::of("a path on this machine")),
         RepoKind::Http => {
-            let url = Url::parse(&config.repo.url).ok()?;
-            let is_plain = url.query().is_none() && url.fragment().is_none();
-            let proxies = allowed::proxies(&config.environment);
-            let engine = HttpEngine::new(url, name, is_keeping, Arc::new(proxies));
-            is_plain.then(|| Box::new(engine) as Box<dyn Engine>)
+            let url = Url::parse(&config.repo.url).map_err(|_| address())?;
+            if url.query().is_some() || url.fragment().is_some() {
+                return Err(Setting::of("an address with a query"));
+            }
+            let proxies = Arc::new(Proxies::of(&config.environment));
+            Ok(Box::new(HttpEngine::new(url, name, is_keeping, proxies)))
         }
         RepoKind::Ssh => {
-            let engine = SshEngine::new(&config.repo.url, name, is_keeping)?;
-            Some(Box::new(engine))
+            let engine = SshEngine::new(&config.repo.url, name, is_keeping);
+            Ok(Box::new(engine.ok_or_else(address)?))
         }
     }
 }
@@ -253,7 +302,7 @@ mod tests {
             asked: Arc::clone(&asked),
         };
         let metrics = Metrics::new().for_repo(None);
-        let mut poller = Poller::with(Some(Box::new(fake)), Duration::from_secs(120), metrics);
+        let mut poller = Poller::with(Ok(Box::new(fake)), Duration::from_secs(120), metrics);
         poller.judged = Some((1, Fitness::Fit));
         Setup {
             poller,
@@ -313,6 +362,24 @@ mod tests {
             }
         }
         assert_eq!(pauses, [0, 0, 2, 6, 14, 30, 30, 30]);
+    }
+
+    #[tokio::test]
+    async fn polls_that_fail_again_and_again_are_reported_until_one_succeeds() {
+        let mut failing = setup(|| Err(EngineError::Protocol(ProtocolError::Malformed)));
+        for _ in 0..3 {
+            assert_eq!(failing.poller.standing().as_deref(), Some("on"));
+            failing.poller.rest = 0;
+            failing.ask(1).await;
+            failing.poller.take_a_rest();
+        }
+        let standing = failing.poller.standing().unwrap();
+        assert!(standing.starts_with("failing: "), "{standing}");
+        let well = setup(|| Ok(Answer::Same));
+        failing.poller.engine = well.poller.engine;
+        failing.poller.rest = 0;
+        assert_eq!(failing.ask(1).await, Polled::Same);
+        assert_eq!(failing.poller.standing().as_deref(), Some("on"));
     }
 
     #[tokio::test]

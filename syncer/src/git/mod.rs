@@ -1,5 +1,6 @@
 //! The git program: how it is called, and what its answers mean.
 
+pub(crate) mod allowance;
 pub(crate) mod command;
 pub(crate) mod failure;
 mod hash;

@@ -113,6 +113,16 @@ pub(super) const FAMILIES: &[Family] = &[
         },
     },
     Family {
+        name: "gitvolume_poller_on",
+        kind: Kind::Gauge,
+        help: "1 where the remote is polled without git; 0 where git is started at each pass, for the reason in /status",
+        samples: |figures, sink| {
+            if let Some(is_polled) = figures.is_polled {
+                sink("", &[], f64::from(u8::from(is_polled)));
+            }
+        },
+    },
+    Family {
         name: "gitvolume_polls_total",
         kind: Kind::Counter,
         help: "How often the remote was asked without starting git",

@@ -103,6 +103,8 @@ struct Figures {
     hook_runs: BTreeMap<(&'static str, Ending), u64>,
     last_success: Option<SystemTime>,
     published: Option<Published>,
+    /// Whether the remote is polled without git; none before that is known.
+    is_polled: Option<bool>,
     polls: u64,
     poll_bytes: u64,
     object_bytes: u64,
@@ -166,6 +168,11 @@ impl RepoMetrics {
                 committed,
             });
         }
+    }
+
+    /// Notes whether the remote is polled without git.
+    pub(crate) fn set_polled(&self, is_polled: bool) {
+        self.lock().is_polled = Some(is_polled);
     }
 
     /// Counts a question of the native poller and the bytes of its answer's body.
@@ -292,6 +299,7 @@ mod tests {
         let repo = metrics.for_repo(None);
         repo.count_sync(Ending::Success, Duration::ZERO);
         repo.count_askpass_call(true);
+        repo.set_polled(true);
         repo.count_github_token(true);
         repo.count_hook_run("webhook", true);
         repo.published(&commit(), Some(SystemTime::now()));

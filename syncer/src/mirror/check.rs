@@ -85,7 +85,9 @@ impl Mirror {
             .config("core.commitGraph", "false")
             .config("core.multiPackIndex", "false")
             .arg("--no-progress")
-            .arg("--no-dangling");
+            .arg("--no-dangling")
+            // One line for each object that is missing; its verdict is its status.
+            .lists_files();
         if check < Check::Contents {
             fsck = fsck.arg("--connectivity-only");
         }

@@ -169,8 +169,9 @@ impl LinkLayout {
         if is_sparse {
             mirror.allow_worktree_config(git, deadline).await?;
         }
-        let scratch = self
-            .begin(&tree, is_sparse)
+        let (begun, worktrees) = (tree.clone(), self.worktrees());
+        let scratch = files::blocking(move || begin(&worktrees, &begun, is_sparse))
+            .await
             .map_err(|source| self.io(source))?;
         let index = tree.git_dir.join("gitvolume-index");
         files::remove_any(&index).map_err(|source| self.io(source))?;
@@ -187,35 +188,6 @@ impl LinkLayout {
             .map_err(|source| PublishError::Io { path: root, source })?;
         tree.mark(&checkout.selection)?;
         Ok(tree)
-    }
-
-    /// Makes what git calls an admin directory (gitrepository-layout, `worktrees/`) by hand: `git
-    /// worktree add` chooses its name itself, and would show the tree before it is whole.
-    fn begin(&self, tree: &Tree, is_sparse: bool) -> io::Result<PathBuf> {
-        files::make_dir(&tree.git_dir)?;
-        for (name, content) in [
-            ("HEAD", format!("{}\n", tree.commit)),
-            ("commondir", "../..\n".to_owned()),
-            ("gitdir", format!("{}/.git\n", tree.dir.display())),
-        ] {
-            files::write_atomic(
-                &tree.git_dir.join(name),
-                content.as_bytes(),
-                files::PLAIN_MODE,
-            )?;
-        }
-        // Consumers' git must know why files are missing.
-        let own_config = tree.git_dir.join("config.worktree");
-        match is_sparse {
-            true => {
-                files::write_atomic(&own_config, SPARSE_CONFIG.as_bytes(), files::PLAIN_MODE)?;
-            }
-            false => files::remove_any(&own_config)?,
-        }
-        let scratch = self.worktrees().join(format!("{SCRATCH}{}", tree.commit));
-        files::remove_any(&scratch)?;
-        files::make_dir(&scratch)?;
-        Ok(scratch)
     }
 
     pub(super) fn publish(&self, tree: &Tree) -> Result<(), PublishError> {
@@ -289,6 +261,35 @@ impl LinkLayout {
 /// The content of a tree's `.git`: relative, so that the root may be mounted anywhere.
 fn gitlink(tree: &Tree) -> String {
     format!("gitdir: ../../.git/worktrees/{}\n", tree.commit)
+}
+
+/// Makes what git calls an admin directory (gitrepository-layout, `worktrees/`) by hand: `git
+/// worktree add` chooses its name itself, and would show the tree before it is whole.
+fn begin(worktrees: &Path, tree: &Tree, is_sparse: bool) -> io::Result<PathBuf> {
+    files::make_dir(&tree.git_dir)?;
+    for (name, content) in [
+        ("HEAD", format!("{}\n", tree.commit)),
+        ("commondir", "../..\n".to_owned()),
+        ("gitdir", format!("{}/.git\n", tree.dir.display())),
+    ] {
+        files::write_atomic(
+            &tree.git_dir.join(name),
+            content.as_bytes(),
+            files::PLAIN_MODE,
+        )?;
+    }
+    // Consumers' git must know why files are missing.
+    let own_config = tree.git_dir.join("config.worktree");
+    match is_sparse {
+        true => {
+            files::write_atomic(&own_config, SPARSE_CONFIG.as_bytes(), files::PLAIN_MODE)?;
+        }
+        false => files::remove_any(&own_config)?,
+    }
+    let scratch = worktrees.join(format!("{SCRATCH}{}", tree.commit));
+    files::remove_any(&scratch)?;
+    files::make_dir(&scratch)?;
+    Ok(scratch)
 }
 
 /// Puts a finished tree where it belongs; readers of an old one there keep it or get the new one.

@@ -9,6 +9,8 @@
 //!   here.
 
 mod certificate;
+mod dns;
+mod proxy;
 mod trust;
 mod verifier;
 
@@ -16,6 +18,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::OnceLock;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -26,7 +29,11 @@ use reqwest::redirect;
 use rustls::ClientConfig;
 use url::Host;
 
+pub(crate) use crate::web::dns::connect;
+pub(crate) use crate::web::proxy::Proxies;
+pub(crate) use crate::web::proxy::with_port;
 pub(crate) use crate::web::trust::Trust;
+pub(crate) use crate::web::trust::environment_ca;
 pub(crate) use crate::web::trust::git_ca;
 pub(crate) use crate::web::trust::system_ca;
 pub(crate) use crate::web::trust::tls;
@@ -42,6 +49,9 @@ const KEPT_CLIENTS: usize = 8;
 
 /// How much of an answer is read as text, in bytes.
 const LARGEST_TEXT: usize = 64 << 10;
+
+// The process has one environment.
+static PROXIES: OnceLock<Proxies> = OnceLock::new();
 
 // The process has one set of connections, whichever repository calls.
 static CLIENTS: Mutex<Vec<(Key, Client)>> = Mutex::new(Vec::new());
@@ -68,13 +78,19 @@ pub(crate) enum Manner {
     Poll,
 }
 
+/// Takes the proxies of the process's environment; before it, a client reads the environment itself.
+pub(crate) fn set_proxies(proxies: Proxies) {
+    // The environment is the same each time.
+    let _ = PROXIES.set(proxies);
+}
+
 /// The client for a call to this address; the same one each time while what it trusts stays the
 /// same.
 pub(crate) fn client(trust: &Trust, manner: Manner, url: &Url) -> Result<Client, WebError> {
     let key = Key {
         tls: tls(trust)?,
         manner,
-        is_direct: manner != Manner::Poll && is_this_machine(url),
+        is_direct: is_direct(manner, url, PROXIES.get()),
     };
     let mut clients = CLIENTS.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((_, client)) = clients.iter().find(|(known, _)| known.is_same(&key)) {
@@ -141,12 +157,20 @@ fn build(key: &Key) -> Result<Client, WebError> {
         .tls_backend_preconfigured(ClientConfig::clone(&key.tls))
         .user_agent(concat!("gitvolume-syncer/", env!("CARGO_PKG_VERSION")))
         .redirect(redirects)
+        .dns_resolver(dns::Resolver)
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_max_idle_per_host(KEPT_PER_HOST);
     if key.is_direct {
         client = client.no_proxy();
     }
     client.build().map_err(WebError::Client)
+}
+
+/// Tells whether a call goes to its address without a proxy: by the rule by which git and the poller
+/// do, and our own calls to this machine always.
+fn is_direct(manner: Manner, url: &Url, proxies: Option<&Proxies>) -> bool {
+    manner != Manner::Poll && is_this_machine(url)
+        || proxies.is_some_and(|proxies| proxies.intercept(url).is_none())
 }
 
 fn is_this_machine(url: &Url) -> bool {
@@ -161,6 +185,29 @@ fn is_this_machine(url: &Url) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Environment;
+
+    #[test]
+    fn our_own_calls_go_direct_where_git_does() {
+        let proxies = |list: &str| {
+            let vars = [("all_proxy", "http://proxy.example:1"), ("no_proxy", list)];
+            let gits = vars.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            Proxies::of(&Environment {
+                gits: gits.to_vec(),
+                ..Environment::default()
+            })
+        };
+        let url = Url::parse("https://api.example/").unwrap();
+        let here = Url::parse("http://localhost:1/").unwrap();
+        for (list, expected) in [("*", true), ("a api.example", true), ("b", false)] {
+            let proxies = proxies(list);
+            for manner in [Manner::Call, Manner::Ask, Manner::Poll] {
+                assert_eq!(is_direct(manner, &url, Some(&proxies)), expected, "{list}");
+            }
+        }
+        assert!(is_direct(Manner::Call, &here, Some(&proxies("b"))));
+        assert!(!is_direct(Manner::Poll, &here, Some(&proxies("b"))));
+    }
 
     #[test]
     fn only_loopback_is_this_machine() {

@@ -16,6 +16,7 @@ use rustls::client::Resumption;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::CertificateDer;
 
+use crate::config::Environment;
 use crate::config::RepoConfig;
 use crate::files::Stamp;
 use crate::web::WebError;
@@ -31,6 +32,9 @@ const SYSTEM_CA: [&str; 3] = [
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/cert.pem",
 ];
+
+/// No bundle is larger, in bytes; what is larger in a directory is something else.
+const LARGEST_CA: u64 = 4 << 20;
 
 const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
@@ -66,9 +70,10 @@ impl Trust {
         let environment = &config.environment;
         let base = environment.ssl_cert_file.clone().or_else(system_ca);
         let secret = config.secret_dir.as_ref();
-        let secret = secret
-            .map(|dir| dir.join(args::secret::CA))
-            .filter(|path| path.is_file());
+        let secret = secret.and_then(|dir| {
+            let mut paths = args::secret::CAS.iter().map(|key| dir.join(key));
+            paths.find(|path| path.is_file())
+        });
         let gits = git_ca(config);
         Self {
             files: base.into_iter().chain(gits).chain(secret).collect(),
@@ -110,6 +115,35 @@ pub(crate) fn git_ca(config: &RepoConfig) -> Option<PathBuf> {
     let configured = pairs.find(|(key, _)| key.eq_ignore_ascii_case("http.sslCAInfo"));
     let configured = configured.map(|(_, path)| PathBuf::from(path));
     config.environment.git_ssl_ca_info.clone().or(configured)
+}
+
+/// What `SSL_CERT_FILE` and `SSL_CERT_DIR` add to the system's bundle, in PEM. Some builds of curl read
+/// them and some do not, so git is given them in a file of ours.
+pub(crate) fn environment_ca(environment: &Environment) -> Vec<u8> {
+    let real = |path: &Path| path.canonicalize().ok();
+    let system = system_ca().and_then(|path| real(&path));
+    let mut paths: Vec<PathBuf> = environment.ssl_cert_file.iter().cloned().collect();
+    for dir in &environment.ssl_cert_dirs {
+        // The bundle of the system is made of its own directory.
+        let is_systems = system.as_ref().and_then(|path| path.parent()) == real(dir).as_deref();
+        if let (false, Ok(names)) = (is_systems, fs::read_dir(dir)) {
+            paths.extend(names.flatten().map(|name| name.path()));
+        }
+    }
+    let mut paths: Vec<PathBuf> = paths.iter().filter_map(|path| real(path)).collect();
+    paths.sort();
+    paths.dedup();
+    let mut pem = Vec::new();
+    for path in paths.iter().filter(|path| Some(*path) != system.as_ref()) {
+        let is_small = fs::metadata(path)
+            .is_ok_and(|metadata| metadata.is_file() && metadata.len() <= LARGEST_CA);
+        // As for OpenSSL: what cannot be read is not trusted, and no reason to stop.
+        if let (true, Ok(read)) = (is_small, fs::read(path)) {
+            pem.extend(read);
+            pem.push(b'\n');
+        }
+    }
+    pem
 }
 
 /// The system's bundle, if it has one.

@@ -7,8 +7,10 @@ use std::path::PathBuf;
 
 use remotes::SshServer;
 
+use crate::access::PASSWORD;
 use crate::access::add_submodule;
 use crate::access::once;
+use crate::access::server_for;
 use crate::access::with_own_etc;
 use crate::access::world;
 use crate::access::write;
@@ -277,6 +279,30 @@ fn a_user_without_a_passwd_line_is_given_one() {
             .env("HOME", "/home/of-git-sync")
             .finish()
     };
+    // Where nothing needs the line, it is no trouble.
+    fs::set_permissions(world.repo.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let http = server_for(&world, "me", PASSWORD);
+    http.require(None);
+    let unneeded = once(with_own_etc(
+        &world,
+        &own_mounts,
+        "chmod 644 /etc/passwd",
+        Some(4711),
+    ))
+    .flag("repo", http.url("site.git"))
+    .flag("root", world.root())
+    .flag("state", world.state())
+    .flag("link", "current")
+    .flag("add-user", "true")
+    .finish();
+    unneeded.assert_code(0);
+    assert!(
+        unneeded.log.contains("--add-user: cannot add a line"),
+        "{}",
+        unneeded.log
+    );
+    fs::remove_dir_all(world.root()).unwrap();
+    fs::remove_dir_all(world.state()).unwrap();
     let refused = run("chmod 644 /etc/passwd");
     refused.assert_code(1);
     assert!(

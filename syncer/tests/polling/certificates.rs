@@ -1,12 +1,17 @@
 //! Certificates that git accepts: the poller accepts them, or tells that it does not.
 
 use std::fs;
+use std::io::Read;
+use std::io::Write;
+use std::net::TcpStream;
 use std::process::Command;
 
 use remotes::HttpServer;
 
 use crate::polling::POLL;
 use crate::polling::Watched;
+use crate::world::Running;
+use crate::world::eventually;
 
 /// Makes the files of a server in the current directory: `server.pem` (with what is sent behind the
 /// certificate), `server.key` and `trusted.pem`.
@@ -98,4 +103,52 @@ fn every_certificate_that_git_accepts_is_accepted_by_the_poller() {
         watched.world.eventually_published(&first);
         watched.assert_polls(&server, POLL);
     }
+}
+
+#[test]
+fn a_server_that_only_git_understands_is_reported_once_and_polled_now_and_then() {
+    let watched = Watched::new("link");
+    // rustls with ring knows no P-521.
+    let server = make(
+        &watched,
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:secp521r1 -nodes -keyout ca.key \
+            -subj /CN=ca -days 9 -out ca.pem
+         new server server; ip > ext; sign server ca ext; cp ca.pem trusted.pem",
+    );
+    let first = watched.commit("1");
+    let trusted = watched.world.path("certificates/trusted.pem");
+    let syncer = watched
+        .syncer(&server)
+        .env("GIT_SSL_CAINFO", &trusted)
+        .flag("http-bind", "127.0.0.1:0")
+        .flag("http-metrics", "true")
+        .arg("-v=0");
+    let running = watched.start(syncer);
+    watched.world.eventually_published(&first);
+    eventually("the trouble is in the log", || {
+        let log = running.log();
+        log.contains("polls fail where git succeeds").then_some(())
+    });
+    watched.assert_asks_git();
+    let told = running.log();
+    assert_eq!(told.matches("polls fail where git").count(), 1, "{told}");
+    assert!(told.contains("certificate"), "{told}");
+    let status = get(&running, "/status");
+    assert!(status.contains("\"poller\":\"failing: "), "{status}");
+    let metrics = get(&running, "/metrics");
+    assert!(metrics.contains("\ngitvolume_poller_on 0\n"), "{metrics}");
+    let second = watched.commit("2");
+    watched.world.eventually_published(&second);
+}
+
+fn get(running: &Running, path: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", running.port())).unwrap();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
 }

@@ -79,6 +79,56 @@ fn authorities_of_a_variable_leave_the_poller_on() {
 }
 
 #[test]
+fn authorities_of_the_environment_are_trusted_by_git_and_by_the_poller() {
+    for variables in [
+        // Some builds of git's curl read them, and some do not.
+        vec![("SSL_CERT_FILE", "ca.crt")],
+        vec![("SSL_CERT_DIR", "authorities")],
+        // They mean nothing beside git's own variable.
+        vec![("GIT_SSL_CAINFO", "ca.crt"), ("SSL_CERT_FILE", "absent")],
+        vec![("GIT_SSL_CAINFO", "ca.crt"), ("SSL_CERT_DIR", "absent")],
+    ] {
+        let watched = Watched::new("link");
+        let server = watched.serve_tls();
+        fs::write(watched.world.path("ca.crt"), server.ca_pem()).unwrap();
+        let dir = watched.world.path("authorities");
+        fs::create_dir(&dir).unwrap();
+        fs::write(dir.join("company.pem"), server.ca_pem()).unwrap();
+        let first = watched.commit("1");
+        let syncer = variables
+            .iter()
+            .fold(watched.syncer(&server), |all, (name, file)| {
+                all.env(name, watched.world.path(file))
+            });
+        let _running = watched.start(syncer);
+        watched.world.eventually_published(&first);
+        watched.assert_polls(&server, POLL);
+    }
+}
+
+#[test]
+fn the_poller_goes_direct_where_git_does() {
+    for (list, is_direct) in [
+        ("*", true),
+        ("a.example 127.0.0.0/8", true),
+        ("27.0.0.1", false),
+    ] {
+        let watched = Watched::new("link");
+        let server = watched.serve();
+        let proxy = Proxy::start_with_password("me", "hunter2");
+        let first = watched.commit("1");
+        let syncer = watched
+            .syncer(&server)
+            .env("http_proxy", proxy.url_with("me", "hunter2"))
+            .env("no_proxy", list);
+        let running = watched.start(syncer);
+        watched.world.eventually_published(&first);
+        watched.assert_idle(&running);
+        assert_eq!(proxy.asked().is_empty(), is_direct, "{list}");
+    }
+}
+
+#[test]
 fn a_ref_is_what_git_takes_its_name_for_whatever_becomes_of_it() {
     let watched = Watched::new("link");
     let (repo, server) = (&watched.world.repo, watched.serve());

@@ -1,5 +1,6 @@
 //! The native poller, through the program, over http, https and ssh.
 #![allow(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     unreachable_pub,
     reason = "a test may panic, its helpers too"

@@ -16,7 +16,7 @@ fn git_config(syncer: Syncer, pairs: &str) -> Syncer {
 
 #[test]
 fn what_only_git_knows_is_left_to_git_and_named() {
-    let settings: [Setting; 12] = [
+    let settings: [Setting; 11] = [
         ("http.extraheader", |_, syncer| {
             git_config(syncer, "http.extraHeader:\"X-A: b\"")
         }),
@@ -43,9 +43,6 @@ fn what_only_git_knows_is_left_to_git_and_named() {
         }),
         ("GIT_SOMETHING_NEW", |_, syncer| {
             syncer.env("GIT_SOMETHING_NEW", "1")
-        }),
-        ("SSL_CERT_FILE", |_, syncer| {
-            syncer.env("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt")
         }),
         ("~/.netrc", |watched, syncer| {
             let home = watched.world.path("home");
@@ -82,7 +79,7 @@ fn what_only_git_knows_is_left_to_git_and_named() {
 
 #[test]
 fn what_does_not_matter_leaves_the_poller_on() {
-    let settings: [Setting; 4] = [
+    let settings: [Setting; 8] = [
         ("GIT_TRACE", |_, syncer| syncer.env("GIT_TRACE", "0")),
         ("old names", |_, syncer| {
             syncer.env("GIT_SYNC_MAX_SYNC_FAILURES", "3")
@@ -92,6 +89,22 @@ fn what_does_not_matter_leaves_the_poller_on() {
                 syncer,
                 "core.autocrlf:false,user.name:me,http.postBuffer:1048576",
             )
+        }),
+        ("SSL_CERT_FILE", |_, syncer| {
+            syncer.env("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt")
+        }),
+        ("SSL_CERT_DIR", |_, syncer| {
+            syncer.env("SSL_CERT_DIR", "/nonexistent:/etc/ssl/certs")
+        }),
+        ("a partial clone", |watched, syncer| {
+            let repo = &watched.world.repo;
+            repo.run(&["config", "uploadpack.allowFilter", "true"]);
+            syncer.flag("filter", "blob:none")
+        }),
+        ("an empty proxy", |_, syncer| {
+            syncer
+                .env("http_proxy", "")
+                .env("all_proxy", "http://127.0.0.1:1")
         }),
         ("ssh's agent", |_, syncer| {
             syncer.env("SSH_AUTH_SOCK", "/nonexistent")

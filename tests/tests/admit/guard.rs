@@ -1,4 +1,4 @@
-//! The guard refuses a Pod that asks for a repository and lacks what fetches it, and no other.
+//! The guard refuses a Pod that requests a repository and lacks what fetches it, and no other.
 //!
 //! These tests take the shared webhook away and so run alone.
 
@@ -7,8 +7,10 @@ use std::fmt::Write as _;
 use std::fs;
 use std::time::Duration;
 
+use inject::Outcome;
 use inject::Review;
 use inject::Settings;
+use inject::SkipReason;
 use inject::answer;
 use serde_json::Value;
 use serde_json::json;
@@ -32,13 +34,13 @@ const PROGRAM: &str = "/gitvolume-syncer";
 const REPO: &str = "https://git.example/site.git";
 
 /// The chart's guard in force, and the webhook not; put right again when it is dropped.
-struct Guarded<'a> {
+pub(crate) struct Guarded<'a> {
     cluster: &'a Cluster,
 }
 
 impl<'a> Guarded<'a> {
     /// With the chart's values but for these.
-    fn with(cluster: &'a Cluster, values: &[&str]) -> Result<Self, String> {
+    pub(crate) fn with(cluster: &'a Cluster, values: &[&str]) -> Result<Self, String> {
         let guarded = Self { cluster };
         let kubectl = cluster.kubectl();
         kubectl.run(&["delete", WEBHOOK, "--ignore-not-found"])?;
@@ -148,26 +150,33 @@ fn rows() -> Vec<Row> {
     let with = |key: &str, value: &str| json!({"gitvolume.dev/repo": REPO, key: value});
     let volume = || json!([{"name": "html", "gitRepo": {"repository": REPO}}]);
     let empty = || json!([{"name": "html", "emptyDir": {}}]);
-    let status = |rest: &str| format!("{{\"config\":\"c\",{rest}\"version\":\"0.1.0\"}}");
-    let converted = status(&format!(
-        "\"gitRepos\":{{\"html\":{{\"repository\":\"{REPO}\"}}}},"
-    ));
+    let copied = |rest: &str| {
+        let status = format!("{{\"config\":\"c\",{rest}\"version\":\"0.1.0\"}}");
+        with("gitvolume.dev/status", &status)
+    };
+    let listed = |names: &str| with("gitvolume.dev/injected", names);
+    let required = |terms: Value| {
+        json!({"affinity": {"nodeAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms},
+        }}})
+    };
+    let os = |operator: &str, os: &str| {
+        json!({"matchExpressions": [
+            {"key": "kubernetes.io/arch", "operator": "In", "values": ["amd64"]},
+            {"key": "kubernetes.io/os", "operator": operator, "values": [os]},
+        ]})
+    };
     let lost = || json!({"name": "gitvolume", "image": "syncer", "command": [PROGRAM]});
     let foreign = || json!({"name": "gitvolume", "image": "other", "restartPolicy": "Always"});
-    let all = || {
-        json!({
-            "gitvolume.dev/repo": REPO,
-            "gitvolume.dev/docs.repo": REPO,
-            "gitvolume.dev/docs.mode": "once",
-        })
-    };
-    let many = |others: usize| {
+    let many = |others: usize, key: &str| {
         let others = (0..others).map(|number| (format!("example.com/{number}"), json!("")));
-        let repo = ("gitvolume.dev/repo".to_owned(), json!(REPO));
+        let repo = (key.to_owned(), json!(REPO));
         Value::Object(others.chain([repo]).collect())
     };
+    const MISSED: &[&str] = &["requests a repository and was not injected"];
     const FOLLOWS: &[&str] = &["no init container gitvolume that runs /gitvolume-syncer"];
     const ONCE: &[&str] = &["no init container gitvolume-once that runs /gitvolume-syncer"];
+    const GIT_REPO: &[&str] = &["no init container gitvolume-gitrepo that runs"];
     const VOLUME: &[&str] = &[
         "the gitRepo volume html",
         "it was not converted",
@@ -188,58 +197,79 @@ fn rows() -> Vec<Row> {
             json!({}),
             &[],
         ),
-        ("bare", repo(), json!({}), FOLLOWS),
+        ("bare", repo(), json!({}), MISSED),
         (
             "bare-by-name",
             json!({"gitvolume.dev/docs.repo": REPO}),
             json!({}),
-            FOLLOWS,
+            MISSED,
         ),
         (
-            "bare-once",
-            with("gitvolume.dev/mode", "once"),
+            "bare-by-use",
+            json!({"gitvolume.dev/use": "site"}),
             json!({}),
-            ONCE,
+            MISSED,
         ),
         (
-            "other-init-containers",
+            "containers-that-no-list-names",
             repo(),
-            json!({"initContainers": [{"name": "setup", "image": "setup"}]}),
-            FOLLOWS,
+            json!({"initContainers": [ours("gitvolume")]}),
+            MISSED,
         ),
         (
             "injected",
-            repo(),
-            json!({"initContainers": [ours("gitvolume")]}),
+            listed("gitvolume"),
+            json!({"initContainers": [{"name": "setup", "image": "x"}, ours("gitvolume")]}),
             &[],
         ),
+        // Whatever its annotations say of the mode: an object may say another.
         (
             "injected-once",
-            with("gitvolume.dev/mode", "once"),
+            listed("gitvolume-once"),
             json!({"initContainers": [ours("gitvolume-once")]}),
             &[],
         ),
         (
-            "injected-both",
-            all(),
-            json!({"initContainers": [ours("gitvolume-once"), ours("gitvolume")]}),
+            "injected-by-objects-alone",
+            json!({"gitvolume.dev/injected": "gitvolume"}),
+            json!({"initContainers": [ours("gitvolume")]}),
+            &[],
+        ),
+        (
+            "robbed-and-by-objects-alone",
+            json!({"gitvolume.dev/injected": "gitvolume"}),
+            json!({}),
+            FOLLOWS,
+        ),
+        (
+            "other-init-containers",
+            listed("gitvolume"),
+            json!({"initContainers": [{"name": "setup", "image": "setup"}]}),
+            FOLLOWS,
+        ),
+        (
+            "injected-all",
+            listed("gitvolume,gitvolume-gitrepo,gitvolume-once"),
+            json!({"initContainers": [
+                ours("gitvolume-gitrepo"), ours("gitvolume-once"), ours("gitvolume"),
+            ]}),
             &[],
         ),
         (
             "both-lack-one",
-            all(),
+            listed("gitvolume,gitvolume-once"),
             json!({"initContainers": [ours("gitvolume")]}),
             ONCE,
         ),
         (
             "both-lack-the-other",
-            all(),
+            listed("gitvolume,gitvolume-once"),
             json!({"initContainers": [ours("gitvolume-once")]}),
             FOLLOWS,
         ),
         (
             "lost-its-restart-policy",
-            repo(),
+            listed("gitvolume"),
             json!({"initContainers": [lost()]}),
             &[
                 "would never start",
@@ -249,20 +279,20 @@ fn rows() -> Vec<Row> {
         ),
         (
             "our-name-and-another-program",
-            repo(),
+            listed("gitvolume"),
             json!({"initContainers": [foreign()]}),
             FOLLOWS,
         ),
         (
             "our-program-as-an-app-container",
-            repo(),
+            listed("gitvolume"),
             json!({"containers": [{"name": "gitvolume", "image": "syncer", "command": [PROGRAM]}]}),
             FOLLOWS,
         ),
         ("git-repo", json!({}), json!({"volumes": volume()}), VOLUME),
         (
             "git-repo-beside-what-is-injected",
-            repo(),
+            listed("gitvolume"),
             json!({"volumes": volume(), "initContainers": [ours("gitvolume")]}),
             VOLUME,
         ),
@@ -276,40 +306,19 @@ fn rows() -> Vec<Row> {
             "git-repo-off-is-no-excuse-for-the-annotations",
             with("gitvolume.dev/gitrepo", "off"),
             json!({"volumes": volume()}),
-            FOLLOWS,
+            MISSED,
         ),
         (
             "converted",
-            json!({"gitvolume.dev/status": converted}),
+            json!({"gitvolume.dev/injected": "gitvolume-gitrepo"}),
             json!({"volumes": empty(), "initContainers": [ours("gitvolume-gitrepo")]}),
             &[],
         ),
         (
             "converted-and-robbed",
-            json!({"gitvolume.dev/status": converted}),
+            json!({"gitvolume.dev/injected": "gitvolume-gitrepo"}),
             json!({"volumes": empty()}),
-            &[
-                "had the gitRepo volume html",
-                "no init container gitvolume-gitrepo",
-            ],
-        ),
-        (
-            "converted-to-follow",
-            json!({"gitvolume.dev/status": converted, "gitvolume.dev/gitrepo": "follow"}),
-            json!({"volumes": empty(), "initContainers": [ours("gitvolume")]}),
-            &[],
-        ),
-        (
-            "converted-to-follow-and-robbed",
-            json!({"gitvolume.dev/status": converted, "gitvolume.dev/gitrepo": "follow"}),
-            json!({"volumes": empty()}),
-            FOLLOWS,
-        ),
-        (
-            "a-status-of-volumes-that-are-gone",
-            json!({"gitvolume.dev/status": converted}),
-            json!({}),
-            &[],
+            GIT_REPO,
         ),
         (
             "opted-out",
@@ -327,7 +336,7 @@ fn rows() -> Vec<Row> {
             "not-opted-out",
             with("gitvolume.dev/inject", "true"),
             json!({}),
-            FOLLOWS,
+            MISSED,
         ),
         ("windows", repo(), json!({"os": {"name": "windows"}}), &[]),
         (
@@ -337,57 +346,87 @@ fn rows() -> Vec<Row> {
             &[],
         ),
         (
+            "windows-by-the-old-label",
+            repo(),
+            json!({"nodeSelector": {"beta.kubernetes.io/os": "windows"}}),
+            &[],
+        ),
+        (
             "windows-by-its-options",
             repo(),
             json!({"securityContext": {"windowsOptions": {"runAsUserName": "app"}}}),
             &[],
         ),
         (
+            "windows-by-a-containers-options",
+            repo(),
+            json!({"containers": [{"name": "app", "image": "app", "securityContext": {
+                "windowsOptions": {"runAsUserName": "app"},
+            }}]}),
+            &[],
+        ),
+        (
+            "windows-by-affinity",
+            repo(),
+            required(json!([os("In", "windows"), os("NotIn", "linux")])),
+            &[],
+        ),
+        (
+            "windows-or-linux-by-affinity",
+            repo(),
+            required(json!([os("In", "windows"), os("In", "linux")])),
+            MISSED,
+        ),
+        (
+            "not-windows-by-affinity",
+            repo(),
+            required(json!([os("NotIn", "windows")])),
+            MISSED,
+        ),
+        (
             "linux",
             repo(),
             json!({"os": {"name": "linux"}, "nodeSelector": {"kubernetes.io/os": "linux"}}),
-            FOLLOWS,
+            MISSED,
+        ),
+        // What an annotation says that was copied proves nothing.
+        (
+            "a-copied-status-of-a-skip",
+            copied("\"skipped\":\"windows\","),
+            json!({}),
+            MISSED,
         ),
         (
-            "skipped",
-            with("gitvolume.dev/status", &status("\"skipped\":\"windows\",")),
+            "a-copied-status-of-a-refusal",
+            copied("\"refused\":\"gitvolume.dev/mode: …\","),
             json!({}),
-            &[],
+            MISSED,
         ),
+        ("a-copied-list-of-none", listed("-"), json!({}), MISSED),
+        ("a-list-of-others", listed("setup,nginx"), json!({}), MISSED),
         (
-            "refused",
-            with(
-                "gitvolume.dev/status",
-                &status("\"refused\":\"gitvolume.dev/mode: …\","),
-            ),
+            "an-endless-list",
+            listed(&"gitvolume,".repeat(99)),
             json!({}),
-            &[],
-        ),
-        (
-            "a-status-that-says-nothing",
-            with("gitvolume.dev/status", &status("")),
-            json!({}),
-            FOLLOWS,
+            MISSED,
         ),
         (
             "as-many-annotations-as-it-looks-at",
-            many(999),
+            many(255, "gitvolume.dev/docs.repo"),
             json!({}),
-            FOLLOWS,
+            MISSED,
         ),
         (
             "more-annotations-than-it-looks-at",
-            many(1000),
+            many(256, "gitvolume.dev/docs.repo"),
             json!({}),
             &[],
         ),
         (
-            "a-volume-called-refused",
-            json!({"gitvolume.dev/status": status(&format!(
-                "\"gitRepos\":{{\"refused\":{{\"repository\":\"{REPO}\"}}}},"
-            ))}),
-            json!({"volumes": [{"name": "refused", "emptyDir": {}}]}),
-            &["had the gitRepo volume refused"],
+            "more-annotations-than-it-looks-at-are-looked-up",
+            many(999, "gitvolume.dev/repo"),
+            json!({}),
+            MISSED,
         ),
     ]
 }
@@ -561,7 +600,7 @@ pub(crate) fn it_warns_where_it_is_told_to(world: &World) -> TestResult {
     let warning = said.lines().find(|line| line.starts_with("Warning: "));
     let warning = warning.ok_or_else(|| format!("no warning in {said}"))?;
     assert!(
-        warning.contains("Pod web asks for a repository"),
+        warning.contains("Pod web requests a repository"),
         "{warning}"
     );
     says_why_and_what_to_do(warning)?;
@@ -597,7 +636,7 @@ fn is_in_the_audit_log(world: &World, namespace: &str) -> TestResult {
         .lines()
         .find(|line| line.contains(namespace) && line.contains("validation_failure"))
         .ok_or("no failure in the audit log")?;
-    assert!(line.contains("asks for a repository"), "{line}");
+    assert!(line.contains("requests a repository"), "{line}");
     Ok(())
 }
 
@@ -711,22 +750,22 @@ pub(crate) fn what_we_inject_passes_and_no_part_of_it_can_be_taken_away(
 
 /// A mistake that is only warned of, and a Pod that no syncer can run in, are no cases for it.
 pub(crate) fn what_the_webhook_let_through_with_a_reason_passes(world: &World) -> TestResult {
-    let _guarded = Guarded::with(world.cluster(), &[])?;
     let namespace = world.namespace(&[])?;
-    for kind in ["deny", "skip"] {
-        let mut pods = goldens(kind, "pod.yaml", true)?;
-        for pod in &mut pods {
+    for (kind, values) in [
+        ("deny", &["--set=settings.onMistake=warn"][..]),
+        ("skip", &[]),
+    ] {
+        let _guarded = Guarded::with(world.cluster(), values)?;
+        let mut pods = Vec::new();
+        for mut pod in goldens(kind, "pod.yaml", true)? {
             let review = Review::of_pod(pod.clone());
-            let settings = settings_of(kind, name(pod))?;
+            let settings = settings_of(kind, name(&pod))?;
             let answer = answer(&review, &settings, &inject::Namespace::default())?;
             assert!(answer.allowed, "{pod}");
-            // The one thing that is written is the status.
-            let patch = serde_json::to_value(answer.patch)?;
-            let value = &patch[0]["value"];
-            if let Some(all) = value.as_object() {
-                pod["metadata"]["annotations"] = json!(all);
-            } else if value.is_string() {
-                pod["metadata"]["annotations"]["gitvolume.dev/status"] = value.clone();
+            // The settings of this guard exclude no namespace.
+            if answer.outcome != Outcome::Skip(SkipReason::ExcludedNamespace) {
+                annotate(&mut pod, &serde_json::to_value(answer.patch)?)?;
+                pods.push(pod);
             }
         }
         let answers = ask(&namespace, &pods)?;
@@ -739,6 +778,29 @@ pub(crate) fn what_the_webhook_let_through_with_a_reason_passes(world: &World) -
             answers.values().any(|said| said.contains("created")),
             "{kind}"
         );
+    }
+    let excluded = format!(
+        "--set=settings.excludedNamespaces={{other,{}*}}",
+        namespace.name()
+    );
+    let _guarded = Guarded::with(world.cluster(), &[&excluded])?;
+    let noted = json!({"gitvolume.dev/repo": REPO, "gitvolume.dev/injected": "-"});
+    let answers = ask(&namespace, &[pod("excluded", noted, json!({}))])?;
+    assert_eq!(refused_by_the_guard(&answers), Vec::<&String>::new());
+    Ok(())
+}
+
+/// Applies a patch that writes annotations and nothing else.
+fn annotate(pod: &mut Value, patch: &Value) -> Result<(), String> {
+    for operation in patch.as_array().into_iter().flatten() {
+        let path = operation["path"].as_str().unwrap_or_default();
+        let rest = path.strip_prefix("/metadata/annotations");
+        let rest = rest.ok_or_else(|| format!("more than annotations: {operation}"))?;
+        let annotations = &mut pod["metadata"]["annotations"];
+        match rest.strip_prefix('/') {
+            Some(key) => annotations[key.replace("~1", "/")] = operation["value"].clone(),
+            None => *annotations = operation["value"].clone(),
+        }
     }
     Ok(())
 }

@@ -18,6 +18,7 @@ use tests::world::World;
 
 mod beliefs;
 mod cert_manager;
+mod cost;
 mod crds;
 mod doctor;
 mod gitrepo;
@@ -72,6 +73,8 @@ fn main() -> ExitCode {
         mistakes::an_unknown_key_is_admitted_with_a_warning_that_names_the_nearest,
         mistakes::where_mistakes_are_only_warned_of_the_pod_says_why_it_has_nothing,
         objects::an_object_reaches_the_pods_that_it_is_for_and_is_told_so,
+        objects::what_a_webhook_after_us_adds_to_an_auto_injected_pod_is_seen,
+        objects::a_pod_of_a_namespace_that_is_as_new_as_itself_gets_its_objects,
         objects::replicas_do_not_write_the_same_status_twice,
         others::what_a_webhook_after_us_adds_does_not_double_us,
         others::a_repository_that_a_webhook_asks_for_after_us_is_refused_not_forgotten,
@@ -102,6 +105,7 @@ fn main() -> ExitCode {
         users::a_namespace_that_hands_out_users_decides_who_we_are,
     ])
     .with_tests_alone(tests::tests![
+        cost::a_pod_with_very_many_annotations_costs_the_api_server_no_more_because_of_us,
         guard::each_row_of_the_truth_table_is_as_documented,
         guard::a_pod_of_an_excluded_namespace_is_left_alone,
         guard::what_ignore_lets_through_is_refused,
@@ -111,6 +115,7 @@ fn main() -> ExitCode {
         guard::what_we_inject_passes_and_no_part_of_it_can_be_taken_away,
         guard::what_the_webhook_let_through_with_a_reason_passes,
         guard::git_repo_volumes_that_the_operator_leaves_to_the_kubelet_pass,
+        objects::a_pod_whose_object_sets_its_mode_passes_the_guard,
         objects::an_api_server_that_restarts_changes_nothing_and_is_watched_again,
         objects::while_the_api_server_is_away_it_stays_ready_and_says_how_old_its_knowledge_is,
         objects::kinds_that_are_not_installed_are_said_and_found_when_they_are,

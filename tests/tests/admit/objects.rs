@@ -20,6 +20,10 @@ use tests::world::World;
 
 use crate::UNASKED;
 use crate::crds::define;
+use crate::guard::Guarded;
+use crate::others::once;
+use crate::toy::AFTER_US;
+use crate::toy::Toy;
 
 /// The label of the namespaces that auto-injection is for.
 const AUTO: &str = "gitvolume.dev/auto-inject";
@@ -243,6 +247,125 @@ pub(crate) fn an_object_reaches_the_pods_that_it_is_for_and_is_told_so(
     namespace.delete("gitvolume", "site")?;
     has(&namespace, "web", &[])?;
     assert_eq!(watching.metric("objects_stale_seconds")?, 0.0);
+    Ok(())
+}
+
+/// A webhook that was skipped in the first round is never called in the second, and a Pod that requests
+/// nothing itself was not sent to the entry for annotations: that for auto-injection must be called again.
+pub(crate) fn what_a_webhook_after_us_adds_to_an_auto_injected_pod_is_seen(
+    world: &World,
+) -> TestResult {
+    define(world)?;
+    let _watching = Watching::start(world.cluster(), world.kubectl(), "objects-again")?;
+    let own = label("objects-again");
+    let namespace = world.namespace(&[(UNASKED, ""), (&own, ""), (AUTO, "enabled")])?;
+    let site = volume("site", json!({"repo": "https://git.example/site.git"}));
+    namespace.apply(&site.to_string())?;
+    has(&namespace, "web", &["site"])?;
+    let git_repo =
+        json!({"name": "old", "gitRepo": {"repository": "https://git.example/other.git"}});
+    let mount = json!({"name": "old", "mountPath": "/old"});
+    let operations = json!([
+        {"op": "add", "path": "/spec/volumes/-", "value": git_repo},
+        {"op": "add", "path": "/spec/containers/0/volumeMounts/-", "value": mount},
+    ]);
+    let _toy = Toy::start(world, &namespace, &AFTER_US, once(operations))?;
+    has(&namespace, "web", &["site", "other"])?;
+    Ok(())
+}
+
+/// A Namespace and its first Pod are often applied together.
+pub(crate) fn a_pod_of_a_namespace_that_is_as_new_as_itself_gets_its_objects(
+    world: &World,
+) -> TestResult {
+    define(world)?;
+    let _watching = Watching::start(world.cluster(), world.kubectl(), "objects-new")?;
+    let own = label("objects-new");
+    let rules = cluster_volume(
+        "objects-new",
+        json!({
+            "repo": "https://git.example/rules.git", "mountPath": "/rules",
+            "namespaceSelector": {"matchLabels": {own.clone(): ""}},
+        }),
+    );
+    let kubectl = world.kubectl();
+    kubectl.apply(&rules.to_string())?;
+    told(
+        kubectl,
+        &["clustergitvolume", "objects-new"],
+        "Effective=False NoNamespace: ",
+    )?;
+    let name = |number: usize| format!("objects-new-{number}");
+    let outcome = (0..10).try_for_each(|number| -> Result<(), String> {
+        let name = name(number);
+        let labels = json!({UNASKED: "", own.clone(): "", AUTO: "enabled"});
+        let all = [
+            json!({
+                "apiVersion": "v1", "kind": "Namespace",
+                "metadata": {"name": name, "labels": labels},
+            }),
+            json!({
+                "apiVersion": "v1", "kind": "ServiceAccount",
+                "metadata": {"name": "default", "namespace": name},
+            }),
+            json!({
+                "apiVersion": "v1", "kind": "Pod",
+                "metadata": {"name": "web", "namespace": name},
+                "spec": {"containers": [{"name": "web", "image": "nginx"}]},
+            }),
+        ];
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": all});
+        kubectl.create(&list.to_string())?;
+        let pod = kubectl.in_namespace(&name).get_json(&["pod", "web"])?;
+        match pod.to_string().contains("https://git.example/rules.git") {
+            true => Ok(()),
+            false => Err(format!("the Pod in {name} is without: {pod}")),
+        }
+    });
+    for number in 0..10 {
+        let args = [
+            "delete",
+            "namespace",
+            &name(number),
+            "--ignore-not-found",
+            "--wait=false",
+        ];
+        kubectl.run(&args)?;
+    }
+    kubectl.delete("clustergitvolume", "objects-new")?;
+    Ok(outcome?)
+}
+
+/// The guard goes by what was put in, and not by the mode that the Pod's own annotations have.
+pub(crate) fn a_pod_whose_object_sets_its_mode_passes_the_guard(world: &World) -> TestResult {
+    define(world)?;
+    let _guarded = Guarded::with(world.cluster(), &[])?;
+    let _watching = Watching::start(world.cluster(), world.kubectl(), "objects-guard")?;
+    let own = label("objects-guard");
+    let namespace = world.namespace(&[(UNASKED, ""), (&own, ""), (AUTO, "enabled")])?;
+    let site = volume("site", json!({"mode": "once", "mountPath": "/site"}));
+    namespace.apply(&site.to_string())?;
+    told(
+        &namespace,
+        &["gitvolume", "site"],
+        "Effective=True Covered: ",
+    )?;
+    let annotations = json!({"gitvolume.dev/site.repo": "https://git.example/site.git"});
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "web", "annotations": annotations},
+        "spec": {"containers": [{"name": "web", "image": "nginx"}]},
+    });
+    let (made, _) = namespace.created(&[], &pod.to_string())?;
+    let inits = &made[0]["spec"]["initContainers"];
+    assert_eq!(inits[0]["name"], "gitvolume-once", "{inits}");
+    let listed = &made[0]["metadata"]["annotations"]["gitvolume.dev/injected"];
+    assert_eq!(listed, "gitvolume-once");
+    let site = namespace.get_json(&["gitvolume", "site"])?;
+    assert_eq!(
+        site["status"]["observedGeneration"],
+        site["metadata"]["generation"]
+    );
     Ok(())
 }
 

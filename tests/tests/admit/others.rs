@@ -49,7 +49,7 @@ fn has_mount_of_ours(container: &Value) -> bool {
 }
 
 /// Does what the operations say where the Pod is a test's, once.
-fn once(operations: Value) -> impl Fn(&Value) -> Value {
+pub(crate) fn once(operations: Value) -> impl Fn(&Value) -> Value {
     move |pod| {
         let annotations = &pod["metadata"]["annotations"];
         let done = !annotations["example.com/done"].is_null();

@@ -29,6 +29,7 @@ use crate::objects::Sources;
 use crate::objects::passed_over;
 use crate::request::Fields;
 use crate::request::PodWide;
+use crate::suggest;
 use crate::value::Wrong;
 use crate::value::shown;
 use crate::wide;
@@ -234,7 +235,11 @@ pub(crate) fn read(annotations: Option<&Map<String, Value>>, choice: Choice<'_>)
                 Said::Pod(value) => value.to_string(),
                 Said::Object(_, text) => shown(text),
             };
-            let mistake = mistake(name.as_ref(), row, &shown, wrong);
+            let mut mistake = mistake(name.as_ref(), row, &shown, wrong);
+            if let (Some(meant), true) = (text.and_then(|text| suggest::value(row, text)), is_pods)
+            {
+                mistake.append(&format!("; write {meant:?}"));
+            }
             asked.mistakes.push(mistake);
         }
     }
@@ -388,28 +393,9 @@ impl Annotation {
     }
 }
 
-/// The annotation that was perhaps meant by a key that is not in the table, with the name of a
-/// repository that may stand before it.
-pub(crate) fn nearest(key: &str) -> Option<(Option<&str>, &'static Annotation)> {
-    /// Below this two keys have little more in common than their alphabet.
-    const ALIKE: f64 = 0.7;
-    // Who writes `site.repos` knows what a name is.
-    let (name, last) = match key.rsplit_once('.') {
-        Some((name, last)) if name.parse::<Name>().is_ok() => (Some(name), last),
-        _ => (None, key),
-    };
-    let (_, row) = ANNOTATIONS
-        .iter()
-        .filter(|row| row.scope != Scope::Status)
-        .map(|row| (strsim::jaro_winkler(last, row.key), row))
-        .max_by(|one, other| one.0.total_cmp(&other.0))
-        .filter(|(likeness, _)| *likeness >= ALIKE)?;
-    Some((name.filter(|_| row.scope == Scope::Repository), row))
-}
-
 /// The warning for a key that is not in the table, with the key that was perhaps meant.
 fn unknown(key: &str) -> String {
-    match nearest(key) {
+    match suggest::nearest(key) {
         Some((name, row)) => {
             let name = name.map(|name| format!("{name}.")).unwrap_or_default();
             format!(

@@ -34,8 +34,10 @@ pub struct Answer {
     pub allowed: bool,
     /// The change to the Pod; `None` where there is none.
     pub patch: Option<Patch>,
-    /// What the author should know; each fits a line of a terminal.
+    /// What the author should know, each once, as much of it as the API server passes on.
     pub warnings: Vec<String>,
+    /// All of the same, each on one line and whole: for whoever has no such limits.
+    pub all_warnings: Vec<String>,
     /// [`Settings::hash`] of the settings that were applied.
     pub config_hash: String,
 }
@@ -76,12 +78,14 @@ pub fn propose<'a>(
         Outcome::Deny(_) => settings.on_mistake == OnMistake::Warn,
         Outcome::Inject(_) | Outcome::Skip(_) => true,
     };
+    let all_warnings = distinct(&warnings);
     let answer = Answer {
         uid: review.uid().to_owned(),
         outcome,
         allowed,
         patch,
-        warnings: bearable(&warnings),
+        warnings: bearable(&all_warnings),
+        all_warnings,
         config_hash: settings.hash(),
     };
     Ok(Proposal {
@@ -119,36 +123,63 @@ pub struct Written {
     pub patch_bytes: usize,
 }
 
-/// Each once and on one line, and no more than somebody reads; the API server has room for 4096
-/// characters.
-fn bearable(warnings: &[String]) -> Vec<String> {
-    const MOST: usize = 20;
+/// Each once, and on one line: the API server drops what has control characters in it.
+fn distinct(warnings: &[String]) -> Vec<String> {
     let mut told: Vec<String> = Vec::new();
-    for text in warnings.iter().map(|text| one_line(text)) {
+    for text in warnings {
+        let text: String = text
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect();
         if !told.contains(&text) {
             told.push(text);
         }
     }
-    let more = told.len().saturating_sub(MOST);
-    if more > 0 {
-        told.truncate(MOST);
+    told
+}
+
+/// No more than somebody reads, and than the API server passes on: 4096 characters in all, and of
+/// each warning 256 (k8s.io/apiserver, endpoints/filters/warning.go).
+fn bearable(warnings: &[String]) -> Vec<String> {
+    const MOST: usize = 20;
+    const ROOM: usize = 4096;
+    /// The last line, which tells how many are left out.
+    const LAST: usize = 64;
+    let mut told: Vec<String> = warnings.iter().map(|text| cut(text)).collect();
+    let lengths = told.iter().map(|text| text.chars().count());
+    let mut sum = 0;
+    let fitting = lengths.take_while(|length| {
+        sum += length;
+        sum <= ROOM - LAST
+    });
+    let fitting = fitting.take(MOST).count();
+    if fitting < told.len() {
+        let more = told.len() - fitting;
+        told.truncate(fitting);
         told.push(format!("{PREFIX}: {more} more warnings of this kind"));
     }
     told
 }
 
-/// Cuts a warning to what the API server wishes for (120 characters; k8s.io/apiserver,
-/// endpoints/filters/warning.go), without control characters, which it would drop it for.
-fn one_line(text: &str) -> String {
-    const LONGEST: usize = 120;
-    let text: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+/// Cuts a warning to 256 characters. What is expected, at its end, is what the author needs: it
+/// stays, and the value before it is cut.
+fn cut(text: &str) -> String {
+    const LONGEST: usize = 256;
+    /// So much of the beginning stays: the key.
+    const HEAD: usize = 96;
     if text.chars().count() <= LONGEST {
-        return text;
+        return text.to_owned();
     }
-    text.chars().take(LONGEST - 1).chain(['…']).collect()
+    let tail = text.rfind("expected ").map_or("", |at| &text[at..]);
+    let tail: String = tail.chars().take(LONGEST - HEAD - 2).collect();
+    let head = LONGEST - 1 - tail.chars().count() - usize::from(!tail.is_empty());
+    let mut cut: String = text.chars().take(head).collect();
+    cut.push('…');
+    if !tail.is_empty() {
+        cut.push(' ');
+        cut.push_str(&tail);
+    }
+    cut
 }
 
 #[derive(Serialize)]

@@ -235,7 +235,7 @@ fn resources(wanted: &Wanted<'_>) -> Option<Mistake> {
     };
     let key = resources_key(list, name);
     let whole = wanted.key(None, key);
-    let words = resources::inverted(request, limit);
+    let words = resources::inverted(&request, &limit);
     Some(Mistake::new(key, format!("{whole}: {words}")))
 }
 

@@ -153,13 +153,12 @@ fn about(
     } = document;
     let mut found = gitrepo::read(pod, &asked, was, settings);
     asked.mistakes.append(&mut found.mistakes);
+    asked.warnings.append(&mut found.warnings);
     let (requests, places) = asked.requests(&found.names);
     let wants_nothing = requests.is_empty() && found.volumes.is_empty();
     if wants_nothing && asked.pod.uses.is_empty() && asked.mistakes.is_empty() {
         let reason = left_alone(&asked.pod, &found.names);
-        let mut warnings = asked.warnings;
-        warnings.append(&mut found.warnings);
-        return skip(raw, reason, warnings, settings);
+        return skip(raw, reason, asked.warnings, settings);
     }
     let namespace = namespace.of_pod(annotations);
     let wanted = Wanted {
@@ -200,7 +199,6 @@ fn about(
         return refuse(raw, refusal, asked.warnings, settings);
     }
     let mut told = std::mem::take(&mut asked.warnings);
-    told.append(&mut found.warnings);
     let evictable = annotations.and_then(|all| all.get(evictable::KEY)?.as_str());
     let plan = plan::plan(&wanted, &missing, evictable);
     if let Some(mistake) = conflicts::too_long(&plan) {

@@ -204,11 +204,13 @@ impl Explanation {
 
 /// Under `warn` the mistakes are warnings too; here each is told once.
 fn warnings(answer: &Answer) -> Vec<String> {
-    let told = match &answer.outcome {
-        Outcome::Deny(refusal) if answer.allowed => refusal.mistakes().count(),
-        _ => 0,
+    let mistakes: Vec<String> = match &answer.outcome {
+        Outcome::Deny(refusal) => refusal.mistakes().map(ToString::to_string).collect(),
+        _ => Vec::new(),
     };
-    answer.warnings.iter().skip(told).cloned().collect()
+    let warnings = answer.all_warnings.iter();
+    let warnings = warnings.filter(|text| !mistakes.contains(text));
+    warnings.cloned().collect()
 }
 
 fn because(answer: &Answer) -> Option<&'static str> {

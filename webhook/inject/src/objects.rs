@@ -29,6 +29,8 @@ pub use self::schema::custom_resource_definition;
 pub(crate) use self::spec::field;
 pub(crate) use self::spec::field_of;
 
+use crate::value::shown;
+
 use self::selector::Selector;
 use self::spec::Spec;
 
@@ -139,6 +141,54 @@ impl GitVolume {
         read.repository = annotations::name(&read.name);
         read.mistakes = spec.mistakes;
         read
+    }
+
+    /// The sentences for everything that an API server would refuse in an object of ours in a file,
+    /// by the schema of its definition first and then in the words of [`GitVolume::accepted`]. An
+    /// object of our API group that is of no kind or version of ours is refused as a whole.
+    pub fn refused_manifest(object: &Value, settings: &Settings) -> Vec<String> {
+        let read = Self::read(object);
+        let version = format!("{}/{}", Kind::GROUP, Kind::VERSION);
+        let kinds = Kind::ALL.map(Kind::as_str);
+        let text = |key: &str| object[key].as_str().unwrap_or_default();
+        if !kinds.contains(&text("kind")) {
+            let expected = kinds.join(" or ");
+            return vec![format!(
+                "kind: {}: expected {expected}",
+                shown(text("kind"))
+            )];
+        }
+        if text("apiVersion") != version {
+            let shown = shown(text("apiVersion"));
+            return vec![format!("{read}: apiVersion: {shown}: expected {version}")];
+        }
+        let by_schema = schema::judged(read.kind, object);
+        let mut sentences: Vec<String> = Vec::new();
+        for (_, sentence) in &by_schema {
+            sentences.push(format!("{read}: {sentence}"));
+        }
+        let refusal = read.accepted(settings).err();
+        let others = refusal.iter().flat_map(Refusal::mistakes);
+        let others = others.map(ToString::to_string).filter(|sentence| {
+            // What has a wrong type is named once.
+            let start = format!("{read}: ");
+            let rest = sentence.strip_prefix(&start).unwrap_or(sentence);
+            let mut known = by_schema.iter();
+            !known.any(|(at, _)| {
+                rest.starts_with(&format!("{at}:")) || rest.starts_with(&format!("{at}."))
+            })
+        });
+        let others: Vec<String> = others.collect();
+        sentences.extend(others);
+        sentences
+    }
+
+    /// Whether an API server would take a manifest by the schema of our definitions.
+    pub fn fits_schema(object: &Value) -> bool {
+        let kinds = Kind::ALL.into_iter();
+        let mut own = kinds.filter(|kind| object["kind"] == kind.as_str());
+        let is_version = object["apiVersion"] == format!("{}/{}", Kind::GROUP, Kind::VERSION);
+        is_version && own.any(|kind| schema::judged(kind, object).is_empty())
     }
 
     /// Its kind.

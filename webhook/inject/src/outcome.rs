@@ -125,6 +125,11 @@ impl Mistake {
         Self { key, sentence }
     }
 
+    /// Adds what helps to the sentence.
+    pub(crate) fn append(&mut self, clause: &str) {
+        self.sentence.push_str(clause);
+    }
+
     /// The annotation it is about, without the prefix.
     pub fn key(&self) -> &'static str {
         self.key

@@ -49,6 +49,25 @@ impl Quantity {
         self.nanos == 0
     }
 
+    /// How many times another amount it is; `None` of nothing.
+    pub(crate) fn ratio_to(&self, other: &Self) -> Option<f64> {
+        (other.nanos > 0).then(|| self.nanos as f64 / other.nanos as f64)
+    }
+
+    /// So many times this amount, rounded up to a whole unit of the resource: a thousandth of a CPU, or
+    /// a mebibyte.
+    pub(crate) fn times(&self, factor: f64, resource: &str) -> Self {
+        // A float is exact to fifteen digits: what is off by less is not rounded up.
+        let units = |unit: i128| {
+            let units = (self.nanos as f64 * factor / unit as f64 - 1e-6).ceil();
+            units.clamp(0.0, f64::from(u32::MAX)) as u32
+        };
+        match resource {
+            "cpu" => Self::millis(units(1_000_000)),
+            _ => Self::mebibytes(units(1_000_000_000 << 20)),
+        }
+    }
+
     /// What is left of it, and at least nothing; told in the finest unit that is needed.
     pub(crate) fn less(&self, others: impl Iterator<Item = Self>) -> Self {
         let taken = others.fold(0i128, |sum, other| sum.saturating_add(other.nanos));

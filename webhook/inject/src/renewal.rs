@@ -65,11 +65,22 @@ pub fn renew(
         _ => differences(present, &pod),
     };
     Ok(Some(Renewal {
-        is_same: ordered(present) == ordered(&pod),
+        is_same: ordered(&without_defaults(present, &pod)) == ordered(&pod),
         pod,
         answer,
         differences,
     }))
+}
+
+/// Whether the webhook, or the command line, has written its status into a Pod.
+pub fn has_status(pod: &Value) -> bool {
+    let annotations = pod.pointer("/metadata/annotations");
+    annotations.is_some_and(|own| own.get(Status::KEY).is_some())
+}
+
+/// Whether an injection is in a Pod, by its status or by a container of ours.
+pub fn is_injected(pod: &Value) -> bool {
+    has_status(pod) || has_our_names(pod)
 }
 
 /// The objects that an injection in a Pod was made for, by kind and name.
@@ -82,6 +93,46 @@ pub fn injected_objects(pod: &Value) -> Vec<String> {
 
 fn not_applied(error: json_patch::PatchError) -> InternalError {
     InternalError::Patch(Box::new(error))
+}
+
+/// Fields of a container of ours that the API server fills in where they are left out.
+const DEFAULTS: [&str; 5] = [
+    "imagePullPolicy",
+    "protocol",
+    "recursiveReadOnly",
+    "successThreshold",
+    "terminationMessagePath",
+];
+
+/// A Pod without the API server's defaults in our containers, where the other one has none.
+fn without_defaults(pod: &Value, other: &Value) -> Value {
+    let mut pod = pod.clone();
+    let list = List::InitContainers.key();
+    let own = pod.get_mut("spec").and_then(|spec| spec.get_mut(list));
+    for container in own.and_then(Value::as_array_mut).into_iter().flatten() {
+        let name = container["name"].as_str().unwrap_or_default().to_owned();
+        if let Some(other) = named(items(other, list), &name).filter(|_| is_ours(&name)) {
+            drop_defaults(container, other);
+        }
+    }
+    pod
+}
+
+fn drop_defaults(value: &mut Value, other: &Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|key, _| !DEFAULTS.contains(&key.as_str()) || other.get(key).is_some());
+            for (key, child) in members {
+                drop_defaults(child, &other[key.as_str()]);
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                drop_defaults(item, &other[index]);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// The Pod with the lists in order whose order means nothing.

@@ -69,6 +69,22 @@ impl Default for Resources {
 
 const CPU: &str = "cpu";
 const MEMORY: &str = "memory";
+const STORAGE: &str = "ephemeral-storage";
+
+/// The least limit of a resource that a first clone gets on with, for Pods whose containers have a limit
+/// close to their request, as Guaranteed ones do: what is limited is reserved there for as long as the Pod
+/// lives, by a process that sleeps.
+///
+/// Measured with cgroups, 20,000 files, a pack of 194 MB: a first sync, shallow or whole, ends with 64 MiB
+/// of memory as with 512 (most of what is used beyond is page cache), with 1 CPU in 11 to 21 s, with half a
+/// one in 29 s, with 100m in 69 s.
+fn least(name: &str) -> Quantity {
+    match name {
+        CPU => Quantity::millis(100),
+        MEMORY => Quantity::mebibytes(128),
+        _ => Quantity::mebibytes(256),
+    }
+}
 
 /// What is said of a request above its limit, of whichever field or annotation.
 pub(crate) fn inverted(request: &Quantity, limit: &Quantity) -> String {
@@ -115,10 +131,10 @@ impl Resources {
         &'a self,
         pod: &PodSpec,
         wanted: &'a [Wanted],
-    ) -> Option<(&'a str, &'a Quantity, &'a Quantity)> {
-        let (requests, limits) = self.amounts(pod, wanted);
+    ) -> Option<(&'a str, Quantity, Quantity)> {
+        let (requests, mut limits) = self.amounts(pod, wanted);
         requests.into_iter().find_map(|(name, request)| {
-            let limit = *limits.get(name)?;
+            let limit = limits.remove(name)?;
             (request > limit).then_some((name, request, limit))
         })
     }
@@ -180,26 +196,34 @@ impl Resources {
         let (mut requests, mut limits) = self.granted(pod);
         for (list, name, amount) in wanted {
             match *list {
-                "limits" => limits.insert(name, amount),
-                _ => requests.insert(name, amount),
+                "limits" => limits.insert(name, amount.clone()),
+                _ => requests.insert(name, amount.clone()),
             };
         }
         let is_theirs = |list, name| wanted.iter().any(|own| own.0 == list && own.1 == name);
         // Where request and limit are one, and the author names one of them, so they stay.
         for name in [CPU, MEMORY].into_iter().filter(|_| is_guaranteed(pod)) {
             match (is_theirs("requests", name), is_theirs("limits", name)) {
-                (true, false) => limits.insert(name, requests[name]),
-                (false, true) => requests.insert(name, limits[name]),
+                (true, false) => limits.insert(name, requests[name].clone()),
+                (false, true) => requests.insert(name, limits[name].clone()),
                 _ => None,
             };
         }
         // A request of ours follows a limit of theirs.
-        for (name, request) in &mut requests {
-            if let Some(limit) = limits.get(name)
-                && *request > *limit
-                && !is_theirs("requests", name)
+        for (name, limit) in &limits {
+            if is_theirs("requests", name) {
+                continue;
+            }
+            let least = ratio(pod, name).map(|ratio| limit.times(1.0 / ratio, name));
+            if let Some(least) = least
+                && requests.get(name).is_none_or(|request| *request < least)
             {
-                *request = limit;
+                requests.insert(name, least);
+            }
+            if let Some(request) = requests.get_mut(name)
+                && *request > *limit
+            {
+                *request = limit.clone();
             }
         }
         (requests, limits)
@@ -211,27 +235,39 @@ impl Resources {
         if has_own(pod) {
             return (Amounts::new(), Amounts::new());
         }
-        let guaranteed = is_guaranteed(pod);
-        let mut requests: Amounts<'_> = self
-            .requests
-            .iter()
-            .map(|(name, amount)| (name.as_str(), amount))
-            .collect();
+        let requests = self.requests.iter();
+        let requests = requests.map(|(name, amount)| (name.as_str(), amount.clone()));
         let mut limits = Amounts::new();
-        for (name, amount) in &self.limits {
+        // Where the operator says nothing of storage, and all the Pod's containers have a limit of it.
+        let storage = Quantity::mebibytes(1024);
+        let storage =
+            Some((STORAGE, &storage)).filter(|(name, _)| !self.limits.contains_key(*name));
+        let own = self.limits.iter().map(|(name, most)| (name.as_str(), most));
+        for (name, most) in own.chain(storage) {
             if containers(pod).all(|own| limit(own, name).is_some()) {
-                limits.insert(name, amount);
-                if guaranteed && [CPU, MEMORY].contains(&name.as_str()) {
-                    requests.insert(name, amount);
-                }
+                limits.insert(name, self.limit_in(pod, name, most));
             }
         }
-        (requests, limits)
+        (requests.collect(), limits)
+    }
+
+    /// The operator's limit, or less where the Pod's own containers have one so close to their request
+    /// that ours would be reserved: then what our request allows, and at least what a clone needs. A
+    /// LimitRange that admits the Pod's own containers (`maxLimitRequestRatio`) then admits ours.
+    fn limit_in(&self, pod: &PodSpec, name: &str, most: &Quantity) -> Quantity {
+        let Some(ratio) = ratio(pod, name) else {
+            return most.clone();
+        };
+        let request = self.requests.get(name);
+        let allowed = request.map(|request| request.times(ratio, name));
+        let limit = allowed.into_iter().chain(request.cloned());
+        let limit = limit.fold(least(name), Quantity::max);
+        limit.min(most.clone())
     }
 }
 
 /// Amounts by the names of resources.
-type Amounts<'a> = BTreeMap<&'a str, &'a Quantity>;
+type Amounts<'a> = BTreeMap<&'a str, Quantity>;
 
 /// An amount that the author wants: `requests` or `limits`, the resource, and how much of it.
 type Wanted = (&'static str, &'static str, Quantity);
@@ -261,6 +297,22 @@ fn is_empty(resources: &ResourceRequirements) -> bool {
 
 fn limit<'a>(own: Option<&'a ResourceRequirements>, name: &str) -> Option<&'a str> {
     Some(own?.limits.as_ref()?.get(name)?.0.as_str())
+}
+
+/// The greatest ratio of limit to request that a container of the Pod has; `None` where one has no limit, or
+/// any ratio. A request left out is the limit.
+fn ratio(pod: &PodSpec, name: &str) -> Option<f64> {
+    let mut greatest = None;
+    for own in containers(pod) {
+        let limit: Quantity = limit(own, name)?.parse().ok()?;
+        let request = own.and_then(|own| own.requests.as_ref()?.get(name));
+        let ratio = match request {
+            None => 1.0,
+            Some(request) => limit.ratio_to(&request.0.parse().ok()?)?.max(1.0),
+        };
+        greatest = Some(ratio.max(greatest.unwrap_or(1.0)));
+    }
+    greatest
 }
 
 /// The rule of the Guaranteed class for one container and resource; a request left out is the
@@ -337,6 +389,97 @@ mod tests {
         assert_eq!(left(&spec, &storage, true), None);
         let without = pod(json!({"containers": []}));
         assert_eq!(left(&without, &memory, true), None);
+    }
+
+    /// What the operator's defaults become in a Pod of one container with these: `request limit` of each.
+    fn granted(requests: Value, limits: Value) -> BTreeMap<String, (String, String)> {
+        let resources = Resources::default();
+        let pod = pod(json!({"containers": [
+            {"name": "a", "resources": {"requests": requests, "limits": limits}},
+        ]}));
+        let (requests, limits) = resources.amounts(&pod, &[]);
+        let text = |amount: Option<&Quantity>| amount.map(Quantity::to_string).unwrap_or_default();
+        let names: Vec<&str> = requests.keys().chain(limits.keys()).copied().collect();
+        let each = names.into_iter().map(|name| {
+            let both = (text(requests.get(name)), text(limits.get(name)));
+            (name.to_owned(), both)
+        });
+        each.collect()
+    }
+
+    fn both(request: &str, limit: &str) -> (String, String) {
+        (request.to_owned(), limit.to_owned())
+    }
+
+    #[test]
+    fn a_guaranteed_pod_reserves_a_fraction_of_our_limits() {
+        let own = json!({"cpu": "1", "memory": "1Gi"});
+        let found = granted(own.clone(), own);
+        assert_eq!(found["cpu"], both("100m", "100m"));
+        assert_eq!(found["memory"], both("128Mi", "128Mi"));
+        assert_eq!(found.get("ephemeral-storage"), None);
+    }
+
+    #[test]
+    fn requests_and_limits_keep_the_ratio_of_the_pods_own() {
+        // The Pod of a namespace whose LimitRange allows 10 and 4.
+        let found = granted(
+            json!({"cpu": "100m", "memory": "128Mi"}),
+            json!({"cpu": "500m", "memory": "256Mi"}),
+        );
+        assert_eq!(found["cpu"], both("20m", "100m"));
+        assert_eq!(found["memory"], both("64Mi", "128Mi"));
+        // What is not divisible is rounded so that the ratio holds.
+        let found = granted(
+            json!({"cpu": "70m", "memory": "300Mi"}),
+            json!({"cpu": "500m", "memory": "1Gi"}),
+        );
+        assert_eq!(found["cpu"], both("14m", "100m"));
+        assert_eq!(found["memory"], both("38Mi", "128Mi"));
+        // A wide ratio leaves the operator's; between, the limit is what our request allows.
+        let found = granted(
+            json!({"cpu": "1m", "memory": "1Mi"}),
+            json!({"cpu": "1", "memory": "8Mi"}),
+        );
+        assert_eq!(found["cpu"], both("5m", "1"));
+        assert_eq!(found["memory"], both("32Mi", "256Mi"));
+        // One of which nothing is requested has any ratio.
+        let found = granted(
+            json!({"cpu": "0", "memory": "1Mi"}),
+            json!({"cpu": "1", "memory": "1Gi"}),
+        );
+        assert_eq!(found["cpu"], both("5m", "1"));
+        assert_eq!(found["memory"], both("32Mi", "512Mi"));
+    }
+
+    #[test]
+    fn ephemeral_storage_has_a_limit_where_all_containers_have_one() {
+        let found = granted(
+            json!({"ephemeral-storage": "200Mi"}),
+            json!({"ephemeral-storage": "500Mi"}),
+        );
+        assert_eq!(found["ephemeral-storage"], both("103Mi", "256Mi"));
+        let found = granted(json!({"ephemeral-storage": "200Mi"}), json!({}));
+        assert_eq!(found.get("ephemeral-storage"), None);
+    }
+
+    #[test]
+    fn a_limit_that_the_author_raises_raises_our_request_with_it() {
+        let resources = Resources::default();
+        let pod = pod(json!({"containers": [{"name": "a", "resources": {
+            "requests": {"memory": "1Gi"}, "limits": {"memory": "2Gi"},
+        }}]}));
+        let own = [wanted("limits", "memory", "1Gi")];
+        let (requests, limits) = resources.amounts(&pod, &own);
+        assert_eq!(requests["memory"].to_string(), "512Mi");
+        assert_eq!(limits["memory"].to_string(), "1Gi");
+        // What the author says of both counts.
+        let own = [
+            wanted("limits", "memory", "1Gi"),
+            wanted("requests", "memory", "16Mi"),
+        ];
+        let (requests, _) = resources.amounts(&pod, &own);
+        assert_eq!(requests["memory"].to_string(), "16Mi");
     }
 
     #[test]

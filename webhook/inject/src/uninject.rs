@@ -17,13 +17,14 @@ use crate::check;
 use crate::draft::Draft;
 use crate::evictable;
 use crate::gitrepo;
-use crate::injected::has_our_names_in;
+use crate::injected::has_our_names;
 use crate::injected::is_ours;
 use crate::objects::Choice;
 use crate::operations::path;
 use crate::plan::SAFE_DIRECTORY;
 use crate::reader;
 use crate::reader::List;
+use crate::reader::Reader;
 use crate::status::Status;
 use crate::typed;
 
@@ -40,7 +41,7 @@ pub fn uninject(pod: &Value) -> Result<Option<Patch>, InternalError> {
         .and_then(Value::as_object);
     let status = Status::read(annotations);
     let is_written = |key: &&str| annotations.is_some_and(|all| all.contains_key(*key));
-    if !Status::KEYS.iter().any(is_written) && !has_our_names_in(pod, List::InitContainers) {
+    if !Status::KEYS.iter().any(is_written) && !has_our_names(pod) {
         return Ok(None);
     }
     let spec = match &pod["spec"] {
@@ -48,9 +49,9 @@ pub fn uninject(pod: &Value) -> Result<Option<Patch>, InternalError> {
         spec => typed::read(spec).map_err(InternalError::Unreadable)?,
     };
     let mut draft = Draft::new(pod);
-    let inits = spec.init_containers.as_deref().unwrap_or_default();
-    let ours: Vec<usize> = (0..inits.len())
-        .filter(|index| is_ours(&inits[*index]))
+    // In whichever list an edit by hand has put them.
+    let ours: Vec<Reader<'_>> = reader::all(&spec)
+        .filter(|reader| is_ours(reader.container))
         .collect();
     let status = match status {
         Some(status) if !ours.is_empty() && status.names_nothing() => inferred(&spec, &ours)?,
@@ -58,8 +59,13 @@ pub fn uninject(pod: &Value) -> Result<Option<Patch>, InternalError> {
         status => status.unwrap_or_default(),
     };
     // Anybody can write a status: without one of our containers only what has a name that we give
-    // is ours, and what was a gitRepo volume stays what it is.
-    if !ours.is_empty() || status.volumes.iter().any(|name| is_our_name(name)) {
+    // is ours, and what was a gitRepo volume stays what it is. Where another container has the name of
+    // ours, nothing is.
+    let is_left = || {
+        let mut volumes = status.volumes.iter();
+        volumes.any(|name| is_our_name(name)) && !has_our_names(pod)
+    };
+    if !ours.is_empty() || is_left() {
         take_out(&mut draft, &spec, &ours, &status, annotations)?;
     }
     let at = path(["metadata", "annotations"]);
@@ -86,11 +92,10 @@ fn is_our_name(volume: &str) -> bool {
 
 /// What the status said, as far as the Pod shows it: what has a name that we give. What was a
 /// gitRepo volume, nothing shows.
-fn inferred(spec: &PodSpec, ours: &[usize]) -> Result<Status, InternalError> {
-    let inits = spec.init_containers.as_deref().unwrap_or_default();
+fn inferred(spec: &PodSpec, ours: &[Reader<'_>]) -> Result<Status, InternalError> {
     let mounts = ours
         .iter()
-        .flat_map(|index| inits[*index].volume_mounts.iter().flatten());
+        .flat_map(|own| own.container.volume_mounts.iter().flatten());
     let (volumes, others): (Vec<&VolumeMount>, Vec<&VolumeMount>) =
         mounts.partition(|mount| is_our_name(&mount.name));
     let is_content = |mount: &&VolumeMount| mount.mount_path.starts_with(paths::CONTENT);
@@ -115,14 +120,13 @@ fn inferred(spec: &PodSpec, ours: &[usize]) -> Result<Status, InternalError> {
 fn take_out(
     draft: &mut Draft,
     spec: &PodSpec,
-    ours: &[usize],
+    ours: &[Reader<'_>],
     status: &Status,
     annotations: Option<&Map<String, Value>>,
 ) -> Result<(), InternalError> {
-    let inits = spec.init_containers.as_deref().unwrap_or_default();
     let mounts: Vec<&VolumeMount> = ours
         .iter()
-        .flat_map(|index| inits[*index].volume_mounts.iter().flatten())
+        .flat_map(|own| own.container.volume_mounts.iter().flatten())
         .collect();
     // Where a mount of ours was removed by hand, the name alone tells.
     let is_added = |name: &str| {
@@ -154,7 +158,7 @@ fn take_out(
     };
     let is_our_mount = |mount: &VolumeMount| {
         let mut all = reader::all(spec)
-            .filter(|reader| reader.list != List::InitContainers || !ours.contains(&reader.index))
+            .filter(|reader| !is_ours(reader.container))
             .flat_map(|reader| reader.container.volume_mounts.iter().flatten());
         // Where the annotations are gone, or tell of another place since, what looks like ours is.
         let is_elsewhere = !all.any(|other| other.name == mount.name && is_asked(other));
@@ -163,7 +167,7 @@ fn take_out(
     // What is left mounts these.
     let mut used: Vec<&str> = Vec::new();
     for reader in reader::all(spec) {
-        if reader.list == List::InitContainers && ours.contains(&reader.index) {
+        if is_ours(reader.container) {
             continue;
         }
         let index = reader.index.to_string();
@@ -189,11 +193,10 @@ fn take_out(
     let ephemeral = ephemeral.flat_map(|own| own.volume_mounts.iter().flatten());
     used.extend(ephemeral.map(|mount| mount.name.as_str()));
 
-    let list = path(["spec", "initContainers"]);
-    for index in ours.iter().rev() {
-        draft.take(&list, *index)?;
+    for own in ours.iter().rev() {
+        draft.take(&path(["spec", own.list.key()]), own.index)?;
     }
-    draft.prune(&list);
+    draft.prune(&path(["spec", List::InitContainers.key()]));
     let lost = volumes(draft, spec, status, |volume| {
         let is_kind = volume.empty_dir.is_some() || volume.secret.is_some();
         let is_mounted = mounts.iter().any(|own| own.name == volume.name);

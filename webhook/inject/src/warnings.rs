@@ -1,5 +1,5 @@
-//! What is allowed and yet may not be what the author wants. Each fits the 120 characters that the
-//! API server wishes for, where names are of usual length.
+//! What is allowed and yet may not be what the author wants. Each fits the 256 characters that the
+//! API server passes on, where names are of usual length.
 
 use args::RepoKind;
 use k8s_openapi::api::core::v1::Volume;
@@ -14,6 +14,7 @@ use crate::gitrepo;
 use crate::plan::configures_git;
 use crate::reader;
 use crate::reader::Reader;
+use crate::suggest;
 use crate::wanted::Wanted;
 
 /// Directories of every image that a container does not start without, or hardly.
@@ -40,6 +41,8 @@ pub(crate) fn of(wanted: &Wanted<'_>, plan: &Plan) -> Vec<String> {
     let readers = wanted.readers();
     for request in wanted.requests {
         warnings.extend(without_key(wanted, request));
+        warnings.extend(page(wanted, request));
+        warnings.extend(short_hash(wanted, request));
         warnings.extend(hides(request, wanted));
         for reader in &readers {
             warnings.extend(below(reader, request, wanted));
@@ -85,6 +88,35 @@ pub(crate) fn port(wanted: &Wanted<'_>) -> Option<String> {
         wanted.key(None, "metrics-port"),
         taken.container.name
     ))
+}
+
+/// The warning for an address that was copied from a browser's page of a repository.
+fn page(wanted: &Wanted<'_>, request: &Request) -> Option<String> {
+    let page = suggest::page(&request.repo.without_user())?;
+    let key = |key: &str| wanted.key(request.name.as_ref(), key);
+    let rev = page.rev.filter(|_| request.rev.as_str() == "HEAD");
+    let rev = rev.map(|rev| format!(", {}: {rev}", key("ref")));
+    let path = page.path.filter(|_| request.subdir.is_none());
+    let path = path.map(|path| format!(", {}: {path}", key("subdir")));
+    Some(format!(
+        "{}: this is the address of a page in a browser; write {}{}{}",
+        key("repo"),
+        page.repo,
+        rev.unwrap_or_default(),
+        path.unwrap_or_default()
+    ))
+}
+
+/// The warning for a hash that is cut, which only a clone of all history could complete.
+fn short_hash(wanted: &Wanted<'_>, request: &Request) -> Option<String> {
+    let rev = request.rev.as_str();
+    suggest::is_short_hash(rev).then(|| {
+        format!(
+            "{}: {rev:?} looks like a shortened hash, which no git server resolves; write all 40 \
+             digits, unless it is the name of a branch or tag",
+            wanted.key(request.name.as_ref(), "ref")
+        )
+    })
 }
 
 fn metrics_port(wanted: &Wanted<'_>) -> Option<String> {

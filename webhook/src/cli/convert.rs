@@ -11,6 +11,7 @@ mod gitsync;
 mod keys;
 mod plain;
 mod process;
+mod references;
 mod rewrite;
 mod view;
 

@@ -117,6 +117,17 @@ impl Document {
         found.into_iter().map(|(at, key)| (line(at), key)).collect()
     }
 
+    /// The lines of the document's comments, from 1, with each comment's text; none of JSON.
+    pub fn comments(&self) -> Vec<(usize, String)> {
+        let mut found = Vec::new();
+        if self.syntax == Syntax::Yaml {
+            for (line, text) in tree::comments(yaml::bare(&self.text)) {
+                found.push((self.line + line - 1, text));
+            }
+        }
+        found
+    }
+
     /// The document's text after an edit. The operations' paths begin at the document's root. The
     /// text says exactly what the patch makes: what cannot be edited in place is written anew.
     pub fn patched(&self, patch: &Patch) -> Result<Patched, PatchError> {

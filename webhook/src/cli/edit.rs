@@ -5,6 +5,9 @@ use std::fmt;
 use json_patch::Patch;
 use json_patch::PatchOperation;
 use json_patch::jsonptr::PointerBuf;
+use similar::Algorithm;
+use similar::DiffTag;
+use similar::capture_diff_slices;
 
 use crate::cli::documents;
 use crate::cli::documents::Document;
@@ -135,11 +138,14 @@ fn one(
     let same = || document.text().to_owned();
     known.report(site, document, report);
     let mut patch = Vec::new();
+    let mut is_injected = false;
     for object in workloads::objects(document.value()) {
         let site = Site {
             object: Some(&object),
             ..site
         };
+        let mut templates = object.templates();
+        is_injected |= templates.any(|(_, pod)| inject::is_injected(pod));
         let (is_left, sentence) = known.left(file, &object);
         if let Some(sentence) = sentence {
             report.left(&format!("{site}: {sentence}"));
@@ -174,6 +180,11 @@ fn one(
                      its style are lost"
                 ));
             }
+            let lost = (!is_injected && !patched.is_rewritten)
+                .then(|| lost(document, &patched.text, known.purpose));
+            if let Some(line) = lost.flatten() {
+                report.note(&format!("{site}: {line}"));
+            }
             patched.text
         }
         Err(error) => {
@@ -181,6 +192,70 @@ fn one(
             same()
         }
     }
+}
+
+/// The sentence about lines of a document that its author does not get back.
+fn lost(document: &Document, text: &str, purpose: Purpose) -> Option<String> {
+    let read = |text: &str| documents::read(text).ok();
+    let comments = |document: &Document| {
+        let all = document.comments().into_iter();
+        all.collect::<Vec<(usize, String)>>()
+    };
+    let (numbers, rest): (Vec<usize>, &str) = match purpose {
+        Purpose::Uninject => return None,
+        Purpose::Convert => {
+            let after = read(text)?;
+            let mut after: Vec<String> = after
+                .iter()
+                .flat_map(comments)
+                .map(|(_, text)| text)
+                .collect();
+            let gone = comments(document).into_iter().filter(|(_, own)| {
+                let at = after.iter().position(|other| other == own);
+                at.map(|at| after.swap_remove(at)).is_none()
+            });
+            let numbers: Vec<usize> = gone.map(|(line, _)| line).collect();
+            (numbers, "lost with what the comments stand in")
+        }
+        Purpose::Inject => {
+            // What was injected already has no other way back than the one there is.
+            let back = uninjected(text)?;
+            let before: Vec<&str> = document.text().lines().collect();
+            let after: Vec<&str> = back.lines().collect();
+            let differ = capture_diff_slices(Algorithm::Myers, &before, &after);
+            let differ = differ.iter().filter(|own| own.tag() != DiffTag::Equal);
+            let numbers = differ.flat_map(|own| own.old_range());
+            let numbers = numbers.map(|index| document.line() + index).collect();
+            (
+                numbers,
+                "not given back by uninject as it is: comments, quotes, or a list or map that says \
+                 nothing",
+            )
+        }
+    };
+    let shown: Vec<String> = numbers.iter().take(5).map(usize::to_string).collect();
+    let more = if numbers.len() > 5 { ", …" } else { "" };
+    let lines = if numbers.len() == 1 { "line" } else { "lines" };
+    (!numbers.is_empty()).then(|| format!("{lines} {}{more}: {rest}", shown.join(", ")))
+}
+
+/// The text of a document without the injections in it.
+fn uninjected(text: &str) -> Option<String> {
+    let documents = documents::read(text).ok()?;
+    let mut back = String::new();
+    for document in &documents {
+        let mut patch = Vec::new();
+        for object in workloads::objects(document.value()) {
+            for (at, pod) in object.templates() {
+                let root = PointerBuf::parse(format!("{}{at}", object.at)).ok()?;
+                let operations = inject::uninject(pod).ok()?.into_iter();
+                let operations = operations.flat_map(|patch| patch.0);
+                patch.extend(operations.map(|own| under(&root, own)));
+            }
+        }
+        back.push_str(&document.patched(&Patch(patch)).ok()?.text);
+    }
+    Some(back)
 }
 
 /// An operation on an object as one on what the object is in.

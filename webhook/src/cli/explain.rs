@@ -283,7 +283,7 @@ fn told(
             if is_left {
                 continue;
             }
-            let (mistakes, _) = volumes::judged(&object, context.namespace, context.settings);
+            let mistakes = volumes::judged(&object, context.namespace, context.settings);
             all.extend(mistakes.into_iter().map(Err));
             for (_, pod) in object.templates() {
                 let told = explained(&object, pod, context).map(|explanation| Told {

@@ -85,7 +85,7 @@ fn judge(
 ) -> Judged {
     let mut judged = Judged::default();
     if object.pods.is_empty() {
-        (judged.errors, judged.warnings) = volumes::judged(object, namespace, settings);
+        judged.errors = volumes::judged(object, namespace, settings);
         return judged;
     }
     judged.left.extend(misplaced(object));
@@ -147,7 +147,7 @@ fn judge_pod(
             (answer, operations.collect::<Vec<_>>())
         }
     };
-    judged.warnings.extend(answer.warnings);
+    judged.warnings.extend(answer.all_warnings);
     if let Outcome::Deny(refusal) = &answer.outcome
         && !answer.allowed
     {

@@ -238,7 +238,9 @@ impl Search<'_> {
         let is_sign = match self.purpose {
             Purpose::Inject => {
                 let is_item = in_annotations && text.starts_with(PREFIX) && last != "value";
-                let is_patch = key == "path" || self.is_kustomization;
+                // The values of a chart are one text in an Application of Argo CD.
+                let is_values = key == "values" && text.contains('\n');
+                let is_patch = key == "path" || is_values || self.is_kustomization;
                 is_item || is_patch && has_annotation(text)
             }
             Purpose::Uninject => false,
@@ -252,7 +254,9 @@ impl Search<'_> {
         if is_sign {
             let what = match self.purpose {
                 Purpose::Convert => "git-sync",
-                _ if key == "patch" || key == "path" || self.is_kustomization => "an annotation",
+                _ if ["patch", "path", "values"].contains(&key) || self.is_kustomization => {
+                    "an annotation"
+                }
                 _ => text.split(['=', ':']).next().unwrap_or(text),
             };
             let what = what.to_owned();

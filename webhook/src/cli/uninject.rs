@@ -43,6 +43,15 @@ fn judge(object: &Object<'_>) -> Judged {
         let root = PointerBuf::parse(at).unwrap_or_default();
         match inject::uninject(pod) {
             Ok(patch) => {
+                let secrets = pod["spec"]["imagePullSecrets"].as_array();
+                let is_lost = patch.is_some() && !inject::has_status(pod);
+                if is_lost && secrets.is_some_and(|own| !own.is_empty()) {
+                    judged.warnings.push(
+                        "its imagePullSecrets stay: without the annotation gitvolume.dev/status \
+                         nothing tells which of them were added"
+                            .to_owned(),
+                    );
+                }
                 let operations = patch.into_iter().flat_map(|patch| patch.0);
                 let operations = operations.map(|own| edit::under(&root, own));
                 judged.patch.extend(operations);

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use inject::GitVolume;
 use inject::Namespace;
-use inject::Refusal;
 use inject::Settings;
 use serde_json::Value;
 
@@ -39,10 +38,12 @@ impl Volumes {
             }
             let documents = documents::read(&file.text).unwrap_or_default();
             for document in &documents {
-                let ours = objects(document.value()).into_iter();
-                let ours =
-                    ours.filter(|object| object.value["kind"] == "Namespace" || is_ours(object));
-                found.extend(ours.map(|object| placed(object.value, namespace)));
+                let all = objects(document.value()).into_iter();
+                let all = all.map(|object| placed(object.value, namespace));
+                // What an API server refuses is not there for any Pod.
+                found.extend(all.filter(|object| {
+                    object["kind"] == "Namespace" || GitVolume::fits_schema(object)
+                }));
             }
         }
         Self {
@@ -61,26 +62,17 @@ impl Volumes {
     }
 }
 
-/// What is wrong with an object of ours, and what is odd about it; empty for any other.
-pub fn judged(
-    object: &Object<'_>,
-    namespace: Option<&str>,
-    settings: &Settings,
-) -> (Vec<String>, Vec<String>) {
-    if !is_ours(object) {
-        return Default::default();
+/// What an API server, or the webhook, would refuse in an object of ours; nothing of any other.
+pub fn judged(object: &Object<'_>, namespace: Option<&str>, settings: &Settings) -> Vec<String> {
+    match is_ours(object) {
+        true => GitVolume::refused_manifest(&placed(object.value, namespace), settings),
+        false => Vec::new(),
     }
-    let read = GitVolume::read(&placed(object.value, namespace));
-    let refusal = read.accepted(settings).err();
-    let mistakes = refusal.iter().flat_map(Refusal::mistakes);
-    let mistakes = mistakes.map(ToString::to_string);
-    (mistakes.collect(), read.warnings().to_vec())
 }
 
 fn is_ours(object: &Object<'_>) -> bool {
     let version = object.value["apiVersion"].as_str().unwrap_or_default();
-    let kind = object.value["kind"].as_str().unwrap_or_default();
-    version.starts_with(inject::PREFIX) && ["GitVolume", "ClusterGitVolume"].contains(&kind)
+    version.starts_with(inject::PREFIX)
 }
 
 /// As `kubectl` would send it.
@@ -98,16 +90,20 @@ mod tests {
     use super::*;
 
     const OBJECTS: &str = "apiVersion: gitvolume.dev/v1alpha1\nkind: GitVolume\n\
-        metadata: {name: site}\nspec: {repo: 'https://git.example/x', perod: 1s}\n---\n\
+        metadata: {name: site}\nspec: {repo: 'https://git.example/x', ODD}\n---\n\
         apiVersion: v1\nkind: List\nitems:\n\
         - {apiVersion: gitvolume.dev/v1alpha1, kind: ClusterGitVolume, metadata: {name: rules}, \
         spec: {period: 5 min}}\n---\n\
         apiVersion: other.example/v1\nkind: GitVolume\nmetadata: {name: other}\n";
 
+    fn text(odd: &str) -> String {
+        OBJECTS.replace("ODD", odd)
+    }
+
     fn files() -> Vec<File> {
         vec![File {
             name: "x.yaml".to_owned(),
-            text: OBJECTS.to_owned(),
+            text: text("period: 1s"),
             path: None,
         }]
     }
@@ -129,17 +125,17 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_an_object_is_told() {
-        let documents = documents::read(OBJECTS).unwrap();
+        let documents = documents::read(&text("perod: 1s")).unwrap();
         let told: Vec<_> = documents
             .iter()
             .flat_map(|document| objects(document.value()))
             .map(|object| judged(&object, None, &Settings::new("syncer:1")))
             .collect();
+        let odd = "GitVolume default/site: spec.perod: unknown field; did you mean period?";
         let expected = "ClusterGitVolume rules: spec.period: \"5 min\": expected a duration such \
             as 30s, 5m or 1h30m";
-        let odd = "GitVolume default/site: spec.perod: unknown, and without effect";
-        assert_eq!(told[0], (vec![], vec![odd.to_owned()]));
-        assert_eq!(told[1], (vec![expected.to_owned()], vec![]));
-        assert_eq!(told[2], Default::default());
+        assert_eq!(told[0], [odd]);
+        assert_eq!(told[1], [expected]);
+        assert!(told[2].is_empty());
     }
 }

@@ -142,3 +142,60 @@ proptest! {
         prop_assert_eq!((ran.code, ran.out), (0, String::new()));
     }
 }
+
+/// What an author does not get back is named by its lines.
+#[test]
+fn what_a_round_trip_loses_is_named() {
+    let pod =
+        |rest: &str| format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\nspec:\n{rest}");
+    let mounts =
+        "  containers: [{name: a, image: a, volumeMounts: [{name: src, mountPath: /a}]}]\n";
+    let plain = pod(&format!(
+        "{mounts}  volumes:\n    - name: src # kept\n      gitRepo:\n        repository: https://git.example/a.git\n"
+    ));
+    let quoted = plain.replace(
+        "repository: https://git.example/a.git",
+        "repository: 'https://git.example/a.git' # it",
+    );
+    let ran = crate::run(&["inject"], &quoted);
+    assert!(
+        ran.err.ends_with(
+            "note: -:document 1: line 9: not given back by uninject as it is: comments, quotes, or a \
+             list or map that says nothing\n"
+        ),
+        "{}",
+        ran.err
+    );
+    assert!(
+        !crate::run(&["inject"], &plain)
+            .err
+            .contains("not given back")
+    );
+    let back = crate::run(&["uninject"], &ran.out).out;
+    assert!(
+        back.contains("repository: https://git.example/a.git\n"),
+        "{back}"
+    );
+    let ran = crate::run(&["convert"], &quoted);
+    assert!(
+        ran.err
+            .contains("note: -:document 1: lines 7, 9: lost with what the comments stand in\n"),
+        "{}",
+        ran.err
+    );
+    let annotated = "  annotations: {gitvolume.dev/repo: 'https://git.example/a.git'}\n";
+    for empty in [
+        "  volumes: []\n",
+        "  initContainers: null\n",
+        "  imagePullSecrets: ~\n",
+    ] {
+        let text = format!(
+            "apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n{annotated}spec:\n{empty}  containers: [{{name: a, image: a}}]\n"
+        );
+        let ran = crate::run(&["inject"], &text);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        let back = crate::run(&["uninject"], &ran.out).out;
+        let is_named = ran.err.contains("not given back by uninject");
+        assert_eq!(back != text, is_named, "{empty}{}{back}", ran.err);
+    }
+}

@@ -196,3 +196,177 @@ fn an_explanation_tells_what_a_new_pod_gets_otherwise() {
     );
     assert!(!told.contains("a new Pod gets the same"), "{told}");
 }
+
+/// An object in a file is judged as by an API server, and is for no Pod where it is refused.
+#[test]
+fn an_object_that_an_api_server_refuses_is_an_error() {
+    let object = |spec: &str| {
+        format!(
+            "apiVersion: gitvolume.dev/v1alpha1\nkind: GitVolume\nmetadata: {{name: site, \
+             namespace: shop}}\nspec: {spec}\n---\n{POD}"
+        )
+    };
+    let start = "error: -:document 1 (GitVolume shop/site): GitVolume shop/site: ";
+    for (spec, rest) in [
+        (
+            "{podSelector: {app: web}}",
+            "spec.podSelector.app: unknown field; expected matchExpressions, matchLabels",
+        ),
+        (
+            "{podSelector: {matchlabels: {app: web}}}",
+            "spec.podSelector.matchlabels: unknown field; did you mean matchLabels?",
+        ),
+        (
+            "{podSelector: app=web}",
+            "spec.podSelector: \"app=web\": expected a map of matchExpressions, matchLabels",
+        ),
+        (
+            "{podSelector: {matchLabels: {app: 1}}}",
+            "spec.podSelector.matchLabels[app]: 1: expected a text; in YAML, put it in quotes",
+        ),
+        (
+            "{podSelector: {matchExpressions: [{key: a}]}}",
+            "spec.podSelector.matchExpressions[0].operator: missing",
+        ),
+        (
+            "{namespaceSelector: {}}",
+            "spec.namespaceSelector: unknown field; ",
+        ),
+        (
+            "{branch: main}",
+            "spec.branch: unknown field; did you mean ref?",
+        ),
+        (
+            "{mount-path: /a}",
+            "spec.mount-path: unknown field; did you mean mountPath?",
+        ),
+        (
+            "{depth: \"1\"}",
+            "spec.depth: \"1\": expected a whole number, without quotes",
+        ),
+        (
+            "{readOnly: \"false\"}",
+            "spec.readOnly: \"false\": expected true or false, without quotes",
+        ),
+        (
+            "{containers: web}",
+            "spec.containers: \"web\": expected a list",
+        ),
+        (
+            "{resources: {limits: {gpu: 1}}}",
+            "spec.resources.limits.gpu: unknown field; expected cpu, ephemeral-storage, memory",
+        ),
+        (
+            "{period: 5 min}",
+            "spec.period: \"5 min\": expected a duration such as 30s, 5m or 1h30m",
+        ),
+    ] {
+        let ran = run(&["inject"], &object(spec));
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{spec}");
+        assert!(
+            ran.err.contains(&format!("{start}{rest}")),
+            "{spec}: {}",
+            ran.err
+        );
+        assert_eq!(
+            ran.err.matches("GitVolume shop/site): ").count(),
+            1,
+            "{spec}: {}",
+            ran.err
+        );
+        assert_eq!(run(&["explain"], &object(spec)).code, 2, "{spec}");
+    }
+    let wrong = object("{}").replace("v1alpha1", "v1");
+    let ran = run(&["inject"], &wrong);
+    assert!(
+        ran.err
+            .contains("apiVersion: \"gitvolume.dev/v1\": expected gitvolume.dev/v1alpha1"),
+        "{}",
+        ran.err
+    );
+    let wrong = object("{}").replace("kind: GitVolume", "kind: Gitvolume");
+    let ran = run(&["inject"], &wrong);
+    assert!(
+        ran.err
+            .contains("kind: \"Gitvolume\": expected GitVolume or ClusterGitVolume"),
+        "{}",
+        ran.err
+    );
+    let right = object(
+        "{repo: 'https://git.example/a', depth: 1, readOnly: false, user: 1000, podSelector: {matchLabels: {app: web}}}",
+    );
+    let ran = run(&["inject"], &right);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+}
+
+/// A warning and a refusal say what to write, where that is known.
+#[test]
+fn what_was_probably_meant_is_what_to_write() {
+    let site = "gitvolume.dev/repo: https://git.example/site.git # the site";
+    for (lines, code, sentence) in [
+        (
+            "gitvolume.dev/repo: https://git.example/site.git\n    gitvolume.dev/branch: main",
+            0,
+            "warning: -:document 1 (Pod web): gitvolume.dev/branch: unknown; did you mean gitvolume.dev/ref?\n",
+        ),
+        (
+            "gitvolume.dev/repo: https://git.example/site.git\n    gitvolume.dev/period: \"60\"",
+            2,
+            "gitvolume.dev/period: \"60\": expected a duration such as 30s, 5m or 1h30m; write \"60s\"\n",
+        ),
+        (
+            "gitvolume.dev/repo: https://git.example/site.git\n    gitvolume.dev/subdir: /public/",
+            2,
+            "; write \"public\"\n",
+        ),
+        (
+            "gitvolume.dev/repo: https://github.com/a/b/tree/main/docs",
+            0,
+            "write https://github.com/a/b, gitvolume.dev/ref: main, gitvolume.dev/subdir: docs\n",
+        ),
+        (
+            "gitvolume.dev/repo: https://git.example/site.git\n    gitvolume.dev/ref: 1a2b3c4",
+            0,
+            "gitvolume.dev/ref: \"1a2b3c4\" looks like a shortened hash",
+        ),
+    ] {
+        let ran = run(&["inject"], &POD.replace(site, lines));
+        assert_eq!(ran.code, code, "{}", ran.err);
+        assert!(ran.err.contains(sentence), "{sentence}: {}", ran.err);
+    }
+    let ran = run(&["inject", "--config=/nowhere"], POD);
+    assert!(ran.err.starts_with("error: "), "{}", ran.err);
+}
+
+#[test]
+fn without_the_status_all_that_is_ours_goes_and_what_cannot_be_told_is_named() {
+    let injected = run(&["inject"], POD).out;
+    let lines = injected
+        .lines()
+        .filter(|line| !line.contains("gitvolume.dev/status"));
+    let bare: String = lines.flat_map(|line| [line, "\n"]).collect();
+    let ran = run(&["uninject"], &bare);
+    assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, POD, ""));
+    assert_eq!(run(&["uninject", "--check"], &bare).code, 1);
+    let ran = run(&["inject"], &bare);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    let secrets = bare.replace("spec:\n", "spec:\n  imagePullSecrets: [{name: a}]\n");
+    let ran = run(&["uninject"], &secrets);
+    assert!(ran.err.contains("its imagePullSecrets stay"), "{}", ran.err);
+    let old = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers: [{name: a, image: a, \
+               volumeMounts: [{name: src, mountPath: /a}]}]\n  volumes: [{name: src, gitRepo: {repository: \
+               'https://git.example/a.git'}}]\n";
+    let injected = run(&["inject"], old).out;
+    assert!(injected.contains("gitvolume.dev/status"), "{injected}");
+    let bare = injected.replace("gitvolume.dev/status", "example.com/status");
+    for command in ["uninject", "inject"] {
+        let ran = run(&[command], &bare);
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{}", ran.err);
+        assert!(
+            ran.err
+                .contains("gitvolume.dev/status is missing or unreadable"),
+            "{}",
+            ran.err
+        );
+    }
+}

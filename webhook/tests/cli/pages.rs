@@ -46,3 +46,65 @@ fn there_are_completions_for_each_shell_and_a_page_for_each_command() {
         assert!(text.contains(".TH"), "{}", page.display());
     }
 }
+
+#[test]
+fn help_and_manual_have_examples_and_exit_codes() {
+    let root = tempfile::tempdir().unwrap();
+    for command in [
+        "inject",
+        "uninject",
+        "diff",
+        "convert",
+        "explain",
+        "doctor",
+        "serve",
+        "demo",
+        "man",
+        "completions",
+    ] {
+        for flag in ["-h", "--help"] {
+            let ran = run_in(root.path(), &[command, flag], "");
+            assert_eq!(ran.code, 0);
+            assert!(
+                ran.out.contains("\nExamples:\n  # "),
+                "{command}: {}",
+                ran.out
+            );
+            assert!(
+                ran.out.contains("\nExit codes:\n  0  "),
+                "{command}: {}",
+                ran.out
+            );
+        }
+        let page = run_in(root.path(), &["man", command], "").out;
+        let title = format!(".TH gitvolume-{command} 1 20");
+        assert!(page.contains(&title), "{page}");
+        let version = env!("CARGO_PKG_VERSION");
+        assert!(page.contains(&format!("\"gitvolume {version}\"")), "{page}");
+        for section in [
+            "NAME",
+            "SYNOPSIS",
+            "OPTIONS",
+            "\"EXIT STATUS\"",
+            "EXAMPLES",
+            "VERSION",
+        ] {
+            assert!(
+                page.contains(&format!(".SH {section}\n")),
+                "{command} {section}: {page}"
+            );
+        }
+    }
+    let page = run_in(root.path(), &["man"], "").out;
+    assert!(page.contains(".SH SUBCOMMANDS\n"), "{page}");
+    assert!(page.contains(".SH \"EXIT STATUS\"\n"), "{page}");
+    let script = run_in(root.path(), &["completions", "bash"], "").out;
+    for values in [
+        "deny warn",
+        "Always IfNotPresent Never",
+        "json text",
+        "completions convert demo",
+    ] {
+        assert!(script.contains(values), "{values}");
+    }
+}

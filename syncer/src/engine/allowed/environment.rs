@@ -1,9 +1,8 @@
 use args::RepoKind;
-use hyper::Uri;
-use hyper_util::client::proxy::matcher::Matcher;
 
 use crate::config::Environment;
 use crate::engine::allowed::Setting;
+use crate::web::with_port;
 
 /// Variables that change neither whom git asks nor as whom, by their beginnings: how it talks to
 /// people, and settings of our own under their older names.
@@ -69,43 +68,19 @@ pub(super) fn judge(environment: &Environment, kind: RepoKind) -> Result<(), Set
 fn is_allowed(name: &str, value: &str, kind: RepoKind) -> bool {
     match name {
         "ALL_PROXY" | "HTTPS_PROXY" | "all_proxy" | "http_proxy" | "https_proxy" => {
-            kind == RepoKind::Ssh || is_plain_proxy(value)
+            kind == RepoKind::Ssh || with_port(value).is_some()
         }
         // curl does not look at the first.
         "HTTP_PROXY" | "NO_PROXY" | "no_proxy" => true,
-        "CURL_CA_BUNDLE" | "SSL_CERT_DIR" | "SSL_CERT_FILE" => kind == RepoKind::Ssh,
-        "GIT_SSH" | "GIT_SSH_VARIANT" | "SSH_AUTH_SOCK" => kind == RepoKind::Http,
+        // The program curl alone reads the first; git is given the others in a file of ours.
+        "CURL_CA_BUNDLE" | "SSL_CERT_DIR" | "SSL_CERT_FILE" => true,
+        // GIT_SSH_COMMAND, which is ours, counts more.
+        "GIT_SSH" => true,
+        "GIT_SSH_VARIANT" => kind == RepoKind::Http || value == "ssh",
+        // An agent may have a certificate for one of our keys.
+        "SSH_AUTH_SOCK" => kind == RepoKind::Http,
         _ => OURS.contains(&name) || HARMLESS.iter().any(|beginning| name.starts_with(beginning)),
     }
-}
-
-/// Tells whether an engine can use a proxy: its port must be there, since curl's default is its own.
-fn is_plain_proxy(value: &str) -> bool {
-    let uri = value.parse::<Uri>();
-    uri.is_ok_and(|uri| {
-        matches!(uri.scheme_str(), None | Some("http"))
-            && uri
-                .authority()
-                .is_some_and(|authority| authority.port().is_some())
-    })
-}
-
-/// The proxies, and the hosts that are reached without one, as curl reads them.
-pub(in crate::engine) fn proxies(environment: &Environment) -> Matcher {
-    let value = |names: &[&str]| {
-        let find = |name: &&str| {
-            let mut vars = environment.gits.iter();
-            let found = vars.find(|(known, _)| known == name);
-            found.map(|(_, value)| value.clone())
-        };
-        names.iter().find_map(find).unwrap_or_default()
-    };
-    Matcher::builder()
-        .http(value(&["http_proxy"]))
-        .https(value(&["https_proxy", "HTTPS_PROXY"]))
-        .all(value(&["all_proxy", "ALL_PROXY"]))
-        .no(value(&["no_proxy", "NO_PROXY"]))
-        .build()
 }
 
 #[cfg(test)]
@@ -135,6 +110,11 @@ mod tests {
             ("https_proxy", "proxy.example:3128"),
             ("HTTP_PROXY", "socks5://x"),
             ("no_proxy", "*"),
+            ("all_proxy", "proxy.example"),
+            ("SSL_CERT_FILE", "/x"),
+            ("SSL_CERT_DIR", "/x"),
+            ("CURL_CA_BUNDLE", "/x"),
+            ("GIT_SSH", "/x"),
         ]);
         assert_eq!(judge(&harmless, RepoKind::Http), Ok(()));
         assert_eq!(judge(&harmless, RepoKind::Ssh), Ok(()));
@@ -153,44 +133,14 @@ mod tests {
             ("GIT_CONFIG_KEY_0", "a.b", RepoKind::Http),
             ("GIT_HTTP_USER_AGENT", "x", RepoKind::Http),
             ("GIT_UNKNOWN", "x", RepoKind::Http),
-            ("GIT_SSH", "/x", RepoKind::Ssh),
+            ("GIT_SSH_VARIANT", "plink", RepoKind::Ssh),
             ("SSH_AUTH_SOCK", "/x", RepoKind::Ssh),
-            ("SSL_CERT_FILE", "/x", RepoKind::Http),
-            ("SSL_CERT_DIR", "/x", RepoKind::Http),
             ("https_proxy", "socks5://proxy.example:1080", RepoKind::Http),
             ("https_proxy", "https://proxy.example:443", RepoKind::Http),
-            ("http_proxy", "http://proxy.example", RepoKind::Http),
-            ("all_proxy", "proxy.example", RepoKind::Http),
             ("LD_PRELOAD", "/x.so", RepoKind::Http),
         ] {
             let judged = judge(&environment(&[(name, value)]), kind);
             assert_eq!(judged, Err(Setting::of(name)), "{name}={value}");
         }
-    }
-
-    #[test]
-    fn a_proxy_is_found_as_curl_finds_it() {
-        let found = |vars: &[(&str, &str)], url: &str| {
-            let url = url.parse().unwrap();
-            let found = proxies(&environment(vars)).intercept(&url);
-            found.map(|proxy| proxy.uri().authority().unwrap().to_string())
-        };
-        let https = "https://git.example/x";
-        let both = [("https_proxy", "http://a:1"), ("HTTPS_PROXY", "http://b:1")];
-        assert_eq!(found(&both, https).as_deref(), Some("a:1"));
-        assert_eq!(found(&both, "http://git.example/x"), None);
-        assert_eq!(
-            found(&[("HTTP_PROXY", "http://a:1")], "http://git.example/x"),
-            None
-        );
-        assert_eq!(
-            found(&[("ALL_PROXY", "a:1")], https).as_deref(),
-            Some("a:1")
-        );
-        let none = [
-            ("https_proxy", "http://a:1"),
-            ("no_proxy", "x.example, .example"),
-        ];
-        assert_eq!(found(&none, https), None);
     }
 }

@@ -135,6 +135,10 @@ fn is_allowed(key: &str, value: &str, kind: RepoKind) -> bool {
             "ssh.variant" => value == "ssh",
             // git names the remote by its address; one called `origin` is for consumers.
             _ if key.starts_with("remote.origin.") => true,
+            // git's own notes about a partial clone, which a poll does not read.
+            _ if section == "remote" => {
+                key.ends_with(".promisor") || key.ends_with(".partialclonefilter")
+            }
             _ => false,
         }
 }
@@ -167,6 +171,11 @@ mod tests {
             ("core.logallrefupdates", "true"),
             ("extensions.worktreeconfig", "true"),
             ("remote.origin.url", "https://git.example/x"),
+            ("remote.https://git.example/x.promisor", "true"),
+            (
+                "remote.https://git.example/x.partialclonefilter",
+                "blob:none",
+            ),
             ("remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*"),
             ("protocol.version", "2"),
             ("protocol.file.allow", "always"),

@@ -21,7 +21,6 @@ use tokio::time::Instant;
 
 use crate::auth::Grant;
 use crate::config::RepoConfig;
-pub(super) use crate::engine::allowed::environment::proxies;
 use crate::git::Git;
 use crate::mirror::Mirror;
 

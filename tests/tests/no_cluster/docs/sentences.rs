@@ -227,6 +227,8 @@ fn as_of_an_annotation(sentence: &str) -> String {
 /// Tells whether a sentence says of an annotation's value what the table says is accepted: such
 /// sentences have one entry together.
 fn is_about_a_value(sentence: &str) -> bool {
+    // What to write in its place is of that value alone.
+    let sentence = sentence.split("; write \"").next().unwrap_or(sentence);
     ANNOTATIONS.iter().any(|row| {
         sentence
             .strip_suffix(row.grammar)

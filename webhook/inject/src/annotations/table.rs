@@ -166,7 +166,8 @@ pub const ANNOTATIONS: &[Annotation] = &[
         "git-credentials",
         "The Secret with credentials; only the syncer mounts it. Its keys say what they are: \
          `ssh` or `ssh-privatekey` with `known_hosts`, `username` with `password`, `token`, \
-         `cookie_file`, `ca.crt`, a GitHub App's `github-app-…`.",
+         `cookie_file`, `ca.crt`, a GitHub App's `github-app-…`, and the names that Airflow, Argo \
+         CD and Flux give them.",
         |fields, text| value::secret(text).map(|value| fields.secret = Some(value)),
     ),
     repository(

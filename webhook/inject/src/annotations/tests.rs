@@ -109,8 +109,9 @@ fn a_missing_repository_is_said_first() {
             "gitvolume.dev/repo: missing, but gitvolume.dev/mount-path is set; expected the \
              address of a remote repository: https://, http://, ssh:// or user@host:path",
             "gitvolume.dev/mount-path: \"html\": expected an absolute path such as \
-             /usr/share/nginx/html, without .., // or a colon",
-            "gitvolume.dev/period: \"5 min\": expected a duration such as 30s, 5m or 1h30m",
+             /usr/share/nginx/html, without .., // or a colon; write \"/html\"",
+            "gitvolume.dev/period: \"5 min\": expected a duration such as 30s, 5m or 1h30m; write \
+             \"5m\"",
         ]
     );
 }

@@ -95,6 +95,7 @@ fn a_second_call_does_not_contradict_the_first_ones_audit_annotations() {
         allowed: true,
         patch: None,
         warnings: Vec::new(),
+        all_warnings: Vec::new(),
         config_hash: "0".to_owned(),
     };
     let keys: Vec<&str> = answer.audit_annotations().into_keys().collect();
@@ -102,11 +103,51 @@ fn a_second_call_does_not_contradict_the_first_ones_audit_annotations() {
 }
 
 #[test]
-fn a_warning_is_one_line_of_bearable_length() {
-    assert_eq!(one_line("a\nb\u{7}c"), "a b c");
-    let long = one_line(&"ü".repeat(300));
-    assert_eq!(long.chars().count(), 120);
+fn a_warning_is_one_line_of_bearable_length_and_keeps_what_is_expected() {
+    let once = ["a\nb\u{7}c".to_owned(), "a b c".to_owned()];
+    assert_eq!(distinct(&once), ["a b c"]);
+    let long = cut(&"ü".repeat(300));
+    assert_eq!(long.chars().count(), 256);
     assert!(long.ends_with('…'));
+    let sentence = |value: usize, expected: usize| {
+        let (value, expected) = ("v".repeat(value), "e".repeat(expected));
+        format!("gitvolume.dev/repo: \"{value}\": expected {expected}")
+    };
+    assert_eq!(cut(&sentence(100, 100)), sentence(100, 100));
+    let long = cut(&sentence(500, 100));
+    assert_eq!(long.chars().count(), 256);
+    assert!(long.starts_with("gitvolume.dev/repo: \"vvv"), "{long}");
+    assert!(
+        long.ends_with(&format!("… expected {}", "e".repeat(100))),
+        "{long}"
+    );
+    let long = cut(&sentence(500, 500));
+    assert_eq!(long.chars().count(), 256);
+    assert!(long.contains("… expected eee"), "{long}");
+}
+
+#[test]
+fn all_warnings_together_are_what_the_api_server_has_room_for() {
+    let many: Vec<String> = (0..40)
+        .map(|own| format!("{own}{}", "x".repeat(200)))
+        .collect();
+    let told = bearable(&many);
+    let sum: usize = told.iter().map(|text| text.chars().count()).sum();
+    assert!(sum <= 4096, "{sum}");
+    assert_eq!(
+        told.last().unwrap(),
+        "gitvolume.dev/: 20 more warnings of this kind"
+    );
+    let most: Vec<String> = (0..20).map(|_| "x".repeat(300)).collect();
+    let numbered = most.iter().enumerate();
+    let numbered: Vec<String> = numbered.map(|(own, text)| format!("{own}{text}")).collect();
+    let told = bearable(&numbered);
+    let sum: usize = told.iter().map(|text| text.chars().count()).sum();
+    assert!(sum <= 4096, "{sum}");
+    assert_eq!(
+        told.last().unwrap(),
+        "gitvolume.dev/: 5 more warnings of this kind"
+    );
 }
 
 #[test]

@@ -27,6 +27,8 @@ pub struct Explained {
     pub user: (String, String),
     /// What it asks for and where it ends, and why.
     pub resources: (String, String),
+    /// What the Pod is charged for it, and how.
+    pub reserves: (String, String),
     /// Where it serves metrics.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics_port: Option<u16>,
@@ -50,6 +52,7 @@ pub(super) fn explained(syncer: &Syncer, wanted: &Wanted<'_>) -> Explained {
         position: position_of(role, wanted),
         user: user(syncer.user, role, wanted),
         resources: resources_of(syncer, wanted),
+        reserves: charge(syncer),
         metrics_port: syncer.metrics_port,
     }
 }
@@ -152,4 +155,23 @@ fn resources_of(syncer: &Syncer, wanted: &Wanted<'_>) -> (String, String) {
         format!("{OPERATOR}; no limits, since not all the Pod's containers have them")
     };
     (text, why)
+}
+
+/// What the scheduler reserves for the Pod because of the container, and quotas count: its requests, and
+/// its limits where requests are left out.
+fn charge(syncer: &Syncer) -> (String, String) {
+    let amounts = |list: &str| {
+        let amounts = syncer.resources.as_ref()?.get(list)?.as_object();
+        let amounts = amounts?.iter();
+        let amounts =
+            amounts.map(|(name, amount)| format!("{name} {}", amount.as_str().unwrap_or_default()));
+        Some(amounts.collect::<Vec<_>>().join(", "))
+    };
+    let amounts = amounts("requests").or_else(|| amounts("limits"));
+    let how = match syncer.role.restart_policy() {
+        _ if amounts.is_none() => "nothing of its own",
+        Some(_) => "beside the Pod's own containers, for as long as the Pod runs",
+        None => "only where it is more than what the Pod's own containers need together",
+    };
+    (amounts.unwrap_or_else(|| "none".to_owned()), how.to_owned())
 }

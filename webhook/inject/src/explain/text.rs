@@ -131,6 +131,7 @@ impl fmt::Display for Explanation {
                 row("position", &container.position),
                 row("user", &container.user),
                 row("resources", &container.resources),
+                row("reserves", &container.reserves),
             ];
             let port = container.metrics_port.iter();
             rows.extend(port.map(|port| vec!["metrics".to_owned(), format!("port {port}")]));

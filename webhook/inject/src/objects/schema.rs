@@ -7,6 +7,7 @@
 //! (<https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#validation-rules>).
 
 mod field;
+mod judge;
 mod selector;
 mod status;
 
@@ -22,8 +23,10 @@ use crate::value;
 
 use self::field::has_credentials;
 use self::field::property;
+pub(super) use self::judge::judged;
 use self::selector::selector;
 use self::status::status;
+
 use super::spec;
 
 /// The CustomResourceDefinition of a kind, without labels: a chart's business.

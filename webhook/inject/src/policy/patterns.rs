@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::wrong;
 use crate::ANNOTATIONS;
 use crate::PREFIX;
-use crate::annotations;
+use crate::suggest;
 
 /// Tells whether a list has a text.
 pub(super) fn is_one_of(list: &[String], text: &str) -> bool {
@@ -44,7 +44,7 @@ pub(super) fn annotations<'de, D: serde::Deserializer<'de>>(
     for text in &patterns {
         if !ANNOTATIONS.iter().any(|row| is_match(text, row.key)) {
             let key = text.strip_prefix(PREFIX).unwrap_or(text);
-            let nearest = annotations::nearest(key.trim_end_matches(['*', '.']));
+            let nearest = suggest::nearest(key.trim_end_matches(['*', '.']));
             let nearest = nearest.map(|(_, row)| format!("; did you mean {}?", row.key));
             let expected = format!(
                 "an annotation's key such as mount-path, or the beginning of some and *{}",

@@ -58,6 +58,31 @@ fn an_injected_pod_is_the_same_again_whatever_the_order_of_its_mounts() {
     assert_eq!((renewal.differences.len(), renewal.is_same), (0, true));
 }
 
+#[test]
+fn what_the_api_server_fills_in_is_no_difference_and_what_an_author_removes_is() {
+    let mut pod = pod();
+    annotate(&mut pod, "resources.limits.memory", "1Gi");
+    let mut live = injected(pod);
+    let own = |pod: &mut Value, edit: fn(&mut Value)| {
+        let inits = pod["spec"]["initContainers"].as_array_mut().unwrap();
+        let ours = inits.iter_mut().filter(|own| own["name"] == "gitvolume");
+        ours.for_each(edit);
+    };
+    own(&mut live, |own| {
+        own["terminationMessagePath"] = json!("/dev/termination-log");
+        own["imagePullPolicy"] = json!("IfNotPresent");
+        own["startupProbe"]["successThreshold"] = json!(1);
+    });
+    assert!(renewed(&live).is_same);
+    let annotations = live["metadata"]["annotations"].as_object_mut().unwrap();
+    annotations.remove("gitvolume.dev/resources.limits.memory");
+    assert!(!renewed(&live).is_same);
+    own(&mut live, |own| {
+        own["securityContext"]["privileged"] = json!(true)
+    });
+    assert!(!renewed(&live).is_same);
+}
+
 /// Each annotation changed after the injection gives what it gives before it.
 #[test]
 fn a_changed_annotation_gives_what_it_gives_a_new_pod() {
@@ -122,7 +147,7 @@ fn what_is_no_longer_asked_for_is_taken_out() {
 #[test]
 fn an_edit_of_ours_by_hand_is_repaired() {
     type Edit = fn(&mut Value);
-    let edits: [(&str, Edit); 6] = [
+    let edits: [(&str, Edit); 7] = [
         ("container gitvolume: its place", |pod| {
             let inits = pod["spec"]["initContainers"].as_array_mut().unwrap();
             inits.reverse();
@@ -140,6 +165,13 @@ fn an_edit_of_ours_by_hand_is_repaired() {
         ("container gitvolume is missing", |pod| {
             let inits = pod["spec"]["initContainers"].as_array_mut().unwrap();
             inits.retain(|own| own["name"] != "gitvolume");
+        }),
+        ("container gitvolume is missing", |pod| {
+            let inits = pod["spec"]["initContainers"].as_array_mut().unwrap();
+            let own = inits.iter().position(|own| own["name"] == "gitvolume");
+            let own = inits.remove(own.unwrap());
+            let containers = pod["spec"]["containers"].as_array_mut().unwrap();
+            containers.insert(0, own);
         }),
         ("container gitvolume: image", |pod| {
             let inits = pod["spec"]["initContainers"].as_array_mut().unwrap();

@@ -197,7 +197,7 @@ proptest! {
         });
         let answer = ask(&pod, &settings());
         for warning in &answer.warnings {
-            prop_assert!(warning.chars().count() <= 120 && !warning.contains(char::is_control));
+            prop_assert!(warning.chars().count() <= 256 && !warning.contains(char::is_control));
         }
         let sent: Value = serde_json::from_slice(&answer.to_json().body).unwrap();
         prop_assert_eq!(&sent["response"]["allowed"], &json!(answer.allowed));

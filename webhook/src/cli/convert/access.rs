@@ -40,9 +40,9 @@ pub(super) fn secret(
         return Err(format!(
             "a GitHub App's numbers and key belong in one Secret, with the keys {}, {} and {}, \
              named by {PREFIX}secret",
-            secret::GITHUB_APP_ID,
-            secret::GITHUB_APP_INSTALLATION_ID,
-            secret::GITHUB_APP_PRIVATE_KEY
+            secret::GITHUB_APP_IDS[0],
+            secret::GITHUB_APP_INSTALLATION_IDS[0],
+            secret::GITHUB_APP_PRIVATE_KEYS[0]
         ));
     }
     if repo.password.is_some() {
@@ -107,11 +107,9 @@ fn of_user(
     let address = repo.repo.as_ref().map(RepoUrl::user_info);
     let is_named = repo.username.is_none() && address.is_some_and(|user| user.name().is_some());
     match user {
-        None if is_named && [secret::PASSWORD, secret::TOKEN].contains(&key.as_str()) => {
-            Ok(Some(name))
-        }
+        None if is_named && is_password(&key) => Ok(Some(name)),
         Some((other, user)) if other == name => {
-            if user == secret::USERNAME && key == secret::PASSWORD {
+            if secret::USERNAMES.contains(&user.as_str()) && is_password(&key) {
                 return Ok(Some(name));
             }
             Err(format!("{wanted}; it has {user} and {key}"))
@@ -119,6 +117,10 @@ fn of_user(
         Some((other, _)) => Err(format!("{wanted}; the user is in {other:?}")),
         None => Err(format!("{wanted}; the user is in the manifest")),
     }
+}
+
+fn is_password(key: &str) -> bool {
+    secret::PASSWORDS.contains(&key) || secret::TOKENS.contains(&key)
 }
 
 fn of_ssh(pod: &PodSpec, container: &Container, repo: &RepoArgs) -> Result<Option<String>, String> {
@@ -155,7 +157,7 @@ fn expect(name: &str, key: &str, expected: &[&str]) -> Result<(), String> {
     Err(format!(
         "the key {key:?} of the Secret {name:?} says nothing to the injected syncer: add its \
          content as {}",
-        expected.join(" or ")
+        expected[0]
     ))
 }
 

@@ -2,9 +2,12 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use json_patch::jsonptr::PointerBuf;
+use serde_json::Value;
 
 use super::Conversion;
 use super::convert;
+use super::references::dangling;
+use super::references::is_of_another;
 use crate::cli::Exit;
 use crate::cli::args::InputArgs;
 use crate::cli::args::OutputArgs;
@@ -36,9 +39,12 @@ pub fn run(args: ConvertArgs) -> Exit {
     let ConvertArgs { input, output } = args;
     let mut report = Report::default();
     let files = files::read(&input.filenames, &mut report);
-    let config_maps = config_maps(&files);
+    let beside = Beside {
+        config_maps: config_maps(&files),
+        objects: objects_of(&files),
+    };
     let edited = edit::edit(files, Purpose::Convert, &mut report, |object| {
-        judge(object, &config_maps)
+        judge(object, &beside)
     });
     output::write(&edited, output, &mut report)
 }
@@ -69,7 +75,32 @@ pub(super) fn config_maps(files: &[File]) -> Found {
     found
 }
 
-pub(super) fn judge(object: &Object<'_>, found: &Found) -> Judged {
+/// The objects of all files, each with its namespace and how it is called.
+fn objects_of(files: &[File]) -> Vec<(String, String, Value)> {
+    let mut found = Vec::new();
+    for file in files {
+        for document in documents::read(&file.text).unwrap_or_default() {
+            let all = objects(document.value());
+            let all = all.iter().filter(|object| object.pods.is_empty());
+            found.extend(all.map(|object| {
+                let namespace = object.namespace().unwrap_or_default().to_owned();
+                (namespace, object.name(), object.value.clone())
+            }));
+        }
+    }
+    found
+}
+
+/// What is known beside an object.
+#[derive(Debug, Default)]
+pub(super) struct Beside {
+    pub(super) config_maps: Found,
+    /// Namespace, name and object of what has no Pods.
+    pub(super) objects: Vec<(String, String, Value)>,
+}
+
+pub(super) fn judge(object: &Object<'_>, beside: &Beside) -> Judged {
+    let found = &beside.config_maps;
     let mut judged = Judged::default();
     let namespace = object.namespace().unwrap_or_default();
     let config_maps = |name: &str, key: &str| {
@@ -79,6 +110,17 @@ pub(super) fn judge(object: &Object<'_>, found: &Found) -> Judged {
     for (at, template) in object.templates() {
         let root = PointerBuf::parse(at).unwrap_or_default();
         let Conversion { patch, notes } = convert(template, &config_maps);
+        let mut after = template.clone();
+        // It was made from this very template.
+        if json_patch::patch(&mut after, &patch).is_ok() {
+            let others = beside.objects.iter();
+            let others: Vec<(String, &Value)> = others
+                .filter(|(own, ..)| own.is_empty() || own == namespace)
+                .filter(|(.., value)| !is_of_another(value, object.value))
+                .map(|(_, name, value)| (name.clone(), value))
+                .collect();
+            judged.warnings.extend(dangling(template, &after, &others));
+        }
         let patch = patch.0.into_iter();
         judged
             .patch

@@ -5,6 +5,7 @@ mod flags;
 mod place;
 
 use args::Asked;
+use args::RepoKind;
 use args::Typed;
 use args::paths;
 use inject::PREFIX;
@@ -134,6 +135,24 @@ fn read<'a>(
         return Err("it is an init container that never ends: --one-time is not set".to_owned());
     }
     let mut notes = told.notes.clone();
+    if major.is_none() {
+        notes.push(format!(
+            "its version is not known (image {:?}), so it is taken for git-sync v4; before v4 the \
+             defaults were {PREFIX}ref: master, {PREFIX}depth: \"0\" and no check of host keys",
+            container.image.as_deref().unwrap_or_default()
+        ));
+    }
+    let is_old = major.is_none_or(|major| major < 4);
+    if told.kind == RepoKind::Ssh && is_old && !process::has_ssh(&process) {
+        let named = match &secret {
+            Some(name) => format!("the Secret {name:?}"),
+            None => format!("a Secret named by {PREFIX}secret"),
+        };
+        notes.push(format!(
+            "it never checked the host's key, and the injected syncer always does: {named} needs \
+             known_hosts beside the key (`ssh-keyscan HOST`)"
+        ));
+    }
     for name in &process.others {
         notes.push(format!(
             "env {name}: the injected syncer does not have it, and git-sync does not read it"

@@ -99,10 +99,11 @@ fn cloned(
         own.next_back().map(|(_, value)| *value)
     };
     let address = plain.first().and_then(|text| text.parse::<RepoUrl>().ok());
-    let shown = address.as_ref().map(|own| own.split_credentials());
-    let has_password = shown.as_ref().is_some_and(|(_, own)| own.is_some());
-    let repo = match &shown {
-        Some((repo, _)) if !repo.contains('$') => format!("{repo:?}"),
+    let has_password = address
+        .as_ref()
+        .is_some_and(|own| own.user_info().has_secret());
+    let repo = match address.as_ref().map(RepoUrl::without_secret) {
+        Some(repo) if !repo.contains('$') => format!("{repo:?}"),
         // A variable that the manifest does not tell, or none.
         _ => "the repository's address".to_owned(),
     };

@@ -96,12 +96,32 @@ fn is_program(text: &str) -> bool {
     PROGRAMS.contains(&name)
 }
 
-/// The version that an image's tag tells, such as 3 of `git-sync:v3.1.6`.
+/// The version that an image's tag tells, such as 3 of `git-sync:v3.1.6`; `None` where it tells none,
+/// as `stable`, `latest` and a date do, or the image is named by digest alone. Our own syncer is one
+/// of v4.
 pub(super) fn major(container: &Container) -> Option<u32> {
     let image = container.image.as_deref()?.split('@').next()?;
-    let (_, tag) = image.rsplit('/').next()?.split_once(':')?;
+    let last = image.rsplit('/').next()?;
+    if last.starts_with("gitvolume-syncer") {
+        return Some(4);
+    }
+    let (_, tag) = last.split_once(':')?;
     let digits = tag.trim_start_matches('v').split('.').next()?;
-    digits.parse().ok()
+    digits.parse().ok().filter(|major| (1..=9).contains(major))
+}
+
+/// Whether ssh was set up, as git-sync before v4 wanted it told: only then it looked at host keys.
+pub(super) fn has_ssh(process: &Process) -> bool {
+    let is_true = |text: &str| ["1", "t", "T", "true", "True", "TRUE"].contains(&text);
+    let by_flag = process.argv.iter().any(|own| {
+        let bare = own.trim_start_matches('-');
+        own.starts_with('-') && (bare == "ssh" || bare.strip_prefix("ssh=").is_some_and(is_true))
+    });
+    let by_env = ["GIT_SYNC_SSH", "GITSYNC_SSH"].iter().any(|name| {
+        let value = process.value(name);
+        value.is_some_and(is_true)
+    });
+    by_flag || by_env
 }
 
 /// Reads what a container runs; an error says what of it the manifest alone does not tell.

@@ -77,15 +77,19 @@ fn convert_text(text: &str) -> Converted {
         path: None,
         text: text.to_owned(),
     };
-    let config_maps = command::config_maps(std::slice::from_ref(&file));
+    let beside = command::Beside {
+        config_maps: command::config_maps(std::slice::from_ref(&file)),
+        objects: Vec::new(),
+    };
     let edited = edit::edit(
         vec![file],
         Purpose::Convert,
         &mut Report::default(),
         |object| {
-            let mut judged = command::judge(object, &config_maps);
+            let mut judged = command::judge(object, &beside);
             let mut told = std::mem::take(&mut judged.left);
             told.append(&mut judged.notes);
+            told.append(&mut judged.warnings);
             notes.extend(told.iter().map(|note| format!("{}: {note}", object.name())));
             judged
         },

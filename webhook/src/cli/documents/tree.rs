@@ -70,6 +70,19 @@ pub(super) fn is_overridden(entries: &[Entry], index: usize) -> bool {
 
 type Events<'a> = Peekable<Box<dyn Iterator<Item = (Event<'a>, Span)> + 'a>>;
 
+/// The comments of a text, each with its line from 1.
+pub(super) fn comments(text: &str) -> Vec<(usize, String)> {
+    let options = granit_parser::options! { emit_comments: true };
+    let parser = Parser::new_from_str_with_options(text, options);
+    let events = parser.map_while(Result::ok);
+    events
+        .filter_map(|(event, span)| match event {
+            Event::Comment(text, _) => Some((span.start.line(), text.trim().to_owned())),
+            _ => None,
+        })
+        .collect()
+}
+
 /// Reads one document, without a mark of the byte order; `None` where it says nothing or is no YAML.
 pub(super) fn parse(text: &str) -> Option<Node> {
     let options = granit_parser::options! {

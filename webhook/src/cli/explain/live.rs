@@ -176,7 +176,7 @@ pub(super) async fn known(
             known.add_selector(entry);
         }
     }
-    if flags.config.is_some() || flags.syncer_image.is_some() {
+    if flags.config.is_some() {
         return Ok((known, own_settings(flags)?));
     }
     let settings = match registrations.first() {
@@ -184,7 +184,7 @@ pub(super) async fn known(
         Some(registration) => installed::settings(live, registration).await,
     };
     Ok(match settings {
-        Ok(settings) => (known, settings),
+        Ok(settings) => (known, flags.over_live(settings)),
         Err(error) => {
             let what = "the webhook's settings (here are this program's own)";
             note(what, &error);

@@ -176,14 +176,17 @@ pub(super) fn told(typed: &Typed, major: Option<u32>, pod: &PodSpec) -> Result<T
         ));
     }
     let is_old_depth = is_old && !is_set("depth");
-    if *depth == 0 || is_old_depth {
+    // By the name of some flag alone, which v4 takes too.
+    let is_guessed = typed
+        .notices
+        .iter()
+        .any(|text| text.starts_with("all history"));
+    let is_new = major.is_some_and(|major| major >= 4);
+    if is_guessed && is_new {
+        // Its own default.
+    } else if *depth == 0 || is_old_depth {
         keys.push(("depth", "0".to_owned()));
-        if is_old_depth
-            || typed
-                .notices
-                .iter()
-                .any(|text| text.starts_with("all history"))
-        {
+        if is_old_depth || is_guessed {
             notes.push(format!(
                 "{PREFIX}depth: \"0\" was git-sync's default before v4; leave the line out where \
                  nobody reads the history"

@@ -238,7 +238,7 @@ fn secrets(facts: &Facts, findings: &mut Vec<Finding>) {
             Some(keys)
                 if !keys
                     .iter()
-                    .any(|key| ::args::secret::ALL.contains(&key.as_str())) =>
+                    .any(|key| ::args::secret::all().any(|known| known == key)) =>
             {
                 let what = match keys.is_empty() {
                     true => format!("Pod {pod} names it, and it is empty."),
