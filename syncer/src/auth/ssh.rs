@@ -109,10 +109,9 @@ pub(super) fn command(
     }
     let mut keys = Vec::new();
     let mut unusable = None;
-    let variables = config.environment.gits.iter();
-    let has_agent = variables
-        .into_iter()
-        .any(|(name, _)| name == "SSH_AUTH_SOCK");
+    let mut variables = config.environment.gits.iter();
+    // An agent may have a key open that has a passphrase.
+    let mut is_any_usable = variables.any(|(name, _)| name == "SSH_AUTH_SOCK");
     for (number, key) in secret.keys.iter().enumerate() {
         // ssh itself tells of one that is not there, and goes on with the others.
         let is_there = key.exists();
@@ -121,15 +120,19 @@ pub(super) fn command(
             false => Ok(key.clone()),
         };
         let file = match found {
-            Ok(file) => file,
-            // An agent may have it open.
-            Err(KeyProblem::Passphrase) if has_agent => key.clone(),
+            Ok(file) => {
+                is_any_usable |= is_there;
+                file
+            }
             Err(problem) => {
                 let path = key.clone();
                 let error = AuthError::Key { path, problem };
-                tracing::info!(v = 0, reason = %error, "an ssh key is not used");
+                tracing::info!(v = 0, reason = %error, "an ssh key cannot be used");
                 unusable.get_or_insert(error);
-                continue;
+                if problem != KeyProblem::Passphrase {
+                    continue;
+                }
+                key.clone()
             }
         };
         line.push_str(" -i ");
@@ -139,7 +142,7 @@ pub(super) fn command(
         }
     }
     if let Some(error) = unusable
-        && keys.is_empty()
+        && !is_any_usable
         && users.is_none()
         && config.repo.kind == RepoKind::Ssh
     {

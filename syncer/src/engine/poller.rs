@@ -119,6 +119,8 @@ impl Poller {
     /// and why. Nobody knows before git has succeeded.
     pub(crate) fn standing(&self) -> Option<String> {
         let fitness = match (&self.engine, &self.judged) {
+            // There is no server that could be polled.
+            (Err(setting), _) if *setting == local() => return Some("off".to_owned()),
             (Err(setting), _) => return Some(format!("off: {setting}")),
             (Ok(_), judged) => &judged.as_ref()?.1,
         };
@@ -231,6 +233,10 @@ fn report_off(setting: &Setting) {
     tracing::info!(v = 0, %setting, "git is asked at each pass, without a poll before");
 }
 
+fn local() -> Setting {
+    Setting::of("a path on this machine")
+}
+
 fn engine(config: &RepoConfig) -> Result<Box<dyn Engine>, Setting> {
     let name = config.rev.as_str();
     let is_keeping = config.period <= KEEPING;
@@ -240,7 +246,7 @@ fn engine(config: &RepoConfig) -> Result<Box<dyn Engine>, Setting> {
     let address = || Setting::of("an address that only git understands");
     match config.repo.kind {
         RepoKind::Git => Err(Setting::of("a git:// address")),
-        RepoKind::Local => Err(Setting::of("a path on this machine")),
+        RepoKind::Local => Err(local()),
         RepoKind::Http => {
             let url = Url::parse(&config.repo.url).map_err(|_| address())?;
             if url.query().is_some() || url.fragment().is_some() {
