@@ -169,13 +169,22 @@ impl GitVolume {
         }
         let refusal = read.accepted(settings).err();
         let others = refusal.iter().flat_map(Refusal::mistakes);
-        let others = others.map(ToString::to_string).filter(|sentence| {
+        let others = others.map(|mistake| {
+            let sentence = mistake.to_string();
+            let place = format!("{read}: spec.{}: ", spec::field_of(mistake.key()));
+            let meant = spec::meant(mistake.key(), &object["spec"]);
+            let meant = meant.filter(|_| sentence.starts_with(&place));
+            let meant = meant.map(|meant| format!("; write {meant:?}"));
+            sentence + &meant.unwrap_or_default()
+        });
+        let others = others.filter(|sentence| {
             // What has a wrong type is named once.
             let start = format!("{read}: ");
             let rest = sentence.strip_prefix(&start).unwrap_or(sentence);
             let mut known = by_schema.iter();
             !known.any(|(at, _)| {
-                rest.starts_with(&format!("{at}:")) || rest.starts_with(&format!("{at}."))
+                let rest = rest.strip_prefix(at.as_str());
+                rest.is_some_and(|rest| rest.starts_with([':', '.']))
             })
         });
         let others: Vec<String> = others.collect();

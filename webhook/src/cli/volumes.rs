@@ -133,7 +133,7 @@ mod tests {
             .collect();
         let odd = "GitVolume default/site: spec.perod: unknown field; did you mean period?";
         let expected = "ClusterGitVolume rules: spec.period: \"5 min\": expected a duration such \
-            as 30s, 5m or 1h30m";
+            as 30s, 5m or 1h30m; write \"5m\"";
         assert_eq!(told[0], [odd]);
         assert_eq!(told[1], [expected]);
         assert!(told[2].is_empty());

@@ -258,7 +258,7 @@ fn an_object_that_an_api_server_refuses_is_an_error() {
         ),
         (
             "{period: 5 min}",
-            "spec.period: \"5 min\": expected a duration such as 30s, 5m or 1h30m",
+            "spec.period: \"5 min\": expected a duration such as 30s, 5m or 1h30m; write \"5m\"\n",
         ),
     ] {
         let ran = run(&["inject"], &object(spec));

@@ -13,6 +13,7 @@ use crate::annotations;
 use crate::annotations::Annotation;
 use crate::annotations::Scope;
 use crate::resources;
+use crate::suggest;
 use crate::value::shown;
 
 use super::selector;
@@ -193,6 +194,13 @@ fn text_of(row: &Annotation, value: &Value) -> Result<String, String> {
         _ if is_list => Err("expected a list of names".to_owned()),
         _ => Err("expected a text".to_owned()),
     }
+}
+
+/// What to write in place of the value that a spec has under an annotation's key, where that is known.
+pub(super) fn meant(key: &str, spec: &Value) -> Option<String> {
+    let row = ANNOTATIONS.iter().find(|row| row.key == key)?;
+    let text = at(spec.as_object()?, &field(row)?)?.as_str()?;
+    suggest::value(row, text).filter(|_| row.check(text).is_err())
 }
 
 /// Whether a field is a list of names, where the annotation has commas.
