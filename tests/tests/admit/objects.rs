@@ -412,6 +412,7 @@ pub(crate) fn replicas_do_not_write_the_same_status_twice(world: &World) -> Test
             .map(|own| own["metadata"]["resourceVersion"].to_string())
             .collect())
     };
+    let conditions = || namespace.run(&["get", "gitvolumes", "-o=jsonpath={.items[*].status}"]);
     let first = eventually("all are told", LONG, || {
         let versions = versions()?;
         match versions.len() {
@@ -419,6 +420,7 @@ pub(crate) fn replicas_do_not_write_the_same_status_twice(world: &World) -> Test
             some => Err(format!("{some} are told")),
         }
     })?;
+    let before = conditions()?;
     // Both look again at all of them: a change that concerns every object there is.
     let labelled = ["label", "namespace", namespace.name(), "another=label"];
     world.kubectl().run(&labelled)?;
@@ -434,7 +436,8 @@ pub(crate) fn replicas_do_not_write_the_same_status_twice(world: &World) -> Test
             "Accepted=True",
         )?;
     }
-    assert_eq!(versions()?, first, "what is told is not written again");
+    let after = conditions()?;
+    assert_eq!(versions()?, first, "written again: {before} and {after}");
     let failed = "object_status_writes_total{outcome=\"failed\"}";
     for replica in &replicas {
         assert_eq!(replica.metric(failed)?, 0.0);

@@ -107,11 +107,11 @@ async fn a_secret_with_something_else_in_it_is_never_overwritten() {
     server.objects().secret["data"] = json!({"ca.crt": "bm90IGEgY2VydGlmaWNhdGU="});
     let serving = Serving::new();
     let task = kept(&server, &serving);
-    eventually("told", || !serving.notes().is_empty()).await;
+    eventually("told", || !serving.warnings().is_empty()).await;
     assert_eq!(
-        serving.notes(),
+        serving.warnings(),
         [
-            "warning: certificates cannot be kept current: Secret ca holds no usable CA (delete its \
+            "certificates cannot be kept current: Secret ca holds no usable CA (delete its \
           data to have a new one made): there is no certificate"
         ]
     );
