@@ -58,9 +58,9 @@ async fn follow(
 ) -> Result<(), kube::Error> {
     let found = api.get_opt(name).await?;
     namespaces.set_auto_injection(read(found.as_ref()));
-    let Some(version) = found.and_then(|found| found.resource_version()) else {
-        return Ok(());
-    };
+    // Of what is not there the watch tells when it is created.
+    let version = found.and_then(|found| found.resource_version());
+    let version = version.unwrap_or_else(|| "0".to_owned());
     let params = WatchParams::default()
         .fields(&format!("metadata.name={name}"))
         .timeout(WATCH_SECONDS);

@@ -2,6 +2,10 @@
 //! their own: what they look at is the whole cluster.
 
 use std::collections::BTreeSet;
+use std::net::Shutdown;
+use std::net::TcpListener;
+use std::net::TcpStream;
+use std::net::UdpSocket;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
@@ -502,13 +506,97 @@ fn away(patient: &Patient) -> Result<(), String> {
     let present = &document[0]["explanation"]["present"];
     assert_eq!(present["differences"], json!([]), "{document:#}");
 
-    patient
-        .kubectl()
-        .in_namespace(product::NAMESPACE)
-        .delete("pod", "gitvolume-0")?;
+    kubectl.delete("pod", "gitvolume-0")?;
+    healthy(patient, pod)?;
     kubectl.delete("service", product::RELEASE)?;
     patient.register(|_| {})?;
     patient.eventually_finds(&[], 0).map(drop)
+}
+
+/// Of a replica that is as it should be there is nothing to say, however strict one is. The API server asks
+/// it as on any cluster, by its Pod's address.
+fn healthy(patient: &Patient, mut pod: Value) -> Result<(), String> {
+    let said = |error: std::io::Error| error.to_string();
+    // No packet is sent: it only tells which address of ours leads out.
+    let socket = UdpSocket::bind("0.0.0.0:0").map_err(said)?;
+    socket.connect("192.0.2.1:9").map_err(said)?;
+    let address = socket.local_addr().map_err(said)?.ip();
+    let listener = TcpListener::bind((address, 0)).map_err(said)?;
+    let port = listener.local_addr().map_err(said)?.port();
+    let admin = patient.serving.admin().to_owned();
+    std::thread::spawn(move || {
+        for caller in listener.incoming().flatten() {
+            let Ok(replica) = TcpStream::connect(&admin) else {
+                return;
+            };
+            for (from, to) in [(&caller, &replica), (&replica, &caller)] {
+                let (Ok(mut from), Ok(mut to)) = (from.try_clone(), to.try_clone()) else {
+                    return;
+                };
+                std::thread::spawn(move || {
+                    let _ = std::io::copy(&mut from, &mut to);
+                    let _ = to.shutdown(Shutdown::Write);
+                });
+            }
+        }
+    });
+    let ports = pod["spec"]["containers"][0]["ports"].as_array_mut();
+    for own in ports.into_iter().flatten() {
+        if own["name"] == "admin" {
+            own["containerPort"] = json!(port);
+        }
+    }
+    let kubectl = patient.kubectl().in_namespace(product::NAMESPACE);
+    kubectl.create(&pod.to_string())?;
+    let status = json!({"status": {
+        "phase": "Running", "podIP": address, "podIPs": [{"ip": address}],
+    }});
+    let patch = [
+        "patch",
+        "pod",
+        "gitvolume-0",
+        "--subresource=status",
+        "--type=merge",
+        "-p",
+    ];
+    kubectl.run(&[&patch[..], &[&status.to_string()]].concat())?;
+    let slice = json!({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+        "metadata": {
+            "name": "gitvolume-0",
+            "labels": {"kubernetes.io/service-name": product::RELEASE},
+        },
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": [address], "conditions": {"ready": true}}],
+    });
+    kubectl.create(&slice.to_string())?;
+    let flags = ["--strict", "--no-trial"];
+    let document = patient.eventually_finds_with(&flags, &[], 0)?;
+    assert_eq!(document["findings"], json!([]), "{document:#}");
+    assert_eq!(document["lookedAt"]["replicas"], 1, "{document:#}");
+
+    // The settings are the replica's, whatever the environment of whoever looks says.
+    let namespace = patient.namespace.name();
+    let output = Command::new(settings::webhook_binary())
+        .args([
+            "explain",
+            "pod/web",
+            "-n",
+            namespace,
+            "-o=json",
+            "--kubeconfig",
+        ])
+        .arg(patient.kubectl().kubeconfig())
+        .env_clear()
+        .env("GITVOLUME_ON_MISTAKE", "warn")
+        .output()
+        .map_err(said)?;
+    let document: Value =
+        serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())?;
+    let present = &document[0]["explanation"]["present"];
+    assert_eq!(present["differences"], json!([]), "{document:#}");
+    kubectl.delete("endpointslice", "gitvolume-0")?;
+    kubectl.delete("pod", "gitvolume-0").map(drop)
 }
 
 /// Whoever may look at one namespace is told of that, and of what was not looked at.

@@ -752,7 +752,7 @@ pub(crate) fn what_we_inject_passes_and_no_part_of_it_can_be_taken_away(
 pub(crate) fn what_the_webhook_let_through_with_a_reason_passes(world: &World) -> TestResult {
     let namespace = world.namespace(&[])?;
     for (kind, values) in [
-        ("deny", &["--set=settings.onMistake=warn"][..]),
+        ("deny", &["--set=webhook.onMistake=warn"][..]),
         ("skip", &[]),
     ] {
         let _guarded = Guarded::with(world.cluster(), values)?;

@@ -84,6 +84,7 @@ fn main() -> ExitCode {
         ranges::the_defaults_of_a_namespace_do_not_reach_us,
         ranges::a_minimum_above_ours_is_told_and_an_annotation_meets_it,
         ranges::a_maximum_below_our_limit_is_told_and_an_annotation_meets_it,
+        ranges::a_ratio_that_the_pods_own_keep_is_kept_by_us,
         ranges::a_quota_of_limits_counts_ours_too,
         ranges::a_guaranteed_pod_stays_guaranteed,
         ranges::a_pod_with_resources_of_its_own_keeps_them_and_its_class,

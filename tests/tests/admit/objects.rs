@@ -68,6 +68,17 @@ impl Watching {
         Ok(watching)
     }
 
+    /// Another replica of the same registration, which no Pod is sent to.
+    fn another(&self, cluster: &Cluster, name: &str) -> Result<Serving, String> {
+        let settings = json!({"image": images::SYNCER});
+        let dir = folder(cluster, name);
+        let own = &self.registration;
+        let serving = Serving::start_watching_objects(&dir, &settings, &self.kubectl, own);
+        let serving = serving.map_err(|error| format!("{error:#}"))?;
+        eventually("a webhook that is ready", LONG, || serving.page("/readyz"))?;
+        Ok(serving)
+    }
+
     /// The chart's entries, with the address in the Service's place, for namespaces with the label
     /// of this name.
     fn register(&self, cluster: &Cluster) -> anyhow::Result<()> {
@@ -374,10 +385,9 @@ pub(crate) fn replicas_do_not_write_the_same_status_twice(world: &World) -> Test
     const OBJECTS: usize = 20;
     define(world)?;
     let namespace = world.namespace(&[(UNASKED, ""), (AUTO, "enabled")])?;
-    let replicas = ["objects-one", "objects-two"]
-        .map(|name| Watching::start(world.cluster(), world.kubectl(), name));
-    let [one, two] = replicas;
-    let replicas = [one?, two?];
+    let one = Watching::start(world.cluster(), world.kubectl(), "objects-one")?;
+    let two = one.another(world.cluster(), "objects-two")?;
+    let replicas = [&one.serving, &two];
     // What other tests' objects are told is not counted.
     let selector = format!("test={}", namespace.name());
     let mut all = String::new();
@@ -402,6 +412,7 @@ pub(crate) fn replicas_do_not_write_the_same_status_twice(world: &World) -> Test
             .map(|own| own["metadata"]["resourceVersion"].to_string())
             .collect())
     };
+    let conditions = || namespace.run(&["get", "gitvolumes", "-o=jsonpath={.items[*].status}"]);
     let first = eventually("all are told", LONG, || {
         let versions = versions()?;
         match versions.len() {
@@ -409,6 +420,7 @@ pub(crate) fn replicas_do_not_write_the_same_status_twice(world: &World) -> Test
             some => Err(format!("{some} are told")),
         }
     })?;
+    let before = conditions()?;
     // Both look again at all of them: a change that concerns every object there is.
     let labelled = ["label", "namespace", namespace.name(), "another=label"];
     world.kubectl().run(&labelled)?;
@@ -424,7 +436,8 @@ pub(crate) fn replicas_do_not_write_the_same_status_twice(world: &World) -> Test
             "Accepted=True",
         )?;
     }
-    assert_eq!(versions()?, first, "what is told is not written again");
+    let after = conditions()?;
+    assert_eq!(versions()?, first, "written again: {before} and {after}");
     let failed = "object_status_writes_total{outcome=\"failed\"}";
     for replica in &replicas {
         assert_eq!(replica.metric(failed)?, 0.0);

@@ -14,9 +14,9 @@ use crate::version;
 
 /// How long the API server may take to learn of an object.
 const LONG: Duration = Duration::from_secs(30);
-/// What an administrator of the webhook leaves as it comes.
-const REQUESTS: &str = r#"{"cpu":"5m","memory":"32Mi"}"#;
-const LIMITS: &str = r#"{"cpu":"1","memory":"512Mi"}"#;
+/// What an administrator of the webhook leaves as it comes, in a Pod whose limits are twice its requests.
+const REQUESTS: &str = r#"{"cpu":"50m","memory":"64Mi"}"#;
+const LIMITS: &str = r#"{"cpu":"100m","memory":"128Mi"}"#;
 
 fn pod(annotations: Value, app: Value) -> Value {
     let mut pod = json!({
@@ -83,7 +83,7 @@ pub(crate) fn the_defaults_of_a_namespace_do_not_reach_us(world: &World) -> Test
         ),
         (
             json!({"type": "Container", "defaultRequest": amounts}),
-            json!({"requests": requests}),
+            json!({"requests": {"cpu": "5m", "memory": "32Mi"}}),
         ),
         // With these the namespace makes each Pod a Guaranteed one, and we keep it so.
         (
@@ -123,7 +123,11 @@ pub(crate) fn a_maximum_below_our_limit_is_told_and_an_annotation_meets_it(
 ) -> TestResult {
     let range = json!({"type": "Container", "max": {"cpu": "500m", "memory": "256Mi"}});
     let namespace = limited(world, range)?;
-    let refusal = refusal(&namespace, &pod(json!({}), json!({})))?;
+    // Far from its requests, so that our limits are the operator's.
+    let app = json!({
+        "requests": {"cpu": "1m", "memory": "1Mi"}, "limits": {"cpu": "500m", "memory": "256Mi"},
+    });
+    let refusal = refusal(&namespace, &pod(json!({}), app.clone()))?;
     for sentence in [
         "maximum cpu usage per Container is 500m, but limit is 1",
         "maximum memory usage per Container is 256Mi, but limit is 512Mi",
@@ -134,7 +138,23 @@ pub(crate) fn a_maximum_below_our_limit_is_told_and_an_annotation_meets_it(
         "gitvolume.dev/resources.limits.cpu": "500m",
         "gitvolume.dev/resources.limits.memory": "256Mi",
     });
-    created(&namespace, &pod(met, json!({})))?;
+    created(&namespace, &pod(met, app))?;
+    Ok(())
+}
+
+pub(crate) fn a_ratio_that_the_pods_own_keep_is_kept_by_us(world: &World) -> TestResult {
+    let range = json!({
+        "type": "Container", "maxLimitRequestRatio": {"cpu": "10", "memory": "4"},
+        "defaultRequest": {"cpu": "100m", "memory": "128Mi"},
+        "default": {"cpu": "500m", "memory": "256Mi"},
+    });
+    let namespace = limited(world, range)?;
+    let app = json!({
+        "requests": {"cpu": "70m", "memory": "100Mi"}, "limits": {"cpu": "700m", "memory": "400Mi"},
+    });
+    for app in [app, json!({})] {
+        created(&namespace, &pod(json!({}), app))?;
+    }
     Ok(())
 }
 
@@ -173,9 +193,9 @@ pub(crate) fn a_quota_of_limits_counts_ours_too(world: &World) -> TestResult {
     created(&namespace, &pod(json!({}), amounts))?;
     let used = &namespace.get_json(&["resourcequota", "quota"])?["status"]["used"];
     // A native sidecar counts beside the app's containers (KEP-753).
-    assert_eq!(used["limits.cpu"], "1500m", "{used}");
-    assert_eq!(used["limits.memory"], "768Mi", "{used}");
-    assert_eq!(used["requests.cpu"], "105m", "{used}");
+    assert_eq!(used["limits.cpu"], "600m", "{used}");
+    assert_eq!(used["limits.memory"], "384Mi", "{used}");
+    assert_eq!(used["requests.cpu"], "120m", "{used}");
     Ok(())
 }
 

@@ -106,12 +106,14 @@ fn start_without_us(world: &World, rendered: &Rendered) -> TestResult {
     let silent = plain(json!({}));
     let flag = ["--dry-run=server"];
     let chosen = world.namespace(&[("gitvolume.dev/auto-inject", "enabled")])?;
-    for (pod, entry) in [
-        (&asking, "pods.gitvolume.dev"),
-        (&silent, "auto.gitvolume.dev"),
+    let other = world.namespace(&[])?;
+    for (pod, namespace, entry) in [
+        (&asking, &other, "pods.gitvolume.dev"),
+        (&silent, &chosen, "auto.gitvolume.dev"),
+        (&asking, &chosen, "auto.gitvolume.dev"),
     ] {
         eventually("the registration in force", LONG, || {
-            match chosen.create_with(&flag, pod) {
+            match namespace.create_with(&flag, pod) {
                 Err(refusal) if refusal.contains(entry) => Ok(()),
                 other => Err(format!("{other:?}")),
             }
