@@ -69,7 +69,7 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         // What stays is removed at the next start.
-        let _ = fs::remove_dir_all(&self.dir);
+        let _ = files::remove_any(&self.dir);
     }
 }
 
