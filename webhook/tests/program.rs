@@ -115,6 +115,8 @@ async fn what_is_logged_changes_with_the_settings_file() -> anyhow::Result<()> {
     let config = format!("--config={}", file.display());
     let mut program = Program::start(&["--log=info", &config, "--drain-delay=10ms"])?;
     let mut client = program.client().await?;
+    // A connection without a first request is closed in seconds.
+    post(&mut client, crate::common::good_review()).await?;
     let line = program.line("what is logged has changed").await?;
     assert_eq!(line["log"], "webhook=debug,info");
 

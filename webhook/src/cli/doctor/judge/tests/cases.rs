@@ -402,7 +402,7 @@ pub(super) const CASES: &[Case] = &[
     ),
     (
         f::SECRET_WITHOUT_KEYS,
-        |facts| facts.secrets[0].keys = Some(vec!["id_rsa".to_owned()]),
-        "it has id_rsa",
+        |facts| facts.secrets[0].keys = Some(vec!["deploy-key".to_owned()]),
+        "it has deploy-key",
     ),
 ];
