@@ -72,7 +72,7 @@ ifeq ($(ONLY),)
 	@tests/tools/not-covered.sh none-missing
 	[[ $$(id -u) != 0 ]] || $(CARGO_TEST) --test syncer -- --ignored
 endif
-	$(CARGO_TEST) --test admit --test chart --test cluster -- $(ONLY)
+	$(CARGO_TEST) --no-fail-fast --test admit --test chart --test cluster -- $(ONLY)
 
 .PHONY: bench
 bench: prerequisites dist dist-tests tools ## Print what both programs cost, beside their peers in PEERS=DIR; PART=syncer for one table

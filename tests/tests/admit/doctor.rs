@@ -281,7 +281,7 @@ fn the_pods(patient: &Patient) -> Result<(), String> {
         let literal = format!("--from-literal={key}=hunter2");
         patient.namespace.run(&[&args[..], &[&literal]].concat())
     };
-    secret("id_rsa")?;
+    secret("deploy-key")?;
     let document = patient.eventually_finds_with(&["--secrets"], &["secret-without-keys"], 1)?;
     assert!(!document.to_string().contains("hunter2"), "{document}");
     patient.delete("secret", "git")?;
