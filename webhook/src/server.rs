@@ -62,8 +62,11 @@ pub struct Limits {
     pub inflight_bytes: usize,
     /// For the TLS handshake.
     pub handshake: Duration,
-    /// From the first byte of a call to the end of its headers; for the first call of a connection,
-    /// from the end of the handshake.
+    /// From the end of the handshake to the first byte of the first call. The API server's client also
+    /// keeps connections that it has not used yet: one that is closed while the client begins to use it
+    /// fails that call, so this is longer than a burst of new connections lasts.
+    pub silence: Duration,
+    /// From the first byte of a call to the end of its headers.
     pub head: Duration,
     /// Between two calls. The API server's client keeps an idle connection for 90 seconds
     /// (Go's `http.Transport`); closing it earlier would lose the call it is about to send.
@@ -83,6 +86,7 @@ impl Default for Limits {
             inflight: handler::MAX_INFLIGHT,
             inflight_bytes: handler::MAX_INFLIGHT_BYTES,
             handshake: Duration::from_secs(3),
+            silence: Duration::from_secs(10),
             head: Duration::from_secs(5),
             idle: Duration::from_secs(120),
             age: DEFAULT_AGE,

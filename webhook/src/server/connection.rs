@@ -74,7 +74,12 @@ impl Connection {
             mut stage,
         } = self;
         let calls = Calls::default();
-        let io = TokioIo::new(HeadDeadline::new(stream, limits.head, calls.clone()));
+        let io = TokioIo::new(HeadDeadline::new(
+            stream,
+            limits.silence,
+            limits.head,
+            calls.clone(),
+        ));
         let age = limits.age + jitter(limits.age);
         let expires = (age > Duration::ZERO).then(|| Instant::now() + age);
         let now = stage.clone();

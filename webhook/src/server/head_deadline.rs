@@ -12,33 +12,31 @@ use tokio::io::AsyncWrite;
 use tokio::io::ReadBuf;
 use tokio::time::Sleep;
 
-/// Limits the time from a call's first byte to the end of its headers; for the first call of a
-/// connection from its beginning, so that a caller that sends nothing keeps no place.
+/// Limits the time until a connection's first byte, and from each call's first byte to the end of its
+/// headers.
 ///
 /// hyper's own `header_read_timeout` also runs between two calls of a kept connection (its
 /// `poll_read_head` starts the clock before a byte is there), so it cannot be shorter than the
-/// idle time that the API server's client relies on. We use it as the idle limit, and this as the
-/// limit of a head that trickles in.
+/// idle time that the API server's client relies on. We use it as the idle limit, and this for a
+/// connection that never sends anything, and for a head that trickles in.
 pub(super) struct HeadDeadline<T> {
     inner: T,
-    limit: Duration,
-    reading: Option<Reading>,
+    head: Duration,
+    stage: Stage,
     calls: Calls,
 }
 
-/// The head that is being read, and after how many beginnings and ends of calls it began.
-struct Reading {
-    since: u64,
-    deadline: Pin<Box<Sleep>>,
-}
-
-impl Reading {
-    fn begin(since: u64, limit: Duration) -> Self {
-        Self {
-            since,
-            deadline: Box::pin(tokio::time::sleep(limit)),
-        }
-    }
+/// What a connection is limited by at the moment.
+enum Stage {
+    /// No byte has come yet.
+    Silent(Pin<Box<Sleep>>),
+    /// A head is being read, which began after so many beginnings and ends of calls.
+    Head {
+        since: u64,
+        deadline: Pin<Box<Sleep>>,
+    },
+    /// A call is being answered, or the next one is awaited.
+    Unlimited,
 }
 
 /// Counts the beginnings and ends of a connection's calls: odd while one is being answered, and
@@ -59,11 +57,12 @@ impl Calls {
 }
 
 impl<T> HeadDeadline<T> {
-    pub(super) fn new(inner: T, limit: Duration, calls: Calls) -> Self {
+    /// Limits the time until the first byte to `silence`, and that of each head to `head`.
+    pub(super) fn new(inner: T, silence: Duration, head: Duration, calls: Calls) -> Self {
         Self {
             inner,
-            limit,
-            reading: Some(Reading::begin(0, limit)),
+            head,
+            stage: Stage::Silent(Box::pin(tokio::time::sleep(silence))),
             calls,
         }
     }
@@ -76,24 +75,24 @@ impl<T: AsyncRead + Unpin> AsyncRead for HeadDeadline<T> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let count = self.calls.0.load(Ordering::Relaxed);
-        if self
-            .reading
-            .as_ref()
-            .is_some_and(|reading| reading.since != count)
-        {
+        if matches!(self.stage, Stage::Head { since, .. } if since != count) {
             // That head came to its end.
-            self.reading = None;
+            self.stage = Stage::Unlimited;
         }
-        if let Some(reading) = &mut self.reading
-            && reading.deadline.as_mut().poll(cx).is_ready()
+        if let Stage::Silent(deadline) | Stage::Head { deadline, .. } = &mut self.stage
+            && deadline.as_mut().poll(cx).is_ready()
         {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.inner).poll_read(cx, buffer);
-        let idle = count.is_multiple_of(2);
-        if idle && self.reading.is_none() && buffer.filled().len() > before {
-            self.reading = Some(Reading::begin(count, self.limit));
+        let is_idle = count.is_multiple_of(2);
+        let is_in_head = matches!(self.stage, Stage::Head { .. });
+        if is_idle && !is_in_head && buffer.filled().len() > before {
+            self.stage = Stage::Head {
+                since: count,
+                deadline: Box::pin(tokio::time::sleep(self.head)),
+            };
         }
         polled
     }
