@@ -76,7 +76,7 @@ endif
 
 .PHONY: bench
 bench: prerequisites dist dist-tests tools ## Print what both programs cost, beside their peers in PEERS=DIR; PART=syncer for one table
-	$(STATIC_ENV) $(if $(PEERS),PEERS="$(abspath $(PEERS))" )cargo bench $(STATIC_PACKAGES) --package tests --bench figures -- $(PART)
+	$(STATIC_ENV) $(if $(PEERS),PEERS="$(abspath $(PEERS))" )cargo bench $(STATIC_PACKAGES) --package tests --no-default-features --bench figures -- $(PART)
 
 MINUTES ?= 10
 CRASHES ?= 2000
