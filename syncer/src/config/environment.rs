@@ -53,6 +53,18 @@ impl fmt::Debug for Environment {
 }
 
 impl Environment {
+    /// An environment with these variables for git and nothing else.
+    #[cfg(test)]
+    pub(crate) fn with_git_variables(variables: &[(&str, &str)]) -> Self {
+        let variables = variables.iter();
+        Self {
+            gits: variables
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+            ..Self::default()
+        }
+    }
+
     /// All variables, for the flags.
     pub(crate) fn variables() -> impl Iterator<Item = (OsString, OsString)> {
         env::vars_os()

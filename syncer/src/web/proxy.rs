@@ -133,19 +133,9 @@ fn is_in(token: &str, address: IpAddr) -> bool {
 mod tests {
     use super::*;
 
-    fn environment(vars: &[(&str, &str)]) -> Environment {
-        let vars = vars.iter();
-        Environment {
-            gits: vars
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect(),
-            ..Environment::default()
-        }
-    }
-
     fn found(vars: &[(&str, &str)], url: &str) -> Option<String> {
         let url = url.parse().unwrap();
-        let found = Proxies::of(&environment(vars)).intercept(&url);
+        let found = Proxies::of(&Environment::with_git_variables(vars)).intercept(&url);
         found.map(|proxy| proxy.uri().authority().unwrap().to_string())
     }
 

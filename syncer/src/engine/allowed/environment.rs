@@ -87,19 +87,9 @@ fn is_allowed(name: &str, value: &str, kind: RepoKind) -> bool {
 mod tests {
     use super::*;
 
-    fn environment(vars: &[(&str, &str)]) -> Environment {
-        let vars = vars.iter();
-        Environment {
-            gits: vars
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect(),
-            ..Environment::default()
-        }
-    }
-
     #[test]
     fn what_does_not_matter_passes() {
-        let harmless = environment(&[
+        let harmless = Environment::with_git_variables(&[
             ("GIT_TRACE", "1"),
             ("GIT_TRACE_CURL", "1"),
             ("GIT_SYNC_REPO", "x"),
@@ -139,7 +129,7 @@ mod tests {
             ("https_proxy", "https://proxy.example:443", RepoKind::Http),
             ("LD_PRELOAD", "/x.so", RepoKind::Http),
         ] {
-            let judged = judge(&environment(&[(name, value)]), kind);
+            let judged = judge(&Environment::with_git_variables(&[(name, value)]), kind);
             assert_eq!(judged, Err(Setting::of(name)), "{name}={value}");
         }
     }
