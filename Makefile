@@ -6,6 +6,8 @@ SHELL := bash
 MAKEFLAGS += --no-builtin-rules
 
 CARGO_TEST := cargo test --workspace --locked
+# The test programs that run by name alone: `--all-targets` leaves them out.
+BY_NAME := --test admit --test chart --test cluster --test soak
 BUILT := target/debug
 
 # What ships is static: musl where it can be had. Looked up when a recipe needs it, not before.
@@ -19,7 +21,7 @@ STATIC_EPOCH = $(or $(SOURCE_DATE_EPOCH),0)
 STATIC_ENV = SOURCE_DATE_EPOCH=$(STATIC_EPOCH) CARGO_TARGET_$(shell tests/tools/static-target.sh | tr a-z- A-Z_)_RUSTFLAGS="$(STATIC_RUSTFLAGS)" \
 	CFLAGS_$(shell tests/tools/static-target.sh | tr - _)="$(STATIC_CFLAGS)"
 # `remotes` needs no feature that the programs lack, so their bytes are the same with and without it.
-STATIC_PACKAGES = --locked --target $(STATIC) --package webhook --package syncer --package remotes
+STATIC_PACKAGES = --locked --target $(STATIC) --package webhook --package cli --package syncer --package remotes
 DIST := target/dist
 
 .PHONY: help
@@ -29,8 +31,8 @@ help: ## Print what each target does
 .PHONY: demo
 demo: prerequisites-demo ## Show the product work, without a cluster; REPO=URL follows a repository of yours
 	@[[ -x $(BUILT)/gitvolume-syncer ]] || echo "make demo: building both programs, about 3 minutes the first time"
-	@cargo build --workspace --locked --bin gitvolume --bin gitvolume-syncer
-	@$(BUILT)/gitvolume demo --syncer $(BUILT)/gitvolume-syncer --example examples/web.yaml $(if $(REPO),--repo=$(REPO))
+	@cargo build --workspace --locked --bin demo --bin gitvolume-syncer
+	@$(BUILT)/demo --syncer $(BUILT)/gitvolume-syncer --example examples/web.yaml $(if $(REPO),--repo=$(REPO))
 
 .PHONY: test
 test: prerequisites-test ## Run every test that needs no cluster, as root or as an ordinary user
@@ -40,15 +42,25 @@ test: prerequisites-test ## Run every test that needs no cluster, as root or as 
 	@tests/tools/not-covered.sh
 
 .PHONY: check
-check: format lint deny docs ## Check formatting, lints, dependencies and documentation
+check: format lint structure language deny docs ## Check formatting, lints, layers, wording, dependencies and documentation
 
 .PHONY: format
 format: ## Check the formatting
 	cargo fmt --all --check
 
 .PHONY: lint
-lint: ## Check with clippy, warnings denied
+lint: ## Check with clippy, warnings denied; the syncer also without its poller
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --workspace --locked $(BY_NAME) -- -D warnings
+	cargo clippy --workspace --locked --no-default-features --bin gitvolume-syncer -- -D warnings
+
+.PHONY: structure
+structure: ## Check that imports point one way: no cycle between files, none between the folders of a crate
+	$(CARGO_TEST) --test no-cluster -- structure::
+
+.PHONY: language
+language: ## Check that pages, messages and comments use the terms of the field
+	$(CARGO_TEST) --test no-cluster -- language::
 
 # Bans, licences and sources always; advisories where their database can be reached.
 .PHONY: deny
@@ -89,10 +101,10 @@ soak: prerequisites tools dist ## A commit a second for MINUTES=10, CRASHES=2000
 	GITVOLUME_ROTATION_SECONDS=120 $(CARGO_TEST) --test cluster -- certificates::no_admission
 
 .PHONY: dist
-dist: ## Build both programs, static and optimised, into target/dist
+dist: ## Build the three programs, static and optimised, into target/dist
 	@mkdir -p $(DIST)
-	$(STATIC_ENV) cargo build --release $(STATIC_PACKAGES) --bin gitvolume --bin gitvolume-syncer
-	@cp -u $(addprefix target/$(STATIC)/release/,gitvolume gitvolume-syncer) $(DIST)/
+	$(STATIC_ENV) cargo build --release $(STATIC_PACKAGES) --bin gitvolume-webhook --bin gitvolume --bin gitvolume-syncer
+	@cp -u $(addprefix target/$(STATIC)/release/,gitvolume-webhook gitvolume gitvolume-syncer) $(DIST)/
 
 # What the node's tests put into an image of their own, and what the benchmark measures beside the server.
 .PHONY: dist-tests
@@ -105,12 +117,12 @@ dist-tests:
 sbom: licenses
 
 .PHONY: licenses
-licenses: ## Write what is linked into both programs into target/dist: licences, and bills of materials (CycloneDX)
+licenses: ## Write what is linked into the programs into target/dist: licences, and bills of materials (CycloneDX)
 	@cargo build --quiet --workspace --locked --bin licenses
 	@$(BUILT)/licenses $(DIST)
 
 .PHONY: reproducible
-reproducible: prerequisites ## Build both programs twice, at different places: the bytes are the same
+reproducible: prerequisites ## Build the programs twice, at different places: the bytes are the same
 	tests/tools/reproducible.sh
 
 .PHONY: images

@@ -14,14 +14,12 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use x509_parser::error::X509Error;
 
-use crate::issue::CLOCK_SKEW;
-
-/// A CA that nobody replaces lives longer than the process that made it.
+/// Lifetime of a CA that is never replaced: longer than any process runs.
 const LONG_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
-/// The CA that signs our leaves, with every certificate that callers shall trust.
+/// The CA that signs the leaf certificates, with every certificate that callers must trust.
 ///
-/// The first certificate is the one that signs; further ones are for the overlap of two CAs.
+/// The first certificate is the one that signs; the others are there while two CAs overlap.
 pub struct Bundle {
     certificates: Vec<CertificateDer<'static>>,
     pem: String,
@@ -30,37 +28,37 @@ pub struct Bundle {
     not_after: SystemTime,
 }
 
-/// Why a CA could not be made or read.
+/// An error in making or reading a CA.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BundleError {
-    /// The certificates are no PEM.
+    /// The certificates are not PEM.
     #[error("the CA certificates cannot be read as PEM")]
     Certificate(#[source] rustls::pki_types::pem::Error),
-    /// The signing certificate is no X.509.
+    /// The signing certificate is not X.509.
     #[error("the CA certificate is not X.509")]
     Der(#[source] x509_parser::nom::Err<X509Error>),
-    /// There is no certificate at all.
+    /// There is no certificate.
     #[error("there is no certificate")]
     Empty,
-    /// The key is another certificate's, or the certificate is no CA's.
-    #[error("the CA key and certificate are no pair that can sign")]
+    /// The key does not belong to the certificate, or the certificate is not that of a CA.
+    #[error("the CA key does not match the CA certificate")]
     Mismatch,
     /// A key or certificate could not be made.
-    #[error("a CA cannot be made")]
+    #[error("cannot generate a CA")]
     Generate(#[source] rcgen::Error),
-    /// The key is no PKCS#8 key that we can sign with.
+    /// The key is not a PKCS#8 key of a supported algorithm.
     #[error("the CA key cannot be read as a PKCS#8 PEM")]
     Key(#[source] rcgen::Error),
 }
 
 impl Bundle {
-    /// Makes a new CA that lives longer than any process: P-256, for signing certificates only.
+    /// Generates a CA that outlives any process: P-256, for signing certificates only.
     pub fn generate(now: SystemTime) -> Result<Self, BundleError> {
         Self::generate_for(now, LONG_LIFETIME)
     }
 
-    /// Makes a new CA with this lifetime, in whole seconds.
+    /// Generates a CA with this lifetime, in whole seconds.
     pub fn generate_for(now: SystemTime, lifetime: Duration) -> Result<Self, BundleError> {
         let key = KeyPair::generate().map_err(BundleError::Generate)?;
         let mut params = CertificateParams::default();
@@ -83,7 +81,7 @@ impl Bundle {
         })
     }
 
-    /// Reads a CA as [`Bundle::pem`] and [`Bundle::key_pem`] wrote it.
+    /// Parses a CA from the texts of [`Bundle::pem`] and [`Bundle::key_pem`].
     pub fn from_pem(certificates: &str, key: &str) -> Result<Self, BundleError> {
         let key = KeyPair::from_pem(key).map_err(BundleError::Key)?;
         let pem = certificates.to_owned();
@@ -99,7 +97,7 @@ impl Bundle {
         })
     }
 
-    /// The certificates to trust, for a caBundle or a client.
+    /// The certificates to trust, as PEM, for a caBundle or a client.
     pub fn pem(&self) -> &str {
         &self.pem
     }
@@ -115,22 +113,22 @@ impl Bundle {
         &self.certificates[0]
     }
 
-    /// When the CA that signs ends.
+    /// Expiry of the signing CA.
     pub fn not_after(&self) -> SystemTime {
         self.not_after
     }
 
-    /// When the CA that signs was made, as far as its certificate tells.
+    /// Creation time of the signing CA, derived from its `notBefore`.
     pub fn made(&self) -> SystemTime {
         self.not_before + CLOCK_SKEW
     }
 
-    /// Whether a caller would accept the CA that signs at this time.
+    /// Whether the signing CA is valid at this time.
     pub fn is_valid(&self, now: SystemTime) -> bool {
         self.not_before <= now && now < self.not_after
     }
 
-    /// Whether the key is that of the first certificate, and that one a CA's.
+    /// Whether the key belongs to the first certificate, and that certificate is a CA's.
     pub(crate) fn is_pair(&self) -> bool {
         let Ok((_, signer)) = x509_parser::parse_x509_certificate(self.signer()) else {
             return false;
@@ -140,7 +138,7 @@ impl Bundle {
         is_ca && signer.public_key().raw == self.key.subject_public_key_info()
     }
 
-    /// The private key, for the Secret alone.
+    /// The private key as PEM, to be written to the Secret only.
     pub fn key_pem(&self) -> String {
         self.key.serialize_pem()
     }
@@ -151,7 +149,7 @@ impl Bundle {
 }
 
 impl fmt::Debug for Bundle {
-    // By hand: the key never reaches a log.
+    // Implemented by hand so that the key never reaches a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bundle")
             .field("certificates", &self.certificates.len())
@@ -159,7 +157,7 @@ impl fmt::Debug for Bundle {
     }
 }
 
-/// From when to when a certificate is valid, in whole seconds.
+/// The validity period of a certificate (`notBefore`, `notAfter`), in whole seconds.
 pub(crate) fn validity(
     certificate: &CertificateDer<'_>,
 ) -> Result<(SystemTime, SystemTime), BundleError> {
@@ -173,19 +171,22 @@ pub(crate) fn validity(
     Ok((at(from.timestamp()), at(to.timestamp())))
 }
 
-/// Reads every certificate of a PEM text; an empty text has none.
+/// Parses every certificate of a PEM text; an empty text has none.
 pub(crate) fn read_certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, BundleError> {
     CertificateDer::pem_slice_iter(pem)
         .collect::<Result<Vec<_>, _>>()
         .map_err(BundleError::Certificate)
 }
 
+/// Tolerated clock skew: how far a caller's clock may be behind.
+pub(crate) const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_to_the_secret_is_read_back() {
+    fn a_ca_is_read_back_from_the_texts_of_the_secret() {
         let made = Bundle::generate(SystemTime::now()).unwrap();
         let read = Bundle::from_pem(made.pem(), &made.key_pem()).unwrap();
         assert_eq!(made.signer(), read.signer());
@@ -204,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_without_a_certificate_is_no_ca() {
+    fn a_text_without_a_certificate_is_rejected() {
         let made = Bundle::generate(SystemTime::now()).unwrap();
         assert!(matches!(
             Bundle::from_pem("", &made.key_pem()),

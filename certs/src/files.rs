@@ -20,24 +20,25 @@ const CERTIFICATE: &str = "tls.crt";
 const KEY: &str = "tls.key";
 const CA: &str = "ca.crt";
 
-/// A directory with a serving certificate that somebody else makes: a mounted Secret of type
+/// A directory with a serving certificate that another tool maintains, such as a mounted Secret of
+/// type
 /// `kubernetes.io/tls`.
 ///
-/// Files are compared by content. The kubelet renames the symlink `..data` that all of them lead
-/// through, which a watch of a file never sees (kubewarden/policy-server#1026,
+/// Files are compared by content, because the kubelet renames the symlink `..data` that all of them
+/// lead through, which a watch of a file never reports (kubewarden/policy-server#1026,
 /// kubernetes-sigs/windows-gmsa#178).
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
     names: Names,
-    /// What was read last, taken or not.
+    /// The content that was read last, whether accepted or not.
     read: Option<Files>,
-    /// The end of the one that was taken.
+    /// Expiry of the accepted certificate.
     taken: Option<SystemTime>,
     trouble: Option<FilesError>,
 }
 
-/// Not printed: one of them is a key.
+/// The content of the files. No `Debug`: one of them is a key.
 #[derive(Clone, Eq, PartialEq)]
 struct Files {
     certificate: Vec<u8>,
@@ -51,27 +52,27 @@ impl std::fmt::Debug for Files {
     }
 }
 
-/// Why the files of a directory are not served.
+/// The reason why the files of a directory are not served.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FilesError {
-    /// A file is not there or cannot be read.
+    /// A file is missing or cannot be read.
     #[error("cannot read {path}: {cause}")]
     Read {
         /// The file.
         path: PathBuf,
-        /// The system's answer.
+        /// The error of the system.
         cause: String,
     },
-    /// The certificate file holds something else.
-    #[error("{path}: {cause}; expected a certificate in PEM, the chain after it")]
+    /// The certificate file has other content.
+    #[error("{path}: {cause}; expected a PEM certificate, followed by its chain")]
     Certificate {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The parse error.
         cause: String,
     },
-    /// The key file holds something else.
+    /// The key file has other content.
     #[error(
         "{path}: expected a private key in PEM (PKCS#8, PKCS#1 or SEC1; ECDSA, RSA or Ed25519)"
     )]
@@ -79,34 +80,34 @@ pub enum FilesError {
         /// The file.
         path: PathBuf,
     },
-    /// Half of another pair, or a mistake.
+    /// The key does not belong to the certificate: a partial update, or a mistake.
     #[error("{path}: {KEY} is not the key of {CERTIFICATE}")]
     Mismatch {
         /// The directory.
         path: PathBuf,
     },
-    /// Callers would refuse it by its dates.
-    #[error("{path}: the certificate is valid from {from} until {to}, and not now")]
+    /// The certificate is not valid now, so callers would reject it.
+    #[error("{path}: the certificate is valid from {from} until {to}; it is not valid now")]
     NotValid {
         /// The file.
         path: PathBuf,
-        /// Its beginning.
+        /// The beginning of its validity.
         from: String,
-        /// Its end.
+        /// The end of its validity.
         to: String,
     },
-    /// Callers would refuse it by its names.
-    #[error("{path}: the certificate is not for {name}, by which the API server calls")]
+    /// The certificate lacks a name, so callers would reject it.
+    #[error("{path}: the certificate is not for {name}, the name that the API server connects to")]
     Name {
         /// The file.
         path: PathBuf,
-        /// The name it lacks.
+        /// The missing name.
         name: String,
     },
 }
 
 impl Directory {
-    /// A directory and the names that its certificate must be for.
+    /// A directory, and the names that its certificate must have.
     pub fn new(path: impl Into<PathBuf>, names: Names) -> Self {
         Self {
             path: path.into(),
@@ -117,12 +118,12 @@ impl Directory {
         }
     }
 
-    /// Reads the files; answers the certificate if it is another one than before and whole. The
-    /// same error is answered until the files change.
-    pub(crate) fn look(&mut self, now: SystemTime) -> Result<Option<Leaf>, FilesError> {
+    /// Reads the files; returns the certificate if it is complete and differs from the last one. An
+    /// error is returned again until the files change.
+    pub(crate) fn reload(&mut self, now: SystemTime) -> Result<Option<Leaf>, FilesError> {
         let files = self.read()?;
         if self.read.as_ref() == Some(&files) {
-            // What was not valid yet may be now.
+            // A certificate that was not valid yet may be valid now.
             let may_differ = matches!(self.trouble, Some(FilesError::NotValid { .. }));
             if !may_differ {
                 return self.trouble.clone().map_or(Ok(None), Err);
@@ -143,7 +144,8 @@ impl Directory {
         }
     }
 
-    /// All files of one moment: what `..data` leads to is never changed, only replaced.
+    /// Reads all files from one version of the directory: the target of `..data` never changes, it
+    /// is only replaced.
     fn read(&self) -> Result<Files, FilesError> {
         let data = self.path.join("..data");
         let dir = data.canonicalize().unwrap_or_else(|_| self.path.clone());
@@ -185,7 +187,7 @@ impl Directory {
         }
         let key = PrivateKeyDer::from_pem_slice(&files.key);
         let key = key.map_err(|_| self.no_key())?;
-        // What the chain ends with, where no file says who signed it.
+        // Without a file with the CA, the last certificate of the chain counts as the signer.
         let last = chain.last().cloned();
         let ca = read_certificates(&files.ca).unwrap_or_default();
         let signer = ca.into_iter().next().or(last);
@@ -202,8 +204,8 @@ impl Directory {
         Ok(leaf)
     }
 
-    /// One that is not valid is served only where there is nothing better: then callers at least
-    /// say why they refuse it.
+    /// Rejects a certificate that is not valid, unless no valid one is being served: then callers
+    /// at least report why they reject it.
     fn is_better(&self, leaf: &Leaf, path: &Path, now: SystemTime) -> Result<(), FilesError> {
         if leaf.is_valid(now) || self.taken.is_none_or(|ends| ends <= now) {
             return Ok(());

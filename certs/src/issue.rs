@@ -26,13 +26,11 @@ use rustls::sign::CertifiedKey;
 
 use crate::Bundle;
 use crate::BundleError;
+use crate::bundle::CLOCK_SKEW;
 use crate::bundle::validity;
 
-/// How long a leaf is valid unless told otherwise; it is renewed when a third of that is left.
+/// Default lifetime of a leaf certificate; it is renewed when a third of it is left.
 pub const LEAF_LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-
-/// How far a caller's clock may be behind ours.
-pub(crate) const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
 
 /// The names a serving certificate is valid for.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -42,7 +40,7 @@ pub struct Names {
 }
 
 impl Names {
-    /// The name under which the API server calls a Service: `<service>.<namespace>.svc`.
+    /// The DNS name by which the API server calls a Service: `<service>.<namespace>.svc`.
     pub fn service(service: &str, namespace: &str) -> Self {
         Self {
             dns: vec![format!("{service}.{namespace}.svc")],
@@ -50,7 +48,7 @@ impl Names {
         }
     }
 
-    /// No name yet.
+    /// An empty set of names.
     pub fn none() -> Self {
         Self {
             dns: Vec::new(),
@@ -58,7 +56,7 @@ impl Names {
         }
     }
 
-    /// The names of this very machine, for callers beside us.
+    /// The names of the local machine (loopback), for callers on it.
     pub fn local() -> Self {
         Self {
             dns: vec!["localhost".to_owned()],
@@ -66,13 +64,13 @@ impl Names {
         }
     }
 
-    /// Adds a further DNS name.
+    /// Adds a DNS name.
     pub fn and_dns(mut self, name: impl Into<String>) -> Self {
         self.dns.push(name.into());
         self
     }
 
-    /// Adds an address, for callers that use a URL instead of a Service.
+    /// Adds an IP address, for callers that use a URL instead of a Service.
     pub fn and_ip(mut self, ip: IpAddr) -> Self {
         self.ips.push(ip);
         self
@@ -83,42 +81,43 @@ impl Names {
 pub struct Leaf {
     certified: Arc<CertifiedKey>,
     not_before: SystemTime,
-    /// From when it is in use, for who renews it.
+    /// The time of issue, from which the renewal is computed.
     issued: SystemTime,
     not_after: SystemTime,
     signer: CertificateDer<'static>,
     ca_not_after: Option<SystemTime>,
 }
 
-/// Why a leaf could not be made.
+/// An error in issuing a leaf certificate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IssueError {
-    /// The CA is past its end. Go's verification judges the root too, webpki's does not.
-    #[error("the CA has ended")]
+    /// The CA has expired. Go's verification checks the root's dates too, webpki's does not.
+    #[error("the CA has expired")]
     CaEnded,
     /// The CA could not sign.
     #[error("a serving certificate cannot be signed")]
     Sign(#[source] rcgen::Error),
-    /// The TLS library does not take the new key or the CA.
+    /// The TLS library rejects the new key or the CA.
     #[error("a serving certificate cannot be used")]
     Unusable(#[source] rustls::Error),
-    /// A client that trusts our CA would refuse the leaf: the CA's key is not its certificate's.
+    /// A client that trusts the CA would reject the leaf: the CA's key does not belong to its
+    /// certificate.
     #[error("the CA does not verify the serving certificate that it signed")]
     Unverified(#[source] rustls::Error),
     /// A client's verifier could not be built from the CA.
-    #[error("the CA is not fit to verify with")]
+    #[error("the CA certificate cannot be used for verification")]
     Verifier(#[source] rustls::client::VerifierBuilderError),
 }
 
 impl Leaf {
-    /// Signs a leaf of [`LEAF_LIFETIME`] for the names, and proves that a client which trusts the
-    /// bundle accepts it.
+    /// Issues a leaf of [`LEAF_LIFETIME`] for the names, and verifies that a client which trusts
+    /// the bundle accepts it.
     pub fn issue(bundle: &Bundle, names: &Names, now: SystemTime) -> Result<Self, IssueError> {
         Self::issue_for(bundle, names, now, LEAF_LIFETIME)
     }
 
-    /// Signs a leaf of this lifetime, which the CA's own end may shorten.
+    /// Issues a leaf of this lifetime, shortened to the end of the CA if necessary.
     pub fn issue_for(
         bundle: &Bundle,
         names: &Names,
@@ -149,7 +148,7 @@ impl Leaf {
         })
     }
 
-    /// A certificate that somebody else made, with the last certificate of its chain or the CA
+    /// A leaf that another tool issued; `signer` is the last certificate of its chain, or the CA
     /// that came with it.
     pub(crate) fn of_others(
         certified: CertifiedKey,
@@ -168,39 +167,39 @@ impl Leaf {
         })
     }
 
-    /// When it begins.
+    /// The beginning of its validity.
     pub(crate) fn not_before(&self) -> SystemTime {
         self.not_before
     }
 
-    /// When it ends.
+    /// The end of its validity.
     pub fn not_after(&self) -> SystemTime {
         self.not_after
     }
 
-    /// Whether a caller would accept it at this time.
+    /// Whether the leaf is valid at this time.
     pub fn is_valid(&self, now: SystemTime) -> bool {
         self.not_before <= now && now < self.not_after
     }
 
-    /// Whether it is time for the next one: a third or less is left, or the clock went back
-    /// before its beginning.
+    /// Whether the leaf is due for renewal: a third or less of its lifetime is left, or the clock
+    /// went back to before its beginning.
     pub fn is_due(&self, now: SystemTime) -> bool {
         now < self.not_before || now >= self.due()
     }
 
-    /// When it is time for the next one.
+    /// The time at which the renewal is due.
     pub(crate) fn due(&self) -> SystemTime {
         let lifetime = self.not_after.duration_since(self.issued);
         self.not_after - lifetime.unwrap_or_default() / 3
     }
 
-    /// When the CA that signed it ends, where that is known.
+    /// Expiry of the CA that signed the leaf, if known.
     pub fn ca_not_after(&self) -> Option<SystemTime> {
         self.ca_not_after
     }
 
-    /// The certificate of the CA that signed it.
+    /// The certificate of the CA that signed the leaf.
     pub fn signer(&self) -> &CertificateDer<'static> {
         &self.signer
     }
@@ -211,7 +210,7 @@ impl Leaf {
 }
 
 impl fmt::Debug for Leaf {
-    // By hand: the key never reaches a log.
+    // Implemented by hand so that the key never reaches a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Leaf")
             .field("not_after", &self.not_after)
@@ -219,7 +218,8 @@ impl fmt::Debug for Leaf {
     }
 }
 
-/// X.509 has whole seconds alone, and what it drops of a short life counts.
+/// Truncates a time to whole seconds, as X.509 stores it: for a short lifetime the dropped part
+/// matters.
 fn whole_seconds(time: SystemTime) -> SystemTime {
     let since = time.duration_since(SystemTime::UNIX_EPOCH);
     let since = since.unwrap_or_default();
@@ -235,7 +235,7 @@ fn params(
     let mut params = CertificateParams::new(names.dns.clone())?;
     let ips = names.ips.iter().copied().map(SanType::IpAddress);
     params.subject_alt_names.extend(ips);
-    // The name counts for people only; a client reads the alternative names.
+    // The common name is for people only; clients read the alternative names.
     params.distinguished_name = DistinguishedName::new();
     params
         .distinguished_name
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ca_whose_key_is_another_ones_signs_nothing() {
+    fn a_ca_with_the_key_of_another_ca_signs_nothing() {
         let now = SystemTime::now();
         let ours = Bundle::generate(now).unwrap();
         let other = Bundle::generate(now).unwrap();
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ca_that_has_ended_signs_nothing() {
+    fn an_expired_ca_signs_nothing() {
         let now = SystemTime::now();
         let years = Duration::from_secs(11 * 365 * 24 * 60 * 60);
         let old = Bundle::generate(now - years).unwrap();

@@ -26,28 +26,28 @@ use crate::files::Directory;
 use crate::publish::published;
 use crate::rotation;
 use crate::rotation::Facts;
-use crate::rotation::State;
+use crate::rotation::state::State;
 
-/// How often the leaf's age is judged, by the wall clock: a timer set for days would be wrong
-/// after a suspended machine wakes up.
+/// Interval of checking the leaf's age by the wall clock: a timer of several days would be wrong
+/// after a suspended machine resumes.
 const RENEWAL_CHECK: Duration = Duration::from_secs(60);
 
-/// How often the Secret and the webhook configuration are read at least. Their watches tell of most
-/// changes at once; a watch that is cut and does not know it is why there is a timer. A caBundle that
-/// was wiped is repaired within this time and two calls.
+/// Maximum interval between two reads of the Secret and the webhook configuration. Watches report
+/// most changes at once; the timer covers a watch whose connection died unnoticed. A wiped caBundle
+/// is repaired within this time and two calls.
 const CLUSTER_CHECK: Duration = Duration::from_secs(5);
 
-/// From one look to the next at least, whatever the watches tell.
+/// Minimum pause between two passes, however many changes the watches report.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How often files are compared. The kubelet itself takes a minute to bring new ones.
+/// Polling interval of certificate files. The kubelet itself takes a minute to update them.
 pub const FILES_CHECK: Duration = Duration::from_secs(10);
 
-/// How many changes one look makes or runs into before the next one goes on.
+/// Maximum number of changes or conflicts in one pass; the next pass continues.
 const ROUNDS: usize = 8;
 
-/// Whoever annotates the Secret with this, with any value, gets another CA; it is taken away when
-/// the rotation begins.
+/// The annotation of the Secret that requests a new CA, with any value; it is removed when the
+/// rotation begins.
 const ROTATE: &str = "gitvolume.dev/rotate-ca";
 
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +60,7 @@ enum KeepError {
     Publish(#[from] PublishError),
 }
 
-/// Serves a leaf of this CA at once, and returns the task that renews it for ever.
+/// Serves a leaf of this CA at once; returns the task that renews it and never ends.
 pub fn keep_in_memory(
     serving: Arc<Serving>,
     bundle: Bundle,
@@ -80,8 +80,8 @@ pub fn keep_in_memory(
     })
 }
 
-/// Serves the certificate of a directory, compared with what is there for ever, this often. What
-/// callers trust is somebody else's to keep.
+/// Serves the certificate of a directory and compares its files at the interval `often`; never
+/// returns. Another tool keeps the caBundle current.
 pub async fn keep_files(
     serving: Arc<Serving>,
     directory: Directory,
@@ -91,7 +91,7 @@ pub async fn keep_files(
     let mut log = Log::default();
     let mut directory = directory;
     loop {
-        let outcome = match directory.look(SystemTime::now()) {
+        let outcome = match directory.reload(SystemTime::now()) {
             Ok(Some(leaf)) => {
                 let not_after = crate::serving::day(leaf.not_after());
                 tracing::info!(not_after, "serving a new certificate");
@@ -106,7 +106,7 @@ pub async fn keep_files(
     }
 }
 
-/// Keeps the CA of the cluster, a leaf signed by it, and our caBundle current, for ever.
+/// Keeps the cluster's CA, a leaf that it signs, and the caBundle current; never returns.
 pub async fn keep_in_cluster(
     serving: Arc<Serving>,
     cluster: Cluster,
@@ -115,7 +115,7 @@ pub async fn keep_in_cluster(
 ) -> Infallible {
     let changed = Notify::new();
     let watching = cluster.watch(&changed);
-    let mut keeper = Keeper {
+    let mut rotator = Rotator {
         serving: &serving,
         cluster: &cluster,
         names: &names,
@@ -126,13 +126,13 @@ pub async fn keep_in_cluster(
     let keeping = async {
         let mut log = Log::default();
         loop {
-            let outcome = keeper.look().await;
-            // Without the API server the CA we know still renews our leaf.
-            let renewed = keeper.renew();
+            let outcome = rotator.reconcile().await;
+            // While the API server is unreachable, the last known CA still renews the leaf.
+            let renewed = rotator.renew();
             log.note(&serving, outcome.and(renewed));
             tokio::time::sleep(PAUSE).await;
-            // Whether it is time or something changed does not matter.
-            let _ = timeout(keeper.rest(), changed.notified()).await;
+            // Continue on a timeout as on a change.
+            let _ = timeout(rotator.idle_time(), changed.notified()).await;
         }
     };
     match select(pin!(watching), pin!(keeping)).await {
@@ -140,23 +140,23 @@ pub async fn keep_in_cluster(
     }
 }
 
-/// One replica's part in keeping the cluster's certificates.
-struct Keeper<'a> {
+/// The certificate rotation, as one replica runs it.
+struct Rotator<'a> {
     serving: &'a Serving,
     cluster: &'a Cluster,
     names: &'a Names,
     lifetimes: Lifetimes,
     /// The wall clock.
     clock: &'a (dyn Fn() -> SystemTime + Sync),
-    /// What the Secret held when it was last read.
+    /// The content of the Secret when it was last read.
     known: Option<State>,
 }
 
-impl Keeper<'_> {
-    /// Brings Secret, leaf and caBundle to where they belong now.
-    async fn look(&mut self) -> Result<(), KeepError> {
+impl Rotator<'_> {
+    /// One pass: makes all changes that the Secret, the leaf and the caBundle need now.
+    async fn reconcile(&mut self) -> Result<(), KeepError> {
         for _ in 0..ROUNDS {
-            match self.round().await {
+            match self.reconcile_once().await {
                 Ok(true) => {}
                 Ok(false) => return Ok(()),
                 Err(KeepError::Publish(error)) if error.is_conflict() => {}
@@ -166,9 +166,9 @@ impl Keeper<'_> {
         Ok(())
     }
 
-    /// Makes at most one change in the cluster; tells whether it did.
-    async fn round(&mut self) -> Result<bool, KeepError> {
-        // The configuration first: see `write_ca_bundle`.
+    /// Makes at most one change in the cluster; returns whether it made one.
+    async fn reconcile_once(&mut self) -> Result<bool, KeepError> {
+        // The configuration is read first: see `write_ca_bundle`.
         let configuration = self.cluster.configuration().await;
         let published = configuration.as_ref().map_or(Published::Unknown, published);
         let mut secret = self.cluster.secret().await?;
@@ -179,7 +179,7 @@ impl Keeper<'_> {
             is_asked,
             published: &published,
             lifetimes: self.lifetimes,
-            // After the reading: what was read was so before now.
+            // Taken after both reads, so that what they returned was true before `now`.
             now: (self.clock)(),
         };
         let next = rotation::next(State::read(secret.data.as_ref()), &facts);
@@ -194,18 +194,21 @@ impl Keeper<'_> {
         }
         let pem = state.pem();
         self.known = Some(state);
-        // A leaf does not wait for the caBundle, which may be filled already.
+        // The leaf does not wait for the caBundle, which may already contain the CA.
         if configuration.is_ok() {
             self.serving.set_published(published);
         }
-        if self.serving.leaf().is_none() {
-            self.renew()?;
-        }
+        let renewed = match self.serving.leaf() {
+            None => self.renew(),
+            Some(_) => Ok(()),
+        };
         if step.is_some() {
             return Ok(true);
         }
         let configuration = configuration?;
         let is_written = self.cluster.write_ca_bundle(&configuration, &pem).await?;
+        // A CA that has ended signs nothing, and must not keep the next one from the caBundle.
+        renewed?;
         Ok(is_written)
     }
 
@@ -218,8 +221,8 @@ impl Keeper<'_> {
         renew(self.serving, &known.signer, self.names, leaf, now)
     }
 
-    /// How long there is nothing to do, unless something changes.
-    fn rest(&self) -> Duration {
+    /// The time until the next pass, if nothing changes.
+    fn idle_time(&self) -> Duration {
         let now = (self.clock)();
         let leaf = self.serving.leaf().map(|leaf| leaf.due());
         let state = self.known.as_ref();
@@ -228,7 +231,7 @@ impl Keeper<'_> {
         let until = next.map_or(CLUSTER_CHECK, |next| {
             next.duration_since(now).unwrap_or_default()
         });
-        // What is overdue waits for something else: an API server that answers, say.
+        // An overdue step waits for something else, such as a reachable API server.
         match until.is_zero() {
             true => CLUSTER_CHECK.min(self.lifetimes.propagation).max(PAUSE),
             false => until.min(CLUSTER_CHECK),
@@ -244,7 +247,7 @@ impl Keeper<'_> {
     }
 }
 
-/// Signs the next leaf if it is time, or if the CA is another one that callers trust by now.
+/// Issues the next leaf if it is due, or if the CA has changed and callers trust the new one.
 fn renew(
     serving: &Serving,
     bundle: &Bundle,
@@ -267,7 +270,7 @@ fn renew(
     Ok(())
 }
 
-/// Says a trouble once, and when it is over, instead of every few seconds.
+/// Logs an error once when it begins and once when it is over, instead of every few seconds.
 #[derive(Default)]
 struct Log {
     trouble: Option<String>,
@@ -280,8 +283,8 @@ impl Log {
             return;
         }
         match &trouble {
-            Some(error) => tracing::warn!(%error, "certificates cannot be kept current"),
-            None => tracing::info!("certificates are current again"),
+            Some(error) => tracing::warn!(%error, "cannot renew the certificates"),
+            None => tracing::info!("the certificates are renewed again"),
         }
         serving.set_trouble(trouble.clone());
         self.trouble = trouble;
@@ -292,11 +295,11 @@ fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        let told = error.to_string();
-        // kube's errors end with their own cause.
-        if !text.ends_with(&told) {
+        let message = error.to_string();
+        // kube's errors already end with the message of their cause.
+        if !text.ends_with(&message) {
             text.push_str(": ");
-            text.push_str(&told);
+            text.push_str(&message);
         }
         cause = error.source();
     }

@@ -1,20 +1,20 @@
-//! Serving certificates and their CA, changed without a restart and without a failed call.
+//! Serving certificates and their CA, replaced without a restart and without a failed call.
 //!
-//! - [`Bundle`]: the CA that signs for us, with the certificates that callers trust.
-//! - [`Names`] and [`Leaf`]: a serving certificate of seven days, made in memory by each replica.
-//! - [`Resolver`]: hands the current leaf to rustls; swapping it is one atomic store.
-//! - [`Serving`]: what is served now and what is known of our caBundle; readiness reads it.
-//! - [`Cluster`]: the CA's home in one Secret, and our caBundle in the webhook configuration.
-//! - [`Lifetimes`]: how long CA and leaf live. The CA is replaced in three steps with both trusted
-//!   meanwhile; any replica takes any of them.
-//! - [`Directory`]: a certificate that somebody else makes, in files.
+//! - [`Bundle`]: the CA that signs, with the certificates that callers trust.
+//! - [`Names`] and [`Leaf`]: a serving certificate of seven days, issued in memory by each replica.
+//! - [`Resolver`]: passes the current leaf to rustls; swapping it is one atomic store.
+//! - [`Serving`]: the current leaf and the known state of the caBundle; readiness reads it.
+//! - [`Cluster`]: the Secret that stores the CA, and the caBundle in the webhook configuration.
+//! - [`Lifetimes`]: lifetimes of CA and leaf. The CA is replaced in three steps, with both CAs
+//!   trusted meanwhile; any replica can take any step.
+//! - [`Directory`]: certificate files that another tool maintains.
 //! - [`keep_in_memory`], [`keep_in_cluster`] and [`keep_files`]: the tasks that keep all of it
 //!   current.
 //!
-//! Why a CA in a Secret and a leaf per replica: no leader is needed, nothing waits for another
-//! replica, and a replica that was suspended for a week renews its own leaf at its next breath.
-//! Leaders that share one leaf have stuck after an eviction (hashicorp/vault-helm#704), and
-//! certificates made at install time have run out (linkerd/linkerd2#4977).
+//! Why a CA in a Secret and a leaf per replica: no leader is needed, no replica waits for another
+//! one, and a replica that was suspended for a week renews its own leaf as soon as it resumes.
+//! Leaders that share one leaf have got stuck after an eviction (hashicorp/vault-helm#704), and
+//! certificates made at install time have expired (linkerd/linkerd2#4977).
 
 mod bundle;
 mod files;

@@ -24,25 +24,25 @@ use tokio::time::Instant;
 use crate::BundleError;
 use crate::bundle::read_certificates;
 
-/// The owner of `caBundle` in the managed fields. The chart leaves the field out and we own only
-/// it, so neither `helm upgrade` nor a GitOps tool has a difference to undo
-/// (argoproj/argo-cd#1487).
+/// The field manager of `caBundle`. The chart omits the field and the webhook owns only this field,
+/// so neither `helm upgrade` nor a GitOps tool has a difference to revert (argoproj/argo-cd#1487).
 const FIELD_MANAGER: &str = "gitvolume-certs";
 
-/// A call of the API server that takes longer is given up and made again at the next look.
+/// Timeout of a call of the API server; the next pass repeats the call.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long one watch lasts before the next one begins.
+/// Duration of one watch, in seconds.
 const WATCH_SECONDS: u32 = 60;
 
-/// From the beginning of one watch to that of the next, at least.
+/// Minimum time between the starts of two watches.
 const WATCH_PAUSE: Duration = Duration::from_secs(5);
 
 const SECRET: &str = "Secret";
 const CONFIGURATION: &str = "MutatingWebhookConfiguration";
 const WRITE_CA_BUNDLE: &str = "cannot write the caBundle of";
 
-/// The CA's home: one Secret, and the webhook configuration that tells the API server to trust it.
+/// The Secret that stores the CA, and the webhook configuration whose caBundle makes the API server
+/// trust it.
 #[derive(Clone)]
 pub struct Cluster {
     secrets: Api<Secret>,
@@ -51,19 +51,19 @@ pub struct Cluster {
     configuration: String,
 }
 
-/// What is known of the caBundle in our webhook configuration.
+/// The known state of the caBundle in the webhook configuration.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum Published {
-    /// It has not been read yet.
+    /// The configuration has not been read yet.
     #[default]
     Unknown,
-    /// There is no configuration of ours to fill: callers get the CA in another way.
+    /// There is no configuration to fill: callers get the CA in another way.
     NotNeeded,
-    /// Each of our webhooks.
+    /// The caBundle of each webhook in the configuration.
     Known(Vec<Trust>),
 }
 
-/// Whom the API server trusts as one of our webhooks.
+/// The CAs that the API server trusts when it calls a webhook.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Trust {
     /// The webhook's name.
@@ -95,7 +95,7 @@ impl Published {
         distrusting.map(|webhook| webhook.webhook.as_str())
     }
 
-    /// Every certificate that is trusted by some caller.
+    /// Every certificate that at least one caller trusts.
     pub(crate) fn certificates(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
         let webhooks = match self {
             Self::Unknown | Self::NotNeeded => &[][..],
@@ -105,45 +105,47 @@ impl Published {
     }
 }
 
-/// Why the Secret or the webhook configuration could not be read or written.
+/// An error in reading or writing the Secret or the webhook configuration.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// The API server refused or could not be reached.
+    /// The API server rejected the call or is unreachable.
     #[error("{action} {kind} {name}")]
     Api {
-        /// What was tried, such as `cannot read`.
+        /// The attempted action, such as `cannot read`.
         action: &'static str,
         /// The object's kind.
         kind: &'static str,
         /// The object's name.
         name: String,
-        /// The API server's answer.
+        /// The error of the API server.
         #[source]
         source: Box<kube::Error>,
     },
-    /// The Secret holds something else than a CA of ours; it is never overwritten.
-    #[error("Secret {name} holds no usable CA (delete its data to have a new one made)")]
+    /// The Secret contains something other than a CA of the webhook; it is never overwritten.
+    #[error(
+        "Secret {name} contains no usable CA (delete its data, and the webhook generates a new CA)"
+    )]
     Content {
         /// The Secret's name.
         name: String,
-        /// What is wrong with it.
+        /// The parse error.
         #[source]
         source: BundleError,
     },
-    /// No CA could be made.
-    #[error("no CA for Secret {name}")]
+    /// No CA could be generated.
+    #[error("cannot set up the CA for Secret {name}")]
     Generate {
         /// The Secret's name.
         name: String,
-        /// What went wrong.
+        /// The cause.
         #[source]
         source: BundleError,
     },
     /// The API server did not answer in time.
     #[error("{action} {kind} {name}: no answer within {CALL_TIMEOUT:?}")]
     Timeout {
-        /// What was tried, such as `cannot read`.
+        /// The attempted action, such as `cannot read`.
         action: &'static str,
         /// The object's kind.
         kind: &'static str,
@@ -169,9 +171,9 @@ impl Cluster {
         self.call("cannot read", SECRET, get).await
     }
 
-    /// Writes the Secret as it was read and then changed. The update carries the resourceVersion
-    /// that was read: of two replicas that change it at once one is refused with a conflict, and
-    /// reads what the other one wrote. No leader is needed.
+    /// Updates the Secret. The update carries the resourceVersion that was read, so if two replicas
+    /// change the Secret at once, one gets a conflict and reads what the other one wrote. No leader
+    /// is needed.
     pub(crate) async fn write_secret(&self, secret: &Secret) -> Result<(), PublishError> {
         let params = PostParams {
             field_manager: Some(FIELD_MANAGER.to_owned()),
@@ -181,14 +183,14 @@ impl Cluster {
         self.call("cannot write", SECRET, update).await.map(drop)
     }
 
-    /// Reads our webhook configuration.
+    /// Reads the webhook configuration.
     pub(crate) async fn configuration(&self) -> Result<MutatingWebhookConfiguration, PublishError> {
         let get = self.configurations.get(&self.configuration);
         self.call("cannot read", CONFIGURATION, get).await
     }
 
-    /// Writes this text wherever the caBundle of the configuration, as it was read, is another;
-    /// tells whether it was.
+    /// Writes this caBundle into every webhook of the configuration that has another one; returns
+    /// whether it changed any.
     pub(crate) async fn write_ca_bundle(
         &self,
         found: &MutatingWebhookConfiguration,
@@ -210,9 +212,9 @@ impl Cluster {
         Ok(true)
     }
 
-    /// Notifies of each change of the Secret or the configuration, for ever. It needs no more than
-    /// the right to watch these two by their names, and where it fails the next look finds what it
-    /// missed.
+    /// Watches the Secret and the configuration and notifies of each change; never returns. It
+    /// needs only the permission to watch these two by name. If it fails, the next pass reads the
+    /// changes.
     pub(crate) async fn watch(&self, changed: &Notify) -> Infallible {
         let secret = watch(&self.secrets, &self.secret, changed);
         let configuration = watch(&self.configurations, &self.configuration, changed);
@@ -250,8 +252,8 @@ impl Cluster {
 }
 
 impl PublishError {
-    /// Whether somebody else wrote the object since it was read. The API server calls it a conflict,
-    /// or invalid where it is the `test` of a JSON patch that fails.
+    /// Whether another client wrote the object since it was read. The API server reports a
+    /// conflict, or `Invalid` if the `test` operation of a JSON patch fails.
     pub fn is_conflict(&self) -> bool {
         let Self::Api { action, source, .. } = self else {
             return false;
@@ -263,7 +265,7 @@ impl PublishError {
     }
 }
 
-/// One watch after the other, of the metadata of one object.
+/// Watches the metadata of one object, in consecutive watches; never returns.
 async fn watch<K>(api: &Api<K>, name: &str, changed: &Notify) -> Infallible
 where
     K: Clone + DeserializeOwned + Debug,
@@ -273,15 +275,15 @@ where
         .timeout(WATCH_SECONDS);
     loop {
         let began = Instant::now();
-        // From whatever the API server has: its first event is the object as it is.
+        // Version "0" starts at the API server's cached state; the first event is the object
+        // itself.
         if let Ok(events) = api.watch_metadata(&params, "0").await {
             let mut events = pin!(events);
             while let Some(Ok(_)) = events.next().await {
                 changed.notify_one();
             }
         }
-        // A watch that lasted is begun again at once, one that is refused is not asked for all the
-        // time.
+        // Restart a watch that lasted at once; do not restart a rejected one in a tight loop.
         let rest = WATCH_PAUSE.saturating_sub(began.elapsed());
         tokio::time::sleep(rest).await;
     }
@@ -306,9 +308,10 @@ fn ca_bundle_operations(found: &MutatingWebhookConfiguration, pem: &[u8]) -> Jso
     });
     let mut operations: Vec<_> = operations.collect();
     if !operations.is_empty() {
-        // The Secret was read after the configuration. If that is still the same, nobody has written
-        // a newer caBundle: a replica that was held up between its reading and its writing must not
-        // take a CA away that signs by now. The names are tested for who reads the request.
+        // The Secret was read after the configuration. If the configuration is unchanged, no client
+        // has written a newer caBundle: a replica that was delayed between its read and its write
+        // must not remove a CA that signs by now. The `test` operations for the names only help
+        // people who read the request.
         let version = &found.metadata.resource_version;
         let path = "/metadata/resourceVersion";
         operations.insert(0, json!({"op": "test", "path": path, "value": version}));
@@ -318,14 +321,14 @@ fn ca_bundle_operations(found: &MutatingWebhookConfiguration, pem: &[u8]) -> Jso
     JsonPatch(operations.collect())
 }
 
-/// What a configuration says of whom the API server trusts.
+/// The caBundles of a configuration.
 pub(crate) fn published(found: &MutatingWebhookConfiguration) -> Published {
     let webhooks = found.webhooks.as_deref().unwrap_or_default();
     let webhooks = webhooks.iter().map(|webhook| {
         let bundle = webhook.client_config.ca_bundle.as_ref();
         Trust {
             webhook: webhook.name.clone(),
-            // What is no PEM trusts nobody.
+            // A caBundle that is not PEM trusts no certificate.
             certificates: bundle
                 .and_then(|bundle| read_certificates(&bundle.0).ok())
                 .unwrap_or_default(),

@@ -8,9 +8,10 @@ use rustls::sign::CertifiedKey;
 
 use crate::Leaf;
 
-/// Hands the current leaf to each new handshake; connections that exist keep theirs.
+/// A rustls certificate resolver: new handshakes use the current leaf, existing connections keep
+/// theirs.
 ///
-/// Before the first leaf a handshake fails, which the API server treats as a failed call.
+/// Before the first leaf every handshake fails, which the API server treats as a failed call.
 #[derive(Default)]
 pub struct Resolver {
     current: ArcSwapOption<CertifiedKey>,
@@ -30,7 +31,7 @@ impl ResolvesServerCert for Resolver {
 }
 
 impl fmt::Debug for Resolver {
-    // By hand: the key never reaches a log.
+    // Implemented by hand so that the key never reaches a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let filled = self.current.load().is_some();
         f.debug_struct("Resolver")

@@ -1,18 +1,19 @@
-//! The CA's life as a function: from what the Secret holds, what callers trust and the time to the
-//! one change that is next. No API call and no clock in here.
+//! CA rotation as a pure function: from the content of the Secret, the caBundle and the time to the
+//! next change. It makes no API call and reads no clock.
 //!
-//! A CA is replaced in three steps, and everything that they need to know is in the Secret, so that
-//! any replica goes on where another one died:
+//! A CA is replaced in three steps, and their whole state is in the Secret, so that any replica can
+//! resume after a crash of another one:
 //!
-//! 1. The next CA is made and put beside the one that signs; the caBundle gets both.
-//! 2. When the caBundle was read with both, and every API server had time to hear of it, the next
-//!    CA signs.
-//! 3. When no leaf of the old CA can be alive, it is forgotten.
+//! 1. The next CA is generated and stored beside the one that signs; the caBundle gets both.
+//! 2. When the caBundle has been read back with both, and every API server has had time to receive
+//!    it, the next CA signs.
+//! 3. When every leaf of the old CA has expired, it is removed.
 //!
-//! cert-manager's and OPA's controllers replace the CA at once: a caller that has not heard of it
-//! yet refuses the new certificates.
+//! cert-manager's and OPA's controllers replace the CA at once: a caller that has not received it
+//! yet rejects the new certificates.
 
 mod secret;
+pub(crate) mod state;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,22 +28,25 @@ use crate::BundleError;
 use crate::Published;
 use crate::bundle::validity;
 use crate::issue::LEAF_LIFETIME;
+use crate::rotation::state::Found;
+use crate::rotation::state::Next;
+use crate::rotation::state::State;
 
-/// How long certificates live, and how long news may take.
+/// Lifetimes of certificates, and the propagation time of the caBundle.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Lifetimes {
-    /// Of a CA; the next one is made when a third is left.
+    /// Lifetime of a CA; the next one is generated when a third is left.
     pub ca: Duration,
-    /// Of a leaf; the next one is signed when a third is left.
+    /// Lifetime of a leaf; the next one is issued when a third is left.
     pub leaf: Duration,
-    /// From the moment at which a caBundle was read back until every API server knows it. Each has
-    /// its own watch of webhook configurations, usually a second behind.
+    /// Time from reading a caBundle back until every API server knows it. Each API server has its
+    /// own watch of webhook configurations, usually a second behind.
     pub propagation: Duration,
 }
 
 impl Lifetimes {
-    /// The shortest life of a CA in which its leaves and their hand-over have room: all of it has to
-    /// happen in the last third.
+    /// The minimum lifetime of a CA: its last third must have room for the lifetime of a leaf and
+    /// for the propagation.
     pub fn shortest_ca(&self) -> Duration {
         3 * (self.leaf + self.propagation)
     }
@@ -58,93 +62,64 @@ impl Default for Lifetimes {
     }
 }
 
-/// What the Secret holds.
-#[derive(Clone, Debug)]
-pub(crate) struct State {
-    /// The CA that signs.
-    pub(crate) signer: Arc<Bundle>,
-    /// The CA that will.
-    pub(crate) next: Option<Next>,
-    /// CAs that have signed.
-    pub(crate) previous: Vec<CertificateDer<'static>>,
-    /// When those are forgotten.
-    pub(crate) until: Option<SystemTime>,
-    /// Whether the Secret says all this, and says it as we would.
-    pub(crate) is_tidy: bool,
-}
-
-/// The CA that will sign.
-#[derive(Clone, Debug)]
-pub(crate) struct Next {
-    pub(crate) ca: Arc<Bundle>,
-    /// When the caBundle was first read with it.
-    pub(crate) seen: Option<SystemTime>,
-}
-
-/// What is in the Secret.
-#[derive(Debug)]
-pub(crate) enum Found {
-    /// No certificate and no key: as the chart makes it.
-    Nothing,
-    /// Something that nobody can sign with.
-    Unusable(BundleError),
-    /// A CA, and perhaps one that comes or went.
-    Usable(State),
-}
-
-/// What was done in one change.
+/// The kind of a change.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Step {
-    /// The first CA.
+    /// Generated the first CA.
     Made,
-    /// What the Secret had before somebody emptied or spoilt it, with a next CA.
+    /// Restored the content of a Secret that was emptied or corrupted, and generated a next CA.
     Restored,
-    /// The next CA is there.
+    /// Generated the next CA.
     Begun,
-    /// The caBundle was read with it: the wait begins.
+    /// Read the next CA back in the caBundle: the propagation time begins.
     Seen,
-    /// The caBundle has lost it again.
+    /// The next CA is missing from the caBundle again.
     Unseen,
-    /// The next CA signs.
+    /// Made the next CA the one that signs.
     Promoted,
-    /// What is of no use any more is gone.
+    /// Removed expired entries.
     Forgot,
-    /// The Secret says the same, as we write it.
+    /// Rewrote the same content in canonical form.
     Tidied,
 }
 
 impl Step {
-    /// For the log.
+    /// The name in the log.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
-            Self::Made => "made the first CA",
-            Self::Restored => "the Secret was spoilt: put the CA back, and made the next one",
-            Self::Begun => "made the next CA; it signs when every API server can know it",
-            Self::Seen => "the caBundle has the next CA; waiting for every API server to know it",
-            Self::Unseen => "the caBundle lost the next CA; it has to be there again first",
-            Self::Promoted => "the next CA signs from now on",
-            Self::Forgot => "the old CA is trusted no more",
-            Self::Tidied => "the Secret was completed",
+            Self::Made => "generated the first CA",
+            Self::Restored => "the Secret was damaged: restored the CA and generated the next one",
+            Self::Begun => "generated the next CA; it signs once every API server can have read it",
+            Self::Seen => {
+                "the caBundle contains the next CA; waiting until every API server can have read it"
+            }
+            Self::Unseen => {
+                "the caBundle no longer contains the next CA; the wait restarts once it does"
+            }
+            Self::Promoted => "the next CA signs all new certificates from now on",
+            Self::Forgot => "the old CA is no longer trusted",
+            Self::Tidied => "added the missing keys to the Secret",
         }
     }
 }
 
-/// What is known when a change is looked for.
+/// The input of a decision.
 pub(crate) struct Facts<'a> {
-    /// What this replica knows the Secret to have held.
+    /// The content of the Secret as this replica last knew it.
     pub(crate) memory: Option<&'a State>,
-    /// Whether somebody asked for another CA.
+    /// Whether a rotation was requested by annotation.
     pub(crate) is_asked: bool,
-    /// The caBundle as it was read just now.
+    /// The caBundle, read just now.
     pub(crate) published: &'a Published,
-    /// The lifetimes of what is made now.
+    /// The lifetimes of new certificates.
     pub(crate) lifetimes: Lifetimes,
-    /// The time by the wall clock.
+    /// The wall-clock time.
     pub(crate) now: SystemTime,
 }
 
-/// What the Secret shall hold, and what was done to get there; nothing if it holds that already. An
-/// error is of a Secret with something else in it, which is never overwritten by who knows no better.
+/// The desired content of the Secret, and the change that leads to it; `None` if the Secret already
+/// has it. The error is that the Secret contains something else; a replica without a `memory` never
+/// overwrites that.
 pub(crate) fn next(found: Found, facts: &Facts<'_>) -> Result<(State, Option<Step>), BundleError> {
     let memory = facts
         .memory
@@ -166,7 +141,7 @@ pub(crate) fn next(found: Found, facts: &Facts<'_>) -> Result<(State, Option<Ste
 }
 
 impl State {
-    /// A CA and nothing else.
+    /// The state with a signing CA only.
     pub(crate) fn of(signer: Bundle) -> Self {
         Self {
             signer: Arc::new(signer),
@@ -177,17 +152,17 @@ impl State {
         }
     }
 
-    /// What is in a Secret's data.
+    /// Parses the data of a Secret.
     pub(crate) fn read(data: Option<&BTreeMap<String, ByteString>>) -> Found {
         secret::read(data)
     }
 
-    /// Writes it into a Secret's data; what else is there stays.
+    /// Writes the state into the data of a Secret; other keys stay.
     pub(crate) fn write(&self, data: &mut BTreeMap<String, ByteString>) {
         secret::write(self, data);
     }
 
-    /// Every CA that callers shall trust, the one that signs first.
+    /// Every CA that callers must trust, the signing one first.
     pub(crate) fn trusted(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
         let next = self.next.iter().map(|next| next.ca.signer());
         std::iter::once(self.signer.signer())
@@ -195,12 +170,12 @@ impl State {
             .chain(&self.previous)
     }
 
-    /// The same, for the caBundle.
+    /// The same as PEM, for the caBundle.
     pub(crate) fn pem(&self) -> String {
         self.trusted().map(|ca| secret::pem_of(ca)).collect()
     }
 
-    /// When the next change is due by the clock alone.
+    /// The time of the next change that depends on the clock alone.
     pub(crate) fn deadline(&self, lifetimes: &Lifetimes) -> SystemTime {
         let own = match &self.next {
             None => due(&self.signer, lifetimes),
@@ -228,8 +203,8 @@ impl State {
                 return Ok(Some((state, Step::Begun)));
             }
             None => {}
-            // Nobody finished it in all its life; or a replica made it whose clock is far off, and
-            // must not make it sign.
+            // No replica finished the rotation while that CA was valid; or a replica whose clock is
+            // far off generated it, and must not make it sign.
             Some(next) if !next.ca.is_valid(now) => {
                 state.next = Some(Next::make(facts)?);
                 return Ok(Some((state, Step::Begun)));
@@ -255,11 +230,11 @@ impl State {
         Ok(None)
     }
 
-    /// Leaves out what is of no use any more.
+    /// Removes expired entries.
     fn forget(&mut self, now: SystemTime) {
         let is_over = self.until.is_some_and(|until| until <= now);
         self.previous.retain(|ca| {
-            // One that cannot be read trusts nobody.
+            // No caller can trust a certificate that cannot be parsed.
             let ends = validity(ca).map_or(now, |(_, to)| to);
             !is_over && now < ends
         });
@@ -268,7 +243,7 @@ impl State {
         }
     }
 
-    /// Says until when the previous ones are kept, where nobody has.
+    /// Sets until when the previous CAs are kept, unless it is set already.
     fn keep_previous(&mut self, facts: &Facts<'_>) {
         self.until = match self.previous.is_empty() {
             true => None,
@@ -292,8 +267,8 @@ impl State {
         self.forget(facts.now);
     }
 
-    /// What we know, for a Secret that has lost it. Whatever callers trust now may be what another
-    /// replica signs with, so it stays for as long as a leaf does.
+    /// The last known state, for a Secret that has lost it. Another replica may sign with any CA
+    /// that callers trust now, so all of them stay for the lifetime of a leaf.
     fn restored(&self, facts: &Facts<'_>) -> Result<Self, BundleError> {
         let mut state = Self {
             signer: Arc::clone(&self.signer),
@@ -324,9 +299,9 @@ impl Next {
         })
     }
 
-    /// What is next on its way.
+    /// The next step of the rotation to this CA.
     fn step(&self, published: &Published, lifetimes: &Lifetimes, now: SystemTime) -> Option<Step> {
-        // A caBundle that could not be read says nothing.
+        // An unreadable caBundle gives no information.
         let is_published = match published {
             Published::Unknown => return None,
             Published::NotNeeded | Published::Known(_) => published.trusts(self.ca.signer()),
@@ -334,7 +309,8 @@ impl Next {
         match (self.seen, is_published) {
             (None, true) => Some(Step::Seen),
             (Some(_), false) => Some(Step::Unseen),
-            // The clock went back, by more than clocks differ: the wait would last that long.
+            // The clock went back by more than clocks differ, so the wait would be that much
+            // longer: start it again.
             (Some(seen), true) if seen > now + lifetimes.propagation => Some(Step::Seen),
             (Some(seen), true) => (now >= seen + lifetimes.propagation).then_some(Step::Promoted),
             (None, false) => None,
@@ -343,15 +319,15 @@ impl Next {
 }
 
 impl Facts<'_> {
-    /// When no leaf that was signed until now is alive. A replica hears of the change by its watch
-    /// or at its next look, far within the time that news may take.
+    /// The time at which every leaf that was signed until now has expired. A replica notices the
+    /// change by its watch or in its next pass, far within the propagation time.
     fn no_leaf_lives(&self) -> SystemTime {
         self.now + self.lifetimes.leaf + self.lifetimes.propagation
     }
 }
 
-/// When a CA is to be replaced: when a third of its life is left, or of the life that it would be
-/// given now, so that shorter lifetimes count for what is there.
+/// The time at which a CA is due for replacement: when a third of its lifetime is left, or of the
+/// lifetime that a new CA would get, so that shorter lifetimes apply to existing CAs too.
 fn due(ca: &Bundle, lifetimes: &Lifetimes) -> SystemTime {
     let own = ca.not_after().duration_since(ca.made());
     let life = own.unwrap_or_default().min(lifetimes.ca);

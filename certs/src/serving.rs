@@ -14,10 +14,10 @@ use crate::Leaf;
 use crate::Published;
 use crate::Resolver;
 
-/// What is served now and what is known of our caBundle.
+/// The serving certificate, and the known state of the caBundle.
 ///
-/// Readiness and metrics read it, the keeping tasks write it. Losing the API server changes
-/// nothing here: what was last known counts.
+/// Readiness and metrics read it, the keeping tasks write it. While the API server is unreachable,
+/// the last known state stays in force.
 #[derive(Debug, Default)]
 pub struct Serving {
     resolver: Arc<Resolver>,
@@ -30,7 +30,7 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// Nothing is served yet.
+    /// A state without a certificate.
     pub fn new() -> Arc<Self> {
         Arc::default()
     }
@@ -54,59 +54,60 @@ impl Serving {
         self.note_trust();
     }
 
-    /// Takes note of our caBundle as it was read.
+    /// Stores the caBundle as it was read.
     pub fn set_published(&self, published: Published) {
         self.published.store(Arc::new(published));
         self.note_trust();
     }
 
-    /// Takes note of what keeps certificates from being kept current, or that nothing does.
+    /// Sets or clears the error of the task that keeps the certificates current.
     pub(crate) fn set_trouble(&self, trouble: Option<String>) {
         self.trouble.store(trouble.map(Arc::new));
     }
 
-    /// The leaf that is served.
+    /// The current leaf.
     pub fn leaf(&self) -> Option<Arc<Leaf>> {
         self.leaf.load_full()
     }
 
-    /// How many leaves came after the first one.
+    /// The number of leaves after the first one.
     pub fn leaves_renewed(&self) -> u64 {
         self.leaves.load(Ordering::Relaxed)
     }
 
-    /// How often another CA than before signed the leaf that is served.
+    /// The number of times that the CA of the current leaf changed.
     pub fn rotations(&self) -> u64 {
         self.rotations.load(Ordering::Relaxed)
     }
 
-    /// Whether callers trust the CA of the leaf that is served, as far as is known.
+    /// Whether callers are known to trust the CA of the current leaf.
     pub fn ca_bundle_in_sync(&self) -> bool {
         self.leaf()
             .is_some_and(|leaf| self.published.load().trusts(leaf.signer()))
     }
 
-    /// What keeps callers from reaching us, in words; empty when nothing does.
+    /// The reasons why callers cannot reach this replica; empty if there are none.
     ///
-    /// A caBundle that was right once and is not any more is told by [`warnings`](Self::warnings) alone:
+    /// A caBundle that was correct once and is wrong now is only a [warning](Self::warnings):
     /// callers distrust every replica alike, so an unready one helps nobody, and when the caBundle
     /// is repaired a moment later, callers would still find no replica until the probes and
-    /// endpoints have followed. An upgrade that adds a webhook would be such an outage each time.
+    /// endpoints have followed. Otherwise every upgrade that adds a webhook would be such an
+    /// outage.
     pub fn missing(&self, now: SystemTime) -> Vec<&'static str> {
         let Some(leaf) = self.leaf() else {
             return vec!["no serving certificate yet"];
         };
         let mut missing = Vec::new();
         if !leaf.is_valid(now) {
-            missing.push("the serving certificate is not valid now");
+            missing.push("the serving certificate is expired or not yet valid");
         }
         if !self.was_trusted.load(Ordering::Relaxed) {
-            missing.push("the webhook configuration's caBundle lacks our CA");
+            missing.push("the webhook configuration's caBundle does not contain the webhook's CA");
         }
         missing
     }
 
-    /// What is wrong with the certificates and keeps no replica from being ready.
+    /// Problems of the certificates that do not affect readiness.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         if let Some(leaf) = self.leaf() {
@@ -114,16 +115,18 @@ impl Serving {
             let distrusting: Vec<&str> = published.distrusting(leaf.signer()).collect();
             if !distrusting.is_empty() {
                 let webhooks = distrusting.join(", ");
-                warnings.push(format!("the caBundle of {webhooks} lacks our CA"));
+                warnings.push(format!(
+                    "the caBundle of {webhooks} does not contain the webhook's CA"
+                ));
             }
         }
         if let Some(trouble) = self.trouble.load_full() {
-            warnings.push(format!("certificates cannot be kept current: {trouble}"));
+            warnings.push(format!("cannot renew the certificates: {trouble}"));
         }
         warnings
     }
 
-    /// Whether callers trust this CA, as far as is known.
+    /// Whether callers are known to trust this CA.
     pub(crate) fn trusts(&self, ca: &CertificateDer<'_>) -> bool {
         self.published.load().trusts(ca)
     }
@@ -135,7 +138,7 @@ impl Serving {
     }
 }
 
-/// A time for people, to the second.
+/// A time in readable form, to the second.
 pub(crate) fn day(time: SystemTime) -> String {
     let time = Timestamp::try_from(time).unwrap_or_default();
     let rounded = time.round(Unit::Second).unwrap_or(time);

@@ -1,9 +1,8 @@
 //! Redaction: keeps secrets out of every text that leaves the process.
 //!
-//! A registry holds the secrets that are in use. Each has an owner: [`HiddenSecrets`] lives as long
-//! as the credentials that it belongs to; what was configured lives as long as the process
-//! ([`hide_for_good`]). A secret is found as it is, escaped or percent-encoded ([`spelling`]), and
-//! in base64.
+//! A registry holds the secrets in use. Each has an owner: [`HiddenSecrets`] lives as long as its
+//! credentials; a configured secret lives as long as the process ([`hide_for_good`]). A secret is
+//! found literally, escaped or percent-encoded ([`spelling`]), and in base64.
 
 mod spelling;
 
@@ -20,26 +19,26 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use percent_encoding::percent_decode_str;
 
-/// Shorter texts are not searched for: they would blacken unrelated words and protect nothing.
+/// Shorter secrets are not searched for: redaction would hide unrelated words and protect nothing.
 const SHORTEST: usize = 4;
 
-/// The same for base64, whose letters also make up hashes.
+/// The same for base64, whose alphabet includes that of hashes.
 const SHORTEST_BASE64: usize = 6;
 
-/// A shorter line of a secret of several lines may stand elsewhere too.
+/// A shorter line of a multi-line secret may occur elsewhere too.
 const SHORTEST_LINE: usize = 16;
 
-// The process has one log, and every text on its way there passes here, whoever wrote it.
+// The process has one log, and every text on its way there passes here, whatever its source.
 static REGISTRY: LazyLock<RwLock<Registry>> = LazyLock::new(RwLock::default);
 
-/// What is searched for, by its first byte.
+/// The texts to search for, by their first byte.
 type Registry = HashMap<u8, Vec<Form>>;
 
 /// One form of a secret.
 struct Form {
     text: String,
     is_base64: bool,
-    /// How many owners it has.
+    /// The number of its owners.
     owners: usize,
 }
 
@@ -65,12 +64,12 @@ impl Drop for HiddenSecrets {
 
 /// Masks a secret as long as the process lives.
 pub(crate) fn hide_for_good(secret: &str) {
-    // It has an owner who never gives it up.
+    // Its owner is never dropped.
     register(secret);
 }
 
-/// Masks the secrets among a repository's flags as long as the process lives; those of addresses
-/// are percent-encoded there.
+/// Masks the secrets in a repository's flags as long as the process lives; those in addresses are
+/// percent-encoded.
 pub(crate) fn hide_flags(args: &args::RepoArgs) {
     for secret in args.secrets() {
         hide_encoded(&secret);
@@ -82,8 +81,8 @@ fn hide_encoded(secret: &str) {
     hide_for_good(&percent_decode_str(secret).decode_utf8_lossy());
 }
 
-/// Masks the secrets in the addresses of the environment, such as a proxy's password, as long as the
-/// process lives.
+/// Masks the secrets in the addresses of the environment, such as a proxy's password, as long as
+/// the process lives.
 pub(crate) fn hide_environment(variables: impl IntoIterator<Item = (OsString, OsString)>) {
     for (_, value) in variables {
         let secrets = args::address_secrets(&value.to_string_lossy());
@@ -91,7 +90,7 @@ pub(crate) fn hide_environment(variables: impl IntoIterator<Item = (OsString, Os
     }
 }
 
-/// Replaces the known secrets, and what may be one in an address, by `REDACTED`.
+/// Replaces the known secrets, and possible secrets in addresses, by `REDACTED`.
 pub(crate) fn redact(text: &str) -> String {
     let registry = REGISTRY.read().unwrap_or_else(PoisonError::into_inner);
     mask_addresses(&mask_known(&registry, text))
@@ -115,7 +114,7 @@ fn mask_known(registry: &Registry, text: &str) -> String {
         };
         at += length;
         if form.is_base64 {
-            // The letters at both ends have bits of the secret and of its neighbours.
+            // The letters at both ends share bits with the neighbouring text.
             while out.last().copied().is_some_and(is_base64) {
                 out.pop();
             }
@@ -132,8 +131,8 @@ fn is_base64(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'_')
 }
 
-/// Everything that gives a secret away: itself, each longer line of it, and what base64 makes of it
-/// wherever it stands in what is encoded.
+/// Every form of a secret: itself, each long line of it, and its base64 at any offset in the
+/// encoded text.
 fn forms(secret: &str) -> Vec<(String, bool)> {
     let secret = secret.trim();
     if secret.len() < SHORTEST {
@@ -151,7 +150,7 @@ fn forms(secret: &str) -> Vec<(String, bool)> {
             let mut bytes = vec![0; before];
             bytes.extend(secret.bytes());
             let encoded = engine.encode(&bytes);
-            // Without the letters that have bits of what stands before and behind.
+            // Without the letters that share bits with the text before and after.
             let core = &encoded[(before * 8).div_ceil(6)..bytes.len() * 8 / 6];
             let is_known = forms.iter().any(|(known, _)| known == core);
             if core.len() >= SHORTEST_BASE64 && !is_known {
@@ -162,7 +161,7 @@ fn forms(secret: &str) -> Vec<(String, bool)> {
     forms
 }
 
-/// Gives a secret one more owner, and what was registered for it.
+/// Adds an owner to a secret and returns its registered forms.
 fn register(secret: &str) -> Vec<String> {
     let mut registry = REGISTRY.write().unwrap_or_else(PoisonError::into_inner);
     let mut registered = Vec::new();
@@ -199,7 +198,7 @@ fn disown(registry: &mut Registry, text: &str) {
 mod tests {
     use super::*;
 
-    /// Each test has secrets of its own: the registry is the process's.
+    /// Each test uses different secrets, since the registry is shared by the process.
     fn hidden(secrets: &[&str]) -> HiddenSecrets {
         let mut hidden = HiddenSecrets::default();
         secrets.iter().for_each(|secret| hidden.add(secret));
@@ -207,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_masked_as_long_as_one_owner_lives() {
+    fn a_secret_is_masked_until_its_last_owner_is_dropped() {
         let first = hidden(&["correct horse"]);
         let second = hidden(&["correct horse", "x"]);
         drop(first);
@@ -228,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_secrets_the_longer_one_is_masked() {
+    fn the_longer_of_two_secrets_is_masked() {
         let _hidden = hidden(&["swordfish", "swordfish-2026", "fish-2026-b"]);
         assert_eq!(redact("swordfish-2026."), "REDACTED.");
         assert_eq!(redact("swordfish-2027."), "REDACTED-2027.");
@@ -277,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn each_line_of_a_key_is_masked_and_what_is_written_around_it_is_not() {
+    fn each_line_of_a_key_is_masked_and_the_text_around_it_is_not() {
         let line = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC";
         let _hidden = hidden(&[&format!(
             "-----BEGIN KEY-----\n{line}\nAB==\n-----END KEY-----\n"

@@ -1,10 +1,11 @@
-//! What follows from a failure: unknown is not corrupt. No outage, refusal or odd revision costs a
-//! check of all objects, and none costs the local repository.
+//! The aftermath of failures: unknown is not corrupt. No outage, refusal or unusual revision leads
+//! to a check of all objects or to the loss of the local repository.
 use std::fs;
 use std::path::PathBuf;
 
 use remotes::Answer;
 use remotes::HttpServer;
+use remotes::SshServer;
 use remotes::Stub;
 use remotes::Trouble;
 
@@ -14,7 +15,7 @@ use crate::world::Syncer;
 use crate::world::World;
 use crate::world::eventually;
 
-/// Failures that a test waits for before it believes that nothing else happens.
+/// The number of failures after which a test assumes that nothing else happens.
 const MANY: usize = 5;
 
 /// A `git` that runs these lines first.
@@ -30,7 +31,7 @@ fn count(running: &Running, words: &str) -> usize {
     running.log().matches(words).count()
 }
 
-/// Waits for many failures with these words.
+/// Waits for many failures with this message.
 #[track_caller]
 fn eventually_fails(running: &Running, words: &str) {
     let is_told = |line: &&str| line.contains("error syncing repo") && line.contains(words);
@@ -39,16 +40,16 @@ fn eventually_fails(running: &Running, words: &str) {
     });
 }
 
-/// Nothing was done to the repository because of the failures.
+/// Asserts that the failures had no effect on the repository.
 #[track_caller]
 fn assert_trusted(running: &Running, checks: usize) {
     let log = running.log();
     assert_eq!(count(running, "\"git fsck"), checks, "{log}");
-    assert_eq!(count(running, "making a new one"), 0, "{log}");
+    assert_eq!(count(running, "creating a new one"), 0, "{log}");
 }
 
 #[test]
-fn words_that_nobody_knows_are_no_damage() {
+fn unknown_messages_are_not_damage() {
     for layout in LAYOUTS {
         let world = World::new(layout);
         let commit = world.repo.commit().write("a", "1").push();
@@ -144,7 +145,7 @@ fn a_check_that_cannot_run_is_no_verdict() {
             let syncer = world.syncer().flag("git", &git).flag("one-time", "true");
             let run = syncer.flag("max-failures", "0").finish();
             run.assert_code(0);
-            assert!(!run.log.contains("making a new one"), "{}", run.log);
+            assert!(!run.log.contains("creating a new one"), "{}", run.log);
             assert_eq!(world.published().as_ref(), Some(&commit));
         }
     }
@@ -162,7 +163,7 @@ fn whatever_a_server_or_a_proxy_answers_is_no_damage() {
         (Trouble::Status(407), "the proxy refuses"),
         (Trouble::Status(418), "rejects the request (4xx)"),
         (Trouble::Status(410), "no repository at this address"),
-        (Trouble::Garbage, "does not speak git's protocol"),
+        (Trouble::Garbage, "does not speak the git protocol"),
     ] {
         server.trouble(Some(trouble));
         eventually_fails(&running, words);
@@ -173,6 +174,28 @@ fn whatever_a_server_or_a_proxy_answers_is_no_damage() {
     assert_trusted(&running, 0);
     let log = running.log();
     assert!(!log.contains("rev-list --max-count"), "{log}");
+}
+
+#[test]
+fn an_ssh_server_of_old_algorithms_is_named() {
+    let mut server = SshServer::start();
+    server.change_host_keys(&["rsa"]);
+    for options in [
+        "HostKeyAlgorithms ssh-rsa",
+        "KexAlgorithms diffie-hellman-group1-sha1",
+        "Ciphers aes256-cbc",
+    ] {
+        server.set_options(options);
+        let world = World::new("link");
+        server.write_secret(&world.path("secret"));
+        let syncer = world.syncer_of(&server.url(world.repo.path()));
+        let running = start(&world, syncer.flag("secret-dir", world.path("secret")));
+        eventually_fails(
+            &running,
+            "the ssh server offers only algorithms that ssh no longer accepts",
+        );
+        assert_trusted(&running, 0);
+    }
 }
 
 #[test]
@@ -196,6 +219,21 @@ fn a_sign_in_page_is_named() {
 }
 
 #[test]
+fn a_web_page_that_answers_with_success_is_no_empty_repository() {
+    let stub = Stub::start(|_| Answer {
+        headers: vec![("content-type", "text/html; charset=utf-8".to_owned())],
+        // Azure DevOps answers this way; git parses one line as an empty list of refs.
+        ..Answer::new(203, "<html>sign in</html>")
+    });
+    for layout in [LAYOUTS[0], LAYOUTS[1], "clone"] {
+        let world = World::new(layout);
+        let running = start(&world, world.syncer_of(&stub.url("/group/site.git")));
+        eventually_fails(&running, "it is a web page, such as a sign-in page");
+        assert_trusted(&running, 0);
+    }
+}
+
+#[test]
 fn a_tag_that_names_no_commit_is_named() {
     for layout in LAYOUTS {
         let world = World::new(layout);
@@ -214,14 +252,14 @@ fn a_tag_that_names_no_commit_is_named() {
             let running = start(&world, world.syncer().flag("ref", name));
             let words = format!("\\\"{name}\\\" names a {kind}, not a commit");
             eventually_fails(&running, &words);
-            // The one of each start.
+            // The check of each start.
             assert_trusted(&running, 1);
             assert_eq!(world.published().as_ref(), Some(&commit), "{layout}");
         }
     }
 }
 
-/// Makes a commit whose time zone `git fsck` calls an error, as old tools wrote it.
+/// Makes a commit with a time zone that `git fsck` reports as an error, as old tools wrote it.
 fn disliked(world: &World) -> String {
     let tree = world.repo.run(&["rev-parse", "main^{tree}"]);
     let file = world.path("commit");
@@ -247,9 +285,12 @@ fn a_history_that_fsck_dislikes_is_no_damage() {
         let running = start(&world, world.syncer().flag("depth", "0"));
         world.eventually_published(&commit);
         world.repo.commit().write(&"n".repeat(300), "x").push();
-        eventually_fails(&running, "a file whose name cannot be written");
+        eventually_fails(
+            &running,
+            "a file name that this file system does not support",
+        );
         assert_eq!(world.published().as_ref(), Some(&commit), "{layout}");
-        // git's words may be ones that make us read all objects.
+        // git's message may be one that leads to a check of all contents.
         drop(running);
         let blame = wrapped(
             &world,
@@ -258,9 +299,9 @@ fn a_history_that_fsck_dislikes_is_no_damage() {
         let syncer = world.syncer().flag("depth", "0").flag("git", &blame);
         let running = start(&world, syncer);
         eventually_fails(&running, "an object is missing or damaged");
-        // At the start, and for the failure.
+        // One at the start, and one for the failure.
         assert_trusted(&running, 2);
-        assert_eq!(count(&running, "making the submodules"), 0);
+        assert_eq!(count(&running, "recreating the submodules"), 0);
         drop(running);
         let _running = start(&world, world.syncer().flag("depth", "0"));
         let next = world.repo.commit().remove(&"n".repeat(300)).push();
@@ -299,13 +340,13 @@ fn submodules_that_were_cloned_are_kept_while_another_ones_host_is_away() {
     let commit = commit.submodule("a", &inner).submodule("b", &inner).push();
     let running = start(&world, world.syncer());
     eventually_fails(&running, "no repository at this address");
-    assert_eq!(count(&running, "making the submodules"), 0);
+    assert_eq!(count(&running, "recreating the submodules"), 0);
     fs::rename(near.path(), world.path("away.git")).unwrap();
     world.eventually_published(&commit);
     let posts = server.seen();
     let clones = posts
         .iter()
         .filter(|seen| seen.line == "POST /near.git/git-upload-pack");
-    // One for the refs, one for the pack.
+    // One request for the refs, one for the pack.
     assert!(clones.count() <= 3, "{posts:?}");
 }

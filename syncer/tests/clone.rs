@@ -1,4 +1,4 @@
-//! `--layout=clone`: what the kubelet did for a `gitRepo` volume.
+//! `--layout=clone`: the kubelet's behaviour for a `gitRepo` volume.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -13,10 +13,11 @@ use remotes::HttpServer;
 use remotes::Trouble;
 
 use crate::world::Finished;
-use crate::world::PROGRAM;
 use crate::world::Syncer;
 use crate::world::World;
 use crate::world::eventually;
+use crate::world::git;
+use crate::world::programs::copy_syncer;
 
 /// A repository of two branches, a tag and three commits.
 struct Origin {
@@ -45,19 +46,11 @@ impl Origin {
         self.syncer(flags).finish()
     }
 
-    /// What git says in the clone.
+    /// The output of git in the clone.
     #[track_caller]
     fn git(&self, args: &[&str]) -> String {
         git(&self.world.root(), args)
     }
-}
-
-#[track_caller]
-fn git(dir: &Path, args: &[&str]) -> String {
-    let output = remotes::git().arg("-C").arg(dir).args(args).output();
-    let output = output.unwrap();
-    assert!(output.status.success(), "git {args:?}: {output:?}");
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 fn names_in(dir: &Path) -> Vec<String> {
@@ -86,7 +79,7 @@ fn without_a_revision_the_default_branch_is_checked_out_and_follows_its_remote()
     );
     assert_eq!(
         origin.git(&["branch", "--remotes", "--list", "origin/old"]),
-        "origin/old"
+        "  origin/old"
     );
     assert_eq!(origin.git(&["tag"]), "v2");
     assert_eq!(origin.git(&["status", "--porcelain"]), "");
@@ -151,7 +144,7 @@ fn a_revision_that_is_also_a_files_name_is_the_revision() {
     origin.finish(&[("ref", "d")]).assert_code(0);
     assert_eq!(origin.git(&["rev-parse", "HEAD"]), origin.commits[1]);
     assert_eq!(origin.git(&["rev-parse", "--abbrev-ref", "HEAD"]), "HEAD");
-    // A file alone is none.
+    // A file is not a clone.
     fs::remove_dir_all(origin.world.root()).unwrap();
     origin.world.repo.commit().write("only", "a file").push();
     let run = origin.finish(&[("ref", "only")]);
@@ -181,7 +174,7 @@ fn a_finished_clone_is_never_touched_again() {
     fs::remove_dir_all(origin.world.root().join("d")).unwrap();
     origin.world.repo.commit().write("a", "4").push();
     origin.finish(&[]).assert_code(0);
-    // Not even the remote is asked.
+    // The remote is not contacted at all.
     fs::rename(origin.world.repo.path(), origin.world.path("away")).unwrap();
     origin.finish(&[("ref", "old")]).assert_code(0);
     assert_eq!(fs::read_to_string(file).unwrap(), "the app's own");
@@ -190,7 +183,7 @@ fn a_finished_clone_is_never_touched_again() {
 }
 
 #[test]
-fn whatever_the_app_makes_of_it_a_later_run_leaves_it_so() {
+fn a_later_run_does_not_touch_the_apps_changes() {
     let origin = Origin::new();
     origin.finish(&[("link", "x/y")]).assert_code(0);
     let clone = origin.world.root().join("x/y");
@@ -223,7 +216,7 @@ fn whatever_the_app_makes_of_it_a_later_run_leaves_it_so() {
         assert_eq!(seen(), before);
         assert_eq!(origin.world.probe(), (true, String::new()));
     }
-    // Without `.git` it is still the app's.
+    // Without `.git` it still belongs to the app.
     fs::remove_dir_all(clone.join(".git")).unwrap();
     let names = names_in(&clone);
     origin.finish(&[("link", "x/y")]).assert_code(0);
@@ -241,7 +234,7 @@ fn a_directory_that_leads_out_of_the_root_is_refused() {
     std::os::unix::fs::symlink(&away, origin.world.root().join("x")).unwrap();
     let run = origin.finish(&[("link", "x")]);
     run.assert_code(1);
-    run.assert_last_error("in which --layout=clone clones");
+    run.assert_last_error("the root directory of --layout=clone");
     assert_eq!(names_in(&away), [""; 0]);
 }
 
@@ -252,7 +245,7 @@ fn a_directory_that_is_not_empty_is_refused_and_stays() {
     fs::write(origin.world.root().join("mine"), "precious").unwrap();
     let run = origin.finish(&[]);
     run.assert_code(1);
-    run.assert_last_error("mine is in the way: a clone is made in an empty directory");
+    run.assert_last_error("mine is in the way: a clone needs an empty directory");
     assert_eq!(names_in(&origin.world.root()), ["lost+found", "mine"]);
     fs::remove_file(origin.world.root().join("mine")).unwrap();
     origin.finish(&[]).assert_code(0);
@@ -263,7 +256,7 @@ fn a_directory_that_is_not_empty_is_refused_and_stays() {
 }
 
 #[test]
-fn killed_at_a_step_alone_it_is_made_whole_and_nothing_is_left_over() {
+fn a_clone_killed_alone_at_any_step_is_completed_without_leftovers() {
     let origin = Origin::new();
     let root = origin.world.root();
     for step in 0.. {
@@ -296,11 +289,11 @@ fn killed_at_a_step_alone_it_is_made_whole_and_nothing_is_left_over() {
 }
 
 #[test]
-fn what_comes_while_it_is_cloned_is_not_written_over() {
+fn files_that_appear_during_the_clone_are_not_overwritten() {
     let origin = Origin::new();
     let root = origin.world.root();
     let made = root.join(".gitvolume-clone/.git/gitvolume-cloned");
-    // Until it is made.
+    // Until the clone is complete.
     for step in 0.. {
         let syncer = origin.syncer(&[]);
         let run = syncer.env("GITVOLUME_CRASH_AT", step.to_string()).finish();
@@ -309,7 +302,7 @@ fn what_comes_while_it_is_cloned_is_not_written_over() {
             break;
         }
     }
-    // What was not moved yet.
+    // The entries that were not moved yet.
     let names = names_in(&root.join(".gitvolume-clone"));
     let name = names.last().unwrap();
     let file = root.join(name);
@@ -325,7 +318,7 @@ fn what_comes_while_it_is_cloned_is_not_written_over() {
 }
 
 #[test]
-fn killed_at_any_step_the_next_run_makes_it_whole() {
+fn a_clone_killed_at_any_step_is_completed_by_the_next_run() {
     let origin = Origin::new();
     let mut steps = 0;
     loop {
@@ -338,7 +331,7 @@ fn killed_at_any_step_the_next_run_makes_it_whole() {
         }
         assert_eq!(run.status.code(), None, "{}", run.log);
         steps += 1;
-        // From here, and from nothing.
+        // From this state, and from an empty directory.
         if steps % 2 == 0 {
             origin.finish(&[("ref", "old")]).assert_code(0);
         }
@@ -359,7 +352,7 @@ fn without_one_time_it_waits_when_the_clone_is_made() {
     let mut running = origin.world.syncer().start(&origin.world.path("log"));
     let file = origin.world.root().join("a");
     eventually("the clone is made", || file.exists().then_some(()));
-    eventually("it is told", || {
+    eventually("it is logged", || {
         running
             .log()
             .contains("no further sync needed")
@@ -381,7 +374,7 @@ fn a_remote_that_fails_is_tried_again_and_half_a_clone_is_not_kept() {
         .world
         .syncer_of(&server.url("site.git"))
         .start(&origin.world.path("log"));
-    eventually("the trouble is told", || {
+    eventually("the error is logged", || {
         (running.log().matches("error syncing").count() > 1).then_some(())
     });
     assert!(!origin.world.probe().0);
@@ -408,7 +401,7 @@ fn an_empty_repository_is_a_clone_too() {
 }
 
 #[test]
-fn submodules_are_left_alone() {
+fn submodules_are_not_checked_out() {
     let world = World::new("clone");
     let commit = world.repo.commit().write("a", "1").push();
     let list = "[submodule \"x\"]\n\tpath = x\n\turl = http://127.0.0.1:1/x.git\n";
@@ -419,7 +412,7 @@ fn submodules_are_left_alone() {
     assert_eq!(git(&world.root(), &["status", "--porcelain"]), "");
 }
 
-/// The files below a directory that contain a text, links not followed.
+/// The files below a directory that contain a text; symlinks are not followed.
 fn holding(dir: &Path, text: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for (path, is) in all_in(dir) {
@@ -484,21 +477,22 @@ fn no_credential_is_left_in_the_clone() {
     }
 }
 
-/// A root that is read-only but for the directory given first, then the rest as a command.
+/// Makes the root read-only except for the first directory, then runs the remaining arguments as a
+/// command.
 const READ_ONLY_ROOT: &str =
     r#"mount --bind "$0" "$0" && mount -o remount,bind,ro / && ! touch /tmp/x 2>&- && exec "$@""#;
 
 #[test]
 #[ignore = "needs root to become another user; make test-cluster runs it"]
-fn a_user_whom_nobody_knows_clones_into_anothers_volume() {
+fn an_unknown_user_clones_into_another_users_volume() {
     for (link, group_write) in [("", true), ("a/b", true), ("", false), ("a/b", false)] {
         let world = World::new("clone");
         let commit = world.repo.commit().write("plain", "1").write("d/e/f", "1");
         let head = commit.write_executable("run", "#!/bin/sh\n").push();
         fs::set_permissions(world.path(""), fs::Permissions::from_mode(0o711)).unwrap();
         let program = world.path("gitvolume-syncer");
-        fs::copy(PROGRAM, &program).unwrap();
-        // As the kubelet makes an emptyDir, with and without an fsGroup.
+        copy_syncer(&program);
+        // The mode of the kubelet's emptyDir, with and without an fsGroup.
         let mode = if group_write { 0o2777 } else { 0o777 };
         for dir in [world.root(), world.state()] {
             fs::create_dir(&dir).unwrap();
@@ -551,7 +545,7 @@ fn a_user_whom_nobody_knows_clones_into_anothers_volume() {
             let expected = match (found.is_dir(), group_write) {
                 (true, true) => 0o2775,
                 (true, false) => 0o755,
-                // git's own objects are written once.
+                // git's own objects are never changed.
                 (false, _) if path.starts_with(&objects) => 0o444,
                 (false, true) => 0o664,
                 (false, false) => 0o644,
@@ -565,7 +559,7 @@ fn a_user_whom_nobody_knows_clones_into_anothers_volume() {
                 "{shown}"
             );
         }
-        // A restart of the container, with the remote gone.
+        // A restart of the container while the remote is down.
         server.stop();
         syncer().finish().assert_code(0);
     }

@@ -1,6 +1,6 @@
-//! The program is killed with everything it has started, as a container is: before each step that it
-//! takes, and at random moments, while commits go on and someone reads. `GITVOLUME_CRASHES` is how
-//! often.
+//! Crash tests: the program is killed with all its child processes, as a container is, before each
+//! step and at random moments, while commits and reads continue. `GITVOLUME_CRASHES` is the number
+//! of kills.
 
 use std::env;
 use std::fs;
@@ -28,16 +28,16 @@ use crate::world::Syncer;
 use crate::world::World;
 use crate::world::namespaces;
 
-/// How often the program is killed in all, unless the environment says otherwise.
+/// The total number of kills, unless the environment sets another one.
 const CRASHES: usize = 500;
 
-/// What the kernel's or an init's own `kill -9` gives as an exit code.
+/// The exit code after the kernel's or an init's `kill -9`.
 const KILLED: i32 = 128 + 9;
 
-/// For how long a reader may believe in a directory that it has opened.
+/// The time for which a consumer may use a directory that it has opened.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Long enough that a write in two parts would show.
+/// Long enough that a partial write is noticed.
 const FILE_SIZE: usize = 20_000;
 
 fn content(n: usize) -> String {
@@ -59,16 +59,16 @@ fn commit(world: &World, n: usize) -> String {
     }
 }
 
-/// What a reader finds in one directory.
+/// The content of one directory as a consumer reads it.
 #[derive(Debug, Eq, PartialEq)]
 enum Reading {
     Whole(usize),
-    /// The tree was removed while it was being read, in its time.
+    /// The tree was removed while it was read, after its grace period.
     TooLate,
 }
 
-/// Reads a tree through one directory, as a careful reader does.
-fn read(tree: &Path) -> Reading {
+/// Reads a tree through one open directory, as a careful consumer does.
+fn read(tree: &Path, layout: &str) -> Reading {
     let began = Instant::now();
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
     let dir = open(tree, flags, Mode::empty())
@@ -83,6 +83,13 @@ fn read(tree: &Path) -> Reading {
         let one = text("one")?;
         let n: usize = one.lines().next().expect("an empty file").parse().unwrap();
         assert_eq!(one, content(n), "a torn file");
+        if layout == "files" {
+            // The tree changes file by file.
+            let two = text("d/two")?;
+            let number = two.lines().next().expect("an empty file").parse().unwrap();
+            assert_eq!(two, content(number), "a torn file");
+            return Ok(n);
+        }
         assert_eq!(text("d/two")?, one, "two revisions in one directory");
         assert_eq!(text(&format!("new-{n}"))?, "x");
         Ok(n)
@@ -94,7 +101,7 @@ fn read(tree: &Path) -> Reading {
     }
 }
 
-/// Numbers that look like chance and are the same at each run.
+/// Pseudo-random numbers, the same in each run.
 struct Chance(u64);
 
 impl Chance {
@@ -107,16 +114,16 @@ impl Chance {
     }
 }
 
-/// One layout's world, with what was learned of the kills in it.
+/// One layout's world, with the results of the kills in it.
 struct Trial {
     world: World,
-    /// The end of process 1 is the end of everything in its namespace, as in a container.
+    /// The end of process 1 ends every process in its namespace, as in a container.
     as_process_one: Vec<&'static str>,
     commits: usize,
     wanted: String,
     chance: Chance,
     kills: usize,
-    /// The steps that the longest run had.
+    /// The number of steps of the longest run.
     steps: i64,
 }
 
@@ -146,8 +153,10 @@ impl Trial {
             .flag("stale-worktree-timeout", format!("{}s", GRACE.as_secs()))
     }
 
-    /// Runs until the commit is published, unless the step comes first.
+    /// Runs until the commit is published or the step is reached; returns whether it was published.
     fn run_to(&mut self, step: i64) -> bool {
+        // In the files layout a one-time run keeps the tree of the same request.
+        let _ = fs::remove_file(self.world.own().join("tree.request"));
         let run = self
             .syncer()
             .flag("one-time", "true")
@@ -173,17 +182,27 @@ impl Trial {
         self.kills += 1;
     }
 
-    /// Asserts that a run that nobody kills makes everything good.
+    /// Asserts that an undisturbed run repairs everything.
     fn assert_convergence(&mut self) {
         assert!(!self.run_to(-1));
         let layout = self.world.layout;
+        if layout == "files" {
+            // The first one may have finished a change to an earlier commit, which it then keeps.
+            assert!(!self.run_to(-1));
+        }
         assert_eq!(
             self.world.published().as_ref(),
             Some(&self.wanted),
             "{layout}"
         );
         let last = self.commits - 1;
-        assert_eq!(read(&self.world.tree()), Reading::Whole(last), "{layout}");
+        assert_eq!(
+            read(&self.world.tree(), layout),
+            Reading::Whole(last),
+            "{layout}"
+        );
+        let two = self.world.read("d/two");
+        assert_eq!(two, Some(content(last)), "{layout}");
         let new = format!("new-{last}");
         assert_eq!(self.world.files(), ["d/two", &new, "one"], "{layout}");
         for name in ["d/two", &new, "one"] {
@@ -197,6 +216,10 @@ impl Trial {
             ".tmp-*",
             "..data_tmp*",
             ".gitvolume-*",
+            "journal",
+            "prepared",
+            "staging",
+            "next*",
         ] {
             let left = self.find(name);
             assert!(left.is_empty(), "{layout}: left behind: {left:?}");
@@ -214,10 +237,10 @@ impl Trial {
     }
 }
 
-/// Half of the kills are before each step in turn, and twice in a row; half at random.
+/// Half of the kills are before each step in turn, and twice in a row; half are at random moments.
 fn crash(layout: &'static str, crashes: usize, as_process_one: &[&'static str]) {
     let mut trial = Trial::new(layout, as_process_one);
-    // The first publication has steps of its own, and nobody can have read before it.
+    // The first publication has its own steps, and no consumer can have read before it.
     let mut step = 0;
     while trial.run_to(step) {
         step += 1;
@@ -229,7 +252,7 @@ fn crash(layout: &'static str, crashes: usize, as_process_one: &[&'static str]) 
     thread::scope(|scope| {
         let reader = scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
-                read(&tree);
+                read(&tree, layout);
                 reads.fetch_add(1, Ordering::Relaxed);
                 thread::sleep(Duration::from_millis(1));
             }
@@ -262,16 +285,19 @@ fn crash(layout: &'static str, crashes: usize, as_process_one: &[&'static str]) 
         trial.kills, trial.steps, trial.commits
     );
     assert!(trial.steps > 20, "{layout}: the steps are not there");
-    // What is left does not grow with the number of accidents.
+    // The number of leftovers does not grow with the number of crashes.
     thread::sleep(GRACE);
     trial.assert_convergence();
-    let files = trial.find("*").len();
+    let mut files = trial.find("*");
+    // git's objects have a bound of their own.
+    files.retain(|path| !path.iter().any(|name| name == "objects"));
+    let files = files.len();
     assert!(files < 200, "{layout}: {files} files are left");
     fs::remove_dir_all(trial.world.root()).unwrap();
 }
 
 #[test]
-fn killed_before_each_step_and_at_random_no_reader_sees_it_and_the_next_run_goes_on() {
+fn kills_at_each_step_and_at_random_are_invisible_to_readers_and_the_next_run_continues() {
     let Some(as_process_one) = namespaces::as_process_one() else {
         return;
     };

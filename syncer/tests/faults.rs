@@ -1,6 +1,5 @@
-//! Remotes that fail in every way: the last revision stays published, and the syncer goes on by
-//! itself as soon as they can be had. (A full and a read-only volume: `recovery`; a rotated
-//! password: `letting_in`.)
+//! Failing remotes: the last revision stays published, and the syncer recovers as soon as the
+//! remote does. (A full and a read-only volume: `recovery`; a rotated password: `letting_in`.)
 
 use std::fs;
 
@@ -13,7 +12,7 @@ use crate::world::Syncer;
 use crate::world::World;
 use crate::world::eventually;
 
-/// Large enough that half of it is a part of the pack.
+/// Large enough that half of it is a partial pack.
 fn large(seed: u64) -> Vec<u8> {
     let mut state = seed | 1;
     let mut byte = || {
@@ -27,7 +26,7 @@ fn large(seed: u64) -> Vec<u8> {
 
 /// A remote over HTTP whose first revision is published.
 struct Fault {
-    // Ends first: what it prints then is in the world.
+    // The first field, so that it ends first: its output is in the world.
     running: Running,
     world: World,
     server: HttpServer,
@@ -50,9 +49,9 @@ impl Fault {
         }
     }
 
-    /// Waits until the trouble was told as often as this, in these words.
+    /// Waits until an error with this text was logged this many times.
     fn eventually_told(&self, words: &str, times: usize) {
-        eventually(&format!("{words:?} is told"), || {
+        eventually(&format!("{words:?} is logged"), || {
             (self.running.log().matches(words).count() >= times).then_some(())
         });
     }
@@ -71,14 +70,17 @@ impl Fault {
 }
 
 #[test]
-fn whatever_a_server_answers_the_last_revision_is_served_until_it_is_well_again() {
+fn any_server_error_keeps_the_last_revision_until_the_server_recovers() {
     for layout in LAYOUTS {
         for (trouble, words) in [
-            (Trouble::Status(500), "trouble of its own (5xx)"),
+            (Trouble::Status(500), "reports an internal error (5xx)"),
             (Trouble::Status(404), "no repository at this address"),
-            (Trouble::Status(403), "refuses access"),
-            (Trouble::Status(429), "asked less often (429)"),
-            (Trouble::RetryAfter(429, 1), "asked less often (429)"),
+            (Trouble::Status(403), "denies this user access"),
+            (Trouble::Status(429), "because of its rate limit (429)"),
+            (
+                Trouble::RetryAfter(429, 1),
+                "because of its rate limit (429)",
+            ),
             (Trouble::RetryAfter(503, 1), "503"),
             (Trouble::Garbage, "git fetch: "),
             (Trouble::TruncatedPack, "git fetch: "),
@@ -100,7 +102,7 @@ fn a_pack_that_never_ends_is_given_up_with_all_its_processes() {
         let fault = Fault::new(layout, |syncer| syncer.flag("sync-timeout", "1s"));
         fault.server.trouble(Some(Trouble::HangingPack));
         let second = fault.world.repo.commit().write("a", large(2)).push();
-        fault.eventually_told("did not end in the time", 2);
+        fault.eventually_told("did not finish within --sync-timeout", 2);
         fault.assert_served();
         fault.server.trouble(None);
         fault.world.eventually_published(&second);
@@ -115,7 +117,7 @@ fn a_pack_that_never_ends_is_given_up_with_all_its_processes() {
     }
 }
 
-/// The command lines that name the test's world.
+/// The command lines that contain the test world's path.
 fn processes_of(fault: &Fault) -> Vec<String> {
     let address = fault.server.url("site.git");
     let processes = fs::read_dir("/proc").unwrap();
@@ -143,7 +145,7 @@ fn a_certificate_that_changes_is_trusted_once_its_authority_is() {
         world.eventually_published(&first);
         server.change_certificate();
         let second = world.repo.commit().write("a", "2").push();
-        // A connection that is open goes on as it is.
+        // An open connection stays unaffected.
         eventually("the certificate is refused, or not seen", || {
             let refused = running.log().contains("certificate is not trusted");
             (refused || world.published().as_ref() == Some(&second)).then_some(())
@@ -161,7 +163,7 @@ fn a_certificate_that_changes_is_trusted_once_its_authority_is() {
 }
 
 #[test]
-fn a_server_that_comes_and_goes_is_followed() {
+fn a_flapping_server_is_followed() {
     for layout in LAYOUTS {
         let mut fault = Fault::new(layout, |syncer| syncer.flag("sync-timeout", "2s"));
         for n in 2..5 {
@@ -175,7 +177,7 @@ fn a_server_that_comes_and_goes_is_followed() {
     }
 }
 
-/// The most memory that a process has had, in MB.
+/// The peak memory of a process, in MB.
 fn peak_memory(running: &Running) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", running.id())).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:"));
@@ -199,7 +201,7 @@ fn a_remote_that_writes_messages_without_end_takes_no_memory() {
     eventually("the pass is given up", || {
         running
             .log()
-            .contains("did not end in the time")
+            .contains("did not finish within --sync-timeout")
             .then_some(())
     });
     let peak = peak_memory(&running);

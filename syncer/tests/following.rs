@@ -1,4 +1,4 @@
-//! How often it passes, when it gives up, and the files by which it tells.
+//! The intervals of passes, the limits of failures, and the files that report the result.
 
 use std::fs;
 use std::time::SystemTime;
@@ -38,7 +38,7 @@ fn one_failure_of_the_first_pass_is_too_many_by_default() {
 }
 
 #[test]
-fn after_the_first_success_the_usual_limit_holds() {
+fn after_the_first_success_the_regular_limit_applies() {
     let world = World::new("link");
     let commit = world.repo.commit().write("a", "1").push();
     let mut running = world
@@ -50,11 +50,7 @@ fn after_the_first_success_the_usual_limit_holds() {
     let repo = world.repo.path();
     fs::rename(repo, repo.with_extension("gone")).unwrap();
     assert_eq!(running.wait().code(), Some(1));
-    assert!(
-        running.log().contains("\"failCount\":2,\"maxFailures\":2"),
-        "{}",
-        running.log()
-    );
+    running.assert_logged("\"failCount\":2,\"maxFailures\":2");
 }
 
 #[test]
@@ -81,7 +77,7 @@ fn a_success_forgives_the_failures_before_it() {
 }
 
 #[test]
-fn until_the_first_success_the_initial_period_holds_and_then_the_usual() {
+fn the_initial_period_applies_until_the_first_success() {
     let world = World::new("link");
     let running = world
         .syncer()
@@ -89,9 +85,7 @@ fn until_the_first_success_the_initial_period_holds_and_then_the_usual() {
         .flag("init-period", "50ms")
         .flag("verbose", "3")
         .start(&world.path("log"));
-    eventually("it retries soon", || {
-        running.log().contains("\"failCount\":3,").then_some(())
-    });
+    running.eventually_logs("\"failCount\":3,");
     let commit = world.repo.commit().write("a", "1").push();
     world.eventually_published(&commit);
     let seconds = eventually("it waits", || {
@@ -100,7 +94,7 @@ fn until_the_first_success_the_initial_period_holds_and_then_the_usual() {
         let wait = line.split("\"waitTime\":\"").nth(1)?;
         wait.strip_suffix("s\"}")?.parse::<f64>().ok()
     });
-    // The first wait is a random part of the period, a tenth at least.
+    // The first wait is a random part of the period, at least a tenth.
     assert!((360.0..=3600.0).contains(&seconds), "{seconds}");
 }
 
@@ -111,9 +105,7 @@ fn a_one_time_sync_retries_until_its_first_success() {
         .syncer()
         .flag("one-time", "true")
         .start(&world.path("log"));
-    eventually("a pass has failed", || {
-        running.log().contains("\"failCount\":1,").then_some(())
-    });
+    running.eventually_logs("\"failCount\":1,");
     let commit = world.repo.commit().write("a", "1").push();
     assert_eq!(running.wait().code(), Some(0));
     assert_eq!(world.published(), Some(commit));
@@ -148,7 +140,8 @@ fn a_signal_ends_the_wait() {
 fn a_signal_during_a_pass_makes_another_follow_it() {
     let world = World::new("link");
     let first = world.repo.commit().write("a", "1").push();
-    // The pass after the first waits in git until it may go on, with what the remote had before.
+    // The pass after the first waits in git until the test permits it, with the remote's earlier
+    // state.
     let wrapper = world.script(
         "git",
         &format!(
@@ -186,9 +179,7 @@ fn a_signal_ends_the_wait_after_a_failure_too() {
         .flag("period", NEVER)
         .flag("sync-on-signal", "HUP")
         .start(&world.path("log"));
-    eventually("a pass has failed", || {
-        running.log().contains("\"failCount\":1,").then_some(())
-    });
+    running.eventually_logs("\"failCount\":1,");
     let commit = world.repo.commit().write("a", "1").push();
     running.signal(Signal::SIGHUP);
     world.eventually_published(&commit);
@@ -201,20 +192,19 @@ fn a_signal_that_cannot_mean_a_sync_is_refused() {
         let run = world.syncer().flag("sync-on-signal", name).finish();
         run.assert_code(1);
         let sentence = format!(
-            "--sync-on-signal: {name:?}: expected a number or a name \
-             such as SIGHUP or HUP, and none that ends the program"
+            "--sync-on-signal: {name:?}: expected a signal number or a name such as SIGHUP or HUP that does not terminate the syncer"
         );
         assert!(run.log.contains(&sentence), "{}", run.log);
     }
 }
 
 #[test]
-fn a_signal_that_nobody_asked_for_ends_the_program_as_ever() {
+fn an_unconfigured_signal_ends_the_program() {
     let world = World::new("link");
     let commit = world.repo.commit().write("a", "1").push();
     let mut running = world.syncer().start(&world.path("log"));
     world.eventually_published(&commit);
-    // Not SIGHUP: whoever runs the tests may have it ignored, and children inherit that.
+    // Not SIGHUP: the test runner may ignore it, and child processes inherit that.
     running.signal(Signal::SIGUSR1);
     assert_eq!(running.wait().code(), None);
 }
@@ -229,12 +219,12 @@ fn both_signals_of_the_end_end_it_cleanly() {
         running.signal(signal);
         assert_eq!(running.wait().code(), Some(0));
         let log = running.log();
-        assert!(log.contains("asked to end, ending"), "{log}");
+        assert!(log.contains("shutting down"), "{log}");
     }
 }
 
 #[test]
-fn a_pinned_tree_is_mended_without_asking_the_remote() {
+fn a_pinned_tree_is_repaired_without_the_remote() {
     for layout in LAYOUTS {
         let world = World::new(layout);
         let commit = world.repo.commit().write("a", "1").push();
@@ -245,10 +235,7 @@ fn a_pinned_tree_is_mended_without_asking_the_remote() {
             .flag("error-file", world.path("error.json"))
             .start(&world.path("log"));
         world.eventually_published(&commit);
-        eventually("it says that it is pinned", || {
-            let words = "ref appears to be a git hash, no further sync needed";
-            running.log().contains(words).then_some(())
-        });
+        running.eventually_logs("ref appears to be a git hash, no further sync needed");
         let repo = world.repo.path();
         fs::rename(repo, repo.with_extension("gone")).unwrap();
         for _ in 0..2 {
@@ -257,13 +244,13 @@ fn a_pinned_tree_is_mended_without_asking_the_remote() {
                 (world.read("a").as_deref() == Some("1")).then_some(())
             });
         }
-        assert!(!running.log().contains("failCount"), "{}", running.log());
+        running.assert_not_logged("failCount");
         assert_eq!(running.terminate().code(), Some(0));
     }
 }
 
 #[test]
-fn the_error_file_says_what_is_wrong_and_goes_with_the_first_success() {
+fn the_error_file_has_the_error_until_the_first_success() {
     for layout in LAYOUTS {
         for is_absolute in [false, true] {
             let world = World::new(layout);
@@ -295,7 +282,7 @@ fn the_error_file_says_what_is_wrong_and_goes_with_the_first_success() {
 }
 
 #[test]
-fn the_error_file_is_left_by_what_ends_the_program() {
+fn the_error_file_remains_after_a_fatal_error() {
     let world = World::new("link");
     let file = world.path("error.json");
     let error = || {
@@ -323,14 +310,14 @@ fn the_error_file_is_left_by_what_ends_the_program() {
         serde_json::from_str::<serde_json::Value>(&text).is_ok(),
         "{text}"
     );
-    // A mistake in the configuration is plain text.
+    // An error in the configuration is plain text.
     let run = syncer().flag("period", "1ms").finish();
     run.assert_code(1);
     assert!(error().starts_with("--period: \"1ms\": expected"));
 }
 
 #[test]
-fn the_touch_file_tells_of_changes_alone() {
+fn the_touch_file_is_touched_only_by_changes() {
     for layout in LAYOUTS {
         let world = World::new(layout);
         let first = world.repo.commit().write("a", "1").push();
@@ -342,7 +329,7 @@ fn the_touch_file_tells_of_changes_alone() {
             .start(&world.path("log"));
         world.eventually_published(&first);
         eventually("the file is there", || file.exists().then_some(()));
-        // Whoever waits for the file may remove it.
+        // A program that waits for the file may remove it.
         fs::remove_file(&file).unwrap();
         let passes = || running.log().matches("update not required").count();
         let before = passes();
@@ -354,7 +341,7 @@ fn the_touch_file_tells_of_changes_alone() {
         eventually("the file is there again", || file.exists().then_some(()));
         assert_eq!(world.read("a").as_deref(), Some("2"));
         drop(running);
-        // The first success of a process counts, whatever it finds.
+        // The first success of a process counts as a change, whatever it finds.
         let old = SystemTime::UNIX_EPOCH;
         fs::File::options()
             .append(true)
@@ -400,7 +387,7 @@ fn the_logs_clock_is_the_local_one() {
         let ts = run.log.split("\"ts\":\"").nth(1).unwrap();
         ts[11..13].parse().unwrap()
     };
-    // A zone in POSIX' own notation needs no files of the system.
+    // A zone in POSIX notation needs no system files.
     let (utc, east) = (hour("UTC0"), hour("EAST-7"));
     assert!(
         [(utc + 7) % 24, (utc + 8) % 24].contains(&east),

@@ -1,4 +1,5 @@
-//! What we believe of git, each belief by itself, so that a new git that breaks one is named.
+//! The syncer's assumptions about git, one test each, so that a new version of git that breaks one
+//! is identified.
 
 use std::fs;
 use std::path::Path;
@@ -9,6 +10,8 @@ use std::process::Output;
 use remotes::Repo;
 use remotes::git;
 use tempfile::TempDir;
+
+use crate::world::programs::write_script;
 
 struct Fixture {
     dir: TempDir,
@@ -28,7 +31,7 @@ impl Fixture {
         self.dir.path().join(name)
     }
 
-    /// A mirror as the projected layout has it.
+    /// A mirror as in the projected layout.
     fn mirror(&self) -> PathBuf {
         let mirror = self.path("mirror");
         fs::create_dir(&mirror).unwrap();
@@ -168,7 +171,7 @@ fn read_tree_fills_an_empty_tree_and_a_fresh_index_finds_each_damage() {
         run(index, &["update-index", "--refresh"]).status.success()
     };
     assert!(is_clean("fresh-1"));
-    // As long as the right content, and as a crash leaves it.
+    // The same length as the right content, and the empty file of a crash.
     for (n, content) in ["9", ""].iter().enumerate() {
         fs::write(tree.join("a"), content).unwrap();
         assert!(!is_clean(&format!("fresh-2-{n}")), "{content:?}");
@@ -205,7 +208,7 @@ fn an_admin_directory_made_by_hand_is_a_linked_worktree() {
     );
     let listed = succeeds(git().arg("-C").arg(&root).args(["worktree", "list"]));
     assert!(listed.contains(&commit), "{listed}");
-    // Its HEAD alone keeps the commit from gc.
+    // Only its HEAD keeps the commit from gc.
     succeeds(
         git()
             .arg("-C")
@@ -217,7 +220,7 @@ fn an_admin_directory_made_by_hand_is_a_linked_worktree() {
 }
 
 #[test]
-fn a_kept_ref_keeps_a_shallow_commit_from_gc_and_its_removal_lets_it_go() {
+fn a_kept_ref_protects_a_shallow_commit_from_gc_until_it_is_removed() {
     let fixture = Fixture::new();
     let mirror = fixture.mirror();
     let commit = fixture.fetch_head(&mirror, "main");
@@ -256,8 +259,7 @@ fn a_credential_helper_may_be_a_shell_line_with_a_quoted_path() {
     let dir = fixture.path("it's a dir");
     fs::create_dir(&dir).unwrap();
     let helper = dir.join("helper");
-    fs::write(&helper, "#!/bin/sh\necho username=$1\necho password=$2\n").unwrap();
-    succeeds(Command::new("chmod").arg("+x").arg(&helper));
+    write_script(&helper, "echo username=$1\necho password=$2");
     let quoted = helper.to_str().unwrap().replace('\'', "'\\''");
     let config = fixture.path("gitconfig");
     fs::write(

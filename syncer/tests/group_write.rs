@@ -1,4 +1,4 @@
-//! Who may write what we make.
+//! The permissions of published files.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -7,12 +7,12 @@ use std::path::Path;
 use crate::world::LAYOUTS;
 use crate::world::World;
 
-/// The permission bits of what a path leads to.
+/// The permission bits of a path's target.
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
-/// Publishes a plain file, a program and a directory, then gives the modes of these three, of the
+/// Publishes a plain file, a program and a directory, then returns the modes of these three, of the
 /// tree and of the touch file.
 fn modes(layout: &'static str, flags: &[(&str, &str)]) -> [u32; 5] {
     let world = World::new(layout);
@@ -38,7 +38,7 @@ fn modes(layout: &'static str, flags: &[(&str, &str)]) -> [u32; 5] {
 }
 
 #[test]
-fn only_we_write_unless_the_group_is_let_in() {
+fn only_the_owner_may_write_without_group_write() {
     for layout in LAYOUTS {
         assert_eq!(
             modes(layout, &[]),
@@ -54,7 +54,7 @@ fn only_we_write_unless_the_group_is_let_in() {
 }
 
 #[test]
-fn a_group_that_is_let_in_may_write_everywhere_below_the_root() {
+fn with_group_write_the_group_may_write_everywhere_below_the_root() {
     let world = World::new("link");
     world.repo.commit().write("a", "1").push();
     world.sync_once(&[("group-write", "true")]);

@@ -1,4 +1,4 @@
-//! What is answered over HTTP, and what is counted.
+//! The HTTP answers and the metrics.
 
 use std::fs;
 use std::net::TcpListener;
@@ -11,7 +11,7 @@ use crate::world::World;
 use crate::world::ask;
 use crate::world::eventually;
 
-/// A syncer that answers on a port.
+/// A syncer with an HTTP server.
 struct Served {
     port: u16,
     running: Running,
@@ -40,7 +40,7 @@ impl Served {
         status(&self.get(path))
     }
 
-    /// Waits until a line is among the metrics.
+    /// Waits until the metrics contain a line.
     #[track_caller]
     fn eventually_counted(&self, line: &str) {
         eventually(line, || {
@@ -67,7 +67,7 @@ fn status(answer: &str) -> u16 {
 }
 
 #[test]
-fn every_path_says_503_until_the_first_success_and_then_200_for_ever() {
+fn every_path_answers_503_until_the_first_success_and_200_afterwards() {
     for layout in LAYOUTS {
         let served = Served::start(World::new(layout), &[]);
         for (method, path) in [("GET", "/"), ("POST", "/any"), ("DELETE", "/metrics")] {
@@ -113,7 +113,7 @@ fn a_restart_is_unready_until_its_own_first_success() {
 }
 
 #[test]
-fn metrics_and_profiles_are_served_where_asked_for() {
+fn metrics_and_profiles_are_served_if_enabled() {
     let world = World::new("link");
     world.repo.commit().write("a", "1").push();
     let served = Served::start(world, &[]);
@@ -129,38 +129,20 @@ fn metrics_and_profiles_are_served_where_asked_for() {
         metrics.contains("content-type: text/plain; version=0.0.4; charset=utf-8\r\n"),
         "{metrics}"
     );
-    let index = served.get("/debug/pprof/");
-    assert_eq!(status(&index), 200, "{index}");
-    for name in ["cmdline", "memory", "tasks", "threads"] {
-        assert!(index.contains(&format!("href=\"{name}\"")), "{index}");
-        assert_eq!(served.status(&format!("/debug/pprof/{name}")), 200);
-    }
-    let bare = served.get("/debug/pprof");
-    assert_eq!(status(&bare), 307);
-    assert!(bare.contains("\r\nlocation: /debug/pprof/\r\n"), "{bare}");
-    let command_line = served.get("/debug/pprof/cmdline");
-    assert!(command_line.contains("\0--http-pprof"), "{command_line}");
+    let page = served.get("/debug/pprof/");
+    assert_eq!(status(&page), 200, "{page}");
+    assert!(page.contains("not written in Go"), "{page}");
     assert_eq!(served.status("/debug/pprof/heap"), 404);
 }
 
 #[test]
-fn no_password_is_in_the_command_line_that_is_served() {
-    let world = World::new("link");
-    let url = "http://me:hunter2x@127.0.0.1:1/x";
-    let served = Served::start(world, &["--http-pprof", &format!("--repo={url}")]);
-    let command_line = served.get("/debug/pprof/cmdline");
-    assert!(command_line.contains("--repo=http://me:REDACTED@"));
-    assert!(!command_line.contains("hunter"), "{command_line}");
-}
-
-#[test]
-fn livez_is_always_well_and_readyz_says_why_it_is_not() {
+fn livez_always_succeeds_and_readyz_reports_the_reason() {
     let served = Served::start(World::new("link"), &[]);
     assert_eq!(served.status("/livez"), 200);
     let answer = served.get("/readyz");
     assert_eq!(status(&answer), 503);
     assert!(
-        answer.ends_with("\r\n\r\nrepo is not ready: nothing was synced yet\n"),
+        answer.ends_with("\r\n\r\nrepo is not ready: no sync has succeeded yet\n"),
         "{answer}"
     );
     served.world.repo.commit().write("a", "1").push();
@@ -216,7 +198,7 @@ fn a_head_that_never_ends_is_refused_and_others_are_served() {
     let world = World::new("link");
     let served = Served::start(world, &[]);
     let long = format!("/{}", "x".repeat(20_000));
-    // Refused in words, or cut off while we still write.
+    // Refused with an answer, or closed while the request is still being sent.
     let answer = ask(served.port, "GET", &long).unwrap_or_default();
     assert!(!answer.starts_with("HTTP/1.1 200"), "{answer}");
     let idle: Vec<_> = (0..50)
@@ -239,7 +221,7 @@ fn syncs_and_fetches_are_counted_as_git_sync_counts_them() {
         served.world.repo.commit().write("a", "2").push();
         served.eventually_counted("git_sync_count_total{status=\"success\"} 2");
         served.eventually_counted("git_fetch_count_total 2");
-        // A tree that is made again is a change; nothing new was fetched by the first of a process.
+        // A recreated tree is a change, although the process's first fetch brought nothing new.
         fs::remove_dir_all(served.world.tree().canonicalize().unwrap()).unwrap();
         served.eventually_counted("git_sync_count_total{status=\"success\"} 3");
         let repo = served.world.repo.path();
@@ -269,7 +251,7 @@ fn the_first_success_of_a_process_counts_as_a_change() {
 }
 
 #[test]
-fn the_metrics_tell_what_is_published_and_since_when() {
+fn the_metrics_report_the_published_commit_and_its_time() {
     let world = World::new("link");
     let first = world.repo.commit().write("a", "1").push();
     let served = Served::start(world, &["--http-metrics"]);
@@ -284,7 +266,7 @@ fn the_metrics_tell_what_is_published_and_since_when() {
     let published = served
         .figure("gitvolume_published_timestamp_seconds")
         .unwrap();
-    // The repository's clock stands in 2023 and goes on by a second each commit.
+    // The repository's clock starts in 2023 and advances by a second with each commit.
     let lag = served.figure("gitvolume_publish_lag_seconds").unwrap();
     assert!(
         (published - lag - 1_700_000_001.0).abs() < 1.0,
@@ -321,29 +303,17 @@ fn a_tree_that_was_found_published_has_no_lag() {
 }
 
 #[test]
-fn what_is_received_is_counted_by_poll_and_by_fetch() {
+fn the_bytes_of_polls_are_counted() {
     let world = World::new("link");
-    let noise: String = (0..40_000_u32)
-        .map(|n| n.wrapping_mul(2_654_435_761).to_string())
-        .collect();
-    world.repo.commit().write("noise", noise).push();
+    world.repo.commit().write("a", "1").push();
     let server = HttpServer::start(world.repo.path().parent().unwrap());
     let repo = format!("--repo={}", server.url("site.git"));
     let served = Served::start(world, &["--http-metrics", &repo]);
-    let figure = |name: &str| served.figure(name).unwrap();
     eventually("it polls", || {
         (served.figure("gitvolume_polls_total")? >= 3.0).then_some(())
     });
-    assert!(figure("gitvolume_poll_received_bytes_total") >= 50.0);
-    let first = figure("gitvolume_fetched_object_bytes_total");
-    // Digits are packed to half their length.
-    assert!((100_000.0..400_000.0).contains(&first), "{first}");
-    served.world.repo.commit().write("a", "small").push();
-    served.eventually_counted("git_fetch_count_total 2");
-    served.eventually_counted("git_sync_count_total{status=\"success\"} 2");
-    let second = figure("gitvolume_fetched_object_bytes_total");
-    assert!(
-        (10.0..10_000.0).contains(&(second - first)),
-        "{first} {second}"
-    );
+    let received = served
+        .figure("gitvolume_poll_received_bytes_total")
+        .unwrap();
+    assert!(received >= 50.0, "{received}");
 }

@@ -1,4 +1,5 @@
-//! Private repositories: ssh keys, host keys and passwords, and the words where they are wrong.
+//! Private repositories: ssh keys, host keys and passwords, and the error messages if they are
+//! wrong.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -15,6 +16,8 @@ use crate::world::PROGRAM;
 use crate::world::Syncer;
 use crate::world::World;
 use crate::world::eventually;
+use crate::world::programs::copy_syncer;
+use crate::world::write_secret;
 
 const PASSWORD: &str = "hunter2-correct-horse";
 
@@ -37,13 +40,6 @@ fn once(world: &World, url: &str) -> Finished {
         .finish()
 }
 
-fn write(dir: &Path, name: &str, content: &str) {
-    fs::create_dir_all(dir).unwrap();
-    // Renamed in, as the kubelet does: the files themselves are read-only.
-    fs::write(dir.join(".new"), content).unwrap();
-    fs::rename(dir.join(".new"), dir.join(name)).unwrap();
-}
-
 #[test]
 fn an_ssh_repository_syncs_with_the_secrets_key() {
     let (world, server) = ssh_world(|_, _| {});
@@ -52,36 +48,36 @@ fn an_ssh_repository_syncs_with_the_secrets_key() {
 }
 
 #[test]
-fn a_key_of_kubernetes_own_type_without_its_last_newline_is_taken() {
+fn a_key_of_kubernetes_own_type_without_a_final_newline_is_accepted() {
     let (world, server) = ssh_world(|server, dir| {
         fs::remove_file(dir.join("ssh")).unwrap();
-        write(dir, "ssh-privatekey", server.user_key().trim_end());
+        write_secret(dir, "ssh-privatekey", server.user_key().trim_end());
     });
     once(&world, &server.url(world.repo.path())).assert_code(0);
 }
 
 #[test]
-fn a_wrong_host_key_is_refused_in_words() {
+fn a_wrong_host_key_is_refused_with_an_explanation() {
     let (world, server) = ssh_world(|server, dir| {
-        write(dir, "known_hosts", &server.wrong_known_hosts());
+        write_secret(dir, "known_hosts", &server.wrong_known_hosts());
     });
     let run = once(&world, &server.url(world.repo.path()));
     run.assert_code(1);
-    run.assert_last_error("the server's ssh host key is not the one in known_hosts");
+    run.assert_last_error("the server's ssh host key does not match known_hosts");
     assert_eq!(world.published(), None);
     let (ok, text) = world.probe();
     assert!(!ok);
     assert!(
-        text.contains("host key is not the one in known_hosts"),
+        text.contains("host key does not match known_hosts"),
         "{text}"
     );
     assert_eq!(text.lines().count(), 1, "{text}");
 }
 
 #[test]
-fn a_host_that_known_hosts_does_not_know_is_refused_in_words() {
+fn an_unknown_host_is_refused_with_an_explanation() {
     let (world, server) = ssh_world(|_, dir| {
-        write(dir, "known_hosts", "other.example ssh-ed25519 AAAA\n");
+        write_secret(dir, "known_hosts", "other.example ssh-ed25519 AAAA\n");
     });
     let run = once(&world, &server.url(world.repo.path()));
     run.assert_code(1);
@@ -89,7 +85,7 @@ fn a_host_that_known_hosts_does_not_know_is_refused_in_words() {
 }
 
 #[test]
-fn a_secret_without_known_hosts_says_how_to_add_one() {
+fn the_error_for_a_secret_without_known_hosts_explains_how_to_add_one() {
     let (world, server) = ssh_world(|_, dir| fs::remove_file(dir.join("known_hosts")).unwrap());
     let run = once(&world, &server.url(world.repo.path()));
     run.assert_code(1);
@@ -98,7 +94,7 @@ fn a_secret_without_known_hosts_says_how_to_add_one() {
 }
 
 #[test]
-fn a_secret_without_an_ssh_key_says_which_keys_it_may_have() {
+fn the_error_for_a_secret_without_an_ssh_key_lists_the_possible_keys() {
     let (world, server) = ssh_world(|_, dir| fs::remove_file(dir.join("ssh")).unwrap());
     let run = once(&world, &server.url(world.repo.path()));
     run.assert_code(1);
@@ -106,17 +102,17 @@ fn a_secret_without_an_ssh_key_says_which_keys_it_may_have() {
 }
 
 #[test]
-fn a_key_that_the_server_does_not_know_is_told_in_words() {
-    let (world, server) = ssh_world(|server, dir| write(dir, "ssh", &server.unknown_key()));
+fn a_key_unknown_to_the_server_is_reported() {
+    let (world, server) = ssh_world(|server, dir| write_secret(dir, "ssh", &server.unknown_key()));
     let run = once(&world, &server.url(world.repo.path()));
     run.assert_code(1);
-    run.assert_last_error("the ssh key is not accepted by the server");
+    run.assert_last_error("the server rejects the ssh key");
     run.assert_last_error("Permission denied (publickey)");
 }
 
 #[test]
-fn a_key_that_is_no_key_is_told_in_words() {
-    let (world, server) = ssh_world(|_, dir| write(dir, "ssh", "not a key\n"));
+fn a_malformed_key_is_reported() {
+    let (world, server) = ssh_world(|_, dir| write_secret(dir, "ssh", "not a key\n"));
     let run = once(&world, &server.url(world.repo.path()));
     run.assert_code(1);
     run.assert_last_error("the ssh private key cannot be read");
@@ -131,8 +127,8 @@ fn a_password_is_taken_from_the_secret_and_its_rotation_needs_no_restart() {
         let basic = |password: &str| Some(BasicAuth::Password("me".into(), password.into()));
         server.require(basic(PASSWORD));
         let secret = world.path("secret");
-        write(&secret, "username", "me\n");
-        write(&secret, "password", &format!("{PASSWORD}\n"));
+        write_secret(&secret, "username", "me\n");
+        write_secret(&secret, "password", &format!("{PASSWORD}\n"));
         let running = world
             .syncer_of(&server.url("site.git"))
             .flag("secret-dir", &secret)
@@ -144,10 +140,10 @@ fn a_password_is_taken_from_the_secret_and_its_rotation_needs_no_restart() {
         eventually("the old password is refused", || {
             running
                 .log()
-                .contains("refuses the user name")
+                .contains("rejects the user name")
                 .then_some(())
         });
-        write(&secret, "password", "rotated-battery-staple");
+        write_secret(&secret, "password", "rotated-battery-staple");
         world.eventually_published(&second);
         assert_eq!(running.terminate().code(), Some(0));
         assert_eq!(
@@ -158,22 +154,20 @@ fn a_password_is_taken_from_the_secret_and_its_rotation_needs_no_restart() {
 }
 
 #[test]
-fn a_mended_secret_ends_the_wait() {
+fn a_corrected_secret_ends_the_wait() {
     let (world, server) = ssh_world(|_, dir| fs::remove_file(dir.join("known_hosts")).unwrap());
     let running = world
         .syncer_of(&server.url(world.repo.path()))
         .flag("secret-dir", world.path("secret"))
-        // Without the look at the Secret the test would wait in vain.
+        // The change of the Secret must end this wait; otherwise the test would time out.
         .flag("period", "1h")
         .start(&world.path("log"));
-    eventually("the trouble is told", || {
-        running.log().contains("no key known_hosts").then_some(())
-    });
-    write(&world.path("secret"), "known_hosts", &server.known_hosts());
+    running.eventually_logs("no key known_hosts");
+    write_secret(&world.path("secret"), "known_hosts", &server.known_hosts());
     eventually("it is published", || world.published());
 }
 
-/// Which files of the log and the state hold one of these texts.
+/// The files of the log and the state that contain one of these texts.
 fn seen_in(world: &World, texts: &[&str]) -> Vec<String> {
     let mut grep = Command::new("grep");
     grep.args(["-r", "-l", "-F"]);
@@ -195,12 +189,14 @@ fn a_password_is_in_no_command_line_while_git_runs() {
     let server = HttpServer::start(world.repo.path().parent().unwrap());
     server.require(Some(BasicAuth::Password("me".into(), PASSWORD.into())));
     let secret = world.path("secret");
-    write(&secret, "username", "me");
-    write(&secret, "password", PASSWORD);
+    write_secret(&secret, "username", "me");
+    write_secret(&secret, "password", PASSWORD);
     let _running = world
         .syncer_of(&server.url("site.git"))
         .flag("secret-dir", &secret)
         .flag("period", "10ms")
+        // git runs at each pass.
+        .flag("no-poller", "true")
         .start(&world.path("log"));
     let mut helpers_seen = 0;
     eventually("enough git commands have been looked at", || {
@@ -222,7 +218,7 @@ fn a_password_is_in_no_command_line_while_git_runs() {
 }
 
 #[test]
-fn a_password_in_the_address_reaches_git_by_a_private_file_alone() {
+fn a_password_in_the_address_reaches_git_only_through_a_private_file() {
     for layout in LAYOUTS {
         let world = World::new(layout);
         world.repo.commit().write("a", "1").push();
@@ -254,17 +250,17 @@ fn a_password_in_the_address_reaches_git_by_a_private_file_alone() {
 }
 
 #[test]
-fn a_token_alone_is_enough() {
+fn a_token_without_a_user_name_authenticates() {
     let world = World::new("projected");
     world.repo.commit().write("a", "1").push();
     let server = HttpServer::start(world.repo.path().parent().unwrap());
     server.require(Some(BasicAuth::Password("git".into(), PASSWORD.into())));
-    write(&world.path("secret"), "token", PASSWORD);
+    write_secret(&world.path("secret"), "token", PASSWORD);
     once(&world, &server.url("site.git")).assert_code(0);
 }
 
 #[test]
-fn a_wrong_or_missing_password_is_told_in_words() {
+fn a_wrong_or_missing_password_is_reported() {
     let world = World::new("projected");
     world.repo.commit().write("a", "1").push();
     let server = HttpServer::start(world.repo.path().parent().unwrap());
@@ -273,11 +269,11 @@ fn a_wrong_or_missing_password_is_told_in_words() {
     fs::create_dir(&secret).unwrap();
     for wrong in [None, Some("wrong-password")] {
         if let Some(wrong) = wrong {
-            write(&secret, "password", wrong);
+            write_secret(&secret, "password", wrong);
         }
         let run = once(&world, &server.url("site.git"));
         run.assert_code(1);
-        run.assert_last_error("the server refuses the user name and password");
+        run.assert_last_error("the server rejects the user name and password");
         assert!(!run.log.contains("wrong-password"), "{}", run.log);
     }
 }
@@ -291,19 +287,19 @@ fn credentials_do_not_follow_a_redirect_to_another_host() {
     other.require(Some(BasicAuth::Password("me".into(), PASSWORD.into())));
     ours.redirect_to(Some(format!("http://{}", other.address())));
     let secret = world.path("secret");
-    write(&secret, "username", "me");
-    write(&secret, "password", PASSWORD);
+    write_secret(&secret, "username", "me");
+    write_secret(&secret, "password", PASSWORD);
     let run = once(&world, &ours.url("site.git"));
     run.assert_code(1);
-    run.assert_last_error("the server refuses the user name and password");
-    // The very same password lets us in where it belongs.
+    run.assert_last_error("the server rejects the user name and password");
+    // The same password works for its own server.
     once(&world, &other.url("site.git")).assert_code(0);
 }
 
 #[test]
-fn the_credential_helper_answers_for_its_repository_alone() {
+fn the_credential_helper_answers_only_for_its_repository() {
     let world = World::new("link");
-    write(&world.path("secret"), "password", PASSWORD);
+    write_secret(&world.path("secret"), "password", PASSWORD);
     let list = world.path("list");
     let password = world.path("secret").join("password");
     fs::write(
@@ -331,7 +327,7 @@ fn the_credential_helper_answers_for_its_repository_alone() {
 }
 
 #[test]
-fn every_other_trouble_with_a_remote_is_told_in_words() {
+fn every_other_error_of_a_remote_is_reported() {
     let world = World::new("projected");
     world.repo.commit().write("a", "1").push();
     let mut server = HttpServer::start(world.repo.path().parent().unwrap());
@@ -360,7 +356,7 @@ fn every_other_trouble_with_a_remote_is_told_in_words() {
         (
             "http://host.invalid/x".into(),
             "HEAD",
-            "the host's name is not known to DNS",
+            "the host name cannot be resolved (DNS)",
         ),
     ] {
         let run = world
@@ -376,15 +372,14 @@ fn every_other_trouble_with_a_remote_is_told_in_words() {
         .syncer_of(&server.url("site.git"))
         .flag("max-failures", "0")
         .finish();
-    run.assert_last_error("nothing answers at the host's address and port");
+    run.assert_last_error("no server answers at the host's address and port");
 }
 
-/// Makes everything but one directory read-only, and runs a program there.
+/// Makes everything except one directory read-only, and runs a program there.
 const READ_ONLY_ROOT: &str =
     r#"mount --bind "$0" "$0" && mount -o remount,bind,ro / && ! touch /tmp/x 2>&- && exec "$@""#;
 
-/// Runs as a user that no passwd file knows, from a place where it can write nothing but its own
-/// directories.
+/// Runs as a user without a passwd line who can write only to its own directories.
 #[track_caller]
 fn syncs_as_nobody_known(uid: &str, url: &dyn Fn(&World) -> String, secret: &dyn Fn(&Path)) {
     for layout in LAYOUTS {
@@ -392,9 +387,8 @@ fn syncs_as_nobody_known(uid: &str, url: &dyn Fn(&World) -> String, secret: &dyn
         let commit = world.repo.commit().write("a", "1").push();
         fs::set_permissions(world.path(""), fs::Permissions::from_mode(0o711)).unwrap();
         secret(&world.path("secret"));
-        // The program may stand below a directory that only root enters.
         let program = world.path("gitvolume-syncer");
-        fs::copy(PROGRAM, &program).unwrap();
+        copy_syncer(&program);
         for dir in [world.root(), world.state()] {
             fs::create_dir(&dir).unwrap();
             fs::set_permissions(&dir, fs::Permissions::from_mode(0o777)).unwrap();
@@ -444,7 +438,7 @@ fn a_user_without_a_passwd_line_syncs_over_ssh() {
 #[test]
 #[ignore = "needs root to become another user; make test-cluster runs it"]
 fn a_user_without_a_passwd_line_syncs_over_http() {
-    // One server for a directory above both worlds would not know their names; each has its own.
+    // A server for a directory above both worlds would not know their names, so each has its own.
     let servers = std::cell::RefCell::new(Vec::new());
     for uid in ["101", "1234567890"] {
         syncs_as_nobody_known(
@@ -456,19 +450,17 @@ fn a_user_without_a_passwd_line_syncs_over_http() {
                 servers.borrow_mut().push(server);
                 url
             },
-            &|dir| write(dir, "token", PASSWORD),
+            &|dir| write_secret(dir, "token", PASSWORD),
         );
     }
 }
 
 #[test]
-fn a_missing_wrapper_library_is_told_in_words() {
+fn a_missing_wrapper_library_is_reported() {
     let text = "No user exists for uid 12345\nfatal: Could not read from remote repository.";
-    // The library is installed here, so ssh's own words stand for a machine without it.
+    // The library is installed here; a wrapper with ssh's message simulates a machine without it.
     let world = World::new("projected");
-    let ssh = world.path("ssh");
-    fs::write(&ssh, format!("#!/bin/sh\necho '{text}' >&2\nexit 255\n")).unwrap();
-    fs::set_permissions(&ssh, fs::Permissions::from_mode(0o755)).unwrap();
+    let ssh = world.script("ssh", &format!("echo '{text}' >&2\nexit 255"));
     let run = world
         .syncer_of("git@host.example:x")
         .env("GIT_SSH_COMMAND", ssh)
@@ -478,7 +470,7 @@ fn a_missing_wrapper_library_is_told_in_words() {
 }
 
 #[test]
-fn a_pasted_key_is_mended_and_never_on_a_disk() {
+fn a_pasted_key_is_repaired_and_never_written_to_disk() {
     let (world, server) = ssh_world(|_, _| {});
     let secret = world.path("secret");
     let url = server.url(world.repo.path());
@@ -503,8 +495,8 @@ fn a_pasted_key_is_mended_and_never_on_a_disk() {
         ),
         (encoded, format!("\"{}\"", server.known_hosts().trim())),
     ] {
-        write(&secret, "ssh", &pasted);
-        write(&secret, "known_hosts", &hosts);
+        write_secret(&secret, "ssh", &pasted);
+        write_secret(&secret, "known_hosts", &hosts);
         let _ = fs::remove_dir_all(world.root());
         let running = world
             .syncer_of(&url)
@@ -523,7 +515,7 @@ fn a_pasted_key_is_mended_and_never_on_a_disk() {
 }
 
 #[test]
-fn what_is_no_usable_key_is_named() {
+fn unusable_keys_are_reported() {
     let (world, server) = ssh_world(|_, _| {});
     let secret = world.path("secret");
     let url = server.url(world.repo.path());
@@ -535,19 +527,19 @@ fn what_is_no_usable_key_is_named() {
         (public, "is a public key"),
         ("PuTTY-User-Key-File-2: ssh-rsa\n", "is in PuTTY's format"),
         ("", "is empty"),
-        ("hunter2", "is no private key"),
+        ("hunter2", "is not a private key"),
     ] {
-        write(&secret, "ssh", text);
+        write_secret(&secret, "ssh", text);
         let run = once(&world, &url);
         run.assert_code(1);
         run.assert_last_error(words);
         run.assert_last_error("secret/ssh");
         assert!(!run.log.contains("hunter2"), "{}", run.log);
     }
-    // Beside one that is usable it does no harm.
-    write(&secret, "ssh-privatekey", &server.user_key());
+    // It is ignored if a usable one exists.
+    write_secret(&secret, "ssh-privatekey", &server.user_key());
     once(&world, &url).assert_code(0);
-    write(&secret, "known_hosts", public);
+    write_secret(&secret, "known_hosts", public);
     let run = once(&world, &url);
     run.assert_code(1);
     run.assert_last_error("no host key is in ");
@@ -558,7 +550,7 @@ fn the_keys_of_other_programs_secrets_are_recognised() {
     let (world, server) = ssh_world(|_, dir| fs::remove_file(dir.join("ssh")).unwrap());
     let url = server.url(world.repo.path());
     let secret = world.path("secret");
-    // Flux, Argo CD, Airflow, and ssh-keygen's own names.
+    // Names of Flux, Argo CD and Airflow, and ssh-keygen's own.
     for key in [
         "identity",
         "sshPrivateKey",
@@ -566,13 +558,13 @@ fn the_keys_of_other_programs_secrets_are_recognised() {
         "id_ed25519",
         "id_rsa",
     ] {
-        write(&secret, key, &server.user_key());
-        write(&secret, "identity.pub", "ssh-ed25519 AAAA me");
+        write_secret(&secret, key, &server.user_key());
+        write_secret(&secret, "identity.pub", "ssh-ed25519 AAAA me");
         let _ = fs::remove_dir_all(world.root());
         once(&world, &url).assert_code(0);
         fs::remove_file(secret.join(key)).unwrap();
     }
-    write(&secret, "sshKey", &server.user_key());
+    write_secret(&secret, "sshKey", &server.user_key());
     let run = once(&world, &url);
     run.assert_code(1);
     run.assert_last_error("it has identity.pub, known_hosts, sshKey");
@@ -587,23 +579,23 @@ fn the_keys_of_other_programs_secrets_are_recognised() {
         let server = HttpServer::start(world.repo.path().parent().unwrap());
         server.require(Some(BasicAuth::Password(user.into(), PASSWORD.into())));
         let secret = world.path("secret");
-        write(&secret, username, "reader");
-        write(&secret, password, PASSWORD);
+        write_secret(&secret, username, "reader");
+        write_secret(&secret, password, PASSWORD);
         // Argo CD writes keys without a value.
-        write(&secret, "password", "");
+        write_secret(&secret, "password", "");
         once(&world, &server.url("site.git")).assert_code(0);
     }
 }
 
 #[test]
-fn a_secret_that_says_nothing_about_http_is_named_by_its_keys() {
+fn a_secret_without_http_credentials_is_reported_with_its_keys() {
     let world = World::new("projected");
     world.repo.commit().write("a", "1").push();
     let server = HttpServer::start(world.repo.path().parent().unwrap());
     server.require(Some(BasicAuth::Password("me".into(), PASSWORD.into())));
     let secret = world.path("secret");
-    write(&secret, "user", "me");
-    write(&secret, "pass", PASSWORD);
+    write_secret(&secret, "user", "me");
+    write_secret(&secret, "pass", PASSWORD);
     let run = once(&world, &server.url("site.git"));
     run.assert_code(1);
     assert!(run.log.contains("\"keys\":\"pass, user\""), "{}", run.log);

@@ -1,17 +1,19 @@
-//! How the program begins, waits and ends.
+//! The start, the waits and the end of the program.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
+use std::process::Stdio;
 
 use remotes::HttpServer;
 
 use crate::world::LAYOUTS;
 use crate::world::PROGRAM;
+use crate::world::SWITCHED;
 use crate::world::Syncer;
 use crate::world::World;
 use crate::world::eventually;
 use crate::world::namespaces;
+use crate::world::programs::write_script;
 
 #[test]
 fn a_remote_that_vanishes_is_waited_for_and_the_last_revision_stays() {
@@ -31,7 +33,7 @@ fn a_remote_that_vanishes_is_waited_for_and_the_last_revision_stays() {
         });
         assert_eq!(world.read("a").as_deref(), Some("1"), "{layout}");
         assert_eq!(world.probe(), (true, String::new()));
-        // The waits: three of one period, then twice as long each, a fifth longer at most.
+        // The waits: three of one period, then doubled each time, each a fifth longer at most.
         let log = running.log();
         let waits: Vec<f64> = log
             .lines()
@@ -49,7 +51,7 @@ fn a_remote_that_vanishes_is_waited_for_and_the_last_revision_stays() {
 
 #[test]
 fn the_probe_waits_for_the_first_tree_and_then_trusts_the_disk() {
-    for layout in LAYOUTS {
+    for layout in SWITCHED {
         let world = World::new(layout);
         let commit = world.repo.commit().write("a", "1").push();
         let mut server = HttpServer::start(world.repo.path().parent().unwrap());
@@ -63,7 +65,7 @@ fn the_probe_waits_for_the_first_tree_and_then_trusts_the_disk() {
         eventually("the probe says what is wrong", || {
             let (ok, text) = world.probe();
             assert!(!ok);
-            text.contains("nothing answers at the host's address")
+            text.contains("no server answers at the host's address")
                 .then_some(())
         });
         server.start_again();
@@ -74,13 +76,11 @@ fn the_probe_waits_for_the_first_tree_and_then_trusts_the_disk() {
         // Before a new process has done anything, and after it has failed.
         assert_eq!(world.probe(), (true, String::new()), "{layout}");
         let running = world.syncer_of(&url).start(&world.path("log"));
-        eventually("a pass has failed", || {
-            running.log().contains("error syncing repo").then_some(())
-        });
+        running.eventually_logs("error syncing repo");
         assert_eq!(world.probe(), (true, String::new()), "{layout}");
         fs::remove_file(world.tree()).unwrap();
         let (ok, text) = world.probe();
-        assert!(!ok && text.contains("nothing answers"), "{text}");
+        assert!(!ok && text.contains("no server answers"), "{text}");
     }
 }
 
@@ -100,6 +100,37 @@ fn the_probe_finds_its_state_by_the_environment() {
         .status()
         .unwrap();
     assert!(probe.success());
+}
+
+#[test]
+fn the_probe_waits_for_the_first_clone_and_not_after_a_failure() {
+    let world = World::new("projected");
+    let probe = || {
+        let mut probe = Command::new(PROGRAM);
+        probe.args(["probe", "--wait=60s", "--state"]);
+        probe.arg(world.state()).stdout(Stdio::piped());
+        probe.spawn().unwrap()
+    };
+    let waiting = probe();
+    let first = world.repo.commit().write("a", "1").push();
+    let running = world.syncer().start(&world.path("log"));
+    assert!(waiting.wait_with_output().unwrap().status.success());
+    assert_eq!(world.published(), Some(first));
+    drop(running);
+    // A recorded error ends the wait at once, and the probe prints it.
+    let world = World::new("projected");
+    let running = world.syncer_of("/absent").start(&world.path("log"));
+    running.eventually_logs("\"error\"");
+    let (is_published, reason) = eventually("the error is recorded", || {
+        let probed = world.probe();
+        (!probed.1.contains("still running")).then_some(probed)
+    });
+    assert!(!is_published);
+    let mut waiting = Command::new(PROGRAM);
+    waiting.args(["probe", "--wait=1h", "--state"]);
+    let waited = waiting.arg(world.state()).output().unwrap();
+    assert!(!waited.status.success());
+    assert_eq!(String::from_utf8_lossy(&waited.stdout), reason);
 }
 
 #[test]
@@ -124,7 +155,7 @@ fn sigterm_ends_at_once_and_leaves_no_process() {
     }
 }
 
-/// The git processes that work on this world's remote.
+/// The git processes that use this world's remote.
 fn processes_of(world: &World) -> Vec<String> {
     let mark = world.path("").display().to_string();
     let mut found = Vec::new();
@@ -134,7 +165,7 @@ fn processes_of(world: &World) -> Vec<String> {
         let environment = read("environ");
         let environment = String::from_utf8_lossy(&environment);
         if environment.contains(&mark) && argv.contains("git") && !argv.contains("syncer") {
-            // The server of this world has its path, too.
+            // The server of this world also has its path.
             if !argv.contains("http-backend") && !argv.contains("upload-pack") {
                 found.push(argv);
             }
@@ -156,8 +187,11 @@ fn the_deadline_ends_git_and_its_children() {
             .flag("max-failures", "0")
             .finish();
         run.assert_code(1);
-        run.assert_last_error("did not end in the time that --sync-timeout allows");
-        assert_eq!(processes_of(&world), [""; 0], "{layout}");
+        run.assert_last_error("did not finish within --sync-timeout");
+        // A killed process may still be ending.
+        eventually(&format!("no git is left of layout {layout}"), || {
+            processes_of(&world).is_empty().then_some(())
+        });
     }
 }
 
@@ -179,11 +213,11 @@ fn a_grandchild_that_holds_gits_output_does_not_outlive_the_deadline() {
         .flag("max-failures", "0")
         .finish();
     run.assert_code(1);
-    run.assert_last_error("did not end in the time");
+    run.assert_last_error("did not finish within --sync-timeout");
     let pid = fs::read_to_string(world.path("pid")).unwrap();
     eventually("the grandchild is gone", || {
         let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
-        // Where nobody reaps orphans it stays as a zombie.
+        // Without an init that reaps orphans it stays a zombie.
         stat.map_or(true, |stat| stat.contains(") Z "))
             .then_some(())
     });
@@ -194,8 +228,7 @@ fn path_with_git(world: &World, body: &str) -> String {
     let bin = world.path("bin");
     let git = bin.join("git");
     fs::create_dir(&bin).unwrap();
-    fs::write(&git, format!("#!/bin/sh\n{body}\n")).unwrap();
-    fs::set_permissions(&git, fs::Permissions::from_mode(0o755)).unwrap();
+    write_script(&git, body);
     format!("{}:{}", bin.display(), crate::world::PATH)
 }
 
@@ -218,7 +251,7 @@ fn users_git_wrappers_see_the_subcommand_first() {
 }
 
 #[test]
-fn the_environment_of_a_git_hook_does_not_mislead_us() {
+fn the_environment_of_a_git_hook_has_no_effect() {
     let world = World::new("link");
     let commit = world.repo.commit().write("a", "1").push();
     let run = world
@@ -241,7 +274,7 @@ fn process_1_hands_on_signals_and_the_childs_code() {
     };
     let world = World::new("projected");
     let commit = world.repo.commit().write("a", "1").push();
-    // unshare itself does not hand on SIGTERM, so the signal goes to its child, process 1.
+    // unshare itself does not forward SIGTERM, so the signal goes to its child, process 1.
     let mut running = world
         .syncer_under(&as_process_one)
         .start(&world.path("log"));
@@ -345,7 +378,7 @@ fn bad_configuration_is_one_sentence_and_gits_own_code() {
         (
             good().flag("ref", "--upload-pack=x"),
             1,
-            "--ref: \"--upload-pack=x\": expected a branch, a tag or",
+            "--ref: \"--upload-pack=x\": expected a branch, a tag,",
         ),
         (
             good().flag("layout", "projected"),
@@ -388,7 +421,7 @@ fn each_log_line_is_an_object_with_git_syncs_keys() {
 }
 
 #[test]
-fn git_is_told_how_many_threads_it_may_have_and_the_users_word_counts_more() {
+fn gits_threads_are_limited_and_the_user_can_override_it() {
     let world = World::new("link");
     world.repo.commit().write("a", "1").push();
     let key = |key: &str| {

@@ -1,10 +1,6 @@
-//! Several repositories in one process: each with its own, none in another's way.
+//! Several repositories in one process, independent of each other.
 
 use std::fs;
-use std::io::Read;
-use std::io::Write;
-use std::net::TcpStream;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
@@ -22,10 +18,11 @@ use crate::world::PROGRAM;
 use crate::world::Running;
 use crate::world::Syncer;
 use crate::world::World;
+use crate::world::ask;
 use crate::world::eventually;
 
-/// The world of a process with several repositories, whose roots are `roots/NAME` and whose links are
-/// `current`.
+/// The world of a process with several repositories, whose roots are `roots/NAME` and whose links
+/// are `current`.
 struct Many {
     world: World,
 }
@@ -46,7 +43,7 @@ impl Many {
         Repo::in_dir(&self.path(""), name)
     }
 
-    /// An entry with a root of its own and a short period.
+    /// An entry with its own root and a short period.
     fn entry(&self, name: &str, url: &str) -> Value {
         json!({
             "repo": url,
@@ -72,7 +69,7 @@ impl Many {
         syncer.start(&self.path("log"))
     }
 
-    /// The commit that an entry shows.
+    /// The commit that an entry publishes.
     fn published(&self, name: &str) -> Option<String> {
         let link = self.path("roots").join(name).join("current");
         let target = fs::read_link(link).ok()?;
@@ -92,29 +89,15 @@ impl Many {
     }
 }
 
-/// The value of a key in the first line of the log that has this message.
-fn logged(running: &Running, message: &str, key: &str) -> String {
-    eventually(&format!("{message:?} is logged"), || {
-        let log = running.log();
-        let line = log.lines().find(|line| line.contains(message))?;
-        let line: Value = serde_json::from_str(line).ok()?;
-        Some(line[key].as_str()?.to_owned())
-    })
-}
-
-/// Asks the process's HTTP server: the status and the body.
+/// Sends a request to the process's HTTP server; returns the status and the body.
 fn get(running: &Running, path: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(logged(running, "serving HTTP", "endpoint")).unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
+    let answer = ask(running.port(), "GET", path).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     (status, body.to_owned())
 }
 
-/// What the status page says of one repository.
+/// One repository on the status page.
 fn status_of(running: &Running, name: &str) -> Value {
     let (status, page) = get(running, "/status");
     assert_eq!(status, 200);
@@ -176,7 +159,7 @@ fn each_repository_has_a_root_a_period_a_layout_and_rights_of_its_own() {
     assert_eq!(status_of(&running, "site")["poller"], "off");
     assert_eq!(status_of(&running, "data")["poller"], "on");
 
-    // Each goes its way.
+    // Each is updated independently.
     let second = data.commit().write("name", "more data").push();
     many.eventually_published("data", &second);
     let second = site.commit().write("name", "more site").push();
@@ -187,7 +170,7 @@ fn each_repository_has_a_root_a_period_a_layout_and_rights_of_its_own() {
         (name == "more docs").then_some(())
     });
 
-    // What is one's own stands below its own state directory.
+    // An entry's own files are below its state directory.
     for name in ["site", "data", "docs"] {
         assert!(many.world.state().join(name).join("status.json").exists());
     }
@@ -225,7 +208,7 @@ fn yaml_json_a_file_and_a_variable_say_the_same() {
 }
 
 #[test]
-fn a_root_and_a_state_beside_the_file_are_where_each_entry_has_its_own() {
+fn each_entry_has_its_own_directories_below_the_root_and_state_of_the_flags() {
     let many = Many::new();
     many.world.repo.commit().write("a", "1").push();
     let url = many.world.repo.url();
@@ -263,7 +246,7 @@ fn mistakes_of_the_file_are_one_sentence_and_git_syncs_code() {
     refused(
         &entry.replace(r#""root""#, r#""rooot""#),
         &[],
-        &format!("{named}: repos.site.rooot: there is no such key: did you mean root?"),
+        &format!("{named}: repos.site.rooot: unknown key: did you mean root?"),
     );
     refused(
         &entry.replace(r#""root": "/r""#, r#""root": "/r", "depth": -1"#),
@@ -273,7 +256,7 @@ fn mistakes_of_the_file_are_one_sentence_and_git_syncs_code() {
     refused(
         &entry,
         &["--repo=https://git.example/x"],
-        "--repo: expected nothing beside --config, each of whose entries has its own",
+        "--repo: expected no value together with --config, whose entries set their own",
     );
     refused("repos:\n- a\n", &[], &format!("{named}: "));
     fs::remove_file(&file).unwrap();
@@ -289,7 +272,7 @@ fn mistakes_of_the_file_are_one_sentence_and_git_syncs_code() {
         .env("GITSYNC_CONFIG_INLINE", &entry)
         .finish();
     run.assert_code(1);
-    let sentence = "--config: expected no $GITSYNC_CONFIG_INLINE beside it";
+    let sentence = "--config: expected no $GITSYNC_CONFIG_INLINE together with it";
     assert!(run.log.contains(sentence), "{}", run.log);
 }
 
@@ -307,9 +290,7 @@ fn a_remote_that_hangs_delays_no_other() {
         entries[name]["sync-timeout"] = json!("1h");
     }
     // Nor does a hook that never ends.
-    let hook = many.path("slow-hook");
-    fs::write(&hook, "#!/bin/sh\nsleep 3600\n").unwrap();
-    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+    let hook = many.world.script("slow-hook", "sleep 3600");
     entries["slow"] = many.entry("slow", &site.url());
     entries["slow"]["exechook-command"] = json!(hook);
     entries["slow"]["exechook-timeout"] = json!("1h");
@@ -327,7 +308,7 @@ fn a_remote_that_hangs_delays_no_other() {
     let (status, page) = get(&running, "/readyz");
     assert_eq!(status, 503);
     assert!(
-        page.contains("repo hung is not ready: nothing was synced yet"),
+        page.contains("repo hung is not ready: no sync has succeeded yet"),
         "{page}"
     );
     assert!(!page.contains("repo site"), "{page}");
@@ -335,7 +316,7 @@ fn a_remote_that_hangs_delays_no_other() {
 }
 
 #[test]
-fn those_that_fail_and_then_hang_leave_permits_to_the_others() {
+fn repositories_that_fail_and_then_hang_leave_permits_to_the_others() {
     let many = Many::new();
     let site = &many.world.repo;
     site.commit().write("a", "0").push();
@@ -372,15 +353,13 @@ fn no_more_git_commands_run_at_once_than_allowed() {
     let many = Many::new();
     let site = &many.world.repo;
     let commit = site.commit().write("a", "1").push();
-    let wrapper = many.path("git-one");
-    // A second command finds the directory of the first.
+    // A second command finds the first one's directory.
     let script = format!(
-        "#!/bin/sh\nmkdir {lock} || echo \"$@\" >>{overlaps}\n/usr/bin/git \"$@\"\ncode=$?\nrmdir {lock}\nexit $code\n",
+        "mkdir {lock} || echo \"$@\" >>{overlaps}\n/usr/bin/git \"$@\"\ncode=$?\nrmdir {lock}\nexit $code",
         lock = many.path("lock").display(),
         overlaps = many.path("overlaps").display(),
     );
-    fs::write(&wrapper, script).unwrap();
-    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).unwrap();
+    let wrapper = many.world.script("git-one", &script);
     let mut entries = json!({});
     for name in ["a", "b", "c", "d"] {
         entries[name] = many.entry(name, &site.url());
@@ -399,11 +378,11 @@ fn no_more_git_commands_run_at_once_than_allowed() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_used_is_told_and_tried_again() {
+fn an_unusable_directory_is_reported_and_retried() {
     let many = Many::new();
     let site = &many.world.repo;
     site.commit().write("a", "1").push();
-    // The one root is below a file, the other another syncer's.
+    // One root is below a file, the other is owned by another syncer.
     fs::create_dir(many.path("roots")).unwrap();
     fs::write(many.path("roots/bad"), "a file").unwrap();
     let other = many.repo("other.git");
@@ -429,7 +408,7 @@ fn a_directory_that_cannot_be_used_is_told_and_tried_again() {
     assert!(error_of("taken").contains("is in use by another syncer"));
     let commit = site.commit().write("a", "2").push();
     many.eventually_published("good", &commit);
-    // Mended without a restart.
+    // Repaired without a restart.
     fs::remove_file(many.path("roots/bad")).unwrap();
     many.eventually_published("bad", &commit);
     owner.terminate();
@@ -442,7 +421,7 @@ fn a_directory_that_cannot_be_used_is_told_and_tried_again() {
 }
 
 #[test]
-fn one_that_fails_too_often_is_given_up_alone() {
+fn a_repository_that_fails_too_often_is_given_up_and_the_others_continue() {
     let many = Many::new();
     let site = &many.world.repo;
     site.commit().write("a", "1").push();
@@ -469,7 +448,7 @@ fn one_that_fails_too_often_is_given_up_alone() {
 }
 
 #[test]
-fn one_time_ends_when_all_are_done_and_tells_by_its_code_if_one_has_failed() {
+fn one_time_ends_when_all_are_done_and_its_exit_code_reports_a_failure() {
     let many = Many::new();
     let site = &many.world.repo;
     let commit = site.commit().write("a", "1").push();
@@ -494,13 +473,14 @@ fn one_time_ends_when_all_are_done_and_tells_by_its_code_if_one_has_failed() {
     assert_eq!(many.published("b").as_deref(), Some(&*commit));
     assert!(run.log.contains(r#""repo":"a""#), "{}", run.log);
 
-    // A bad directory counts like any failure.
+    // A bad directory counts like any other failure.
     entries["a"]["ref"] = json!("main");
     entries["a"]["root"] = json!("/proc/nowhere");
     one_time(&entries).assert_code(1);
 }
 
-/// The command line and the variable that an injector gives the init container of gitRepo volumes.
+/// The command line and the variable that an injector sets for the init container of gitRepo
+/// volumes.
 fn cloning(many: &Many, entries: &Value) -> Syncer {
     let inline = json!({ "repos": entries }).to_string();
     Syncer::new()
@@ -522,7 +502,7 @@ fn cloning(many: &Many, entries: &Value) -> Syncer {
 }
 
 #[test]
-fn clones_of_one_process_are_made_beside_each_other_and_it_ends_with_the_last() {
+fn one_process_makes_clones_in_parallel_and_ends_after_the_last() {
     let many = Many::new();
     let site = &many.world.repo;
     let first = site.commit().write("a", "1").push();
@@ -534,7 +514,7 @@ fn clones_of_one_process_are_made_beside_each_other_and_it_ends_with_the_last() 
     hanging.hang(true);
     let entries = json!({
         "config": {"link": "conf/d", "ref": "HEAD~1", "repo": site.url(), "submodules": "off"},
-        // Names of directories that we make ourselves.
+        // Names of directories that the syncer itself creates.
         "home": {"repo": site.url(), "submodules": "off"},
         "hung": {"link": "data", "repo": hanging.url("data.git"), "submodules": "off"},
         "lost": {"repo": refusing.url("data.git"), "submodules": "off"},
@@ -569,7 +549,7 @@ fn clones_of_one_process_are_made_beside_each_other_and_it_ends_with_the_last() 
     assert_eq!(read("hung/data/b").as_deref(), Some("1"));
     assert!(many.world.probe().0);
 
-    // A restart of the container, when the app was there and no remote is.
+    // A restart of the container after the app has run, without a remote.
     fs::write(content.join("home/a"), "the app's").unwrap();
     fs::remove_dir_all(content.join("tmp/site/.git")).unwrap();
     refusing.stop();
@@ -583,7 +563,7 @@ fn clones_of_one_process_are_made_beside_each_other_and_it_ends_with_the_last() 
 }
 
 #[test]
-fn clones_and_what_is_followed_stand_side_by_side_on_all_pages() {
+fn all_pages_list_clones_and_followed_repositories() {
     let many = Many::new();
     let site = &many.world.repo;
     let first = site.commit().write("a", "1").push();
@@ -649,7 +629,7 @@ fn clones_and_what_is_followed_stand_side_by_side_on_all_pages() {
     assert!(!of("cloned", "error"), "{metrics}");
     assert!(of("cloned", &first), "{metrics}");
     assert!(of("followed", &second), "{metrics}");
-    // The app may do with its clone as it likes.
+    // The app may change its clone.
     let clone = many.path("roots/cloned");
     fs::remove_dir_all(clone.join(".git")).unwrap();
     fs::write(clone.join("a"), "the app's").unwrap();
@@ -673,9 +653,7 @@ fn log_metrics_and_status_name_the_repository() {
     eventually("lost has failed", || {
         (status_of(&running, "lost")["failures"] != 0).then_some(())
     });
-    eventually("the hook has run", || {
-        running.log().contains("exechook").then_some(())
-    });
+    running.eventually_logs("exechook");
 
     for line in running.log().lines() {
         let line: Value = serde_json::from_str(line).unwrap();
@@ -707,7 +685,7 @@ fn log_metrics_and_status_name_the_repository() {
         lost["lastError"]
             .as_str()
             .unwrap()
-            .contains("nothing answers")
+            .contains("no server answers")
     );
     let (_, page) = get(&running, "/status");
     assert!(!page.contains("hunter22"), "{page}");
@@ -734,7 +712,7 @@ fn log_metrics_and_status_name_the_repository() {
 }
 
 #[test]
-fn the_probe_is_content_when_all_are_whole() {
+fn the_probe_succeeds_when_all_trees_are_complete() {
     let many = Many::new();
     let site = &many.world.repo;
     let commit = site.commit().write("a", "1").push();
@@ -744,7 +722,7 @@ fn the_probe_is_content_when_all_are_whole() {
         "near": many.entry("near", &site.url()),
         "far": many.entry("far", &server.url("site.git")),
     });
-    // One has its state elsewhere.
+    // One has its state directory elsewhere.
     entries["far"]["state"] = json!(many.path("elsewhere"));
     let probe = || {
         let output = Command::new(PROGRAM)
@@ -763,13 +741,13 @@ fn the_probe_is_content_when_all_are_whole() {
     eventually("the probe tells of the far one alone", || {
         let (is_content, text) = probe();
         assert!(!is_content, "{text}");
-        (text.starts_with("far: nothing answers") && !text.contains("near:")).then_some(())
+        (text.starts_with("far: no server answers") && !text.contains("near:")).then_some(())
     });
     server.start_again();
     eventually("the probe is content", || probe().0.then_some(()));
     assert_eq!(many.published("far").as_deref(), Some(&*commit));
     running.kill();
-    // The disk alone is judged.
+    // Only the disk is checked.
     assert!(probe().0);
     fs::remove_file(many.path("roots/near/current")).unwrap();
     assert_eq!(
@@ -777,7 +755,7 @@ fn the_probe_is_content_when_all_are_whole() {
         (false, "near: the first clone is still running\n".into())
     );
 
-    // A process with one repository has its record in the directory itself again.
+    // The record of a process with one repository is in the directory itself again.
     let one = many.world.syncer().flag("one-time", "true").finish();
     one.assert_code(0);
     assert_eq!(probe(), (true, String::new()));
@@ -805,8 +783,8 @@ fn a_signal_wakes_all_of_them() {
 }
 
 #[test]
-fn a_server_that_wants_to_be_left_alone_is_left_alone_by_all_who_ask_it_alike() {
-    // By a poll, and by git, which does not pass on what the server says.
+fn a_servers_pause_applies_to_all_repositories_with_the_same_credentials() {
+    // Through a poll, and through git, which does not pass on the server's header.
     for no_poller in ["false", "true"] {
         let many = Many::new();
         let commit = many.world.repo.commit().write("a", "1").push();
@@ -828,17 +806,17 @@ fn a_server_that_wants_to_be_left_alone_is_left_alone_by_all_who_ask_it_alike() 
             many.eventually_published(name, &commit);
         }
         busy.trouble(Some(Trouble::RetryAfter(429, 1000)));
-        eventually("both have heard of it", || {
+        eventually("both know the pause", || {
             let are_at_rest = ["a", "b"].iter().all(|name| is_at_rest(&running, name));
             are_at_rest.then_some(())
         });
         let before = (busy.requests(), idle.requests());
-        // Back-off alone would have come again a dozen times meanwhile.
+        // With back-off alone there would have been a dozen requests by now.
         eventually("the other one goes on", || {
             (idle.requests() > before.1 + 50).then_some(())
         });
         assert_eq!(busy.requests(), before.0, "--no-poller={no_poller}");
-        // The last revision is served all the time, and a signal ends the wait.
+        // The last revision stays published all the time, and a signal ends the wait.
         assert_eq!(many.read("a", "a").as_deref(), Some("1"));
         busy.trouble(None);
         let commit = many.world.repo.commit().write("a", "2").push();
@@ -849,7 +827,7 @@ fn a_server_that_wants_to_be_left_alone_is_left_alone_by_all_who_ask_it_alike() 
 }
 
 #[test]
-fn a_server_without_a_word_about_when_to_come_again_is_asked_like_any_that_fails() {
+fn a_busy_server_without_retry_after_is_treated_like_any_failure() {
     let many = Many::new();
     many.world.repo.commit().write("a", "1").push();
     let server = HttpServer::start(&many.path(""));
@@ -866,7 +844,7 @@ fn a_server_without_a_word_about_when_to_come_again_is_asked_like_any_that_fails
     eventually("it is there", || many.published("site"));
 }
 
-/// The next pass is more than ten minutes away.
+/// Whether the next pass is more than ten minutes away.
 fn is_at_rest(running: &Running, name: &str) -> bool {
     let next = status_of(running, name)["nextPass"].clone();
     let next: Option<Timestamp> = next.as_str().and_then(|next| next.parse().ok());
@@ -874,7 +852,7 @@ fn is_at_rest(running: &Running, name: &str) -> bool {
 }
 
 #[test]
-fn two_entries_of_one_place_are_refused_before_anything_is_written() {
+fn two_entries_with_one_path_are_refused_before_anything_is_written() {
     let many = Many::new();
     let url = many.world.repo.url();
     let mut entries = json!({

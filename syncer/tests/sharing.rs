@@ -28,10 +28,10 @@ fn a_one_time_syncer_succeeds_when_the_syncer_that_is_there_has_published_its_co
         once.assert_code(0);
         assert_eq!(world.published(), Some(second.clone()), "{layout}");
         assert!(!first.has_ended());
-        // The same by a full hash.
+        // The same with a full hash.
         let once = world.syncer().flag("one-time", "true").flag("ref", &second);
         once.finish().assert_code(0);
-        // And the first one goes on unharmed.
+        // The first one continues unaffected.
         let third = world.repo.commit().write("a", "3").push();
         world.eventually_published(&third);
         assert!(!first.log().contains("\"error\""), "{}", first.log());
@@ -39,7 +39,7 @@ fn a_one_time_syncer_succeeds_when_the_syncer_that_is_there_has_published_its_co
 }
 
 #[test]
-fn a_follower_reads_beside_the_first_one_and_takes_over_when_that_one_ends() {
+fn a_standby_takes_over_when_the_first_syncer_ends() {
     for layout in LAYOUTS {
         let (world, _, first) = followed(layout);
         let script = world.script(
@@ -94,13 +94,13 @@ fn a_syncer_of_another_repository_is_refused() {
             .flag("one-time", "true")
             .finish();
         refused.assert_code(1);
-        refused.assert_last_error("is in use by another syncer; give each its own directory");
+        refused.assert_last_error("is in use by another syncer; use a separate directory for each");
         assert_eq!(world.published(), Some(commit), "{layout}");
     }
 }
 
 #[test]
-fn a_ref_that_the_other_one_does_not_publish_is_a_failure_that_says_what_to_do() {
+fn a_ref_that_the_other_syncer_does_not_publish_is_a_failure_with_a_remedy() {
     let (world, commit, _first) = followed("link");
     world.repo.branch("other", &commit);
     world.repo.commit().on("other").write("a", "other").push();

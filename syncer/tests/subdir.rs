@@ -1,4 +1,4 @@
-//! `--subdir`: one directory of the repository in place of its top.
+//! `--subdir`: one directory of the repository instead of the whole repository.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -12,7 +12,7 @@ use remotes::Repo;
 use crate::world::World;
 use crate::world::eventually;
 
-/// The names at the mount path, without ours.
+/// The names at the mount path, without the syncer's own.
 fn entries(world: &World) -> Vec<String> {
     let names = fs::read_dir(world.root()).unwrap();
     let names = names.map(|name| name.unwrap().file_name().into_string().unwrap());
@@ -21,20 +21,20 @@ fn entries(world: &World) -> Vec<String> {
     names
 }
 
-/// The whole tree, of which readers see a part.
+/// The whole tree, of which consumers see a part.
 fn whole(world: &World) -> PathBuf {
     let target = fs::read_link(world.root().join("..data")).unwrap();
     world.root().join(target.iter().next().unwrap())
 }
 
-/// The commit whose directory is shown.
+/// The commit whose directory is published.
 fn published(world: &World) -> Option<String> {
     let target = fs::read_link(world.root().join("..data")).ok()?;
     let name = target.iter().next()?.to_str()?.trim_start_matches('.');
     Some(name.split('-').next()?.to_owned())
 }
 
-/// A site with a directory to be shown.
+/// A site with a subdirectory to publish.
 fn site(world: &World) -> String {
     let commit = world.repo.commit().write("README", "r");
     let commit = commit.write("src/main", "m").write("src/public/deep", "d");
@@ -132,14 +132,14 @@ fn a_revision_without_it_is_a_failure_and_the_last_one_stays() {
         (
             "main~1",
             "public",
-            r#"no directory "public", which --subdir names: nothing of that name was checked out"#,
+            r#"no directory "public" (--subdir): no entry of that name was checked out"#,
         ),
         ("main", "public", "public is a file"),
         ("main", "public/a", "public is a file"),
         (
             "main",
             "src/nowhere/a",
-            "nothing of that name was checked out",
+            "no entry of that name was checked out",
         ),
     ] {
         let commit = world.repo.run(&["rev-parse", revision]);
@@ -156,7 +156,7 @@ fn a_revision_without_it_is_a_failure_and_the_last_one_stays() {
         assert_eq!(world.read("index.html").as_deref(), Some("1"));
         assert_eq!(world.probe(), (true, String::new()), "{subdir}");
     }
-    // What comes after it is published.
+    // The revision after it is published.
     let last = site(&world);
     world.sync_once(&[("subdir", "src/public")]);
     assert_eq!(published(&world), Some(last));
@@ -164,7 +164,7 @@ fn a_revision_without_it_is_a_failure_and_the_last_one_stays() {
 }
 
 #[test]
-fn no_part_of_the_way_may_be_a_symlink() {
+fn no_component_of_the_path_may_be_a_symlink() {
     for target in ["src", "/etc", ".."] {
         let world = World::new("projected");
         site(&world);
@@ -225,17 +225,17 @@ fn another_one_at_the_same_commit_is_another_tree() {
         assert_eq!(entries(&world), expected, "{subdir:?}");
         assert_eq!(world.probe(), (true, String::new()), "{subdir:?}");
         let inode = fs::metadata(whole(&world)).unwrap().ino();
-        // Only the one before it: a file system gives the numbers of removed trees out again.
+        // Only compared with the previous one: a file system reuses the inodes of removed trees.
         assert_ne!(before, Some(inode), "{subdir:?}: changed in place");
         before = Some(inode);
-        // The next run finds it as it is to be.
+        // The next run finds it unchanged.
         world.sync_once(flag.as_slice());
         assert_eq!(fs::metadata(whole(&world)).unwrap().ino(), inode);
     }
 }
 
 #[test]
-fn with_the_remote_gone_what_was_shown_stays_until_another_one_can_be() {
+fn without_the_remote_the_published_subdirectory_stays_until_another_is_available() {
     let world = World::new("projected");
     site(&world);
     world.sync_once(&[("subdir", "public")]);
@@ -279,7 +279,7 @@ fn after_a_reboot_it_is_trusted_or_repaired() {
 }
 
 #[test]
-fn what_is_taken_away_while_we_run_is_back() {
+fn files_removed_while_the_syncer_runs_are_restored() {
     let world = World::new("projected");
     site(&world);
     let running = world
@@ -299,7 +299,7 @@ fn what_is_taken_away_while_we_run_is_back() {
         eventually("it is back", || world.read("index.html"));
         eventually("the probe is content", || world.probe().0.then_some(()));
     }
-    // Readers are led to the whole tree, as by the syncer of another time.
+    // The link points to the whole tree, as an older syncer would set it.
     let link = world.root().join("..data");
     let tree = whole(&world);
     fs::remove_file(&link).unwrap();
@@ -308,11 +308,7 @@ fn what_is_taken_away_while_we_run_is_back() {
         world.read("index.html")
     });
     eventually("the probe is content", || world.probe().0.then_some(()));
-    assert!(
-        !running.log().contains("error syncing"),
-        "{}",
-        running.log()
-    );
+    running.assert_not_logged("error syncing");
 }
 
 #[test]
@@ -337,7 +333,7 @@ fn hooks_run_in_it() {
 }
 
 #[test]
-fn killed_at_any_step_the_directory_is_whole_and_the_next_run_goes_on() {
+fn a_kill_at_any_step_leaves_a_complete_directory_and_the_next_run_continues() {
     let world = World::new("projected");
     let first = site(&world);
     world.sync_once(&[("subdir", "public")]);
@@ -367,7 +363,7 @@ fn killed_at_any_step_the_directory_is_whole_and_the_next_run_goes_on() {
 }
 
 #[test]
-fn patterns_of_ones_own_choose_in_it() {
+fn the_users_patterns_apply_within_the_subdirectory() {
     let world = World::new("projected");
     site(&world);
     world.sync_once(&[("subdir", "public"), ("sparse-checkout", "*.html\n*.none")]);
@@ -380,12 +376,12 @@ fn patterns_of_ones_own_choose_in_it() {
         .flag("max-failures", "0")
         .finish();
     run.assert_code(1);
-    run.assert_last_error("nothing of that name was checked out");
+    run.assert_last_error("no entry of that name was checked out");
     assert_eq!(entries(&world), ["index.html"]);
 }
 
 #[test]
-fn a_symlink_in_it_reaches_what_patterns_have_checked_out() {
+fn a_symlink_in_the_subdirectory_reaches_files_that_patterns_select() {
     let world = World::new("projected");
     site(&world);
     let link = world.repo.commit().symlink("public/main", "../src/main");
@@ -450,14 +446,14 @@ impl Family {
 }
 
 #[test]
-fn submodules_in_it_come_with_it_and_others_do_not() {
+fn only_submodules_in_the_subdirectory_are_checked_out() {
     let family = Family::new();
     let flags = [("subdir", "public")];
     family.sync_once(&flags);
     let expected = ["public/a", "public/theme/file", "public/theme/inner/deep"];
     assert_eq!(walk(&whole(&family.world)), expected);
     assert_eq!(entries(&family.world), ["a", "theme"]);
-    // After a reboot it is compared with all that it is to hold.
+    // After a reboot the tree is compared with its whole selection.
     let inode = || fs::metadata(whole(&family.world)).unwrap().ino();
     let before = inode();
     family.world.reboot();
@@ -470,7 +466,7 @@ fn submodules_in_it_come_with_it_and_others_do_not() {
 }
 
 #[test]
-fn a_submodule_elsewhere_whose_host_is_gone_is_no_trouble() {
+fn an_unreachable_submodule_outside_of_the_subdirectory_is_ignored() {
     let world = World::new("projected");
     let list = "[submodule \"x\"]\n\tpath = x\n\turl = http://127.0.0.1:1/x.git\n";
     let commit = site(&world);
@@ -493,8 +489,8 @@ fn it_may_be_a_submodule_or_in_one() {
         assert_eq!(entries(&family.world), expected, "{subdir}");
     }
     for (subdir, words) in [
-        ("beside", "it is empty, as a submodule is"),
-        ("beside/inner", "nothing of that name was checked out"),
+        ("beside", "it is empty, possibly a submodule"),
+        ("beside/inner", "no entry of that name was checked out"),
     ] {
         let run = family
             .world
@@ -526,17 +522,17 @@ fn a_tree_of_an_older_syncer_is_not_made_again() {
 }
 
 #[test]
-fn what_cannot_be_meant_is_refused_in_one_sentence() {
+fn invalid_values_are_refused_with_one_sentence() {
     for (layout, flags, sentence) in [
         (
             "link",
             &[("subdir", "public")][..],
-            "--subdir: \"public\": expected nothing without --layout=projected, which alone shows a part of the tree",
+            "--subdir: \"public\": expected --layout=projected or --layout=files with it, since other layouts publish the whole tree",
         ),
         (
             "clone",
             &[("subdir", "public")],
-            "--subdir: \"public\": expected nothing without --layout=projected, which alone shows a part of the tree",
+            "--subdir: \"public\": expected --layout=projected or --layout=files with it, since other layouts publish the whole tree",
         ),
         (
             "projected",
@@ -546,7 +542,7 @@ fn what_cannot_be_meant_is_refused_in_one_sentence() {
         (
             "projected",
             &[("sparse-checkout", "/a"), ("sparse-checkout-file", "/b")],
-            "--sparse-checkout: expected nothing beside --sparse-checkout-file",
+            "--sparse-checkout: expected no value together with --sparse-checkout-file",
         ),
     ] {
         let world = World::new(layout);

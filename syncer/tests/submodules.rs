@@ -1,4 +1,4 @@
-//! Submodules, as `--submodules` wants them, in both layouts.
+//! Submodules, by the values of `--submodules`, in both layouts.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -8,11 +8,12 @@ use remotes::HttpServer;
 use remotes::Repo;
 
 use crate::world::LAYOUTS;
+use crate::world::SWITCHED;
 use crate::world::World;
 use crate::world::eventually;
 
-/// A repository with a submodule that has one itself, over HTTP, since git trusts no submodule's
-/// file address by default.
+/// A repository with a nested submodule, over HTTP, since git does not trust file addresses of
+/// submodules by default.
 struct Family {
     world: World,
     server: HttpServer,
@@ -110,7 +111,7 @@ fn submodules_come_with_theirs_by_default() {
 }
 
 #[test]
-fn shallow_is_one_level_and_off_is_none() {
+fn shallow_checks_out_one_level_and_off_none() {
     for layout in LAYOUTS {
         let family = Family::new(layout);
         family.sync_once(&[("submodules", "shallow")]);
@@ -121,7 +122,7 @@ fn shallow_is_one_level_and_off_is_none() {
             "top",
         ];
         assert_eq!(family.world.files(), one_level, "{layout}");
-        // The same commit: the trees differ by the flag alone.
+        // The same commit: the trees differ only by the flag.
         family.sync_once(&[("submodules", "off")]);
         assert_eq!(family.world.files(), [".gitmodules", "top"], "{layout}");
         if layout == "link" {
@@ -195,7 +196,7 @@ fn submodules_are_added_updated_moved_and_removed_with_their_commits() {
         assert_eq!(world.read("second/second").as_deref(), Some("1"));
         assert_gits_view(world, 3);
 
-        // The nested one goes, and the other is another repository under the same name.
+        // The nested one is removed, and the other is another repository under the same name.
         let child = family
             .child
             .commit()
@@ -257,7 +258,7 @@ fn relative_addresses_begin_at_the_repositorys_own() {
 }
 
 #[test]
-fn a_submodule_that_cannot_be_had_leaves_the_last_revision_published() {
+fn an_unreachable_submodule_keeps_the_last_revision_published() {
     for layout in LAYOUTS {
         let family = Family::new(layout);
         let world = &family.world;
@@ -269,9 +270,7 @@ fn a_submodule_that_cannot_be_had_leaves_the_last_revision_published() {
         let later = world.path("later");
         fs::rename(family.child.path(), &later).unwrap();
         let second = world.repo.commit().write("top", "2").push();
-        eventually("the trouble is told", || {
-            running.log().contains("child.git").then_some(())
-        });
+        running.eventually_logs("child.git");
         assert_eq!(world.published(), first, "{layout}");
         assert_eq!(world.files(), ALL);
         fs::rename(&later, family.child.path()).unwrap();
@@ -371,14 +370,14 @@ fn a_submodule_that_is_not_to_be_updated_is_no_damage() {
             let syncer = flags.iter().fold(syncer, with);
             let running = syncer.start(&world.path("log"));
             eventually("the tree is trusted", || world.probe().0.then_some(()));
-            assert!(!running.log().contains("damaged"), "{}", running.log());
+            running.assert_not_logged("damaged");
         }
     }
 }
 
 #[test]
-fn submodules_at_file_addresses_need_the_users_word() {
-    for layout in LAYOUTS {
+fn submodules_at_file_addresses_require_the_users_configuration() {
+    for layout in SWITCHED {
         let world = World::new(layout);
         let child = Repo::in_dir(&world.path(""), "child.git");
         let commit = child.commit().write("file", "1").push();
@@ -396,7 +395,7 @@ fn submodules_at_file_addresses_need_the_users_word() {
             .flag("max-failures", "0")
             .finish();
         run.assert_code(1);
-        run.assert_last_error("transport 'file' not allowed");
+        run.assert_last_error("set --git-config=protocol.file.allow:always");
         assert_eq!(world.published(), Some(first), "{layout}");
         world.sync_once(&[("git-config", "protocol.file.allow:always")]);
         assert_eq!(world.read("sub/file").as_deref(), Some("1"), "{layout}");
@@ -405,7 +404,7 @@ fn submodules_at_file_addresses_need_the_users_word() {
 }
 
 #[test]
-fn a_token_in_a_submodules_address_is_shown_nowhere() {
+fn a_token_in_a_submodules_address_is_never_shown() {
     let world = World::new("link");
     let first = world.repo.commit().write("a", "1").push();
     let running = world
@@ -415,7 +414,7 @@ fn a_token_in_a_submodules_address_is_shown_nowhere() {
         .flag("verbose", "6")
         .start(&world.path("log"));
     world.eventually_published(&first);
-    // Nobody listens there.
+    // No server listens there.
     let list = "[submodule \"m\"]\n\tpath = m\n\turl = http://hunter2@127.0.0.1:1/m.git\n";
     world
         .repo
@@ -423,7 +422,7 @@ fn a_token_in_a_submodules_address_is_shown_nowhere() {
         .write(".gitmodules", list)
         .submodule("m", &first)
         .push();
-    let error = eventually("the failure is told", || {
+    let error = eventually("the failure is logged", || {
         fs::read_to_string(world.path("error"))
             .ok()
             .filter(|error| error.contains("127.0.0.1:1"))

@@ -1,4 +1,4 @@
-//! Which files of which commit: refs that move, depth, sparse checkout and partial clones.
+//! The selection of commits and files: refs that move, depth, sparse checkout and partial clones.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -9,6 +9,7 @@ use remotes::BasicAuth;
 use remotes::HttpServer;
 
 use crate::world::LAYOUTS;
+use crate::world::SWITCHED;
 use crate::world::World;
 use crate::world::eventually;
 
@@ -21,7 +22,7 @@ fn six_files(world: &World) -> String {
     commit.push()
 }
 
-/// Writes patterns to a file and gives its path.
+/// Writes patterns to a file and returns its path.
 fn patterns(world: &World, lines: &[&str]) -> PathBuf {
     let path = world.path("patterns");
     fs::write(&path, lines.join("\n") + "\n").unwrap();
@@ -39,7 +40,7 @@ fn patterns_choose_the_files_of_a_sparse_checkout() {
             (&["!/*", "!/*/", "a"][..], &["a", "d/a", "e/f/a"][..]),
             (&["/*", "!/d/"], &["a", "b", "e/f/a", "e/f/b"]),
             (&["/d/", "/e/f/b"], &["d/a", "d/b", "e/f/b"]),
-            // What cone mode would read as the whole directory.
+            // Cone mode would take this for the whole directory.
             (&["/*", "!/*/", "/d/a"], &["a", "b", "d/a"]),
         ] {
             let world = World::new(layout);
@@ -108,7 +109,7 @@ fn other_patterns_at_the_same_commit_are_another_tree() {
 }
 
 #[test]
-fn patterns_without_a_file_mean_what_a_file_of_them_would() {
+fn inline_patterns_equal_a_file_of_patterns() {
     for layout in LAYOUTS {
         let world = World::new(layout);
         six_files(&world);
@@ -122,14 +123,14 @@ fn patterns_without_a_file_mean_what_a_file_of_them_would() {
         assert_eq!(inode(), before, "{layout}: made again");
         world.sync_once(&[("sparse-checkout", "/d/\n/e/f/b")]);
         assert_eq!(world.files(), ["d/a", "d/b", "e/f/b"], "{layout}");
-        // An empty one is none, as of an unset variable.
+        // An empty value means none, as of an unset variable.
         world.sync_once(&[("sparse-checkout", "")]);
         assert_eq!(world.files().len(), 6, "{layout}");
     }
 }
 
 #[test]
-fn a_sparse_tree_is_trusted_after_a_reboot_or_repaired_from_what_is_there() {
+fn a_sparse_tree_is_verified_after_a_reboot_or_repaired_from_local_objects() {
     for layout in LAYOUTS {
         let world = World::new(layout);
         six_files(&world);
@@ -163,18 +164,18 @@ fn a_missing_file_of_patterns_is_named() {
         .flag("max-failures", "0")
         .finish();
     run.assert_code(1);
-    run.assert_last_error("nowhere, which --sparse-checkout-file names");
+    run.assert_last_error("nowhere (--sparse-checkout-file)");
     assert_eq!(world.published(), None);
 }
 
-/// Lets clients leave objects out, as the large hosts do.
+/// Lets clients omit objects, as the large hosts do.
 fn allow_filters(world: &World) {
     for key in ["uploadpack.allowFilter", "uploadpack.allowAnySHA1InWant"] {
         world.repo.run(&["config", key, "true"]);
     }
 }
 
-/// Counts the objects that a commit names and that are not on our disk.
+/// Counts the objects that a commit names and that are missing locally.
 fn missing_objects(world: &World) -> usize {
     let git_dir = match world.layout {
         "link" => world.root().join(".git"),
@@ -192,7 +193,7 @@ fn missing_objects(world: &World) -> usize {
 }
 
 #[test]
-fn a_filter_leaves_out_what_nobody_reads() {
+fn a_filter_omits_unused_objects() {
     for layout in LAYOUTS {
         let world = World::new(layout);
         allow_filters(&world);
@@ -228,7 +229,7 @@ fn a_filter_leaves_out_what_nobody_reads() {
 }
 
 #[test]
-fn what_a_filter_left_out_is_fetched_with_our_credentials() {
+fn objects_omitted_by_a_filter_are_fetched_with_the_syncers_credentials() {
     for layout in LAYOUTS {
         let world = World::new(layout);
         allow_filters(&world);
@@ -254,8 +255,8 @@ fn what_a_filter_left_out_is_fetched_with_our_credentials() {
 }
 
 #[test]
-fn a_filter_alone_gives_all_files_and_goes_on_after_a_restart() {
-    for layout in LAYOUTS {
+fn a_filter_without_patterns_publishes_all_files_also_after_a_restart() {
+    for layout in SWITCHED {
         let world = World::new(layout);
         allow_filters(&world);
         six_files(&world);
@@ -265,7 +266,7 @@ fn a_filter_alone_gives_all_files_and_goes_on_after_a_restart() {
         world.sync_once(&[("filter", "blob:none")]);
         assert_eq!(world.published(), Some(second));
         assert_eq!(world.read("a").as_deref(), Some("2"));
-        // Without it again: git asks for what is missing when it is needed.
+        // Without the filter again: git fetches missing objects when it needs them.
         let third = world.repo.commit().write("b", "3").push();
         world.sync_once(&[("depth", "0")]);
         assert_eq!(world.published(), Some(third));
@@ -347,7 +348,7 @@ fn a_commit_may_be_named_that_no_branch_ends_in() {
 }
 
 #[test]
-fn a_commit_that_does_not_exist_is_told_and_nothing_is_published() {
+fn a_missing_commit_is_reported_and_nothing_is_published() {
     let world = World::new("link");
     world.repo.commit().write("a", "1").push();
     let run = world
@@ -419,7 +420,7 @@ fn going_back_to_a_kept_tree_needs_no_second_checkout() {
 }
 
 #[test]
-fn what_a_reader_may_not_expect_in_a_revision_is_logged_once_per_revision() {
+fn unexpected_content_is_logged_once_per_revision() {
     for layout in LAYOUTS {
         let world = World::new(layout);
         let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n";

@@ -1,5 +1,5 @@
-//! A root that git-sync made is taken over as it stands, and ours by git-sync. What git-sync did is
-//! done here by the git commands that it runs.
+//! The syncer adopts a root of git-sync, and git-sync adopts the syncer's. git-sync's part is
+//! simulated by the git commands that it runs.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -9,16 +9,9 @@ use std::process::Command;
 
 use crate::world::World;
 use crate::world::eventually;
+use crate::world::git;
 
-#[track_caller]
-fn git(dir: &Path, args: &[&str]) -> String {
-    let output = remotes::git().arg("-C").arg(dir).args(args).output();
-    let output = output.unwrap();
-    assert!(output.status.success(), "git {args:?}: {output:?}");
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
-/// Leaves what git-sync v4 leaves after its first sync; returns the commit.
+/// Creates the files of git-sync v4's first sync; returns the commit.
 fn v4_root(world: &World) -> String {
     let root = world.root();
     fs::create_dir_all(&root).unwrap();
@@ -62,7 +55,8 @@ fn v4_root(world: &World) -> String {
     hash
 }
 
-/// Leaves what git-sync v3 leaves, whose trees stand in the root; the prefix was there until v3.2.
+/// Creates the files of git-sync v3, whose trees are in the root itself; the prefix existed until
+/// v3.2.
 fn v3_root(world: &World, prefix: &str) -> String {
     let root = world.root();
     fs::create_dir_all(&root).unwrap();
@@ -104,7 +98,9 @@ fn git_syncs_tree_is_taken_over_and_not_built_again() {
     let first = v4_root(&world);
     let inode = || fs::metadata(world.tree().join("a")).unwrap().ino();
     let before = inode();
-    let _running = world.syncer().start(&world.path("log"));
+    // It collects any garbage, however small.
+    let syncer = world.syncer().flag("git-gc", "aggressive");
+    let _running = syncer.start(&world.path("log"));
     eventually("the tree is trusted", || world.probe().0.then_some(()));
     assert_eq!(inode(), before, "made again");
     assert_eq!(world.published(), Some(first.clone()));
@@ -115,7 +111,7 @@ fn git_syncs_tree_is_taken_over_and_not_built_again() {
         (!tree.exists()).then_some(())
     });
     assert_eq!(world.git(&["status", "--porcelain"]), "");
-    // Its logs would keep every commit for ninety days.
+    // The reflogs would keep every commit for ninety days.
     eventually("git has forgotten the old commit", || {
         let old = world.git(&["cat-file", "--batch-check", "--batch-all-objects"]);
         (!old.contains(&first)).then_some(())
@@ -149,14 +145,14 @@ fn git_syncs_leftovers_are_cleared() {
 }
 
 #[test]
-fn trees_of_git_sync_v3_stay_published_until_ours_takes_their_place() {
+fn trees_of_git_sync_v3_stay_published_until_the_syncer_replaces_them() {
     for prefix in ["rev-", ""] {
         for moved in [true, false] {
             let world = World::new("link");
             world.repo.commit().write("a", "1").push();
             let first = v3_root(&world, prefix);
             let old = world.root().join(format!("{prefix}{first}"));
-            // Somebody's own files, one of them with a name as git-sync's.
+            // Another user's files, one of them with a name like git-sync's.
             let other = "0123456789012345678901234567890123456789";
             fs::write(world.root().join(other), "precious").unwrap();
             let wanted = match moved {
@@ -167,9 +163,7 @@ fn trees_of_git_sync_v3_stay_published_until_ours_takes_their_place() {
             let away = world.path("away.git");
             fs::rename(world.repo.path(), &away).unwrap();
             let running = world.syncer().start(&world.path("log"));
-            eventually("the trouble is told", || {
-                running.log().contains("error syncing").then_some(())
-            });
+            running.eventually_logs("error syncing");
             assert_eq!(world.read("a").as_deref(), Some("1"), "{prefix}");
             assert_eq!(git(&old, &["rev-parse", "HEAD"]), first);
             fs::rename(&away, world.repo.path()).unwrap();
@@ -190,7 +184,7 @@ fn trees_of_git_sync_v3_stay_published_until_ours_takes_their_place() {
                 .args(["-name", ".gitvolume-aside*"])
                 .output();
             assert!(aside.unwrap().stdout.is_empty(), "v3's objects are of use");
-            // And again, as after a restart.
+            // Once more, as after a restart.
             drop(running);
             world.sync_once(&[]);
             assert_eq!(world.published(), Some(wanted));
@@ -206,7 +200,7 @@ fn git_sync_finds_all_that_it_looks_for_in_our_root() {
     let first = world.published().unwrap();
     let second = world.repo.commit().write("a", "2").push();
     let root = world.root().canonicalize().unwrap();
-    // Its checks.
+    // git-sync's checks.
     let top = git(&root, &["rev-parse", "--show-toplevel"]);
     assert_eq!(Path::new(&top), root);
     git(&root, &["fsck", "--no-progress", "--connectivity-only"]);
@@ -216,7 +210,7 @@ fn git_sync_finds_all_that_it_looks_for_in_our_root() {
     git(&tree, &["fsck", "--no-progress", "--connectivity-only"]);
     let url = world.repo.url();
     assert_eq!(git(&root, &["remote", "get-url", "origin"]), url);
-    // Its next sync, and its cleaning.
+    // git-sync's next sync and clean-up.
     let fetch = [
         "fetch",
         &url,
@@ -249,7 +243,7 @@ fn git_sync_finds_all_that_it_looks_for_in_our_root() {
     fs::remove_dir_all(&tree).unwrap();
     git(&root, &["worktree", "prune"]);
     git(&root, &["gc", "-q"]);
-    // And ours again: the link still says what was published last.
+    // The syncer again: the link still points to the last published tree.
     world.sync_once(&[]);
     assert_eq!(world.published(), Some(second));
     assert_eq!(world.read("a").as_deref(), Some("2"));

@@ -1,4 +1,4 @@
-//! Trees are whole or absent: for readers at every moment, and whenever the syncer is killed.
+//! Trees are complete or absent: for consumers at every moment, and whenever the syncer is killed.
 
 use std::fs;
 use std::fs::File;
@@ -20,11 +20,12 @@ use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 
 use crate::world::LAYOUTS;
+use crate::world::SWITCHED;
 use crate::world::World;
 use crate::world::eventually;
 use crate::world::namespaces;
 
-/// Long enough that a write in two parts would show.
+/// Long enough that a partial write is noticed.
 const FILE_SIZE: usize = 50_000;
 
 fn content(n: usize) -> String {
@@ -32,7 +33,7 @@ fn content(n: usize) -> String {
     line.repeat(FILE_SIZE / line.len())
 }
 
-/// The number that a file consists of.
+/// The repeated number that is a file's content.
 #[track_caller]
 fn number(text: &str) -> usize {
     let n: usize = text.lines().next().unwrap().parse().unwrap();
@@ -49,7 +50,7 @@ fn read_below(dir: &impl AsFd, name: &str) -> String {
 
 #[test]
 fn readers_never_see_a_mixed_a_torn_or_a_missing_file() {
-    for layout in LAYOUTS {
+    for layout in SWITCHED {
         let world = World::new(layout);
         let first = commit(&world, 0);
         let _running = world
@@ -121,7 +122,7 @@ fn commit(world: &World, n: usize) -> String {
     }
 }
 
-/// Asserts that what readers see now is all of one commit and nothing else.
+/// Asserts that consumers now see all files of one commit and nothing else.
 #[track_caller]
 fn assert_whole(world: &World) {
     let Some(published) = world.published() else {
@@ -148,7 +149,7 @@ fn assert_whole(world: &World) {
             tree.join(name).to_str().unwrap(),
         ]);
         assert_eq!(ours, theirs, "{name}");
-        // Two revisions may meet here, as for any reader who walks a path twice.
+        // Two revisions may meet here, as for any consumer that resolves a path twice.
         assert!(world.seen().join(name).exists(), "{name} is not linked");
     }
 }
@@ -166,25 +167,26 @@ fn walk(dir: &Path, top: &Path, found: &mut Vec<String>) {
 }
 
 #[test]
-fn killed_at_any_moment_the_tree_is_whole_and_the_next_run_goes_on() {
+fn a_kill_at_any_moment_leaves_a_complete_tree_and_the_next_run_continues() {
     let Some(as_process_one) = namespaces::as_process_one() else {
         return;
     };
-    for layout in LAYOUTS {
+    for layout in SWITCHED {
         let world = World::new(layout);
         let mut wanted = commit(&world, 0);
         let mut published = None;
         for n in 1..=50u64 {
-            // Often enough the next run must go on with the very commit that the last one left.
+            // In many rounds the next run must continue with the same commit.
             if n % 3 == 0 {
                 wanted = commit(&world, usize::try_from(n / 3).unwrap());
             }
-            // A PID namespace of its own, whose end ends every process in it, as a container's.
+            // A separate PID namespace, whose end ends every process in it, as in a container.
             let running = world
                 .syncer_under(&as_process_one)
                 .flag("period", "10ms")
                 .start(&world.path("log"));
-            // Spread over start, fetch, checkout, publication and cleaning up, differently each time.
+            // Distributed over start, fetch, checkout, publication and clean-up, differently each
+            // time.
             thread::sleep(Duration::from_millis(n * 37 % 150));
             running.kill();
             assert_whole(&world);
@@ -230,7 +232,7 @@ fn a_damaged_tree_is_noticed_after_a_reboot_and_repaired_without_the_remote() {
             .finish()
             .assert_code(0);
         assert!(world.probe().0);
-        // What a reboot leaves of files that were never flushed, and another machine's boot id.
+        // Files that were never flushed before a reboot, and another boot id.
         fs::write(world.tree().join("one"), "").unwrap();
         world.reboot();
         assert!(!world.probe().0, "{layout}: trusted without a look");
@@ -286,7 +288,7 @@ fn files_that_attributes_convert_are_trusted_again_after_a_reboot_and_their_dama
         world.reboot();
         let running = world.syncer().start(&world.path("log"));
         eventually("the tree is trusted", || world.probe().0.then_some(()));
-        assert!(!running.log().contains("damaged"), "{}", running.log());
+        running.assert_not_logged("damaged");
         drop(running);
         assert_eq!(fs::metadata(&before).unwrap().ino(), inode, "{layout}");
         assert!(world.find("*written").is_empty() && world.find("*compare").is_empty());
@@ -296,7 +298,7 @@ fn files_that_attributes_convert_are_trusted_again_after_a_reboot_and_their_dama
         eventually("the damage is mended", || {
             (world.read("d/win.bat").as_deref() == Some("echo a\r\necho b\r\n")).then_some(())
         });
-        assert!(running.log().contains("damaged"), "{}", running.log());
+        running.assert_logged("damaged");
     }
 }
 
@@ -315,7 +317,7 @@ fn a_removed_or_emptied_tree_is_built_again() {
 
 #[test]
 fn stale_locks_of_killed_git_commands_do_not_stop_the_next_run() {
-    for layout in LAYOUTS {
+    for layout in SWITCHED {
         let world = World::new(layout);
         let first = commit(&world, 1);
         world
@@ -340,7 +342,7 @@ fn stale_locks_of_killed_git_commands_do_not_stop_the_next_run() {
             locks.push(format!("worktrees/{first}/HEAD.lock"));
         }
         fs::create_dir_all(git_dir.join("refs/heads")).unwrap();
-        // The name that git gives to a pack while it arrives.
+        // git's name for a pack that is being received.
         let part = git_dir.join("objects/pack/tmp_pack_AbCdEf");
         fs::create_dir_all(part.parent().unwrap()).unwrap();
         fs::write(&part, "PACK").unwrap();
@@ -367,14 +369,14 @@ fn stale_locks_of_killed_git_commands_do_not_stop_the_next_run() {
 }
 
 #[test]
-fn what_is_not_ours_in_the_root_stays() {
+fn foreign_files_in_the_root_stay() {
     for layout in LAYOUTS {
         let world = World::new(layout);
         commit(&world, 1);
         fs::create_dir_all(world.root().join("mine/deep")).unwrap();
         fs::write(world.root().join("mine/deep/file"), "precious").unwrap();
         fs::create_dir_all(world.root().join("lost+found")).unwrap();
-        // Someone's own repository, which is set aside and not deleted.
+        // Another user's repository, which is set aside and not deleted.
         let init = remotes::git()
             .args(["init", "-q"])
             .arg(world.root())
@@ -404,20 +406,20 @@ fn what_is_not_ours_in_the_root_stays() {
 }
 
 #[test]
-fn a_file_that_stands_where_an_entry_must_go_is_named() {
+fn a_file_in_the_place_of_an_entry_is_reported() {
     let world = World::new("projected");
     commit(&world, 1);
     fs::create_dir_all(world.root()).unwrap();
     fs::write(world.root().join("one"), "precious").unwrap();
     let run = world.syncer().flag("max-failures", "0").finish();
     run.assert_code(1);
-    run.assert_last_error("/one is in the way: it was not made by the syncer");
+    run.assert_last_error("/one is in the way: it was not created by the syncer");
     assert_eq!(world.read("one").as_deref(), Some("precious"));
     assert!(!world.root().join("d").is_symlink(), "half published");
 }
 
 #[test]
-fn a_directory_that_stands_where_the_link_must_go_is_named() {
+fn a_directory_in_the_place_of_the_link_is_reported() {
     let world = World::new("link");
     commit(&world, 1);
     fs::create_dir_all(world.root().join("current/mine")).unwrap();
@@ -434,7 +436,7 @@ fn an_entry_that_begins_with_two_dots_is_refused_and_the_old_revision_stays() {
     let running = world.syncer().start(&world.path("log"));
     world.eventually_published(&first);
     world.repo.commit().write("..data", "x").push();
-    eventually("the trouble is told", || {
+    eventually("the error is logged", || {
         let told = running.log().contains("begins with two dots");
         told.then_some(())
     });

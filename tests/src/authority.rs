@@ -1,4 +1,4 @@
-//! An authority whose certificates are trusted by who is told to.
+//! A certificate authority for tests.
 
 use rcgen::BasicConstraints;
 use rcgen::CertificateParams;
@@ -6,10 +6,10 @@ use rcgen::CertifiedIssuer;
 use rcgen::IsCa;
 use rcgen::KeyPair;
 
-/// Signs certificates.
+/// A CA: its certificate and the key that signs others.
 pub type Authority = CertifiedIssuer<'static, KeyPair>;
 
-/// Makes a new one.
+/// Creates a CA.
 pub fn authority() -> Result<Authority, rcgen::Error> {
     let mut params = CertificateParams::new(Vec::<String>::new())?;
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

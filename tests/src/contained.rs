@@ -1,5 +1,5 @@
-//! A program as a container runs it: process 1 of a PID namespace of its own, with nothing of the
-//! caller's environment.
+//! A program in an environment like a container's: process 1 of its own PID namespace, with an
+//! empty environment.
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -22,31 +22,31 @@ use crate::proc::children;
 use crate::process::Process;
 use crate::samples::Samples;
 
-/// How many processes there are between two passes of a syncer: process 1 and the program itself.
-/// More than that, and git is at work.
+/// Number of processes between two passes of a syncer: process 1 and the program itself. More
+/// processes mean that git is running.
 pub const AT_REST: usize = 2;
 
-/// How long the kernel may take to start a process.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Maximum time for the kernel to start a process.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A running program in a PID namespace of its own; all of it is killed when dropped.
+/// A running program in its own PID namespace; dropping it kills all its processes.
 #[derive(Debug)]
 pub struct Contained {
     process: Process,
-    /// The namespace's process 1 and all below it.
+    /// The namespace's process 1 and all its descendants.
     pub tree: Tree,
     init: Pid,
 }
 
 impl Contained {
-    /// Starts a command line there; `dir` takes its log and is its home.
+    /// Starts a command line in a new namespace; `dir` is its home and contains its log.
     pub fn start(name: &str, dir: &Path, command: &[String]) -> Result<Self> {
         let mut args: Vec<String> = ["--pid", "--fork", "--kill-child", "--mount-proc"]
             .map(str::to_owned)
             .to_vec();
-        // As in a container nothing comes from outside, such as a user's GIT_SSL_CAINFO.
+        // Nothing comes from outside, as in a container; for example no GIT_SSL_CAINFO of the user.
         args.extend(["env", "-i", "PATH=/usr/bin:/bin:/usr/sbin:/sbin"].map(str::to_owned));
-        // What a program leaves in either goes with the folder.
+        // Files that the program leaves here are removed with the directory.
         args.push(format!("HOME={}", dir.display()));
         args.push(format!("TMPDIR={}", dir.display()));
         args.extend_from_slice(command);
@@ -56,7 +56,7 @@ impl Contained {
             process.check().context("PID namespaces need root")?;
             match children(process.pid())[..] {
                 [init] => break init,
-                _ if started.elapsed() > PATIENCE => bail!("unshare started nothing"),
+                _ if started.elapsed() > TIMEOUT => bail!("unshare started nothing"),
                 _ => sleep(Duration::from_millis(1)),
             }
         };
@@ -67,9 +67,14 @@ impl Contained {
         })
     }
 
-    /// Tells whether it still runs.
+    /// Checks that it still runs.
     pub fn check(&self) -> Result<()> {
         self.process.check()
+    }
+
+    /// Sends a signal to the namespace's process 1.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        Ok(kill(self.init, signal)?)
     }
 
     /// The last lines of its log.
@@ -77,7 +82,7 @@ impl Contained {
         self.process.log_tail(20)
     }
 
-    /// Watches its memory while something is done.
+    /// Samples its memory while `act` runs.
     pub fn memory_while(&self, act: impl FnOnce() -> Result<()>) -> Result<Memory> {
         let is_over = AtomicBool::new(false);
         thread::scope(|scope| {
@@ -105,7 +110,7 @@ impl Contained {
 
 impl Drop for Contained {
     fn drop(&mut self) {
-        // With its process 1 the kernel ends a namespace. It may have ended by itself.
+        // The kernel ends a namespace with its process 1, which may have exited already.
         let _ = kill(self.init, Signal::SIGKILL);
     }
 }
@@ -113,8 +118,8 @@ impl Drop for Contained {
 /// Memory of all processes together, in MB.
 #[derive(Clone, Copy, Debug)]
 pub struct Memory {
-    /// While no git runs.
+    /// Without a running git.
     pub rest: f64,
-    /// The most that was seen.
+    /// Peak.
     pub peak: f64,
 }

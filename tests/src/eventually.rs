@@ -1,14 +1,15 @@
-//! Waits for a state instead of sleeping for a while.
+//! Polling for a state, instead of a fixed sleep.
 
 use std::fmt::Display;
 use std::thread::sleep;
 use std::time::Duration;
 use std::time::Instant;
 
-/// How often a state is looked at; a kubectl call is about 60 ms of CPU on its own.
+/// Polling interval; a kubectl call alone costs about 60 ms of CPU.
 const PERIOD: Duration = Duration::from_millis(200);
 
-/// Waits until `look` answers; on time-out the error says what was waited for and what was last seen.
+/// Waits until `look` succeeds; on time-out the error contains the expected and the last seen
+/// state.
 pub fn eventually<T, E: Display>(
     what: &str,
     timeout: Duration,
@@ -18,7 +19,7 @@ pub fn eventually<T, E: Display>(
     loop {
         match look() {
             Ok(seen) => return Ok(seen),
-            // The last look always comes after the time is up, so a slow machine gets one more.
+            // The last attempt starts after the deadline, so a slow machine always gets one more.
             Err(state) if started.elapsed() > timeout => {
                 return Err(format!(
                     "{what}: not within {timeout:?}; last seen: {state}"
@@ -36,7 +37,7 @@ mod tests {
     use super::eventually;
 
     #[test]
-    fn a_time_out_tells_what_was_waited_for_and_what_was_last_seen() {
+    fn a_time_out_reports_the_expected_and_the_last_seen_state() {
         let error = eventually("a page", Duration::ZERO, || Err::<(), _>("status 404"))
             .expect_err("it never comes");
         assert!(error.starts_with("a page: not within"), "{error}");
@@ -44,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_late_is_answered() {
+    fn a_late_result_is_returned() {
         let mut looks = 0;
         let seen = eventually("the third look", Duration::from_secs(10), || {
             looks += 1;

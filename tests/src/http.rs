@@ -1,4 +1,4 @@
-//! Fetches a page over plain HTTP, for Pods and Services that the test can reach itself.
+//! A plain HTTP client, for Pods and Services that the test can reach directly.
 
 use std::io::Read;
 use std::io::Write;
@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// The body of a page, or the status line where it is not 200.
+/// The body of a page; the error is the status line if it is not 200.
 pub fn get(host: &str, port: u16, path: &str) -> Result<String, String> {
     let address: SocketAddr = format!("{host}:{port}")
         .parse()
@@ -23,7 +23,7 @@ fn exchange(address: SocketAddr, path: &str) -> std::io::Result<String> {
     let timeout = Duration::from_secs(5);
     let mut stream = TcpStream::connect_timeout(&address, timeout)?;
     stream.set_read_timeout(Some(timeout))?;
-    // HTTP/1.0, so that the body ends where the connection does.
+    // HTTP/1.0: the body ends with the connection.
     write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;

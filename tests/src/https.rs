@@ -1,4 +1,4 @@
-//! A kept connection over TLS: a load of requests goes over some of them.
+//! Kept-alive TLS connections; a load of requests shares a few of them.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -19,10 +19,10 @@ use rustls::pki_types::pem::PemObject;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-/// What requests are sent by, one after the other.
+/// Sends requests over one connection, one after the other.
 pub type Sender = SendRequest<Full<Bytes>>;
 
-/// Trusts the CA of this file alone.
+/// A TLS configuration that trusts only the CA in this file.
 pub fn connector(ca: &Path) -> Result<TlsConnector> {
     let certificate = CertificateDer::from_pem_file(ca);
     let mut roots = RootCertStore::empty();
@@ -35,13 +35,13 @@ pub fn connector(ca: &Path) -> Result<TlsConnector> {
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
-/// Connects to a server whose certificate is for its address.
+/// Connects to a server whose certificate is valid for its IP address.
 pub async fn connect(address: SocketAddr, connector: &TlsConnector) -> Result<Sender> {
     let name = ServerName::IpAddress(address.ip().into());
     connect_to(name, address, connector).await
 }
 
-/// Connects to a server whose certificate is for this name.
+/// Connects to a server whose certificate is valid for this name.
 pub async fn connect_to(
     name: ServerName<'static>,
     address: SocketAddr,
@@ -52,7 +52,7 @@ pub async fn connect_to(
     let stream = connector.connect(name, stream).await?;
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(async move {
-        // Its end is an error of the next request, which says more.
+        // The next request reports the same error with more context.
         let _ = connection.await;
     });
     Ok(sender)

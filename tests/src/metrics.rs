@@ -1,7 +1,7 @@
-//! A look into a page of `/metrics`.
+//! Parsing of a `/metrics` page.
 
-/// The value of one of the webhook's samples, by its name without our prefix and with its labels.
-/// The error has the whole page.
+/// The value of one of the webhook's samples; name without our prefix, with its labels. The error
+/// contains the whole page.
 pub fn value(page: &str, sample: &str) -> Result<f64, String> {
     let prefix = format!("gitvolume_webhook_{sample} ");
     let value = page.lines().find_map(|line| line.strip_prefix(&prefix));

@@ -1,4 +1,4 @@
-//! What the kernel has booked on a process.
+//! Resource usage of processes, from /proc.
 
 use std::fs;
 use std::time::Duration;
@@ -9,20 +9,20 @@ use nix::time::ClockId;
 use nix::time::clock_gettime;
 use nix::unistd::Pid;
 
-/// A tick of /proc/PID/stat: USER_HZ, which is 100 wherever we build for.
+/// Unit of time in /proc/PID/stat: USER_HZ, which is 100 on every target we build for.
 const TICK: Duration = Duration::from_millis(10);
 
-/// CPU time since a process's start.
+/// CPU time since the start of a process.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cpu {
-    /// Its own, user and system, to the nanosecond.
+    /// Its own time, user and system, to the nanosecond.
     pub own: Duration,
-    /// That of the children it has waited for, and of theirs, in ticks.
+    /// Time of the children that it has waited for, and of their children, in ticks.
     pub children: Duration,
 }
 
 impl Cpu {
-    /// All of it.
+    /// The sum.
     pub fn total(self) -> Duration {
         self.own + self.children
     }
@@ -32,11 +32,12 @@ impl Cpu {
 pub fn cpu(pid: u32) -> Result<Cpu> {
     let clock = ClockId::pid_cpu_clock_id(Pid::from_raw(pid.cast_signed()))?;
     let stat = read(pid, "stat")?;
-    // The program's name before this may have anything in it.
+    // The program's name in the first fields may contain any character.
     let (_, fields) = stat.rsplit_once(") ").context("a line of stat")?;
     let ticks: Vec<u32> = fields
         .split(' ')
-        // cutime and cstime, the fields 16 and 17 of proc_pid_stat(5); these begin at the third.
+        // cutime and cstime are fields 16 and 17 of proc_pid_stat(5); these fields begin at the
+        // third.
         .skip(13)
         .take(2)
         .map(str::parse)
@@ -63,7 +64,7 @@ pub fn rss(pid: u32) -> Result<f64> {
     Ok(kib * 1024.0 / 1e6)
 }
 
-/// A process and all that it and its children have started.
+/// A process and all processes that it and its children have started.
 #[derive(Debug)]
 pub struct Tree {
     root: u32,
@@ -75,7 +76,7 @@ impl Tree {
         Self { root }
     }
 
-    /// Those that are there now, the first one first.
+    /// The PIDs that exist now, the root first.
     pub fn pids(&self) -> Vec<u32> {
         let mut pids = vec![self.root];
         let mut next = 0;
@@ -86,7 +87,7 @@ impl Tree {
         pids
     }
 
-    /// The CPU time of all of them and of those that have ended.
+    /// CPU time of all these processes, including those that have ended.
     pub fn cpu(&self) -> Result<Cpu> {
         let mut all = Cpu::default();
         for pid in self.pids() {
@@ -97,18 +98,18 @@ impl Tree {
         Ok(all)
     }
 
-    /// Their memory in MB, pages that several processes share divided among these.
+    /// Their proportional set size in MB: shared pages are divided among the processes.
     pub fn pss(&self) -> f64 {
-        // One that has just ended has no more memory.
+        // A process that has just ended has no memory.
         self.pids().into_iter().filter_map(pss).sum()
     }
 }
 
-/// The children of a process now.
+/// The current children of a process.
 pub fn children(pid: u32) -> Vec<u32> {
     let threads = fs::read_dir(format!("/proc/{pid}/task"));
     let threads = threads.into_iter().flatten().flatten();
-    // A thread may end between the two looks.
+    // A thread may end between the two reads.
     let lists =
         threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
     lists

@@ -1,4 +1,4 @@
-//! A background program of a test world: started, watched, and never left behind.
+//! A background program of a test: started, monitored, and always stopped.
 
 use std::ffi::OsString;
 use std::fs;
@@ -25,7 +25,7 @@ use nix::unistd::Pid;
 use crate::eventually::eventually;
 use crate::settings;
 
-/// A running program whose output goes to a file; stopped and waited for when dropped.
+/// A running program whose output goes to a file; dropping it stops it and waits for its end.
 #[derive(Debug)]
 pub struct Process {
     name: String,
@@ -65,7 +65,7 @@ impl Process {
         Ok(kill(Pid::from_raw(self.pid().cast_signed()), signal)?)
     }
 
-    /// What it was started as.
+    /// The name that it was started with.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -75,7 +75,7 @@ impl Process {
         self.child().id()
     }
 
-    /// Tells whether it still runs; if not, the error has the end of what it wrote.
+    /// Checks that it still runs; the error contains the end of its output.
     pub fn check(&self) -> Result<()> {
         match self.child().try_wait()? {
             None => Ok(()),
@@ -87,20 +87,20 @@ impl Process {
         }
     }
 
-    /// The last lines of what it wrote.
+    /// The last lines of its output.
     pub fn log_tail(&self, lines: usize) -> String {
         tail(&self.log, lines)
     }
 
-    /// Asks it to end, waits up to ten seconds, then ends it.
+    /// Sends SIGTERM, waits up to ten seconds, then kills it.
     pub fn stop(&self) {
         let mut child = self.child();
         let Ok(None) = child.try_wait() else { return };
-        // A PID that is not i32 does not exist on Linux.
+        // A PID that does not fit i32 does not exist on Linux.
         let pid = Pid::from_raw(child.id().cast_signed());
         let _ = kill(pid, Signal::SIGTERM);
-        let asked = Instant::now();
-        while asked.elapsed() < Duration::from_secs(10) {
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_secs(10) {
             if !matches!(child.try_wait(), Ok(None)) {
                 return;
             }
@@ -123,7 +123,7 @@ impl Drop for Process {
     }
 }
 
-/// Waits as [`eventually`] does, but gives up at once when `check` finds a program that ended.
+/// Waits like [`eventually`], but fails immediately if `check` finds a program that ended.
 pub(crate) fn eventually_while<T>(
     check: impl Fn() -> Result<()>,
     what: &str,
@@ -137,7 +137,7 @@ pub(crate) fn eventually_while<T>(
     .map_err(|error| anyhow!(error))?
 }
 
-/// The last lines of a text file, or why it cannot be read.
+/// The last lines of a text file, or the error of reading it.
 pub(crate) fn tail(file: &Path, lines: usize) -> String {
     match fs::read(file) {
         Ok(bytes) => {
@@ -151,7 +151,7 @@ pub(crate) fn tail(file: &Path, lines: usize) -> String {
 
 fn spawn(words: &[OsString], log: &Path) -> Result<Child> {
     let output = File::options().create(true).append(true).open(log)?;
-    // The kernel ends it when we end, however that happens (kill -9 of the test included).
+    // The kernel kills it when this process ends, for any reason (kill -9 of the test included).
     let mut command = Command::new("setpriv");
     command
         .args(["--pdeathsig", "KILL", "--"])
@@ -165,8 +165,8 @@ fn spawn(words: &[OsString], log: &Path) -> Result<Child> {
 
 type Order = (Command, mpsc::Sender<std::io::Result<Child>>);
 
-/// Spawns from a thread that lives as long as we do: the kernel's "parent death" signal is sent when
-/// the spawning *thread* ends, and a test's thread ends with its test.
+/// Spawns from a thread that lives as long as the process: the kernel sends the "parent death"
+/// signal when the spawning *thread* ends, and a test's thread ends with its test.
 fn spawn_from_the_keeper(command: Command) -> Result<Child> {
     static KEEPER: OnceLock<Mutex<mpsc::Sender<Order>>> = OnceLock::new();
     let keeper = KEEPER.get_or_init(|| {

@@ -1,16 +1,16 @@
-//! One figure, measured in several rounds.
+//! Statistics of one quantity, measured in several rounds.
 
-/// One value for each round.
+/// One value per round.
 #[derive(Clone, Debug, Default)]
 pub struct Samples(Vec<f64>);
 
 impl Samples {
-    /// Adds the next round's value.
+    /// Adds the value of the next round.
     pub fn push(&mut self, value: f64) {
         self.0.push(value);
     }
 
-    /// The middle one, or between the two in the middle.
+    /// The median; the mean of the two middle values for an even number.
     pub fn median(&self) -> f64 {
         let sorted = self.sorted();
         let middle = sorted.len() / 2;
@@ -21,21 +21,21 @@ impl Samples {
         }
     }
 
-    /// The least and the greatest.
+    /// The minimum and the maximum.
     pub fn range(&self) -> (f64, f64) {
         let sorted = self.sorted();
         let end = |value: Option<&f64>| value.copied().unwrap_or(f64::NAN);
         (end(sorted.first()), end(sorted.last()))
     }
 
-    /// Each round's value in relation to the same round's of another: what the machine does to a
-    /// round, it does to both.
+    /// The ratio of each round's value to the same round's value of another quantity: noise of the
+    /// machine affects both.
     pub fn over(&self, other: &Self) -> Self {
         let rounds = self.0.iter().zip(&other.0);
         Self(rounds.map(|(mine, theirs)| mine / theirs).collect())
     }
 
-    /// Each round's value with the same round's of another added.
+    /// The sum of each round's value and the same round's value of another quantity.
     pub fn plus(&self, other: &Self) -> Self {
         let rounds = self.0.iter().zip(&other.0);
         Self(rounds.map(|(mine, more)| mine + more).collect())

@@ -1,9 +1,9 @@
-//! What the caller says by environment variables; nothing else in the tests reads any.
+//! Settings of the tests, from environment variables; no other code in the tests reads any.
 
 use std::path::Path;
 use std::path::PathBuf;
 
-// Tests have no argument struct, so this is their one door to the environment.
+// Tests have no argument struct, so only this file reads the environment.
 #[expect(
     clippy::disallowed_methods,
     reason = "the tests' one door to the environment"
@@ -18,12 +18,12 @@ pub fn root() -> PathBuf {
     manifest.parent().unwrap_or(manifest).to_path_buf()
 }
 
-/// The folder of what is built: `target` in the checkout.
+/// The build directory: `target` in the checkout.
 pub fn target() -> PathBuf {
     root().join("target")
 }
 
-/// The kubeconfig of the cluster to use instead of a node of our own (`KUBECONFIG`).
+/// The kubeconfig of an existing cluster to use instead of our own node (`KUBECONFIG`).
 pub fn kubeconfig() -> Option<PathBuf> {
     var("KUBECONFIG").map(PathBuf::from)
 }
@@ -33,7 +33,7 @@ pub fn image_load() -> Option<String> {
     var("GITVOLUME_IMAGE_LOAD")
 }
 
-/// Whether the node's state is kept at the end (`GITVOLUME_KEEP`).
+/// Whether the node's state is kept after the tests (`GITVOLUME_KEEP`).
 pub fn keep() -> bool {
     var("GITVOLUME_KEEP").is_some()
 }
@@ -43,7 +43,7 @@ pub fn update_goldens() -> bool {
     var("UPDATE_GOLDENS").is_some()
 }
 
-/// For how many seconds the rotation of certificates is under load, and by how many admissions a
+/// Duration of the load during the certificate rotation in seconds, and its rate in admissions per
 /// second (`GITVOLUME_ROTATION_SECONDS`, `GITVOLUME_ROTATION_RATE`).
 pub fn rotation() -> Result<(u64, u64), String> {
     let number = |name: &str, usual| match var(name) {
@@ -58,20 +58,26 @@ pub fn rotation() -> Result<(u64, u64), String> {
     ))
 }
 
-/// The folder of the Kubernetes programs (`GITVOLUME_TOOLS`, as build.sh has it).
+/// The directory of the Kubernetes programs (`GITVOLUME_TOOLS`, the same as in build.sh).
 pub fn tools() -> PathBuf {
     var("GITVOLUME_TOOLS")
         .map_or_else(|| target().join("tools"), PathBuf::from)
         .join("bin")
 }
 
-/// A program as the tests' own profile builds it, which `make demo` runs as well.
+/// A program built with the profile of the tests, which `make demo` runs as well.
 pub fn built(name: &str) -> PathBuf {
     target().join("debug").join(name)
 }
 
-/// The static webhook binary (`GITVOLUME_BIN`).
+/// The static webhook binary (`GITVOLUME_WEBHOOK_BIN`).
 pub fn webhook_binary() -> PathBuf {
+    var("GITVOLUME_WEBHOOK_BIN")
+        .map_or_else(|| target().join("dist/gitvolume-webhook"), PathBuf::from)
+}
+
+/// The static binary of the command line (`GITVOLUME_BIN`).
+pub fn cli_binary() -> PathBuf {
     var("GITVOLUME_BIN").map_or_else(|| target().join("dist/gitvolume"), PathBuf::from)
 }
 
@@ -86,27 +92,29 @@ pub fn git_http_binary() -> PathBuf {
     var("GITVOLUME_GIT_HTTP_BIN").map_or_else(|| target().join("dist/git-http"), PathBuf::from)
 }
 
-/// The static server of the benchmark that answers a constant (`GITVOLUME_CONSTANT_BIN`).
+/// The static server of the benchmark that returns a constant (`GITVOLUME_CONSTANT_BIN`).
 pub fn constant_binary() -> PathBuf {
     var("GITVOLUME_CONSTANT_BIN").map_or_else(|| target().join("dist/constant"), PathBuf::from)
 }
 
-/// The folder of other programs to measure beside ours (`PEERS`), or where it would be.
+/// The directory of other programs to compare with (`PEERS`), or its default path.
 pub fn peers() -> PathBuf {
     var("PEERS").map_or_else(|| root().join("../shared/peers"), PathBuf::from)
 }
 
-/// The folder of the node we run inside of; set by ourselves, see [`crate::enclosure`].
+/// The directory of the node that this process runs inside of; set by
+/// [`crate::kubernetes::enclosure`].
 pub(crate) fn enclosure() -> Option<PathBuf> {
-    var(crate::enclosure::INSIDE).map(PathBuf::from)
+    var(crate::settings::INSIDE).map(PathBuf::from)
 }
 
-/// The folder this process cleans after the node's end; set by ourselves, see [`crate::enclosure`].
+/// The directory that this process cleans up after the node's end; set by
+/// [`crate::kubernetes::enclosure`].
 pub(crate) fn janitor() -> Option<PathBuf> {
-    var(crate::enclosure::JANITOR).map(PathBuf::from)
+    var(crate::settings::JANITOR).map(PathBuf::from)
 }
 
-/// The folders of `PATH`.
+/// The directories of `PATH`.
 pub(crate) fn path() -> Vec<PathBuf> {
     var("PATH").map_or_else(Vec::new, |path| std::env::split_paths(&path).collect())
 }
@@ -114,6 +122,12 @@ pub(crate) fn path() -> Vec<PathBuf> {
 /// `PATH`, with the Kubernetes programs before it: containerd looks there for its shim.
 pub(crate) fn path_with_tools() -> String {
     let path = var("PATH").unwrap_or_else(|| "/usr/bin:/bin".to_owned());
-    // iptables is in sbin, which a plain user's PATH often lacks.
+    // iptables is in sbin, which is often missing in the PATH of an ordinary user.
     format!("{}:{path}:/usr/sbin:/sbin", tools().display())
 }
+
+/// Variable that marks a process inside the enclosure; its value is the node's directory.
+pub(crate) const INSIDE: &str = "GITVOLUME_TEST_ENCLOSURE";
+
+/// Variable that marks the janitor; its value is the directory to clean up.
+pub(crate) const JANITOR: &str = "GITVOLUME_TEST_JANITOR";

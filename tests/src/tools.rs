@@ -1,4 +1,4 @@
-//! Finds the programs of others that tests start.
+//! Look-up of third-party programs that tests start.
 
 use std::path::PathBuf;
 
@@ -6,15 +6,15 @@ use remotes::not_run;
 
 use crate::settings;
 
-/// Finds a program that `tests/tools/build.sh` builds; a missing one panics with the command that
-/// builds it.
+/// The path of a program that `tests/tools/build.sh` builds; panics with the build command if it is
+/// missing.
 pub fn tool(name: &str) -> PathBuf {
     found(name).unwrap_or_else(|| {
         panic!("{name} is missing: run make tools, or tests/tools/build.sh {name}")
     })
 }
 
-/// Finds a program as [`tool`] does; where it is missing, the calling test is listed as not run.
+/// The path of a program like [`tool`]; if it is missing, lists the calling test as not run.
 #[track_caller]
 pub fn found_or_not_run(name: &str) -> Option<PathBuf> {
     let found = found(name);
@@ -24,7 +24,7 @@ pub fn found_or_not_run(name: &str) -> Option<PathBuf> {
     found
 }
 
-/// What `build.sh` built goes before what the machine has.
+/// Programs of `build.sh` take precedence over those of the machine.
 fn found(name: &str) -> Option<PathBuf> {
     let folders = std::iter::once(settings::tools()).chain(settings::path());
     folders

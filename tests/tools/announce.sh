@@ -8,7 +8,7 @@ tools=${GITVOLUME_TOOLS:-target/tools}
 if [[ ! -e $tools/stamps/cert-manager ]]; then
   echo "  builds Kubernetes, etcd, containerd, helm and cert-manager from source: about 20 minutes, once"
 fi
-if [[ ! -e target/dist/gitvolume ]]; then
+if [[ ! -e target/dist/gitvolume-webhook ]]; then
   echo "  builds both programs, static and optimised: about 4 minutes"
 fi
 echo "  runs the tests: about 16 minutes; with ONLY=NAME, one or two"

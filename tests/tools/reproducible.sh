@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds both programs twice, from two copies of the same source in directories of different names
+# Builds the programs twice, from two copies of the same source in directories of different names
 # and with Cargo's home at different paths, and holds the results equal to the byte.
 #
 #   tests/tools/reproducible.sh [DIRECTORY]     # default target/reproducible
@@ -35,7 +35,7 @@ build "$one" "$at/home"
 build "$other" "$at/another/home-of-somebody-else"
 
 failed=0
-for program in gitvolume gitvolume-syncer; do
+for program in gitvolume-webhook gitvolume gitvolume-syncer; do
   a=$one/target/dist/$program
   b=$other/target/dist/$program
   if cmp "$a" "$b"; then

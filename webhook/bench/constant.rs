@@ -1,9 +1,9 @@
-//! Our own server with an answer that is always the same: what remains is what TLS, HTTP, the log and
-//! the way through the server cost. `make bench` measures it beside `gitvolume serve`, which it is
-//! built as: with the same allocator, and static like it.
+//! The webhook's server with a constant answer: it measures the cost of TLS, HTTP and logging
+//! alone. `make bench` measures it beside `gitvolume-webhook` and builds it in the same way: the
+//! same allocator, and static.
 //!
-//! Its argument is a directory: it answers by the file `answer.json` in it, writes the CA's certificate
-//! to `ca.pem` and then its address to `address`, and serves until it is killed.
+//! Its argument is a directory: it answers with the file `answer.json` in it, writes the CA's
+//! certificate to `ca.pem` and then its address to `address`, and serves until it is killed.
 
 use std::fs;
 use std::future::pending;
@@ -18,20 +18,20 @@ use certs::Names;
 use certs::Serving;
 use inject::Settings;
 use webhook::args::LogFormat;
-use webhook::judge::Failure;
-use webhook::judge::Verdict;
-use webhook::known::Known;
+use webhook::cluster::known::Known;
 use webhook::logging;
 use webhook::serve;
 use webhook::server;
 use webhook::server::Config;
 use webhook::server::Limits;
+use webhook::server::judge::Failure;
+use webhook::server::judge::Verdict;
 
 #[cfg(target_env = "musl")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// As long as a patch of ours is.
+/// The length of a typical patch.
 const PATCH_BYTES: usize = 2500;
 
 fn main() -> anyhow::Result<()> {

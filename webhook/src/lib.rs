@@ -1,34 +1,32 @@
-//! The admission webhook of gitvolume, and the program around it.
+//! The admission webhook: the program `gitvolume-webhook`, and the code that it shares with the
+//! command line.
 //!
-//! The way of a call, one file each:
+//! Data flow of one admission call:
 //!
 //! 1. [`server`]: the TLS accept loop with its limits; one hyper connection per API server client.
-//! 2. [`handler`]: the body, the load limit, one answer; counts and logs each decision.
-//! 3. [`judge`]: bytes to answer, by the pure crate `inject`.
+//! 2. [`server::handler`]: the body, the load limit, one answer; counts and logs each decision.
+//! 3. [`server::judge`]: from request bytes to the answer, by the pure crate `inject`.
 //!
-//! Beside it: [`admin`] (`/livez /readyz /metrics`), [`metrics`], [`known`] (the settings
-//! in force and [`namespaces`], what is known of them), [`shutdown`] (the stages of a drain),
-//! [`settings`] (what the operator decided), [`tls`] (where the certificate comes from), [`logging`], [`args`]
-//! (flags and environment), [`serve`] (all of it put together), [`cli`] (the same engine on
-//! manifests) and [`demo`] (all of it shown without a cluster).
+//! Layers, from the top down; imports point down only: [`serve`] (start and shutdown of the
+//! process) · [`args`] (flags and environment) · [`server`], with [`server::admin`] (`/livez
+//! /readyz /metrics`) · [`metrics`] · [`cluster`] (namespaces, objects and the registration, by
+//! watches) · [`settings`] (the operator's configuration) · [`tls`], [`shutdown`], [`logging`].
+//!
+//! Start at `server/handler.rs` for a call and at `serve.rs` for the process.
 
-pub mod admin;
 pub mod args;
-pub mod cli;
-pub mod coverage;
-pub mod demo;
-pub mod handler;
-pub mod judge;
-pub mod known;
+pub mod cluster;
 pub mod logging;
 pub mod metrics;
-pub mod namespaces;
-pub mod objects;
-pub mod readiness;
-mod registration;
 pub mod serve;
 pub mod server;
 pub mod settings;
 pub mod shutdown;
 pub mod tls;
-mod watching;
+
+/// Installs ring as the default TLS provider of the process, for libraries that use the default,
+/// such as kube's client. Fails if another provider was installed before.
+pub fn install_crypto_provider() -> Result<(), &'static str> {
+    let installed = rustls::crypto::ring::default_provider().install_default();
+    installed.map_err(|_| "another TLS provider is already installed")
+}

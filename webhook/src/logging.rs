@@ -1,6 +1,4 @@
-//! Where log lines go, how they are written, and which: that may change while we run.
-
-mod json;
+//! Logging: destination, format and filter. The filter can change at run time.
 
 use std::fs::File;
 use std::io;
@@ -13,8 +11,6 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
-use json::JsonLine;
-
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
 pub enum LogFormat {
@@ -25,7 +21,8 @@ pub enum LogFormat {
     Text,
 }
 
-/// The filter of `--log`, and what puts another one in its place. There is one log per process.
+/// The filter of `--log`, and the function that replaces the active filter. There is one log per
+/// process.
 struct Switch {
     flag: String,
     put: Box<dyn Fn(EnvFilter) + Send + Sync>,
@@ -33,7 +30,7 @@ struct Switch {
 
 static SWITCH: OnceLock<Switch> = OnceLock::new();
 
-/// Why a text is no filter.
+/// An invalid log filter.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "{text:?}: expected a level (off, error, warn, info, debug, trace), or several parts such as info,webhook=debug"
@@ -44,8 +41,9 @@ pub struct FilterError {
     source: Option<ParseError>,
 }
 
-/// Reads a filter: a level, or targets with levels, such as `info,webhook=debug`. A target alone is
-/// refused, which would be a misspelt level far more often: with it nearly nothing would be logged.
+/// Parses a filter: a level, or targets with levels, such as `info,webhook=debug`. A target without
+/// a level is rejected: it is nearly always a misspelt level, and would turn off nearly all
+/// logging.
 pub(crate) fn filter(text: &str) -> Result<EnvFilter, FilterError> {
     let error = |source| FilterError {
         text: text.to_owned(),
@@ -60,15 +58,15 @@ pub(crate) fn filter(text: &str) -> Result<EnvFilter, FilterError> {
     parsed.map_err(|source| error(Some(source)))
 }
 
-/// Sends log lines to standard error; standard output belongs to results.
+/// Sets up logging to standard error; standard output is for results.
 pub fn init(flag: &str, format: LogFormat) -> Result<(), FilterError> {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter(flag)?)
         .with_writer(stderr());
-    // Fails only where the log is gone: then nobody would read of it.
+    // Fails only if the log itself is gone, so the error could not be logged.
     let put: Box<dyn Fn(EnvFilter) + Send + Sync> = match format {
         LogFormat::Json => {
-            let builder = builder.event_format(JsonLine).with_filter_reloading();
+            let builder = builder.json().flatten_event(true).with_filter_reloading();
             let handle = builder.reload_handle();
             builder.init();
             Box::new(move |filter| drop(handle.reload(filter)))
@@ -85,7 +83,7 @@ pub fn init(flag: &str, format: LogFormat) -> Result<(), FilterError> {
     Ok(())
 }
 
-/// Logs by this filter from now on, or by that of `--log` again.
+/// Activates this filter; `None` restores the one of `--log`.
 pub(crate) fn set(text: Option<&str>) -> Result<(), FilterError> {
     let Some(switch) = SWITCH.get() else {
         return Ok(());
@@ -94,8 +92,8 @@ pub(crate) fn set(text: Option<&str>) -> Result<(), FilterError> {
     Ok(())
 }
 
-/// A line is one `write`. The standard library's own standard error has a lock around it, in which one
-/// admission would wait for another one's line to be written.
+/// Standard error, without the lock of the standard library: with it one admission would wait while
+/// another one writes its line. Each line is one `write`.
 fn stderr() -> BoxMakeWriter {
     match io::stderr().as_fd().try_clone_to_owned() {
         Ok(stderr) => BoxMakeWriter::new(File::from(stderr)),

@@ -1,4 +1,5 @@
-//! What is counted: closed label sets, no namespaces, seconds.
+//! Metrics of the webhook. Label values are closed sets without namespaces; durations are in
+//! seconds.
 
 mod labels;
 mod process;
@@ -19,6 +20,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Metric;
 use prometheus_client::registry::Registry;
 
 use self::labels::BuildLabels;
@@ -28,39 +30,41 @@ use self::labels::OutcomeLabels;
 use self::labels::RequestLabels;
 use self::labels::ShedLabels;
 use self::process::Process;
-pub use self::trouble::Trouble;
-use crate::known::Known;
-use crate::namespaces::Namespaces;
-use crate::objects::Writes;
-use crate::settings::Reloads;
+use crate::cluster::known::Known;
+use crate::cluster::namespaces::Namespaces;
+use crate::cluster::objects::writes::Writes;
+use crate::settings::current::Reloads;
 use crate::shutdown::Stage;
 
-/// An answer takes tens of microseconds; the API server gives up after seconds.
+pub use self::trouble::Trouble;
+
+/// Buckets in seconds: an answer takes tens of microseconds, and the API server gives up after
+/// seconds.
 const DURATION_BUCKETS: [f64; 13] = [
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 ];
 
 const PATCH_BUCKETS: [f64; 7] = [256.0, 512.0, 1024.0, 2048.0, 4096.0, 8192.0, 16384.0];
 
-/// What there can be too much of.
+/// The limits that shed load, as label values.
 pub const LIMITS: [&str; 2] = ["calls", "bytes"];
 
-/// Everything that `/metrics` shows.
+/// The metrics of `/metrics`.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
     durations: Histogram,
     patch_bytes: Histogram,
-    /// Calls being answered now.
+    /// Calls in flight.
     pub inflight: Gauge,
-    /// Bytes of their bodies.
+    /// Bytes of the bodies of calls in flight.
     pub inflight_bytes: Gauge,
-    /// Calls whose answer panicked.
+    /// Admission requests whose handler panicked.
     pub panics: Counter,
-    /// Connections that are open.
+    /// Open connections.
     pub connections: Gauge,
-    /// Connections that were accepted.
+    /// Accepted connections.
     pub accepted: Counter,
     /// TLS handshakes that failed or took too long.
     pub tls_handshake_failures: Counter,
@@ -81,189 +85,158 @@ pub struct Metrics {
     config: Family<ConfigLabels, Gauge>,
 }
 
+/// Registers a metric with its default value.
+fn metric<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
+    registered(registry, name, help, M::default())
+}
+
+fn registered<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metric: M) -> M {
+    registry.register(name, help, metric.clone());
+    metric
+}
+
 impl Metrics {
-    /// Registers every metric, so that each is shown before its first event.
+    /// Registers every metric, so that each is exposed before its first event.
     pub fn new() -> Self {
         let mut all = Registry::default();
         all.register_collector(Box::new(Process::new()));
         let registry = all.sub_registry_with_prefix("gitvolume_webhook");
-        let requests = Family::<RequestLabels, Counter>::default();
-        let durations = Histogram::new(DURATION_BUCKETS);
-        let patch_bytes = Histogram::new(PATCH_BUCKETS);
-        let inflight = Gauge::default();
-        let inflight_bytes = Gauge::default();
-        let panics = Counter::default();
-        let connections = Gauge::default();
-        let accepted = Counter::default();
-        let shed = Family::<ShedLabels, Counter>::default();
-        // Shown before its first event, so that a rate sees that one too.
-        for trouble in Trouble::ALL {
-            let _ = requests.get_or_create(&RequestLabels::of(trouble));
-        }
-        for limit in LIMITS {
-            let _ = shed.get_or_create(&ShedLabels { limit });
-        }
-        let stage = Gauge::default();
-        let tls_handshake_failures = Counter::default();
-        let cert_not_after = Gauge::default();
-        let ca_not_after = Gauge::default();
-        let ca_bundle_in_sync = Gauge::default();
-        let cert_renewals = Counter::default();
-        let ca_rotations = Counter::default();
-        let namespaces_stale = Gauge::default();
-        let namespaces_with_users = Gauge::default();
-        let objects = Family::default();
-        let objects_stale = Gauge::default();
-        let object_status_writes = Family::default();
-        let config_reloads = Family::default();
-        let config_valid = Gauge::default();
-        let config = Family::default();
-        // The text format adds `_total` and `_info` by itself.
-        registry.register("requests", "Calls by decision and reason", requests.clone());
-        registry.register(
-            "request_duration_seconds",
-            "Time from the call's headers to its answer",
-            durations.clone(),
-        );
-        registry.register("patch_bytes", "Size of the patches", patch_bytes.clone());
-        registry.register("inflight", "Calls being answered", inflight.clone());
-        registry.register(
-            "inflight_bytes",
-            "Bytes of the bodies of calls being answered",
-            inflight_bytes.clone(),
-        );
-        registry.register("panics", "Calls whose answer panicked", panics.clone());
-        registry.register(
-            "shed",
-            "Calls told to come back, by what there was too much of",
-            shed.clone(),
-        );
-        registry.register(
-            "connections",
-            "Connections that are open",
-            connections.clone(),
-        );
-        registry.register(
-            "connections_accepted",
-            "Connections that were accepted",
-            accepted.clone(),
-        );
-        registry.register(
-            "stage",
-            "0 while serving, 1 while callers are sent elsewhere, 2 while calls in flight finish",
-            stage.clone(),
-        );
-        registry.register(
-            "tls_handshake_failures",
-            "TLS handshakes that failed or took too long",
-            tls_handshake_failures.clone(),
-        );
-        registry.register(
-            "cert_not_after_seconds",
-            "When the serving certificate ends, as a Unix time; 0 without one",
-            cert_not_after.clone(),
-        );
-        registry.register(
-            "ca_not_after_seconds",
-            "When the CA of the serving certificate ends, as a Unix time; 0 without one",
-            ca_not_after.clone(),
-        );
-        registry.register(
-            "cabundle_in_sync",
-            "1 if the webhook configuration trusts the CA of the serving certificate, as far as is known",
-            ca_bundle_in_sync.clone(),
-        );
-        registry.register(
-            "cert_renewals",
-            "Serving certificates that took the place of another one",
-            cert_renewals.clone(),
-        );
-        registry.register(
-            "ca_rotations",
-            "Serving certificates that another CA signed than the one before",
-            ca_rotations.clone(),
-        );
-        registry.register(
-            "namespaces_stale_seconds",
-            "How long changes of Namespaces have not been heard of; 0 while they are, or need not be",
-            namespaces_stale.clone(),
-        );
-        registry.register(
-            "namespaces_with_user_ranges",
-            "Namespaces that hand out ranges of users",
-            namespaces_with_users.clone(),
-        );
-        registry.register(
-            "objects",
-            "GitVolumes and ClusterGitVolumes, by whether they can be used",
-            objects.clone(),
-        );
-        registry.register(
-            "objects_stale_seconds",
-            "How long changes of our objects have not been heard of; 0 while they are, or need not be",
-            objects_stale.clone(),
-        );
-        registry.register(
-            "object_status_writes",
-            "Statuses of objects by what became of them; a conflict is another replica's, a moment before",
-            object_status_writes.clone(),
-        );
-        registry.register(
-            "config_reloads",
-            "Changes of the settings' file by what became of them",
-            config_reloads.clone(),
-        );
-        registry.register(
-            "config_valid",
-            "1 if the settings in force are those of the file; 0 if the file cannot be used",
-            config_valid.clone(),
-        );
-        registry.register(
-            "config_info",
-            "The settings in force, by the hash that Pods' status has",
-            config.clone(),
-        );
+        // The text format itself adds `_total` and `_info`.
         let version = env!("CARGO_PKG_VERSION");
         registry.register(
             "build",
             "What is running",
             Info::new(BuildLabels { version }),
         );
-        Self {
+        let metrics = Self {
+            requests: metric(
+                registry,
+                "requests",
+                "Admission requests by decision and reason",
+            ),
+            durations: registered(
+                registry,
+                "request_duration_seconds",
+                "Time from the headers of an admission request to its response",
+                Histogram::new(DURATION_BUCKETS),
+            ),
+            patch_bytes: registered(
+                registry,
+                "patch_bytes",
+                "Size of the patches",
+                Histogram::new(PATCH_BUCKETS),
+            ),
+            inflight: metric(registry, "inflight", "Admission requests in flight"),
+            inflight_bytes: metric(
+                registry,
+                "inflight_bytes",
+                "Body bytes of the admission requests in flight",
+            ),
+            panics: metric(
+                registry,
+                "panics",
+                "Admission requests whose handler panicked",
+            ),
+            shed: metric(
+                registry,
+                "shed",
+                "Admission requests shed (503), by exceeded limit",
+            ),
+            connections: metric(registry, "connections", "Open connections"),
+            accepted: metric(registry, "connections_accepted", "Accepted connections"),
+            stage: metric(
+                registry,
+                "stage",
+                "0 while serving, 1 while draining (unready, still serving), 2 while requests in flight finish",
+            ),
+            tls_handshake_failures: metric(
+                registry,
+                "tls_handshake_failures",
+                "TLS handshakes that failed or took too long",
+            ),
+            cert_not_after: metric(
+                registry,
+                "cert_not_after_seconds",
+                "Expiry of the serving certificate, as a Unix time; 0 without one",
+            ),
+            ca_not_after: metric(
+                registry,
+                "ca_not_after_seconds",
+                "Expiry of the CA of the serving certificate, as a Unix time; 0 without one",
+            ),
+            ca_bundle_in_sync: metric(
+                registry,
+                "cabundle_in_sync",
+                "1 if the webhook configuration is known to trust the CA of the serving certificate",
+            ),
+            cert_renewals: metric(
+                registry,
+                "cert_renewals",
+                "Serving certificates that replaced another one",
+            ),
+            ca_rotations: metric(
+                registry,
+                "ca_rotations",
+                "Serving certificates signed by another CA than the previous certificate",
+            ),
+            namespaces_stale: metric(
+                registry,
+                "namespaces_stale_seconds",
+                "Seconds since the Namespace watch was last healthy; 0 if healthy or unused",
+            ),
+            namespaces_with_users: metric(
+                registry,
+                "namespaces_with_user_ranges",
+                "Namespaces that assign UID ranges (OpenShift)",
+            ),
+            objects: metric(
+                registry,
+                "objects",
+                "GitVolumes and ClusterGitVolumes, by whether they are accepted",
+            ),
+            objects_stale: metric(
+                registry,
+                "objects_stale_seconds",
+                "Seconds since the watches of GitVolumes and ClusterGitVolumes were last healthy; 0 if healthy or unused",
+            ),
+            object_status_writes: metric(
+                registry,
+                "object_status_writes",
+                "Status updates of GitVolumes and ClusterGitVolumes, by result; conflict: another replica was first",
+            ),
+            config_reloads: metric(
+                registry,
+                "config_reloads",
+                "Reloads of the settings file, by result",
+            ),
+            config_valid: metric(
+                registry,
+                "config_valid",
+                "1 if the settings in force are those of the file; 0 if the file cannot be used",
+            ),
+            config: metric(
+                registry,
+                "config_info",
+                "The hash of the settings in force, as in the status annotation of Pods",
+            ),
             registry: all,
-            requests,
-            durations,
-            patch_bytes,
-            inflight,
-            inflight_bytes,
-            panics,
-            connections,
-            accepted,
-            tls_handshake_failures,
-            shed,
-            stage,
-            cert_not_after,
-            ca_not_after,
-            ca_bundle_in_sync,
-            cert_renewals,
-            ca_rotations,
-            namespaces_stale,
-            namespaces_with_users,
-            objects,
-            objects_stale,
-            object_status_writes,
-            config_reloads,
-            config_valid,
-            config,
+        };
+        // Exposed at zero, so that `rate()` sees the first event too.
+        for trouble in Trouble::ALL {
+            let _ = metrics.requests.get_or_create(&RequestLabels::of(trouble));
         }
+        for limit in LIMITS {
+            let _ = metrics.shed.get_or_create(&ShedLabels { limit });
+        }
+        metrics
     }
 
-    /// Counts one call that was decided.
+    /// Counts a call that was decided.
     pub fn count(&self, decision: &'static str, reason: &'static str, took: Duration) {
         self.answered(&RequestLabels { decision, reason }, took);
     }
 
-    /// Counts one call that was not.
+    /// Counts a call without a decision.
     pub fn count_trouble(&self, trouble: Trouble, took: Duration) {
         self.answered(&RequestLabels::of(trouble), took);
     }
@@ -273,17 +246,17 @@ impl Metrics {
         self.durations.observe(took.as_secs_f64());
     }
 
-    /// Counts a call that was told to come back.
+    /// Counts a call that was rejected to shed load (503).
     pub(crate) fn shed(&self, limit: &'static str) {
         self.shed.get_or_create(&ShedLabels { limit }).inc();
     }
 
-    /// Takes note of a patch's size.
+    /// Records the size of a patch.
     pub fn patched(&self, bytes: usize) {
         self.patch_bytes.observe(bytes as f64);
     }
 
-    /// The text of `/metrics`, with the state as it is now of what is asked for rather than counted.
+    /// The text of `/metrics`. Gauges of certificates, objects and settings are read now.
     pub fn text(
         &self,
         serving: &certs::Serving,

@@ -1,4 +1,4 @@
-//! `gitvolume serve`: everything put together, and its orderly end.
+//! Start and shutdown of the program `gitvolume-webhook`.
 
 use std::future::pending;
 use std::io;
@@ -14,32 +14,32 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
 use crate::args::ServeArgs;
-use crate::judge::Injector;
-use crate::known::Known;
+use crate::cluster::known::Known;
+use crate::cluster::namespaces;
+use crate::cluster::namespaces::Namespaces;
+use crate::cluster::objects;
+use crate::cluster::registration;
 use crate::logging;
-use crate::namespaces;
-use crate::namespaces::Namespaces;
-use crate::objects;
-use crate::registration;
 use crate::server;
-use crate::server::Limits;
 use crate::server::Running;
+use crate::server::judge::Injector;
+use crate::server::limits::Limits;
 use crate::settings;
-use crate::settings::Current;
+use crate::settings::current::Current;
 use crate::shutdown::Signals;
 
-/// An answer takes a tenth of a millisecond, so one thread serves thousands of calls per second. A
-/// second one is woken for calls that the first would have been done with: at 400 a second that is
-/// 11 % more CPU for each (`make bench PART=webhook`).
+/// Number of runtime threads. An answer takes 0.1 ms, so one thread serves thousands of calls per
+/// second. A second thread would be woken for calls that the first one finishes sooner: at 400
+/// calls per second it costs 11 % more CPU per call (`make bench PART=webhook`).
 const WORKERS: usize = 1;
 
-/// Serves until a signal, then drains.
+/// Serves until a signal arrives, then drains.
 pub fn run(args: ServeArgs) -> anyhow::Result<()> {
     let runtime = runtime().context("cannot start the runtime")?;
     runtime.block_on(serve(args))
 }
 
-/// What everything runs on.
+/// The tokio runtime of the process.
 pub fn runtime() -> io::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
@@ -48,7 +48,7 @@ pub fn runtime() -> io::Result<Runtime> {
 }
 
 async fn serve(args: ServeArgs) -> anyhow::Result<()> {
-    // Taken apart without `..`: a flag that nobody uses does not compile.
+    // Destructured without `..`: an unused flag is a compile error.
     let ServeArgs {
         listen,
         admin_listen,
@@ -70,8 +70,8 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         settings = settings.hash(),
         "starting"
     );
-    // Before anything is served: a signal that comes early is a drain too.
-    let mut signals = Signals::new().context("cannot take signals")?;
+    // Before serving starts, so that an early signal drains too.
+    let mut signals = Signals::new().context("cannot install signal handlers")?;
 
     let client = match tls.needs_cluster() || watch_namespaces || watch_objects {
         true => Some(client().await?),
@@ -89,7 +89,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         }
         Some(client) if watch_namespaces => {
             let namespaces = Namespaces::watched();
-            let watch = namespaces::watch(Arc::clone(&namespaces), client.clone());
+            let watch = namespaces::watch::watch(Arc::clone(&namespaces), client.clone());
             (namespaces, tokio::spawn(async { match watch.await {} }))
         }
         Some(_) | None => (Namespaces::unwatched(), tokio::spawn(pending())),
@@ -103,7 +103,11 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         },
     };
     let settings = Current::new(settings);
-    let renew = settings::keep(Arc::clone(&settings), settings_args, settings::PERIOD);
+    let renew = settings::current::keep(
+        Arc::clone(&settings),
+        settings_args,
+        settings::current::PERIOD,
+    );
     let renewing = tokio::spawn(async { match renew.await {} });
     let known = Known {
         settings,
@@ -112,7 +116,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let telling = match client.filter(|_| watch_objects) {
         None => tokio::spawn(pending()),
         Some(client) => {
-            let telling = objects::keep_told(known.clone(), client);
+            let telling = objects::status::keep_told(known.clone(), client);
             tokio::spawn(async { match telling.await {} })
         }
     };
@@ -120,17 +124,17 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let mut running = server::start(config, serving, known, injector).await?;
     tokio::select! {
         signal = signals.next() => tracing::info!(signal, %drain_delay, "draining"),
-        () = running.ended() => bail!("a listener ended by itself"),
-        error = died(keeping) => bail!("the keeping of certificates ended by itself: {error}"),
-        error = died(renewing) => bail!("the reload of settings ended by itself: {error}"),
-        error = died(watching) => bail!("the watch of the cluster ended by itself: {error}"),
-        error = died(telling) => bail!("the telling of objects ended by itself: {error}"),
+        () = running.ended() => bail!("a listener stopped unexpectedly"),
+        error = died(keeping) => bail!("the certificate renewal stopped unexpectedly: {error}"),
+        error = died(renewing) => bail!("the reload of settings stopped unexpectedly: {error}"),
+        error = died(watching) => bail!("the watch of the cluster stopped unexpectedly: {error}"),
+        error = died(telling) => bail!("the status writer stopped unexpectedly: {error}"),
     }
     drain(running, drain_delay.get(), signals).await;
     Ok(())
 }
 
-/// Keeps namespaces, objects and what is known of the registration current, for ever.
+/// Keeps namespaces, objects and the registration's entry current; never returns.
 fn watch_all(
     namespaces: Arc<Namespaces>,
     registration: String,
@@ -138,7 +142,7 @@ fn watch_all(
 ) -> JoinHandle<()> {
     let objects = |kind| objects::watch(Arc::clone(&namespaces), kind, client.clone());
     let (own, cluster) = (objects(Kind::GitVolume), objects(Kind::ClusterGitVolume));
-    let labels = namespaces::watch(Arc::clone(&namespaces), client.clone());
+    let labels = namespaces::watch::watch(Arc::clone(&namespaces), client.clone());
     let registration = registration::watch(Arc::clone(&namespaces), registration, client.clone());
     tokio::spawn(async {
         let (never, _, _, _) = tokio::join!(labels, own, cluster, registration);
@@ -146,15 +150,15 @@ fn watch_all(
     })
 }
 
-/// The cluster that we run in, or that a kubeconfig names.
+/// The client of the cluster: from the Pod's service account, or from a kubeconfig.
 async fn client() -> anyhow::Result<kube::Client> {
-    // The texts alone: kube's errors repeat their causes in them.
+    // Without the sources: kube's messages already contain those of their causes.
     let config = kube::Config::infer().await;
-    let mut config = config.map_err(|error| anyhow!("no access to a cluster: {error}"))?;
+    let mut config = config.map_err(|error| anyhow!("cannot access the cluster: {error}"))?;
     config.read_timeout = Some(namespaces::SILENCE);
-    // Whoever calls tries again by itself, and says so.
+    // Callers retry and log it themselves.
     config.default_retry = false;
-    kube::Client::try_from(config).map_err(|error| anyhow!("no access to a cluster: {error}"))
+    kube::Client::try_from(config).map_err(|error| anyhow!("cannot access the cluster: {error}"))
 }
 
 async fn drain(running: Running, delay: Duration, mut signals: Signals) {
@@ -166,11 +170,11 @@ async fn drain(running: Running, delay: Duration, mut signals: Signals) {
     };
     tokio::select! {
         () = drained => {}
-        signal = signals.next() => tracing::warn!(signal, "ending at once"),
+        signal = signals.next() => tracing::warn!(signal, "exiting immediately"),
     }
 }
 
-/// Waits for a task that should run for ever, and says why it does not.
+/// Waits for a task that should never end, and returns its error.
 async fn died(task: JoinHandle<()>) -> tokio::task::JoinError {
     match task.await {
         Err(error) => error,

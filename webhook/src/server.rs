@@ -1,12 +1,17 @@
 //! The two listeners: TLS for the API server, plain HTTP for probes and Prometheus.
 //!
-//! Why an accept loop of our own: the API server's client keeps a connection per webhook open for
-//! as long as it can, so the limits that matter (handshake, headers, age, number) are per
-//! connection, and the ready-made servers have only some of them.
+//! Why an own accept loop: the API server's client keeps a connection per webhook open for as long
+//! as it can, so the limits that matter (handshake, headers, age, number) are per connection, and
+//! the available servers implement only some of them.
 
+pub mod admin;
 mod connection;
+pub mod handler;
 mod head_deadline;
+pub mod judge;
+pub(crate) mod limits;
 mod listen;
+pub mod readiness;
 
 use std::future::IntoFuture;
 use std::io;
@@ -16,6 +21,7 @@ use std::time::Duration;
 
 use axum::Router;
 use certs::Serving;
+use connection::Connection;
 use rustls::ServerConfig;
 use rustls::server::NoServerSessionStorage;
 use tokio::net::TcpListener;
@@ -26,21 +32,20 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
-use crate::admin;
-use crate::admin::Admin;
-use crate::handler;
-use crate::handler::Mutate;
-use crate::judge::Judge;
-use crate::known::Known;
+use crate::cluster::known::Known;
 use crate::metrics::Metrics;
+use crate::server::admin::Admin;
+use crate::server::handler::Mutate;
+use crate::server::judge::Judge;
 use crate::shutdown::FINISH_TIMEOUT;
 use crate::shutdown::Stage;
 use crate::shutdown::quiet;
 use crate::shutdown::reached;
-use connection::Connection;
+
+pub use crate::server::limits::Limits;
 pub use listen::Listen;
 
-/// Where to listen and what to allow.
+/// Listen addresses and limits.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
     /// Address of the TLS listener.
@@ -51,68 +56,25 @@ pub struct Config {
     pub limits: Limits,
 }
 
-/// What a connection may take.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Connections at a time; further ones wait in the kernel's queue.
-    pub connections: usize,
-    /// Calls at a time; further ones are told to come back.
-    pub inflight: usize,
-    /// Bytes of calls' bodies at a time; a call that needs more is told to come back.
-    pub inflight_bytes: usize,
-    /// For the TLS handshake.
-    pub handshake: Duration,
-    /// From the end of the handshake to the first byte of the first call. The API server's client also
-    /// keeps connections that it has not used yet: one that is closed while the client begins to use it
-    /// fails that call, so this is longer than a burst of new connections lasts.
-    pub silence: Duration,
-    /// From the first byte of a call to the end of its headers.
-    pub head: Duration,
-    /// Between two calls. The API server's client keeps an idle connection for 90 seconds
-    /// (Go's `http.Transport`); closing it earlier would lose the call it is about to send.
-    pub idle: Duration,
-    /// After this age, with up to as much again at random, the next answer closes the connection,
-    /// so that replicas share the load.
-    pub age: Duration,
-}
-
-/// A minute, so that a replica that is new has its share after two.
-pub(crate) const DEFAULT_AGE: Duration = Duration::from_secs(60);
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connections: 512,
-            inflight: handler::MAX_INFLIGHT,
-            inflight_bytes: handler::MAX_INFLIGHT_BYTES,
-            handshake: Duration::from_secs(3),
-            silence: Duration::from_secs(10),
-            head: Duration::from_secs(5),
-            idle: Duration::from_secs(120),
-            age: DEFAULT_AGE,
-        }
-    }
-}
-
-/// Why the server did not start.
+/// An error that prevents the server from starting.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
     /// An address could not be bound.
     #[error("cannot listen on {address}")]
     Bind {
-        /// The address as it was given.
+        /// The configured address.
         address: Listen,
-        /// The system's answer.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
-    /// The TLS library refused the configuration.
+    /// The TLS library rejected the configuration.
     #[error("TLS cannot be set up")]
     Tls(#[source] rustls::Error),
 }
 
-/// A server that runs; it ends when this is dropped.
+/// A running server; dropping it stops it.
 #[derive(Debug)]
 pub struct Running {
     address: SocketAddr,
@@ -123,7 +85,7 @@ pub struct Running {
     admin: JoinHandle<io::Result<()>>,
 }
 
-/// Binds both listeners and serves; port 0 takes a free port, which [`Running`] tells.
+/// Binds both listeners and serves. Port 0 takes a free port; [`Running`] has the address.
 pub async fn start(
     config: Config,
     serving: Arc<Serving>,
@@ -180,41 +142,41 @@ pub async fn start(
 }
 
 impl Running {
-    /// Where the TLS listener is.
+    /// The address of the TLS listener.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where the admin listener is.
+    /// The address of the admin listener.
     pub fn admin_address(&self) -> SocketAddr {
         self.admin_address
     }
 
-    /// Turns not ready and asks callers, with each answer, to connect elsewhere.
+    /// Starts the drain: not ready, and every answer closes its connection.
     pub fn leave(&self) {
         self.stage.send_replace(Stage::Leaving);
     }
 
-    /// Waits until nobody has connected for as long as `delay`, or until it has taken
-    /// [`PATIENCE`](crate::shutdown::PATIENCE) times that.
+    /// Waits until no connection has been accepted for `delay`, at most
+    /// [`MAX_DRAIN_FACTOR`](crate::shutdown::MAX_DRAIN_FACTOR) times as long.
     pub async fn left_alone(&self, delay: Duration) {
         if !quiet(&self.accepted, delay).await {
-            tracing::warn!("somebody still connects, who will be refused now");
+            tracing::warn!("clients still connect; the webhook now refuses new connections");
         }
     }
 
-    /// Takes no new connection and returns when the calls in flight are answered.
+    /// Accepts no more connections, and returns when the calls in flight are answered.
     pub async fn stop(mut self) {
         self.stage.send_replace(Stage::Stopping);
         if tokio::time::timeout(FINISH_TIMEOUT, &mut self.mutate)
             .await
             .is_err()
         {
-            tracing::warn!("calls in flight did not finish in time");
+            tracing::warn!("requests in flight did not finish in time");
         }
     }
 
-    /// Returns only if one of the listeners ends by itself, which is an accident.
+    /// Returns only if a listener ends by itself, which is a bug.
     pub async fn ended(&mut self) {
         tokio::select! {
             _ = &mut self.mutate => tracing::error!("the TLS listener ended"),
@@ -238,7 +200,8 @@ fn tls(serving: &Serving) -> Result<ServerConfig, rustls::Error> {
         .with_cert_resolver(serving.resolver());
     // The API server speaks HTTP/1.1 to webhooks (https://issue.k8s.io/75791).
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    // Its client resumes no session either; none kept means none signed by a CA of the past.
+    // The API server's client resumes no session either; without stored sessions none outlives the
+    // CA that signed its certificate.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(config)
@@ -270,7 +233,7 @@ async fn accept(listener: TcpListener, connection: Connection, someone: Arc<Noti
                 });
             }
             Err(error) => {
-                // Out of descriptors, or a peer that is gone already: neither is the end.
+                // Out of file descriptors, or the peer has disconnected: the server keeps running.
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
@@ -281,7 +244,7 @@ async fn accept(listener: TcpListener, connection: Connection, someone: Arc<Noti
     connections.wait().await;
 }
 
-/// A connection in the gauge, for as long as this value is there: also where its task panics.
+/// Counts a connection in the gauge until it is dropped, also if its task panics.
 struct Open(Arc<Metrics>);
 
 impl Open {

@@ -1,6 +1,6 @@
-//! What the operator decided about every injection: a file, and flags that beat it.
+//! The operator's settings: a file, and flags that override it.
 
-mod current;
+pub mod current;
 
 use std::io;
 use std::path::PathBuf;
@@ -17,21 +17,17 @@ use serde_json::Value;
 
 use crate::logging;
 use crate::logging::FilterError;
-pub use current::Current;
-pub use current::PERIOD;
-pub use current::Reloads;
-pub use current::keep;
 
-/// The words of `--syncer-image-pull-policy`, for completions.
+/// The values of `--syncer-image-pull-policy`, for completions.
 const PULL_POLICIES: [&str; 3] = ["Always", "IfNotPresent", "Never"];
 
-/// The words of `--on-mistake`, for completions.
+/// The values of `--on-mistake`, for completions.
 const ACTIONS: [&str; 2] = ["deny", "warn"];
 
 /// Flags of the settings.
 #[derive(Args, Clone, Debug, Default)]
 pub struct SettingsArgs {
-    /// A YAML or JSON file of settings; the flags below beat it
+    /// A YAML or JSON file of settings; the flags below override it
     #[arg(long, env = "GITVOLUME_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
 
@@ -60,7 +56,7 @@ pub struct SettingsArgs {
     pub on_mistake: Option<OnMistake>,
 }
 
-/// Why the settings cannot be used.
+/// An error in the settings.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SettingsError {
@@ -72,39 +68,39 @@ pub enum SettingsError {
     Read {
         /// The file.
         path: PathBuf,
-        /// The system's answer.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
-    /// The file is no YAML mapping.
+    /// The file is not a YAML mapping.
     #[error("--config {path} is no YAML or JSON mapping")]
     Syntax {
         /// The file.
         path: PathBuf,
-        /// Where and why.
+        /// The parse error with its position.
         #[source]
         source: Box<serde_saphyr::Error>,
     },
-    /// `log` is no filter.
+    /// `log` is not a valid filter.
     #[error("the settings cannot be used: log")]
     Log(#[source] FilterError),
-    /// A setting has a wrong name or value.
+    /// A setting has an unknown name or an invalid value.
     #[error("the settings cannot be used")]
     Value(#[source] serde_json::Error),
 }
 
 impl SettingsArgs {
-    /// Reads the file and lays the flags over it.
+    /// Reads the file and applies the flags, which override it.
     pub fn load(self) -> Result<Settings, SettingsError> {
         self.read(None)
     }
 
-    /// The same, with an image for where neither names one.
+    /// The same, with a default image.
     pub fn load_or(self, image: &str) -> Result<Settings, SettingsError> {
         self.read(Some(image))
     }
 
-    /// Lays the flags over the settings of a webhook that runs; `--config` is another's.
+    /// Applies the flags to the settings of a running webhook; `--config` is ignored.
     pub fn over_live(self, mut settings: Settings) -> Settings {
         let Self {
             config: _,
@@ -124,7 +120,7 @@ impl SettingsArgs {
         Ok(read.settings)
     }
 
-    /// What is in the file; `None` where none is named.
+    /// The content of the file; `None` without `--config`.
     fn text(&self) -> Result<Option<String>, SettingsError> {
         let Some(path) = &self.config else {
             return Ok(None);
@@ -136,7 +132,7 @@ impl SettingsArgs {
         })
     }
 
-    /// Lays the flags over what is in the file.
+    /// Parses the content of the file and applies the flags.
     fn over(self, text: Option<&str>, default_image: Option<&str>) -> Result<Whole, SettingsError> {
         let Self {
             config,
@@ -151,7 +147,7 @@ impl SettingsArgs {
                 source: Box::new(source),
             })?,
         };
-        // Of the process and not of what is injected: it is not in the settings' hash.
+        // `log` configures the process, not the injection, so it is not part of the settings' hash.
         let log = settings.remove("log").map(serde_json::from_value);
         let log: Option<String> = log.transpose().map_err(SettingsError::Value)?;
         if let Some(log) = &log {
@@ -182,15 +178,14 @@ impl SettingsArgs {
     }
 }
 
-/// Everything that is in the file, with the flags laid over it.
+/// The content of the file with the flags applied.
 struct Whole {
-    /// What is injected.
     settings: Settings,
-    /// What is logged, where the file says it.
+    /// The log filter, if the file has one.
     log: Option<String>,
 }
 
-/// Reads a flag with the very words that the file has.
+/// Parses a flag with the same values that the file accepts.
 fn word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_json::from_value(Value::String(text.to_owned())).map_err(|error| error.to_string())
 }
@@ -229,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_is_asked_for() {
+    fn a_syncer_image_is_required() {
         let error = SettingsArgs::default().load().unwrap_err();
         assert!(error.to_string().starts_with("--syncer-image must be set"));
     }

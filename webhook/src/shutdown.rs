@@ -1,8 +1,8 @@
-//! The stages of an orderly end.
+//! Graceful shutdown.
 //!
-//! A Pod that is asked to stop is still in the endpoints for a while, and every call that is lost
-//! then is a Pod refused somewhere (openchoreo/openchoreo#3723 measured 181 of 788). So we go in
-//! stages: not ready but serving, then no new connections, then the end.
+//! A Pod that is being deleted stays in the endpoints for a while, and every call that fails
+//! meanwhile is a Pod rejected somewhere (openchoreo/openchoreo#3723 measured 181 of 788). So the
+//! shutdown has stages: not ready but serving, then no new connections, then the end.
 
 use std::io;
 use std::time::Duration;
@@ -14,42 +14,43 @@ use tokio::sync::Notify;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// How far the end has come; `/metrics` shows it as a number.
+/// The stage of the shutdown; `/metrics` exposes it as a number.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Stage {
-    /// Nobody asked us to stop.
+    /// No signal has arrived.
     #[default]
     Serving,
     /// Not ready; every answer closes its connection, so that callers move to another replica.
     Leaving,
-    /// No new connection is taken; calls in flight finish.
+    /// No new connection is accepted; calls in flight finish.
     Stopping,
 }
 
-/// How long calls in flight may take after the last connection was accepted.
+/// Timeout of calls in flight after the last connection was accepted.
 pub const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How many times the drain's delay somebody who still connects may hold it up. The chart's
+/// Maximum length of the drain, in multiples of its delay, while clients still connect. The chart's
 /// `terminationGracePeriodSeconds` has room for it.
-pub const PATIENCE: u32 = 4;
+pub const MAX_DRAIN_FACTOR: u32 = 4;
 
-/// Waits until nobody has connected for `quiet`, for [`PATIENCE`] times that at most.
+/// Waits until no connection has been accepted for `quiet`, for at most [`MAX_DRAIN_FACTOR`] times that;
+/// returns whether that happened.
 ///
-/// No fixed time is right: how long a node keeps an endpoint that is gone is up to its load, to
-/// the endpoint controller's retries and to the proxy. But as every answer closes its connection,
-/// who still has us comes again, and who has not does not. Returns whether it was quiet.
+/// No fixed time is right: how long a node keeps an endpoint that is gone depends on its load, on
+/// the endpoint controller's retries and on the proxy. But every answer closes its connection, so a
+/// client that still has the endpoint connects again, and one without it does not.
 pub async fn quiet(accepted: &Notify, quiet: Duration) -> bool {
     let silence = async { while timeout(quiet, accepted.notified()).await.is_ok() {} };
-    timeout(quiet * PATIENCE, silence).await.is_ok()
+    timeout(quiet * MAX_DRAIN_FACTOR, silence).await.is_ok()
 }
 
-/// Waits for a stage; a sender that is gone counts as the last one.
+/// Waits for a stage; a dropped sender counts as the last one.
 pub async fn reached(stage: &mut watch::Receiver<Stage>, wanted: Stage) {
-    // The error is "no sender": then nobody keeps the server any more.
+    // An error means that the sender is gone, and the server with it.
     let _ = stage.wait_for(|now| *now >= wanted).await;
 }
 
-/// SIGTERM, SIGINT and SIGHUP, which mean the same here: the one who started us wants us to end.
+/// SIGTERM, SIGINT and SIGHUP, which all start the shutdown.
 #[derive(Debug)]
 pub struct Signals {
     hangup: Signal,
@@ -58,7 +59,7 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Takes the signals over from now on.
+    /// Installs the signal handlers.
     pub fn new() -> io::Result<Self> {
         Ok(Self {
             hangup: signal(SignalKind::hangup())?,
@@ -67,7 +68,7 @@ impl Signals {
         })
     }
 
-    /// Waits for the next one and names it.
+    /// Waits for the next signal and returns its name.
     pub async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.hangup.recv() => "SIGHUP",
@@ -89,14 +90,14 @@ mod tests {
     const DELAY: Duration = Duration::from_secs(5);
 
     #[tokio::test(start_paused = true)]
-    async fn a_drain_that_nobody_disturbs_takes_its_delay() {
+    async fn a_drain_without_new_connections_takes_its_delay() {
         let begun = Instant::now();
         assert!(quiet(&Notify::new(), DELAY).await);
         assert_eq!(begun.elapsed().as_secs(), 5);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_still_connects_is_waited_for() {
+    async fn a_drain_lasts_while_clients_still_connect() {
         let accepted = Arc::new(Notify::new());
         let caller = Arc::clone(&accepted);
         let calls = tokio::spawn(async move {
@@ -112,7 +113,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_never_stops_connecting_is_not_waited_for_for_ever() {
+    async fn a_drain_ends_after_four_delays_though_a_client_keeps_connecting() {
         let accepted = Arc::new(Notify::new());
         let caller = Arc::clone(&accepted);
         let calls = tokio::spawn(async move {

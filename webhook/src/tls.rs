@@ -1,4 +1,4 @@
-//! Where the serving certificate comes from, and what keeps it current.
+//! The source of the serving certificate, and the task that keeps it current.
 
 use std::convert::Infallible;
 use std::io;
@@ -29,22 +29,23 @@ use clap::ValueEnum;
 /// Where the serving certificate comes from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum Tls {
-    /// A CA in a Secret that all replicas share; the webhook configuration is told to trust it
+    /// A CA in a Secret that all replicas share; the webhook writes it into its configuration's caBundle
     Cluster,
-    /// tls.crt and tls.key of a directory, by somebody who also tells the webhook configuration
+    /// tls.crt and tls.key in a directory; another tool, such as cert-manager, writes them and the caBundle
     Files,
-    /// A CA of this process alone, for tests
+    /// A CA that only this process uses, for tests
     InMemory,
 }
 
 /// Flags of `serve` about certificates.
 #[derive(Args, Clone, Debug)]
 pub struct TlsArgs {
-    /// Where the serving certificate comes from
+    /// The source of the serving certificate
     #[arg(long, env = "GITVOLUME_TLS", value_enum, default_value = "cluster")]
     pub tls: Tls,
 
-    /// With --tls=files: the directory, such as a mounted Secret; compared every 10 seconds
+    /// With --tls=files: the directory with tls.crt and tls.key, such as a mounted Secret; checked for
+    /// changes every 10 seconds
     #[arg(
         long,
         env = "GITVOLUME_TLS_DIR",
@@ -53,7 +54,7 @@ pub struct TlsArgs {
     )]
     pub tls_dir: Option<PathBuf>,
 
-    /// A further name or address for the serving certificate; may be repeated
+    /// An additional DNS name or IP address for the serving certificate; may be repeated
     #[arg(
         long,
         env = "GITVOLUME_TLS_NAME",
@@ -62,11 +63,11 @@ pub struct TlsArgs {
     )]
     pub tls_name: Vec<TlsName>,
 
-    /// With --tls=in-memory: a file for the CA's certificate
+    /// With --tls=in-memory: the file to write the CA certificate to
     #[arg(long, env = "GITVOLUME_CA_OUT", value_name = "FILE")]
     pub ca_out: Option<PathBuf>,
 
-    /// Our Service, whose name the certificate is for
+    /// The webhook's Service; the serving certificate is issued for its DNS name
     #[arg(
         long,
         env = "GITVOLUME_SERVICE",
@@ -84,8 +85,8 @@ pub struct TlsArgs {
     )]
     pub secret_name: String,
 
-    /// Our MutatingWebhookConfiguration: with --tls=cluster its caBundle is kept current, with
-    /// --watch-objects it tells which namespaces auto-injection is for
+    /// The webhook's MutatingWebhookConfiguration: with --tls=cluster the webhook writes its caBundle,
+    /// with --watch-objects the webhook reads the namespaces of auto-injection from it
     #[arg(
         long,
         env = "GITVOLUME_WEBHOOK_CONFIGURATION",
@@ -94,7 +95,8 @@ pub struct TlsArgs {
     )]
     pub webhook_configuration: String,
 
-    /// With --tls=cluster: how long a CA lives; the next one is made when a third of it is left
+    /// With --tls=cluster: the validity period of a CA; the webhook generates the next CA when a third
+    /// of it is left
     #[arg(
         long,
         env = "GITVOLUME_CA_LIFETIME",
@@ -103,8 +105,8 @@ pub struct TlsArgs {
     )]
     pub ca_lifetime: GitDuration,
 
-    /// With --tls=cluster: how long a serving certificate lives; the next one is signed when a third
-    /// of it is left
+    /// With --tls=cluster: the validity period of a serving certificate; the webhook signs the next one
+    /// when a third of it is left
     #[arg(
         long,
         env = "GITVOLUME_CERT_LIFETIME",
@@ -113,8 +115,8 @@ pub struct TlsArgs {
     )]
     pub cert_lifetime: GitDuration,
 
-    /// With --tls=cluster: how long every API server may take to hear of a caBundle that was written;
-    /// a new CA signs nothing before
+    /// With --tls=cluster: how long it may take until every API server has read a changed caBundle; a
+    /// new CA signs nothing before
     #[arg(
         long,
         env = "GITVOLUME_CA_PROPAGATION",
@@ -144,17 +146,17 @@ impl std::str::FromStr for TlsName {
     }
 }
 
-/// The task that keeps the certificate current.
+/// The task that keeps the certificate current; never returns.
 pub type Keeping = Pin<Box<dyn Future<Output = Infallible> + Send>>;
 
 impl TlsArgs {
-    /// Whether a client of the cluster is needed.
+    /// Whether a Kubernetes client is required.
     pub fn needs_cluster(&self) -> bool {
         self.tls == Tls::Cluster
     }
 
-    /// The task that keeps the certificate current; with a CA in memory there is one already. The
-    /// client is needed where [`needs_cluster`](Self::needs_cluster) says so.
+    /// The task that keeps the certificate current; with a CA in memory the first one is already
+    /// set. The client is required if [`needs_cluster`](Self::needs_cluster) is true.
     pub fn keep(
         self,
         namespace: Option<&str>,
@@ -163,11 +165,11 @@ impl TlsArgs {
     ) -> anyhow::Result<Keeping> {
         if self.ca_out.is_some() && self.tls != Tls::InMemory {
             bail!(
-                "--ca-out is for --tls=in-memory; otherwise there is no CA of ours, or it is in the Secret"
+                "--ca-out is only for --tls=in-memory; with --tls=cluster the CA is in the Secret, with --tls=files the webhook has no CA"
             );
         }
         let lifetimes = self.lifetimes()?;
-        // Taken apart without `..`: a flag that nobody uses does not compile.
+        // Destructured without `..`: an unused flag is a compile error.
         let Self {
             tls,
             tls_dir,
@@ -201,7 +203,7 @@ impl TlsArgs {
             Tls::Cluster => {
                 let namespace = namespace.context("--namespace must be set with --tls=cluster")?;
                 let names = with(Names::service(&service, namespace), tls_name);
-                let client = client.context("no client of the cluster")?;
+                let client = client.context("no client for the cluster")?;
                 let cluster = Cluster::new(client, namespace, &secret_name, &webhook_configuration);
                 let keep = keep_in_cluster(serving, cluster, names, lifetimes);
                 Ok(Box::pin(keep))
@@ -217,7 +219,7 @@ impl TlsArgs {
         };
         ensure!(
             lifetimes.leaf >= LEAST_LEAF,
-            "--cert-lifetime {}: expected 3s or more, since certificates know whole seconds alone",
+            "--cert-lifetime {}: expected 3s or more, because the times in certificates are whole seconds",
             self.cert_lifetime
         );
         ensure!(
@@ -240,7 +242,7 @@ fn with(names: Names, further: Vec<TlsName>) -> Names {
     })
 }
 
-/// Writes a file so that whoever waits for it never reads half of it.
+/// Writes a file atomically, so that a process that waits for it never reads a part of it.
 fn write(path: &Path, text: &str) -> io::Result<()> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");
@@ -266,12 +268,12 @@ mod tests {
     }
 
     #[test]
-    fn the_lifetimes_are_those_of_the_library_unless_told_otherwise() {
+    fn the_default_lifetimes_are_those_of_the_library() {
         assert_eq!(lifetimes(&[]), Ok(Lifetimes::default()));
     }
 
     #[test]
-    fn a_ca_that_would_end_before_its_successor_is_trusted_is_refused() {
+    fn a_ca_lifetime_that_ends_before_the_next_ca_is_trusted_is_rejected() {
         assert!(lifetimes(&["--ca-lifetime=507h"]).is_ok());
         assert_eq!(
             lifetimes(&["--ca-lifetime=504h"]).unwrap_err(),

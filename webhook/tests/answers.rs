@@ -1,4 +1,4 @@
-//! What the API server gets for what it sends, over TLS.
+//! Answers of the server to requests over TLS.
 
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use serde_json::Value;
 use serde_json::json;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
-use webhook::judge::Failure;
-use webhook::judge::Verdict;
 use webhook::server::Limits;
+use webhook::server::judge::Failure;
+use webhook::server::judge::Verdict;
 
 use crate::common::World;
 use crate::common::good_review;
@@ -69,7 +69,7 @@ async fn a_mistake_is_denied_with_422_and_one_sentence() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn what_is_no_review_is_a_bad_request() -> anyhow::Result<()> {
+async fn a_body_that_is_no_review_is_a_bad_request() -> anyhow::Result<()> {
     let world = world().await?;
     let mut client = world.client().await?;
     for body in ["", "{", "{}", r#"{"apiVersion":"admission.k8s.io/v1"}"#] {
@@ -104,7 +104,7 @@ async fn a_body_over_the_limit_without_a_length_is_refused() -> anyhow::Result<(
     chunk.resize(chunk.len() + 0x10_0000, b' ');
     chunk.extend_from_slice(b"\r\n");
     for _ in 0..9 {
-        // The server may close before it was sent all of it.
+        // The server may close the connection before it has received everything.
         if stream.write_all(&chunk).await.is_err() {
             break;
         }
@@ -148,7 +148,7 @@ async fn a_panic_is_500_and_the_server_lives_on() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A judge to whom no body is a review: the way to it is what counts.
+/// A judge that rejects every body: these tests are about the code before it.
 fn reads_nothing(_: &[u8]) -> Result<Verdict, Failure> {
     Err(Failure::Unreadable {
         cause: String::new(),
@@ -156,7 +156,7 @@ fn reads_nothing(_: &[u8]) -> Result<Verdict, Failure> {
 }
 
 #[tokio::test]
-async fn a_call_too_many_is_told_to_come_back() -> anyhow::Result<()> {
+async fn a_call_over_the_limit_is_shed_with_503() -> anyhow::Result<()> {
     let limits = Limits {
         inflight: 1,
         ..Limits::default()
@@ -165,14 +165,15 @@ async fn a_call_too_many_is_told_to_come_back() -> anyhow::Result<()> {
     let mut slow = world.connect().await?;
     slow.write_all(b"POST /mutate HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{")
         .await?;
-    // The slow one has its place once the gauge says so.
+    // The slow call holds its permit once the gauge shows it.
     shows(&world, "gitvolume_webhook_inflight 1").await?;
     let mut client = world.client().await?;
     let answered = post(&mut client, "{}").await?;
     assert_eq!(answered.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(answered.header(RETRY_AFTER), Some("1"));
     shows(&world, r#"gitvolume_webhook_shed_total{limit="calls"} 1"#).await?;
-    // A body that is still on its way is read, or the connection would be closed under the answer.
+    // The server reads a body that is still arriving, because closing the connection early would
+    // lose the answer.
     let mut late = world.connect().await?;
     late.write_all(b"POST /mutate HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n")
         .await?;
@@ -196,13 +197,13 @@ async fn a_call_too_many_is_told_to_come_back() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn bytes_too_many_are_told_to_come_back_and_hold_up_no_small_call() -> anyhow::Result<()> {
+async fn bytes_over_the_limit_are_shed_with_503_and_delay_no_small_call() -> anyhow::Result<()> {
     let limits = Limits {
         inflight_bytes: 1_000_000,
         ..Limits::default()
     };
     let world = world_with(limits, Arc::new(reads_nothing)).await?;
-    // What is announced takes no room: only what has come does.
+    // Announced bytes need no permits, only received ones.
     let mut slow = world.connect().await?;
     slow.write_all(b"POST /mutate HTTP/1.1\r\nHost: x\r\nContent-Length: 900001\r\n\r\n")
         .await?;
@@ -235,7 +236,7 @@ async fn bytes_too_many_are_told_to_come_back_and_hold_up_no_small_call() -> any
     Ok(())
 }
 
-/// Waits until a line of the metrics says so.
+/// Waits until the metrics contain a line.
 async fn shows(world: &World, line: &str) -> anyhow::Result<()> {
     let shown = async {
         loop {
@@ -253,12 +254,12 @@ async fn shows(world: &World, line: &str) -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn every_metric_is_shown() -> anyhow::Result<()> {
+async fn every_metric_is_exposed() -> anyhow::Result<()> {
     let world = world().await?;
     let mut client = world.client().await?;
     post(&mut client, good_review()).await?;
     post(&mut client, review(&json!({"another": "one"}))).await?;
-    // Somebody who speaks no TLS.
+    // A client that does not speak TLS.
     let mut plain = tokio::net::TcpStream::connect(world.running.address()).await?;
     plain.write_all(b"GET / HTTP/1.1\r\n\r\n").await?;
     plain.read_to_end(&mut Vec::new()).await.ok();

@@ -1,5 +1,5 @@
-//! Auto-injection's path: being called there is the answer to whether a namespace is covered. The same
-//! against a real API server is in the workspace's `tests`.
+//! The path of auto-injection: a call of it proves that the namespace is covered. The same against
+//! a real API server is in the workspace's `tests`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,11 +15,11 @@ use inject::Kind;
 use serde_json::Value;
 use serde_json::json;
 use tokio::net::TcpListener;
-use webhook::coverage::AutoInjection;
-use webhook::coverage::Coverage;
-use webhook::namespaces;
-use webhook::namespaces::Namespaces;
-use webhook::objects;
+use webhook::cluster::coverage::AutoInjection;
+use webhook::cluster::coverage::Coverage;
+use webhook::cluster::namespaces;
+use webhook::cluster::namespaces::Namespaces;
+use webhook::cluster::objects;
 
 use crate::common::World;
 use crate::common::eventually;
@@ -27,7 +27,7 @@ use crate::common::post_to;
 use crate::common::review;
 use crate::common::world_where;
 
-/// A cluster with the namespace `shop` and its GitVolume `site`, which are watched.
+/// A cluster with the namespace `shop` and its GitVolume `site`, both watched.
 struct Cluster {
     client: kube::Client,
     known: Arc<Namespaces>,
@@ -82,9 +82,9 @@ impl Cluster {
         })
     }
 
-    /// Tells of the namespace, and that it is covered.
+    /// Reports the namespace to the webhook, as a covered one.
     async fn watch_namespaces(&self) -> anyhow::Result<()> {
-        let watch = namespaces::watch(Arc::clone(&self.known), self.client.clone());
+        let watch = namespaces::watch::watch(Arc::clone(&self.known), self.client.clone());
         tokio::spawn(watch);
         eventually!(self.known.missing().is_none());
         Ok(())
@@ -109,7 +109,8 @@ async fn a_pod_gets_its_objects_and_annotations_by_one_call_and_the_other_entry_
     let cluster = Cluster::start().await?;
     cluster.watch_namespaces().await?;
     let mut client = cluster.world.client().await?;
-    // The object has the address, the Pod the branch. What is registered is not known: the path says it.
+    // The object sets the address, the Pod the branch. The registration is not known here, so the
+    // path alone makes the namespace a covered one.
     let annotated = review(&json!({"gitvolume.dev/site.ref": "refs/heads/release"}));
     let answered = post_to(&mut client, "/mutate/auto", annotated.clone()).await?;
     assert_eq!(answered.status, StatusCode::OK);
@@ -119,8 +120,8 @@ async fn a_pod_gets_its_objects_and_annotations_by_one_call_and_the_other_entry_
     assert!(patch.contains("gitvolume.dev~1injected"), "{patch}");
     let injected = patched(&annotated, &patch)?;
 
-    for is_covered in [false, true] {
-        if is_covered {
+    for is_auto_injected in [false, true] {
+        if is_auto_injected {
             cluster.cover();
         }
         for path in ["/mutate", "/mutate/auto"] {
@@ -135,8 +136,7 @@ async fn a_pod_gets_its_objects_and_annotations_by_one_call_and_the_other_entry_
 }
 
 #[tokio::test]
-async fn where_auto_injection_did_not_answer_no_author_is_told_of_a_mistake() -> anyhow::Result<()>
-{
+async fn without_an_answer_of_auto_injection_no_mistake_is_reported() -> anyhow::Result<()> {
     let cluster = Cluster::start().await?;
     cluster.watch_namespaces().await?;
     let mut client = cluster.world.client().await?;
@@ -150,10 +150,11 @@ async fn where_auto_injection_did_not_answer_no_author_is_told_of_a_mistake() ->
     assert_eq!(answered.status, StatusCode::INTERNAL_SERVER_ERROR);
     let text = String::from_utf8_lossy(&answered.body).into_owned();
     assert!(
-        text.contains("auto.gitvolume.dev has not answered"),
+        text.contains("auto.gitvolume.dev has not handled it"),
         "{text}"
     );
-    // What needs no object is answered as ever: the object and the annotations are one repository each.
+    // A Pod that needs no object is answered as usual: the object and the annotations are two
+    // repositories.
     let alone = review(&json!({"gitvolume.dev/inject": "false"}));
     let answered = post_to(&mut client, "/mutate", alone).await?;
     assert_eq!(answered.status, StatusCode::OK);
@@ -161,7 +162,7 @@ async fn where_auto_injection_did_not_answer_no_author_is_told_of_a_mistake() ->
 }
 
 #[tokio::test]
-async fn a_namespace_that_the_watch_has_not_told_of_is_waited_for_a_second_at_most()
+async fn a_call_waits_at_most_a_second_for_a_namespace_that_the_watch_has_not_reported()
 -> anyhow::Result<()> {
     let cluster = Cluster::start().await?;
     let mut client = cluster.world.client().await?;
@@ -174,7 +175,7 @@ async fn a_namespace_that_the_watch_has_not_told_of_is_waited_for_a_second_at_mo
     assert!(text.contains("namespace shop"), "{text}");
     assert!(took >= Duration::from_secs(1), "{took:?}");
 
-    // What objects cannot change waits for nobody.
+    // A Pod that no object can affect does not wait.
     let own = review(&json!({"gitvolume.dev/repo": "https://git.example/x.git"}));
     let answered = post_to(&mut client, "/mutate", own).await?;
     assert_eq!(answered.status, StatusCode::OK);
@@ -182,11 +183,11 @@ async fn a_namespace_that_the_watch_has_not_told_of_is_waited_for_a_second_at_mo
     let answered = post_to(&mut client, "/mutate", named).await?;
     assert_eq!(answered.status, StatusCode::INTERNAL_SERVER_ERROR);
 
-    let (answered, told) = tokio::join!(post_to(&mut client, "/mutate/auto", plain), async {
+    let (answered, reported) = tokio::join!(post_to(&mut client, "/mutate/auto", plain), async {
         tokio::time::sleep(Duration::from_millis(200)).await;
         cluster.watch_namespaces().await
     });
-    told?;
+    reported?;
     let answered = answered?;
     assert_eq!(answered.status, StatusCode::OK);
     assert!(answered.patch()?.contains("https://git.example/site.git"));

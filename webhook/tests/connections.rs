@@ -1,4 +1,4 @@
-//! The life of a connection: how long it is kept, when it is closed, and what it survives.
+//! Connections: how long they are kept, when they are closed, and what they survive.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use inject::Settings;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use webhook::judge::Injector;
-use webhook::known::Known;
-use webhook::readiness::Readiness;
+use webhook::cluster::known::Known;
 use webhook::server::Limits;
+use webhook::server::judge::Injector;
+use webhook::server::readiness::Readiness;
 
 use crate::common::connect;
 use crate::common::good_review;
@@ -166,7 +166,7 @@ async fn a_drain_loses_no_call() -> anyhow::Result<()> {
     let world = world().await?;
     let mut kept = world.client().await?;
     assert!(!post(&mut kept, good_review()).await?.closes());
-    // A call whose body is still coming when the end begins.
+    // A call whose body is still arriving when the shutdown begins.
     let mut slow = world.connect().await?;
     let body = good_review();
     let head = format!(
@@ -204,7 +204,8 @@ async fn a_drain_loses_no_call() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn ready_says_what_is_missing_and_stays_when_trust_is_lost_again() -> anyhow::Result<()> {
+async fn readyz_names_the_missing_part_and_stays_ready_when_trust_is_lost_again()
+-> anyhow::Result<()> {
     let now = SystemTime::now();
     let fresh = Serving::new();
     assert_eq!(fresh.missing(now), ["no serving certificate yet"]);
@@ -212,7 +213,7 @@ async fn ready_says_what_is_missing_and_stays_when_trust_is_lost_again() -> anyh
     fresh.set_leaf(leaf);
     assert_eq!(
         fresh.missing(now),
-        ["the webhook configuration's caBundle lacks our CA"]
+        ["the webhook configuration's caBundle does not contain the webhook's CA"]
     );
 
     let world = world().await?;
@@ -226,7 +227,7 @@ async fn ready_says_what_is_missing_and_stays_when_trust_is_lost_again() -> anyh
 }
 
 #[tokio::test]
-async fn what_a_replica_says_of_itself_is_one_type_as_text_and_as_json() -> anyhow::Result<()> {
+async fn the_state_of_a_replica_is_the_same_as_text_and_as_json() -> anyhow::Result<()> {
     let world = world().await?;
     let answered = world.admin("/readyz?format=json").await?;
     assert_eq!(answered.status, StatusCode::OK);

@@ -1,9 +1,8 @@
-//! The server and the command line as their users meet them: over TLS, and as the program `gitvolume`.
+//! Tests of the server from outside: over TLS, and as the program `gitvolume-webhook`.
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 mod answers;
 mod auto;
-mod cli;
 mod common;
 mod connections;
 mod goldens;

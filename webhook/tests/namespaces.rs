@@ -22,8 +22,8 @@ use futures::channel::mpsc::UnboundedSender;
 use serde_json::Value;
 use serde_json::json;
 use tokio::net::TcpListener;
-use webhook::namespaces;
-use webhook::namespaces::Namespaces;
+use webhook::cluster::namespaces;
+use webhook::cluster::namespaces::Namespaces;
 
 use crate::common::World;
 use crate::common::eventually;
@@ -35,7 +35,7 @@ type Chunk = Result<Bytes, io::Error>;
 
 #[derive(Default)]
 struct Objects {
-    /// Each with whether it hands out users.
+    /// Names, each with whether the namespace has a UID range.
     namespaces: Vec<(&'static str, bool)>,
     is_away: bool,
     watches: Vec<UnboundedSender<Chunk>>,
@@ -57,7 +57,7 @@ impl ApiServer {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Answers nobody from now on, and breaks off what is under way.
+    /// Rejects every request from now on, and breaks off those in progress.
     fn leave(&self) {
         let mut objects = self.objects();
         objects.is_away = true;
@@ -66,14 +66,14 @@ impl ApiServer {
         }
     }
 
-    fn tell(&self, kind: &str, name: &str, hands_out_users: bool) {
-        let event = json!({"type": kind, "object": namespace(name, hands_out_users)});
+    fn tell(&self, kind: &str, name: &str, has_uid_range: bool) {
+        let event = json!({"type": kind, "object": namespace(name, has_uid_range)});
         for watch in &self.objects().watches {
             let _ = watch.unbounded_send(Ok(format!("{event}\n").into()));
         }
     }
 
-    /// Has the webhook watch it, and gives a server that knows what the watch knows.
+    /// Starts a webhook that watches this API server.
     async fn watched(&self) -> anyhow::Result<World> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address: SocketAddr = listener.local_addr()?;
@@ -84,7 +84,7 @@ impl ApiServer {
         let mut config = kube::Config::new(format!("http://{address}").parse()?);
         config.default_retry = false;
         let known = Namespaces::watched();
-        tokio::spawn(namespaces::watch(
+        tokio::spawn(namespaces::watch::watch(
             Arc::clone(&known),
             kube::Client::try_from(config)?,
         ));
@@ -111,7 +111,7 @@ async fn answer(
     let items: Vec<Value> = objects
         .namespaces
         .iter()
-        .map(|(name, hands_out_users)| namespace(name, *hands_out_users))
+        .map(|(name, has_uid_range)| namespace(name, *has_uid_range))
         .collect();
     let list = json!({
         "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadataList",
@@ -120,8 +120,8 @@ async fn answer(
     list.to_string().into_response()
 }
 
-fn namespace(name: &str, hands_out_users: bool) -> Value {
-    let annotations = match hands_out_users {
+fn namespace(name: &str, has_uid_range: bool) -> Value {
+    let annotations = match has_uid_range {
         true => json!({"openshift.io/sa.scc.uid-range": "1000680000/10000"}),
         false => json!({"kubectl.kubernetes.io/last-applied-configuration": "{}"}),
     };
@@ -131,7 +131,7 @@ fn namespace(name: &str, hands_out_users: bool) -> Value {
     })
 }
 
-/// Whether the syncer in a Pod of the namespace `shop` gets a user from us.
+/// Whether the webhook sets a user for the syncer in a Pod of the namespace `shop`.
 async fn gets_a_user(world: &World) -> anyhow::Result<bool> {
     let answered = post(&mut world.client().await?, good_review()).await?;
     let patch = answered.patch()?;
@@ -141,7 +141,7 @@ async fn gets_a_user(world: &World) -> anyhow::Result<bool> {
 
 async fn readiness(world: &World) -> anyhow::Result<String> {
     let body = world.admin("/readyz").await?.body;
-    // What follows is about the certificate.
+    // The lines after the first are about the certificate.
     let first = String::from_utf8_lossy(&body);
     Ok(first.lines().next().unwrap_or_default().to_owned())
 }
@@ -156,7 +156,7 @@ async fn metric(world: &World, name: &str) -> anyhow::Result<f64> {
 }
 
 #[tokio::test]
-async fn it_is_ready_once_the_namespaces_are_listed_and_stays_so_when_the_watch_is_lost()
+async fn a_replica_is_ready_once_the_namespaces_are_listed_and_stays_ready_without_the_watch()
 -> anyhow::Result<()> {
     let server = ApiServer::with(&[("default", false), ("shop", true)]);
     server.leave();
@@ -188,7 +188,7 @@ async fn it_is_ready_once_the_namespaces_are_listed_and_stays_so_when_the_watch_
 }
 
 #[tokio::test]
-async fn a_namespace_that_changes_is_known_by_its_change() -> anyhow::Result<()> {
+async fn a_changed_namespace_takes_effect() -> anyhow::Result<()> {
     let server = ApiServer::with(&[("default", true)]);
     let world = server.watched().await?;
     eventually!(readiness(&world).await? == "ok");
@@ -208,7 +208,7 @@ async fn a_namespace_that_changes_is_known_by_its_change() -> anyhow::Result<()>
 }
 
 #[tokio::test]
-async fn only_the_metadata_is_asked_for() -> anyhow::Result<()> {
+async fn only_the_metadata_is_requested() -> anyhow::Result<()> {
     let server = ApiServer::with(&[]);
     let world = server.watched().await?;
     eventually!(readiness(&world).await? == "ok");

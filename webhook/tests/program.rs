@@ -29,8 +29,8 @@ struct Program {
 impl Program {
     fn start(further: &[&str]) -> anyhow::Result<Self> {
         let ca = tempfile::tempdir()?;
-        let mut child = Command::new(env!("CARGO_BIN_EXE_gitvolume"))
-            .args(["serve", "--tls=in-memory", "--listen=127.0.0.1:0"])
+        let mut child = Command::new(env!("CARGO_BIN_EXE_gitvolume-webhook"))
+            .args(["--tls=in-memory", "--listen=127.0.0.1:0"])
             .args(["--admin-listen=127.0.0.1:0", "--log-format=json"])
             .arg("--syncer-image=registry.example/syncer:1")
             .arg("--ca-out")
@@ -92,8 +92,8 @@ async fn a_decision_is_one_line_and_no_secret_is_in_any() -> anyhow::Result<()> 
         "https://user:hunter2@git.example/ site.git",
         "hunter2",
     ] {
-        let asked = json!({"gitvolume.dev/repo": repo, "another/annotation": "hunter2"});
-        post(&mut client, review(&asked)).await?;
+        let annotations = json!({"gitvolume.dev/repo": repo, "another/annotation": "hunter2"});
+        post(&mut client, review(&annotations)).await?;
         let line = program.line("answered").await?;
         assert_eq!(line["namespace"], "shop");
         assert_eq!(line["pod"], "web-5d9c7b8f4-");
@@ -108,22 +108,22 @@ async fn a_decision_is_one_line_and_no_secret_is_in_any() -> anyhow::Result<()> 
 }
 
 #[tokio::test]
-async fn what_is_logged_changes_with_the_settings_file() -> anyhow::Result<()> {
+async fn the_log_filter_changes_with_the_settings_file() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let file = dir.path().join("settings.yaml");
     std::fs::write(&file, "log: webhook=debug,info\n")?;
     let config = format!("--config={}", file.display());
     let mut program = Program::start(&["--log=info", &config, "--drain-delay=10ms"])?;
     let mut client = program.client().await?;
-    // A connection without a first request is closed in seconds.
+    // The server closes a connection without a first request within seconds.
     post(&mut client, crate::common::good_review()).await?;
-    let line = program.line("what is logged has changed").await?;
+    let line = program.line("the log filter has changed").await?;
     assert_eq!(line["log"], "webhook=debug,info");
 
-    // What cannot be read changes nothing.
+    // An invalid filter changes nothing.
     std::fs::write(&file, "log: debgu\n")?;
     let line = program
-        .line("the new settings cannot be used, the old ones stay")
+        .line("the new settings cannot be used; the previous ones stay in force")
         .await?;
     let error = line["error"].as_str().unwrap_or_default();
     let expected = "the settings cannot be used: log: \"debgu\": expected a level";
@@ -132,11 +132,11 @@ async fn what_is_logged_changes_with_the_settings_file() -> anyhow::Result<()> {
     program.line("answered").await?;
 
     std::fs::write(&file, "log: info\n")?;
-    program.line("what is logged has changed").await?;
+    program.line("the log filter has changed").await?;
     std::fs::write(&file, "{}\n")?;
-    let line = program.line("what is logged has changed").await?;
+    let line = program.line("the log filter has changed").await?;
     assert_eq!(line["log"], "as the flag says");
-    // The same settings in force all the time: nothing that Pods are told changes.
+    // The settings of the injection stay the same all the time: no Pod is affected.
     assert!(!program.seen.contains("the settings have changed"));
     Ok(())
 }
@@ -155,30 +155,15 @@ async fn a_second_signal_ends_at_once() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn a_wrong_setting_is_one_sentence() -> anyhow::Result<()> {
-    let output = Command::new(env!("CARGO_BIN_EXE_gitvolume"))
-        .args(["serve", "--tls=in-memory"])
+    let output = Command::new(env!("CARGO_BIN_EXE_gitvolume-webhook"))
+        .arg("--tls=in-memory")
         .output()
         .await?;
     assert!(!output.status.success());
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(
         text,
-        "gitvolume: --syncer-image must be set, or `image` in the file of --config\n"
-    );
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_demo_without_a_syncer_is_one_sentence() -> anyhow::Result<()> {
-    let output = Command::new(env!("CARGO_BIN_EXE_gitvolume"))
-        .args(["demo", "--syncer=/no/such/program"])
-        .output()
-        .await?;
-    assert!(!output.status.success());
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(
-        text.contains("--syncer /no/such/program: there is no such program"),
-        "{text}"
+        "gitvolume-webhook: --syncer-image must be set, or `image` in the file of --config\n"
     );
     Ok(())
 }

@@ -1,13 +1,13 @@
-//! The settings' file under a server that runs.
+//! Reloading the settings file in a running server.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use webhook::known::Known;
-use webhook::settings::Current;
+use webhook::cluster::known::Known;
 use webhook::settings::SettingsArgs;
-use webhook::settings::keep;
+use webhook::settings::current::Current;
+use webhook::settings::current::keep;
 
 use crate::common::World;
 use crate::common::eventually;
@@ -15,7 +15,7 @@ use crate::common::good_review;
 use crate::common::post;
 use crate::common::world_that_knows;
 
-/// A server with the settings of this file, and nothing else that is set.
+/// A server whose settings come only from this file.
 async fn world(file: &Path) -> anyhow::Result<World> {
     let args = SettingsArgs {
         config: Some(file.to_owned()),
@@ -52,8 +52,8 @@ async fn metric(world: &World, sample: &str) -> anyhow::Result<Option<u64>> {
 }
 
 #[tokio::test]
-async fn a_file_that_changes_counts_for_the_next_pod_and_one_that_is_wrong_does_not()
--> anyhow::Result<()> {
+async fn a_changed_file_applies_to_the_next_pod_and_an_invalid_one_is_ignored() -> anyhow::Result<()>
+{
     let dir = tempfile::tempdir()?;
     let file = dir.path().join("settings.yaml");
     std::fs::write(&file, "image: first:1\n")?;
@@ -72,7 +72,7 @@ async fn a_file_that_changes_counts_for_the_next_pod_and_one_that_is_wrong_does_
     assert_eq!(metric(&world, rejected).await?, Some(1));
     assert!(injects(&world, "second:1").await?, "the old ones stay");
     let ready = text(&world, "/readyz").await?;
-    let expected = "\nwarning: the settings are older than the file: the settings cannot be used: \
+    let expected = "\nwarning: the previous settings stay in force: the settings cannot be used: \
                     unknown field `onMistakes`";
     assert!(
         ready.starts_with("ok\n") && ready.contains(expected),
@@ -85,7 +85,7 @@ async fn a_file_that_changes_counts_for_the_next_pod_and_one_that_is_wrong_does_
     assert_eq!(metric(&world, rejected).await?, Some(2));
 
     std::fs::write(&file, "image: second:1\n")?;
-    let old = "older than the file";
+    let old = "the previous settings stay in force";
     eventually!(!text(&world, "/readyz").await?.contains(old));
     assert_eq!(metric(&world, "config_valid").await?, Some(1));
     assert_eq!(metric(&world, accepted).await?, Some(1), "nothing new");
@@ -93,7 +93,7 @@ async fn a_file_that_changes_counts_for_the_next_pod_and_one_that_is_wrong_does_
 }
 
 #[tokio::test]
-async fn a_config_map_that_the_kubelet_swaps_is_read_anew() -> anyhow::Result<()> {
+async fn a_config_map_that_the_kubelet_swaps_is_reloaded() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let at = |name: &str| dir.path().join(name);
     for (version, settings) in [("..1", "image: first:1\n"), ("..2", "image: second:1\n")] {

@@ -15,7 +15,7 @@ use crate::Bundle;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What cert-manager puts into a Secret.
+/// The content that cert-manager writes into a Secret.
 struct Pair {
     certificate: String,
     key: KeyPair,
@@ -45,7 +45,8 @@ fn good(now: SystemTime) -> Pair {
     pair("gitvolume.ns.svc", now)
 }
 
-/// As the kubelet does: a new folder, then one rename of the link to it.
+/// Updates a mounted volume as the kubelet does: a new directory, then one rename of the link to
+/// it.
 fn mount(dir: &Path, files: &[(&str, &str)]) {
     let data = tempfile::Builder::new()
         .prefix("..2026_")
@@ -82,33 +83,33 @@ fn serves(leaf: &Leaf, pair: &Pair) -> bool {
 }
 
 #[test]
-fn another_pair_is_served_after_the_kubelets_swap_and_none_twice() {
+fn a_new_pair_is_served_once_after_the_kubelets_swap() {
     let (dir, now) = (tempfile::tempdir().unwrap(), SystemTime::now());
     let mut directory = Directory::new(dir.path(), names());
     let (first, second) = (good(now), good(now));
     mount_pair(dir.path(), &first);
-    let leaf = directory.look(now).unwrap().unwrap();
+    let leaf = directory.reload(now).unwrap().unwrap();
     assert!(serves(&leaf, &first));
     assert_eq!(leaf.signer(), first.ca.signer());
     assert_eq!(leaf.ca_not_after(), Some(first.ca.not_after()));
-    assert!(directory.look(now).unwrap().is_none(), "nothing changed");
+    assert!(directory.reload(now).unwrap().is_none(), "nothing changed");
     mount_pair(dir.path(), &first);
     assert!(
-        directory.look(now).unwrap().is_none(),
+        directory.reload(now).unwrap().is_none(),
         "nothing but the folder changed"
     );
     mount_pair(dir.path(), &second);
-    assert!(serves(&directory.look(now).unwrap().unwrap(), &second));
+    assert!(serves(&directory.reload(now).unwrap().unwrap(), &second));
 }
 
 #[test]
-fn what_is_no_pair_is_told_and_the_next_pair_is_taken() {
+fn a_mismatched_pair_is_reported_and_the_next_pair_is_accepted() {
     let (dir, now) = (tempfile::tempdir().unwrap(), SystemTime::now());
     let mut directory = Directory::new(dir.path(), names());
     let (ours, other) = (good(now), good(now));
     let at = |name: &str| dir.path().join(name).display().to_string();
-    let told = |directory: &mut Directory| directory.look(now).unwrap_err().to_string();
-    let missing = told(&mut directory);
+    let error = |directory: &mut Directory| directory.reload(now).unwrap_err().to_string();
+    let missing = error(&mut directory);
     assert!(
         missing.starts_with(&format!("cannot read {}: ", at(CERTIFICATE))),
         "{missing}"
@@ -129,7 +130,7 @@ fn what_is_no_pair_is_told_and_the_next_pair_is_taken() {
             "half",
             &key,
             format!(
-                "{}: there is no certificate; expected a certificate in PEM, the chain after it",
+                "{}: there is no certificate; expected a PEM certificate, followed by its chain",
                 at(CERTIFICATE)
             ),
         ),
@@ -145,32 +146,32 @@ fn what_is_no_pair_is_told_and_the_next_pair_is_taken() {
             &elsewhere.certificate,
             &elsewhere_key,
             format!(
-                "{}: the certificate is not for gitvolume.ns.svc, by which the API server calls",
+                "{}: the certificate is not for gitvolume.ns.svc, the name that the API server connects to",
                 at(CERTIFICATE)
             ),
         ),
     ] {
         mount(dir.path(), &[(CERTIFICATE, certificate), (KEY, key)]);
-        assert_eq!(told(&mut directory), expected);
-        assert_eq!(told(&mut directory), expected, "until it changes");
+        assert_eq!(error(&mut directory), expected);
+        assert_eq!(error(&mut directory), expected, "until it changes");
     }
     mount_pair(dir.path(), &ours);
-    assert!(serves(&directory.look(now).unwrap().unwrap(), &ours));
+    assert!(serves(&directory.reload(now).unwrap().unwrap(), &ours));
 }
 
 #[test]
-fn one_that_has_ended_does_not_replace_one_that_has_not() {
+fn an_expired_certificate_does_not_replace_a_valid_one() {
     let (dir, now) = (tempfile::tempdir().unwrap(), SystemTime::now());
     let mut directory = Directory::new(dir.path(), names());
     let (current, old, coming) = (good(now), good(now - 3 * DAY), good(now + 2 * DAY));
     mount_pair(dir.path(), &current);
-    assert!(directory.look(now).unwrap().is_some());
+    assert!(directory.reload(now).unwrap().is_some());
     mount_pair(dir.path(), &old);
-    let told = directory.look(now).unwrap_err().to_string();
-    assert!(told.contains("and not now"), "{told}");
+    let error = directory.reload(now).unwrap_err().to_string();
+    assert!(error.contains("it is not valid now"), "{error}");
     mount_pair(dir.path(), &coming);
-    assert!(directory.look(now).is_err(), "it is too early");
-    let leaf = directory.look(now + DAY + DAY / 2).unwrap().unwrap();
+    assert!(directory.reload(now).is_err(), "it is too early");
+    let leaf = directory.reload(now + DAY + DAY / 2).unwrap().unwrap();
     assert!(
         serves(&leaf, &coming),
         "its time has come, with no change of the files"
@@ -178,20 +179,20 @@ fn one_that_has_ended_does_not_replace_one_that_has_not() {
 }
 
 #[test]
-fn one_that_has_ended_is_served_where_there_is_nothing_else() {
+fn an_expired_certificate_is_served_if_there_is_no_valid_one() {
     let (dir, now) = (tempfile::tempdir().unwrap(), SystemTime::now());
     let mut directory = Directory::new(dir.path(), names());
     mount_pair(dir.path(), &good(now - 3 * DAY));
-    let leaf = directory.look(now).unwrap().unwrap();
+    let leaf = directory.reload(now).unwrap().unwrap();
     assert!(!leaf.is_valid(now));
 }
 
 #[test]
-fn a_chain_and_a_sec1_key_are_taken_in_plain_files() {
+fn a_chain_and_a_sec1_key_are_accepted_in_plain_files() {
     let (dir, now) = (tempfile::tempdir().unwrap(), SystemTime::now());
     let ours = good(now);
     let chain = format!("{}{}", ours.certificate, ours.ca.pem());
-    // The key inside PKCS#8 is RFC 5915's, which SEC1 files have alone.
+    // The key inside PKCS#8 is the one of RFC 5915; a SEC1 file contains just that.
     let der = ours.key.serialize_der();
     let inner = &der[der.len() - 0x6d..];
     let sec1 = STANDARD.encode(inner);
@@ -199,7 +200,7 @@ fn a_chain_and_a_sec1_key_are_taken_in_plain_files() {
     fs::write(dir.path().join(CERTIFICATE), chain).unwrap();
     fs::write(dir.path().join(KEY), sec1).unwrap();
     let mut directory = Directory::new(dir.path(), names());
-    let leaf = directory.look(now).unwrap().unwrap();
+    let leaf = directory.reload(now).unwrap().unwrap();
     assert_eq!(leaf.certified().cert.len(), 2);
     assert_eq!(
         leaf.signer(),
@@ -214,7 +215,7 @@ fn a_key_is_never_printed() {
     let ours = good(now);
     mount_pair(dir.path(), &ours);
     let mut directory = Directory::new(dir.path(), names());
-    directory.look(now).unwrap();
+    directory.reload(now).unwrap();
     let printed = format!("{directory:?}");
     let der = format!("{:?}", ours.key.serialize_pem().as_bytes());
     assert!(

@@ -7,7 +7,7 @@ use crate::Published;
 use crate::Trust;
 
 #[test]
-fn a_cause_is_told_once() {
+fn a_cause_is_printed_once() {
     let refused = kube::Error::Service("connection refused".into());
     let error = KeepError::Publish(PublishError::Api {
         action: "cannot read",
@@ -42,7 +42,7 @@ fn a_leaf_is_renewed_by_the_wall_clock() {
 }
 
 #[test]
-fn a_new_ca_signs_when_callers_trust_it_or_trust_the_old_one_no_more() {
+fn a_new_ca_signs_when_callers_trust_it_or_no_longer_trust_the_old_one() {
     let now = SystemTime::now();
     let (serving, names) = (Serving::new(), Names::local());
     let old = Bundle::generate(now).unwrap();

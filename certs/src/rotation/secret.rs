@@ -1,5 +1,5 @@
-//! The Secret's keys. `ca.crt` and `ca.key` alone are a whole CA: that is how the Secret looks
-//! between two rotations, and how it has always looked.
+//! The keys of the Secret. `ca.crt` and `ca.key` alone are a complete CA: that is the format
+//! between two rotations, and the format of all earlier versions.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,24 +11,24 @@ use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use rustls::pki_types::CertificateDer;
 
-use super::Found;
-use super::Next;
-use super::State;
 use crate::Bundle;
 use crate::BundleError;
 use crate::bundle::read_certificates;
+use crate::rotation::state::Found;
+use crate::rotation::state::Next;
+use crate::rotation::state::State;
 
-/// Every CA that callers shall trust, the one that signs first: the caBundle to the byte.
+/// Every CA that callers must trust, the signing one first: byte for byte the caBundle.
 pub(super) const CERTIFICATES: &str = "ca.crt";
-/// The key of the first.
+/// The key of the first CA in `ca.crt`.
 pub(super) const KEY: &str = "ca.key";
-/// The CA that will sign.
+/// The next CA.
 pub(super) const NEXT_CERTIFICATE: &str = "next.crt";
-/// Its key.
+/// The key of the next CA.
 pub(super) const NEXT_KEY: &str = "next.key";
-/// When the caBundle was first read with it.
+/// The time at which the next CA was first read back in the caBundle.
 pub(super) const NEXT_SEEN: &str = "next.seen";
-/// When the CAs of `ca.crt` that neither sign nor will are forgotten.
+/// The time at which previous CAs are removed from `ca.crt`.
 pub(super) const PREVIOUS_UNTIL: &str = "previous.until";
 
 type Data = BTreeMap<String, ByteString>;
@@ -107,7 +107,7 @@ pub(super) fn pem_of(certificate: &CertificateDer<'_>) -> String {
     pem
 }
 
-/// The CA that signs, and all that is trusted.
+/// The signing CA, and all trusted certificates.
 fn signer(
     certificates: &str,
     key: &str,
@@ -121,7 +121,7 @@ fn signer(
     }
 }
 
-/// The CA that will sign; what is not whole has signed nothing, and another one is made.
+/// The next CA; an incomplete one has signed nothing, and another one is generated.
 fn next(certificate: &str, key: &str) -> Option<Bundle> {
     let next = Bundle::from_pem(certificate, key).ok()?;
     (next.is_pair() && next.certificates().len() == 1).then_some(next)

@@ -47,7 +47,7 @@ fn ca(now: SystemTime) -> Bundle {
 }
 
 #[test]
-fn a_secret_of_a_ca_alone_is_taken_over_as_it_is() {
+fn a_secret_with_only_a_ca_is_adopted_unchanged() {
     let now = SystemTime::now();
     let old = Bundle::generate(now).unwrap();
     let old_key = old.key_pem();
@@ -57,22 +57,22 @@ fn a_secret_of_a_ca_alone_is_taken_over_as_it_is() {
     assert_eq!(did, None);
     assert_eq!(state.signer.signer(), old.signer());
     assert_eq!(state.pem(), old.pem(), "not a byte of the caBundle changes");
-    // Ten years were its life; a CA made now would live for five minutes.
+    // Its lifetime was ten years; a new CA would get five minutes.
     let (_, did) = step(&data, &published, now + LIFETIMES.ca);
     assert_eq!(did, Some(Step::Begun));
 }
 
 #[test]
-fn what_was_written_is_read_back() {
+fn a_written_state_is_read_back() {
     let now = SystemTime::now();
     let published = Published::Unknown;
-    let asked = Facts {
+    let requested = Facts {
         is_asked: true,
         ..facts(&published, now)
     };
     let mut data = data(&[("else", "kept")]);
     State::of(ca(now)).write(&mut data);
-    let (mut begun, did) = next(State::read(Some(&data)), &asked).unwrap();
+    let (mut begun, did) = next(State::read(Some(&data)), &requested).unwrap();
     assert_eq!(did, Some(Step::Begun));
     begun.see(Some(now));
     begun.previous.push(ca(now).signer().clone());
@@ -92,7 +92,7 @@ fn what_was_written_is_read_back() {
 }
 
 #[test]
-fn the_next_ca_signs_no_earlier_than_every_api_server_can_know_it() {
+fn the_next_ca_signs_only_after_the_propagation_time() {
     let now = SystemTime::now();
     let (old, new) = (ca(now), ca(now));
     let mut state = State::of(ca(now));
@@ -136,13 +136,13 @@ fn the_next_ca_signs_no_earlier_than_every_api_server_can_know_it() {
         None,
         "it may have been wiped"
     );
-    // The clock went back by an hour: the wait begins again instead of lasting for it.
+    // The clock went back by an hour: the wait starts again instead of lasting an hour longer.
     state.see(Some(now + Duration::from_secs(3600)));
     assert_eq!(did(&state, &both, now), Some(Step::Seen));
 }
 
 #[test]
-fn half_a_next_ca_is_replaced_and_signs_nothing() {
+fn an_incomplete_next_ca_is_replaced_and_signs_nothing() {
     let now = SystemTime::now();
     let (own, other) = (ca(now), ca(now));
     let (own_key, other_key) = (own.key_pem(), other.key_pem());
@@ -162,14 +162,14 @@ fn half_a_next_ca_is_replaced_and_signs_nothing() {
         let (state, did) = step(&data, &trusting(&[&own]), now);
         assert_eq!(did, Some(Step::Tidied), "{certificate}");
         assert!(state.next.is_none());
-        // Nobody knows whether a leaf of it is alive.
+        // A leaf of this CA may still be in use.
         assert_eq!(state.previous, [other.signer().clone()]);
         assert!(state.until.is_some());
     }
 }
 
 #[test]
-fn an_old_ca_is_forgotten_when_it_is_time_or_when_somebody_says_so() {
+fn an_old_ca_is_removed_when_it_is_due_or_on_request() {
     let now = SystemTime::now();
     let (own, old) = (ca(now), ca(now));
     let both = format!("{}{}", own.pem(), old.pem());
@@ -201,7 +201,7 @@ fn an_old_ca_is_forgotten_when_it_is_time_or_when_somebody_says_so() {
 }
 
 #[test]
-fn something_else_is_overwritten_by_nobody_who_knows_no_better() {
+fn other_content_is_overwritten_only_by_a_replica_that_knows_the_last_state() {
     let now = SystemTime::now();
     let (own, other) = (ca(now), ca(now));
     let (own_key, other_key) = (own.key_pem(), other.key_pem());

@@ -1,9 +1,12 @@
-{{/* The chart's name, as the label app.kubernetes.io/name has it. */}}
+{{/* The value of the label app.kubernetes.io/name: the chart's name or nameOverride. */}}
 {{- define "gitvolume.chart" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 52 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* The name of every object: the release's, with "gitvolume" in it once. Its suffixes fit in 63. */}}
+{{/*
+Name of every object: the release name, with "gitvolume" appended unless it contains it. At most 52 characters, so
+that a name with a suffix has at most 63.
+*/}}
 {{- define "gitvolume.name" -}}
 {{- $chart := include "gitvolume.chart" . -}}
 {{- if .Values.fullnameOverride -}}
@@ -15,13 +18,13 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Labels that never change during the life of a release; selectors use them. */}}
+{{/* Selector labels: they never change during the life of a release. */}}
 {{- define "gitvolume.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "gitvolume.chart" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
-{{/* The labels of every object. Ours come first: a selector's label is not the user's to change. */}}
+{{/* Labels of every object. They override commonLabels, so a user cannot change the selector labels. */}}
 {{- define "gitvolume.labels" -}}
 {{- $own := fromYaml (include "gitvolume.selectorLabels" .) -}}
 {{- $_ := set $own "app.kubernetes.io/version" .Chart.AppVersion -}}
@@ -31,8 +34,8 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
 {{/*
-The labels and annotations of one object; "labels" and "annotations" are what it has beside all
-others', and win over those.
+Labels and annotations of one object. "labels" and "annotations" are specific to this object and override the
+common ones.
 */}}
 {{- define "gitvolume.metadata" -}}
 {{- $labels := merge (dict) (.labels | default dict) (fromYaml (include "gitvolume.labels" .root)) -}}
@@ -44,7 +47,7 @@ annotations:
 {{- end }}
 {{- end -}}
 
-{{/* An image reference; a tag that is a digest is joined with "@". */}}
+{{/* Image reference: "@" joins a digest, ":" a tag. */}}
 {{- define "gitvolume.image" -}}
 {{- $tag := .image.tag | default .root.Chart.AppVersion -}}
 {{- if hasPrefix "sha256:" $tag -}}
@@ -58,11 +61,11 @@ annotations:
 {{- if .Values.serviceAccount.create -}}
 {{- default (include "gitvolume.name" .) .Values.serviceAccount.name -}}
 {{- else -}}
-{{- required "serviceAccount.name must be set where serviceAccount.create is false" .Values.serviceAccount.name -}}
+{{- required "serviceAccount.name is required when serviceAccount.create is false" .Values.serviceAccount.name -}}
 {{- end -}}
 {{- end -}}
 
-{{/* On a node's network 10250 is the kubelet's, and 8080 is anybody's. */}}
+{{/* With hostNetwork, the kubelet uses 10250 on the node, and other programs often use 8080. */}}
 {{- define "gitvolume.port" -}}
 {{- .Values.webhook.port | default (ternary 10260 10250 .Values.hostNetwork) | int -}}
 {{- end -}}
@@ -70,25 +73,25 @@ annotations:
 {{- .Values.webhook.adminPort | default (ternary 10261 8080 .Values.hostNetwork) | int -}}
 {{- end -}}
 
-{{/* "true" where the cluster hands out ranges of users, as Helm sees it. */}}
+{{/* "true" if the cluster assigns UID ranges to namespaces (OpenShift), according to the APIs that Helm sees. */}}
 {{- define "gitvolume.isOpenShift" -}}
 {{- .Capabilities.APIVersions.Has "security.openshift.io/v1" -}}
 {{- end -}}
 
-{{/* "true" where Namespaces are watched for the ranges of users that they hand out. */}}
+{{/* "true" if the webhook watches Namespaces for their UID ranges. */}}
 {{- define "gitvolume.watchNamespaces" -}}
 {{- $watch := .Values.webhook.watchNamespaces -}}
 {{- or (eq $watch "always") (and (eq $watch "auto") (eq (include "gitvolume.isOpenShift" .) "true")) -}}
 {{- end -}}
 
-{{/* Namespaces whose Pods are never sent to us. */}}
+{{/* Namespaces whose Pods the API server never sends to the webhook. */}}
 {{- define "gitvolume.excludedNamespaces" -}}
 {{- prepend (.Values.webhook.excludedNamespaces | default list) "kube-system" | uniq | toYaml -}}
 {{- end -}}
 
 {{/*
-The namespaces that auto-injection is for, as a label selector: never our own, where what we need to run
-may be.
+Label selector of the namespaces for auto-injection. It always excludes the release namespace, because the
+webhook's own Pods, and others that it depends on, may run there.
 */}}
 {{- define "gitvolume.autoInjectSelector" -}}
 {{- $selector := .Values.autoInject.namespaceSelector | default (dict "matchLabels" (dict "gitvolume.dev/auto-inject" "enabled")) }}
@@ -109,16 +112,16 @@ matchExpressions:
   {{- end }}
 {{- end -}}
 
-{{/* The Secret of the certificate that the Pods mount; none in mode self. */}}
+{{/* Secret with the serving certificate, which the webhook Pods mount; empty with tls.mode self. */}}
 {{- define "gitvolume.tlsSecret" -}}
 {{- if eq .Values.tls.mode "files" -}}
-{{- required "tls.files.secretName must be set with tls.mode files" .Values.tls.files.secretName -}}
+{{- required "tls.files.secretName is required when tls.mode is files" .Values.tls.files.secretName -}}
 {{- else if eq .Values.tls.mode "cert-manager" -}}
 {{- include "gitvolume.name" . }}-tls
 {{- end -}}
 {{- end -}}
 
-{{/* Where the API server calls us, at a path. */}}
+{{/* clientConfig of a webhook: the Service and path that the API server calls. */}}
 {{- define "gitvolume.clientConfig" -}}
 {{- $tls := .root.Values.tls -}}
 {{- if and (eq $tls.mode "files") $tls.files.caBundle -}}
@@ -132,8 +135,9 @@ service:
 {{- end -}}
 
 {{/*
-The conditions of every Pod that is sent to us. `gitvolume.dev/inject: "false"` lets a Pod start while the
-webhook is away; our own Pods have it. A mirror Pod only reports what a kubelet already runs.
+Match conditions of both Pod webhooks. A Pod with `gitvolume.dev/inject: "false"` starts while the webhook is
+down; the webhook's own Pods have this annotation. A mirror Pod only represents a static Pod that the kubelet
+already runs.
 */}}
 {{- define "gitvolume.anyPodConditions" -}}
 - name: is-not-opted-out
@@ -147,7 +151,7 @@ webhook is away; our own Pods have it. A mirror Pod only reports what a kubelet 
     || !('kubernetes.io/config.mirror' in object.metadata.annotations)
 {{- end -}}
 
-{{/* The rules of our ClusterRole; nothing where we need none. */}}
+{{/* Rules of the webhook's ClusterRole; empty if it needs none. */}}
 {{- define "gitvolume.clusterRules" -}}
 {{- $verbs := list }}
 {{- if or .Values.objects.enabled (eq .Values.tls.mode "self") }}
@@ -157,16 +161,16 @@ webhook is away; our own Pods have it. A mirror Pod only reports what a kubelet 
 {{- $verbs = append $verbs "patch" }}
 {{- end }}
 {{- with $verbs }}
-# Our own registration and no other: to know which namespaces auto-injection is for, and to write the CA
-# that signed our certificates into it.
+# Only the webhook's own configuration: the webhook reads the namespaces for auto-injection from it and, with
+# tls.mode self, writes its CA into the caBundle.
 - apiGroups: [admissionregistration.k8s.io]
   resources: [mutatingwebhookconfigurations]
   resourceNames: [{{ include "gitvolume.name" $ }}]
   verbs: [{{ join ", " . }}]
 {{- end }}
 {{- if or .Values.objects.enabled (eq (include "gitvolume.watchNamespaces" .) "true") }}
-# To know which hand out ranges of users, and which our objects are for; of each only the metadata is
-# asked for.
+# To find the UID ranges of namespaces, and the namespaces that GitVolumes select. The webhook reads only
+# their metadata.
 - apiGroups: [""]
   resources: [namespaces]
   verbs: [list, watch]
@@ -175,7 +179,7 @@ webhook is away; our own Pods have it. A mirror Pod only reports what a kubelet 
 - apiGroups: [gitvolume.dev]
   resources: [gitvolumes, clustergitvolumes]
   verbs: [list, watch]
-# To tell them what becomes of them.
+# To write the status conditions.
 - apiGroups: [gitvolume.dev]
   resources: [gitvolumes/status, clustergitvolumes/status]
   verbs: [patch]
@@ -183,8 +187,8 @@ webhook is away; our own Pods have it. A mirror Pod only reports what a kubelet 
 {{- end -}}
 
 {{/*
-A CustomResourceDefinition of ours, by its file, as it is but for labels and annotations: numbers and
-strings do not survive a way through fromYaml unchanged.
+A CustomResourceDefinition from its file, with labels and annotations added. The text is not parsed: fromYaml
+followed by toYaml would change numbers and strings.
 */}}
 {{- define "gitvolume.crd" -}}
 {{- $annotations := ternary (dict "helm.sh/resource-policy" "keep") (dict) .root.Values.crds.keep -}}

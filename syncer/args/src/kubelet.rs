@@ -1,13 +1,12 @@
-/// Writes a text so that the kubelet hands it over unchanged: it expands `$(NAME)` in a container's
-/// args and env, and turns `$$` into `$`.
+/// Escapes a text so that the kubelet passes it unchanged: the kubelet expands `$(NAME)` in a
+/// container's args and env, and turns `$$` into `$`.
 pub fn escape_for_kubelet(text: &str) -> String {
     text.replace('$', "$$")
 }
 
 /// Expands a text of a container's args or env as the kubelet does, the inverse of
-/// [`escape_for_kubelet`]: `$(NAME)` becomes the value of a known
-/// name and stays as it is otherwise, `$$` becomes `$` (k8s.io/kubernetes,
-/// third_party/forked/golang/expansion).
+/// [`escape_for_kubelet`]: `$(NAME)` becomes the value of a known name and stays unchanged
+/// otherwise, `$$` becomes `$` (k8s.io/kubernetes, third_party/forked/golang/expansion).
 pub fn expand_as_kubelet<'a>(text: &str, value_of: impl Fn(&str) -> Option<&'a str>) -> String {
     let mut expanded = String::new();
     let mut rest = text;

@@ -1,89 +1,81 @@
-//! The contract between the injector and the syncer: what the one writes into a Pod
-//! and the other reads.
+//! The contract between webhook and syncer: the webhook writes it into a Pod, the syncer reads it.
 //!
-//! - [`SyncArgs`]: every flag with its environment name and default, and its inverse
-//!   [`SyncArgs::to_argv`], so that what the webhook writes is what the syncer parses.
-//! - [`paths`]: where the injected container finds its volumes.
-//! - [`probe`]: what the startup probe prints.
-//! - [`secret`]: which keys of a mounted Secret mean what.
-//! - [`GitDuration`], [`RepoUrl`], [`Rev`], [`Link`], [`Subdir`], [`CaBundle`], [`KnownHosts`]: the
-//!   values, checked once at the edge.
-//! - [`read`]: the program's arguments and environment, as git-sync v2, v3 and v4 had them.
+//! - `flags`: [`SyncArgs`], every flag declared once with its type, default, variables and
+//!   description, and its inverse [`SyncArgs::to_argv`], so that the syncer parses exactly what the
+//!   webhook writes.
+//! - `command_line`: [`read`], which parses the program's arguments and environment, compatible
+//!   with git-sync v2, v3 and v4; help, manual and docs/flags.md.
+//! - `values`, `address`: [`GitDuration`], [`RepoUrl`], [`Rev`], [`Link`], [`Subdir`],
+//!   [`CaBundle`], [`KnownHosts`], [`VersionRange`], each validated once, when parsed.
+//! - [`paths`]: mount paths in the injected container. [`secret`]: the keys of a mounted Secret.
+//!   [`probe`]: output of the startup probe.
 //!
-//! Pure: no clock, no environment of its own, no file system.
+//! Start at `flags/repo.rs`. Pure: no clock, no access to the process environment, no file system.
 
-mod ca_bundle;
+mod address;
 mod command_line;
-mod credential;
-mod duration;
 mod flags;
-mod known_hosts;
 mod kubelet;
-mod label;
-mod link;
-mod mask;
 mod nearest;
 pub mod paths;
 pub mod probe;
-mod repo_url;
-mod rev;
 pub mod secret;
-mod secret_text;
-mod sensitive;
-mod ssh_address;
-mod subdir;
-mod text;
-mod user_info;
+mod values;
 
-pub use ca_bundle::CaBundle;
-pub use ca_bundle::ParseCaBundleError;
-pub use command_line::Asked;
+pub use crate::command_line::usage_error::UsageError;
+pub use address::credential::Credential;
+pub use address::credential::ParseCredentialError;
+pub use address::credential::Password;
+pub use address::mask::MASK;
+pub use address::mask::address_secrets;
+pub use address::mask::mask_addresses;
+pub use address::repo_url::ParseRepoUrlError;
+pub use address::repo_url::RepoKind;
+pub use address::repo_url::RepoUrl;
+pub use address::ssh_address::SshAddress;
+pub use address::user_info::TOKEN_PREFIXES;
+pub use address::user_info::UserInfo;
+pub use address::user_info::is_token;
+pub use address::user_info::may_be_token;
+pub use command_line::Action;
 pub use command_line::Names;
-pub use command_line::Refusal;
-pub use command_line::Typed;
-pub use command_line::keys::about_unknown_key;
-pub use command_line::keys::keys_markdown;
-pub use command_line::page::flags_markdown;
+pub use command_line::ParsedSync;
 pub use command_line::read;
-pub use command_line::value::go_int;
-pub use credential::Credential;
-pub use credential::ParseCredentialError;
-pub use credential::Password;
-pub use duration::GitDuration;
-pub use duration::ParseDurationError;
-pub use flags::Cli;
-pub use flags::Command;
+pub use command_line::reference::keys::about_unknown_key;
+pub use command_line::reference::keys::keys_markdown;
+pub use command_line::reference::page::flags_markdown;
+pub use command_line::sensitive::is_secret;
+pub use command_line::sensitive::secret_variables;
+pub use flags::Conversion;
 pub use flags::CredentialArgs;
-pub use flags::GarbageCollection;
-pub use flags::Layout;
+pub use flags::Flag;
 pub use flags::ProbeArgs;
 pub use flags::ProcessArgs;
 pub use flags::RepoArgs;
-pub use flags::Submodules;
 pub use flags::SyncArgs;
-pub use known_hosts::KnownHosts;
-pub use known_hosts::ParseKnownHostsError;
+pub use flags::choices::GarbageCollection;
+pub use flags::choices::Layout;
+pub use flags::choices::Submodules;
+pub use flags::kind::go_int;
 pub use kubelet::escape_for_kubelet;
 pub use kubelet::expand_as_kubelet;
-pub use label::is_label;
-pub use link::Link;
-pub use link::ParseLinkError;
-pub use mask::MASK;
-pub use mask::address_secrets;
-pub use mask::mask_addresses;
-pub use repo_url::ParseRepoUrlError;
-pub use repo_url::RepoKind;
-pub use repo_url::RepoUrl;
-pub use rev::ParseRevError;
-pub use rev::Rev;
-pub use rev::Revision;
-pub use secret_text::Secret;
-pub use sensitive::is_secret;
-pub use sensitive::secret_variables;
-pub use ssh_address::SshAddress;
-pub use subdir::ParseSubdirError;
-pub use subdir::Subdir;
-pub use user_info::TOKEN_PREFIXES;
-pub use user_info::UserInfo;
-pub use user_info::is_token;
-pub use user_info::may_be_token;
+pub use values::ca_bundle::CaBundle;
+pub use values::ca_bundle::ParseCaBundleError;
+pub use values::duration::GitDuration;
+pub use values::duration::ParseDurationError;
+pub use values::known_hosts::KnownHosts;
+pub use values::known_hosts::ParseKnownHostsError;
+pub use values::label::is_label;
+pub use values::lfs_hosts::LfsHosts;
+pub use values::lfs_hosts::ParseLfsHostsError;
+pub use values::link::Link;
+pub use values::link::ParseLinkError;
+pub use values::rev::ParseRevError;
+pub use values::rev::Rev;
+pub use values::rev::Revision;
+pub use values::secret_text::Secret;
+pub use values::subdir::ParseSubdirError;
+pub use values::subdir::Subdir;
+pub use values::version::VersionTag;
+pub use values::version_range::ParseVersionRangeError;
+pub use values::version_range::VersionRange;

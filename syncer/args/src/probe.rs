@@ -1,5 +1,4 @@
-//! What the startup probe prints.
+//! Output of the startup probe.
 
-/// What it says of a repository that nothing is wrong with, and of which there is no tree yet: all
-/// else that it says is an error.
+/// Output for a repository without an error that has no tree yet; all other output is an error.
 pub const STILL_CLONING: &str = "the first clone is still running";

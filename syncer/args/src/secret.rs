@@ -1,7 +1,7 @@
-//! Which keys of the mounted Secret the syncer recognises.
+//! Keys that the syncer recognises in the mounted Secret.
 //!
-//! One annotation names the Secret and nothing else is configured: the keys say what they are. Of
-//! several keys with the same meaning the first in the list counts. The names are those of:
+//! One annotation names the Secret; the keys identify their contents, without further settings. Of
+//! several keys with the same meaning the first in the list counts. The names come from:
 //!
 //! - git-sync (`ssh`, `known_hosts`, `cookie_file`), and ssh itself (`id_ed25519`, …);
 //! - Kubernetes' own Secret types (`kubernetes.io/ssh-auth`, `kubernetes.io/basic-auth`,
@@ -28,38 +28,39 @@ pub const KNOWN_HOSTS: &str = "known_hosts";
 /// User name for http(s) remotes.
 pub const USERNAMES: [&str; 3] = ["username", "GITSYNC_USERNAME", "GIT_SYNC_USERNAME"];
 
-/// Password for http(s) remotes; goes with [`USERNAMES`].
+/// Password for http(s) remotes; used with [`USERNAMES`].
 pub const PASSWORDS: [&str; 3] = ["password", "GITSYNC_PASSWORD", "GIT_SYNC_PASSWORD"];
 
 /// Access token for http(s) remotes; used as the password, with [`USERNAMES`] or `git`.
 pub const TOKENS: [&str; 2] = ["token", "bearerToken"];
 
-/// Certificate authorities for https remotes, PEM.
+/// CA certificates for https remotes, PEM.
 pub const CAS: [&str; 2] = ["ca.crt", "caFile"];
 
-/// A client's certificate for https remotes, PEM; goes with [`CLIENT_KEYS`].
+/// Client certificate for https remotes, PEM; used with [`CLIENT_KEYS`].
 pub const CLIENT_CERTIFICATES: [&str; 3] = ["tls.crt", "certFile", "tlsClientCertData"];
 
-/// The private key of the client's certificate, PEM.
+/// Private key of the client certificate, PEM.
 pub const CLIENT_KEYS: [&str; 3] = ["tls.key", "keyFile", "tlsClientCertKey"];
 
 /// Cookies for http(s) remotes, in the format of Netscape and curl.
 pub const COOKIE_FILE: &str = "cookie_file";
 
-/// Number of the GitHub App to authenticate as; goes with the two that follow.
+/// Application ID of the GitHub App to authenticate as; requires [`GITHUB_APP_INSTALLATION_IDS`]
+/// and [`GITHUB_APP_PRIVATE_KEYS`].
 pub const GITHUB_APP_IDS: [&str; 2] = ["github-app-id", "githubAppID"];
 
-/// Client ID of the GitHub App, in place of its number.
+/// Client ID of the GitHub App, in place of its application ID.
 pub const GITHUB_APP_CLIENT_ID: &str = "github-app-client-id";
 
-/// Number of the GitHub App's installation.
+/// Installation ID of the GitHub App.
 pub const GITHUB_APP_INSTALLATION_IDS: [&str; 2] =
     ["github-app-installation-id", "githubAppInstallationID"];
 
 /// Private key of the GitHub App, PEM.
 pub const GITHUB_APP_PRIVATE_KEYS: [&str; 2] = ["github-app-private-key", "githubAppPrivateKey"];
 
-/// Address of GitHub Enterprise's API.
+/// Base URL of the GitHub Enterprise API.
 pub const GITHUB_APP_BASE_URLS: [&str; 2] = ["githubAppBaseURL", "githubAppEnterpriseBaseUrl"];
 
 /// Every key that is recognised.

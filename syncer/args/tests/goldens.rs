@@ -1,16 +1,16 @@
-//! What the program prints of itself, and the page about its flags, are files that are reviewed;
-//! `make goldens` writes them from the tables.
+//! Golden files: help, manual and the pages about flags; `make goldens` rewrites them from the
+//! tables.
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
-use args::Asked;
+use args::Action;
 
 fn printed(flag: &str) -> String {
     match args::read([OsString::from(flag)], []) {
-        Ok(Asked::Print(text)) => text,
+        Ok(Action::Print(text)) => text,
         other => panic!("{other:?}"),
     }
 }
@@ -31,12 +31,12 @@ fn hold_equal(file: &str, text: &str) {
 }
 
 #[test]
-fn the_help_is_the_one_that_was_reviewed() {
+fn the_help_equals_its_golden() {
     hold_equal("testdata/help.txt", &printed("--help"));
 }
 
 #[test]
-fn the_manual_is_the_one_that_was_reviewed_and_fits_a_terminal() {
+fn the_manual_equals_its_golden_and_fits_a_terminal() {
     let manual = printed("--man");
     hold_equal("testdata/manual.txt", &manual);
     for line in manual.lines().filter(|line| !line.contains(", $GITSYNC_")) {
@@ -45,7 +45,7 @@ fn the_manual_is_the_one_that_was_reviewed_and_fits_a_terminal() {
 }
 
 #[test]
-fn the_page_about_flags_says_what_the_tables_say() {
+fn the_page_about_flags_is_generated_from_the_tables() {
     hold_equal("../../docs/flags.md", &args::flags_markdown());
 }
 

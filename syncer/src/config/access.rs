@@ -13,10 +13,10 @@ use url::Url;
 use crate::config::ConfigError;
 use crate::config::error::http_url;
 
-/// Where the cookies are; git-sync's own place, which no flag changes.
+/// git-sync's cookie file; no flag changes its path.
 pub(crate) const COOKIE_FILE: &str = "/etc/git-secret/cookie_file";
 
-/// By which rights the remote is read, as git-sync's flags say it.
+/// The credentials and trust settings for the remote, from git-sync's flags.
 #[derive(Clone, Debug)]
 pub(crate) struct AccessConfig {
     pub(crate) username: Option<String>,
@@ -26,9 +26,9 @@ pub(crate) struct AccessConfig {
     pub(crate) ssh_keys: Vec<PathBuf>,
     /// None: the host's key is not checked.
     pub(crate) known_hosts: Option<PathBuf>,
-    /// Where that file is not there.
+    /// Default host keys, for when that file does not exist.
     pub(crate) default_known_hosts: Option<KnownHosts>,
-    /// Authorities beside the system's.
+    /// CAs in addition to the system's.
     pub(crate) ca_bundle: Option<CaBundle>,
     pub(crate) cookie_file: bool,
     pub(crate) askpass_url: Option<Url>,
@@ -41,7 +41,7 @@ pub(crate) struct AccessConfig {
 }
 
 impl AccessConfig {
-    /// Takes what the flags say, where they do not contradict each other.
+    /// Reads the flags; contradictory ones are an error.
     pub(crate) fn new(args: &RepoArgs) -> Result<Self, ConfigError> {
         let askpass_url = args.askpass_url.as_deref().filter(|url| !url.is_empty());
         let access = Self {
@@ -64,7 +64,7 @@ impl AccessConfig {
                 .transpose()?,
             github_base_url: github_base_url(args)?,
             github_app_client_id: args.github_app_client_id.clone(),
-            // Zero is none, as in git-sync.
+            // As in git-sync, zero means unset.
             github_app_application_id: args.github_app_application_id.filter(|id| *id != 0),
             github_app_installation_id: args.github_app_installation_id.filter(|id| *id != 0),
             github_app_private_key: args
@@ -76,7 +76,7 @@ impl AccessConfig {
         access.check_user(args)?;
         access.check_github_app()?;
         if access.cookie_file && !Path::new(COOKIE_FILE).exists() {
-            let problem = format!("expected a file {COOKIE_FILE}, which is not there");
+            let problem = format!("expected a file {COOKIE_FILE}, which does not exist");
             return Err(ConfigError::new("cookie-file", problem));
         }
         Ok(access)
@@ -104,13 +104,15 @@ impl AccessConfig {
                 },
                 "expected $GITSYNC_PASSWORD or --password-file, not both",
             ),
+            // The other half may come from the address or from the Secret.
+            (false, false) if user.has_secret() || args.secret_dir.is_some() => return Ok(()),
             (false, false) if is_named => (
                 "username",
                 "expected $GITSYNC_PASSWORD or --password-file to go with it",
             ),
             _ if user.has_secret() => (
                 "username",
-                "expected an address in --repo that has no credentials of its own",
+                "expected an address in --repo without credentials",
             ),
             _ => return Ok(()),
         };
@@ -147,7 +149,9 @@ impl AccessConfig {
             match keys {
                 (None, None) => format!("expected {KEY} to go with it"),
                 (Some(_), Some(_)) => format!("expected {KEY}, not both"),
-                _ if self.username.is_some() => "expected no --username beside it".to_owned(),
+                _ if self.username.is_some() => {
+                    "expected no --username together with a GitHub App".to_owned()
+                }
                 _ => return Ok(()),
             }
         };
@@ -155,8 +159,8 @@ impl AccessConfig {
     }
 }
 
-/// Reads the address of GitHub's API. Where no app can come from, any text will do, as for git-sync:
-/// charts set it to nothing.
+/// Parses the address of GitHub's API. Without an app any text is accepted, as in git-sync: charts
+/// set it to the empty string.
 fn github_base_url(args: &RepoArgs) -> Result<Url, ConfigError> {
     let example = RepoArgs::default().github_base_url;
     let is_asked = args.github_app_client_id.is_some()
@@ -217,12 +221,21 @@ mod tests {
                     args.username = Some("me".to_owned());
                     args.password = secret("x");
                 }),
-                "--username (or GITSYNC_USERNAME): expected an address in --repo that has no \
-                 credentials of its own",
+                "--username (or GITSYNC_USERNAME): expected an address in --repo without credentials",
             ),
         ];
         for (change, sentence) in refused {
             assert_eq!(access(change).unwrap_err(), sentence);
+        }
+        for beside in [
+            (|args: &mut RepoArgs| args.secret_dir = Some("/s".into())) as fn(&mut RepoArgs),
+            |args| args.repo = Some("https://you:x@git.example/x".parse().unwrap()),
+        ] {
+            access(|args| {
+                args.username = Some("me".to_owned());
+                beside(args);
+            })
+            .unwrap();
         }
         let allowed = access(|args| {
             args.username = Some("me".to_owned());
@@ -233,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_name_in_the_address_goes_with_a_password_of_the_flags() {
+    fn a_user_name_in_the_address_is_combined_with_a_password_of_the_flags() {
         let acme = || "https://acme@git.example/x".parse().ok();
         let allowed: [Change; 4] = [
             Box::new(move |args| args.repo = acme()),
@@ -245,7 +258,7 @@ mod tests {
                 args.repo = acme();
                 args.password_file = Some("/p".into());
             }),
-            // git-sync v3 took this.
+            // git-sync v3 accepted this.
             Box::new(move |args| {
                 args.repo = acme();
                 args.username = Some("me".to_owned());
@@ -288,7 +301,7 @@ mod tests {
             assert_eq!(access(change).unwrap_err(), sentence);
         }
         assert!(access(|args| args.askpass_url = Some(String::new())).is_ok());
-        // Nobody asks there.
+        // Without an app the value is not used.
         assert!(access(|args| args.github_base_url = "x".to_owned()).is_ok());
     }
 
@@ -337,7 +350,7 @@ mod tests {
                     args.username = Some("me".to_owned());
                     args.password = secret("x");
                 }),
-                "expected no --username beside it",
+                "expected no --username together with a GitHub App",
             ),
         ];
         for (change, problem) in refused {

@@ -3,7 +3,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
-/// Variables besides git's own `GIT_…` that can change whom git asks, as whom, or what it trusts.
+/// Variables without the prefix `GIT_` that can change git's remote, its credentials or its trust.
 const ALSO_GITS: [&str; 17] = [
     "ALL_PROXY",
     "CURL_CA_BUNDLE",
@@ -24,36 +24,36 @@ const ALSO_GITS: [&str; 17] = [
     "no_proxy",
 ];
 
-/// The one door to the process's environment, and what we take from it besides the flags.
+/// The process's environment, except the flags. The syncer reads variables only here.
 #[derive(Default)]
 pub(crate) struct Environment {
     pub(crate) home: Option<OsString>,
     pub(crate) path: Option<OsString>,
     pub(crate) ssh_command: Option<String>,
-    /// The CA file that git is told to use (`GIT_SSL_CAINFO`).
+    /// The CA file for git (`GIT_SSL_CAINFO`).
     pub(crate) git_ssl_ca_info: Option<PathBuf>,
-    /// The CA file that programs use in the system's place (`SSL_CERT_FILE`).
+    /// The CA file that replaces the system's (`SSL_CERT_FILE`).
     pub(crate) ssl_cert_file: Option<PathBuf>,
-    /// The directories of CA files that programs use beside it (`SSL_CERT_DIR`).
+    /// Directories of additional CA files (`SSL_CERT_DIR`).
     pub(crate) ssl_cert_dirs: Vec<PathBuf>,
-    /// Where libnss_wrapper.so is, should it be in none of the usual places.
+    /// The path of libnss_wrapper.so, if it is not in a default location.
     pub(crate) nss_wrapper: Option<PathBuf>,
-    /// Before which step the crash tests end the program.
+    /// The step before which the program exits, for the crash tests.
     #[cfg(debug_assertions)]
     pub(crate) crash_at: Option<i64>,
-    /// Whatever git, or a program that git starts, may look at.
+    /// The variables that git, or a program that git starts, may read.
     pub(crate) gits: Vec<(String, String)>,
 }
 
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A proxy's address may hold a password.
+        // The address of a proxy may contain a password.
         f.write_str("Environment")
     }
 }
 
 impl Environment {
-    /// An environment with these variables for git and nothing else.
+    /// An environment with only these variables for git.
     #[cfg(test)]
     pub(crate) fn with_git_variables(variables: &[(&str, &str)]) -> Self {
         let variables = variables.iter();
@@ -65,12 +65,13 @@ impl Environment {
         }
     }
 
-    /// All variables, for the flags.
+    /// All variables, for the parser of the flags.
     pub(crate) fn variables() -> impl Iterator<Item = (OsString, OsString)> {
         env::vars_os()
     }
 
-    /// `TZ`, which the log's clock needs before anything else is known; empty is not unset.
+    /// `TZ`, read before the configuration because the log's clock needs it; empty differs from
+    /// unset.
     pub(crate) fn time_zone() -> Option<OsString> {
         let mut variables = Self::variables();
         variables.find_map(|(name, value)| (name == "TZ").then_some(value))
@@ -80,7 +81,7 @@ impl Environment {
     pub(crate) fn of_process() -> Self {
         let mut environment = Self::default();
         for (name, value) in Self::variables() {
-            // An empty proxy is one: none is used.
+            // An empty proxy variable has a meaning: no proxy is used.
             if value.is_empty() && !name.to_string_lossy().ends_with("_proxy") {
                 continue;
             }

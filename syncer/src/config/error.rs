@@ -3,9 +3,9 @@ use std::fmt;
 use args::Names;
 use url::Url;
 
-use crate::config::file::FileError;
+use crate::config::file_error::FileError;
 
-/// Says which setting cannot be meant, in one sentence for the person who wrote it.
+/// An invalid setting, as one sentence for the user.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
     #[error(transparent)]
@@ -13,7 +13,7 @@ pub(crate) enum ConfigError {
     #[error("{name}: {problem}")]
     Setting {
         flag: String,
-        /// The flag in the words of whoever set it.
+        /// The flag's name as the user wrote it.
         name: String,
         problem: String,
         is_missing: bool,
@@ -21,12 +21,12 @@ pub(crate) enum ConfigError {
 }
 
 impl ConfigError {
-    /// A flag with a value that is not `expected`, which is what follows that word.
+    /// A flag with an invalid value; `expected` completes the sentence "expected …".
     pub(crate) fn value(flag: &str, value: &dyn fmt::Display, expected: &str) -> Self {
         Self::new(flag, format!("\"{value}\": expected {expected}"))
     }
 
-    /// A flag that is needed.
+    /// A required flag that is missing.
     pub(crate) fn missing(flag: &str, expected: &str) -> Self {
         Self::setting(flag, format!("required: expected {expected}"), true)
     }
@@ -45,7 +45,7 @@ impl ConfigError {
         }
     }
 
-    /// The same in the words of whoever set the flag: its name in the environment, or an old name.
+    /// The same error under the name that the user wrote: a variable or a legacy flag.
     pub(crate) fn named(mut self, name_of: impl FnOnce(&str) -> String) -> Self {
         if let Self::Setting { flag, name, .. } = &mut self {
             *name = name_of(flag);
@@ -54,7 +54,7 @@ impl ConfigError {
     }
 }
 
-/// Reads an http(s) address. It may hold a password, and so is not repeated where it is none.
+/// Parses an http(s) address. An error does not quote it, since it may contain a password.
 pub(super) fn http_url(flag: &str, text: &str, example: &str) -> Result<Url, ConfigError> {
     let is_http = |url: &Url| matches!(url.scheme(), "http" | "https");
     let url = text.parse().ok().filter(is_http);

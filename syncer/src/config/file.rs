@@ -1,12 +1,10 @@
-//! Several repositories, as `--config` or `GITSYNC_CONFIG_INLINE` names them.
+//! Several repositories, from `--config` or `GITSYNC_CONFIG_INLINE`.
 //!
-//! `{"repos": {NAME: ENTRY, …}}`: a mapping and not a list, so that a name stands once, where a
-//! reader looks for it, and a mistake can be named as `repos.NAME.KEY`. An entry's keys are the
-//! flags' names; what it does not say is as the flags beside the file say it.
+//! `{"repos": {NAME: ENTRY, …}}`: a mapping and not a list, so that a name occurs once and an error
+//! can name the place as `repos.NAME.KEY`. An entry's keys are the names of flags; the process's
+//! flags are the defaults for every entry.
 
-use std::fmt;
 use std::fs;
-use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,28 +12,21 @@ use args::ProcessArgs;
 use args::RepoArgs;
 use args::is_label;
 use args::is_secret;
-use serde::Deserialize;
-use serde::Deserializer;
-use serde::de::Error as _;
-use serde::de::MapAccess;
-use serde::de::Visitor;
 use serde_json::Map;
 use serde_json::Value;
 
 use crate::config::ConfigError;
 use crate::config::Environment;
 use crate::config::RepoConfig;
+use crate::config::file_error::FileError;
 use crate::redact;
 
 mod places;
-#[cfg(test)]
-mod tests;
 
-/// The variable that holds the text itself.
+/// The variable that holds the configuration itself.
 const INLINE: &str = "GITSYNC_CONFIG_INLINE";
 
-/// Flags that belong together: an entry that gives one of them has nothing of the others from
-/// beside the file.
+/// Groups of flags: an entry that sets one flag of a group inherits none of that group.
 const TOGETHER: [&[&str]; 3] = [
     &["username", "password", "password-file"],
     &[
@@ -48,28 +39,7 @@ const TOGETHER: [&[&str]; 3] = [
     &["sparse-checkout", "sparse-checkout-file"],
 ];
 
-/// Says what cannot be meant in a file of several repositories.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum FileError {
-    /// `why` is a sentence without values that may be secret.
-    #[error("{file}: {why}")]
-    Syntax { file: String, why: String },
-    #[error("{file}: repos.{entry}: {why}")]
-    Entry {
-        file: String,
-        entry: String,
-        why: String,
-    },
-    #[error("{file}: repos.{entry}.{key}: {why}")]
-    Key {
-        file: String,
-        entry: String,
-        key: String,
-        why: String,
-    },
-}
-
-/// Reads the repositories that a file, or the variable, names; there is none where neither is given.
+/// Reads the repositories of the file or of the variable; empty if neither is set.
 pub(super) fn repos(
     process: &ProcessArgs,
     beside: &RepoArgs,
@@ -78,7 +48,7 @@ pub(super) fn repos(
     let (file, text) = match (&process.config, &process.config_inline) {
         (None, None) => return Ok(None),
         (Some(_), Some(_)) => {
-            let problem = format!("expected no ${INLINE} beside it");
+            let problem = format!("expected no ${INLINE} together with it");
             return Err(ConfigError::new("config", problem));
         }
         (None, Some(text)) => (INLINE.to_owned(), text.reveal().to_owned()),
@@ -95,80 +65,50 @@ pub(super) fn repos(
         ("link", beside.link.is_some()),
     ] {
         if is_given {
-            let problem = "expected nothing beside --config, each of whose entries has its own";
+            let problem = "expected no value together with --config, whose entries set their own";
             return Err(ConfigError::new(flag, problem));
         }
     }
-    let File { repos } = read(&text).map_err(|why| FileError::Syntax {
+    let repos = read(&text).map_err(|why| FileError::Syntax {
         file: file.clone(),
         why,
     })?;
     let mut configs = Vec::new();
-    for (name, given) in repos.0 {
-        let entry = Entry {
-            file: &file,
-            name: &name,
-            given: &given,
+    for (name, given) in &repos {
+        let file = &file;
+        let Value::Object(given) = given else {
+            let why = "expected a mapping of flags".to_owned();
+            let (file, entry) = (file.clone(), name.clone());
+            return Err(FileError::Entry { file, entry, why }.into());
         };
+        let entry = Entry { file, name, given };
         configs.push(entry.config(beside, environment)?);
     }
     places::check(&file, &configs)?;
     Ok(Some(configs))
 }
 
-/// The whole text.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    repos: Unique<Unique<Value>>,
-}
-
-/// JSON begins with a brace; all else is YAML.
-fn read(text: &str) -> Result<File, String> {
-    let file: File = if text.trim_start().starts_with('{') {
-        serde_json::from_str(text).map_err(|error| without_value(&error.to_string()))?
-    } else {
-        // A piece of the text would show what is secret in it.
-        let options = serde_saphyr::options! { with_snippet: false };
-        serde_saphyr::from_str_with_options(text, options)
-            .map_err(|error| without_value(&error.to_string()))?
-    };
-    if file.repos.0.is_empty() {
-        return Err("repos: expected at least one entry, such as repos: {site: {repo: …}}".into());
-    }
-    Ok(file)
-}
-
-/// A mapping in its own order, where no key stands twice.
-struct Unique<V>(Vec<(String, V)>);
-
-impl<'de, V: Deserialize<'de>> Deserialize<'de> for Unique<V> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Pairs<V>(PhantomData<V>);
-
-        impl<'de, V: Deserialize<'de>> Visitor<'de> for Pairs<V> {
-            type Value = Unique<V>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a mapping")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Unique<V>, A::Error> {
-                let mut pairs: Vec<(String, V)> = Vec::new();
-                while let Some(key) = map.next_key::<String>()? {
-                    if pairs.iter().any(|(known, _)| *known == key) {
-                        return Err(A::Error::custom(format!("{key} is given twice")));
-                    }
-                    let value = map.next_value();
-                    let value =
-                        value.map_err(|error| A::Error::custom(format!("{key}: {error}")))?;
-                    pairs.push((key, value));
-                }
-                Ok(Unique(pairs))
-            }
+/// Parses the entries by name. JSON is parsed as YAML.
+fn read(text: &str) -> Result<Map<String, Value>, String> {
+    // A snippet of the text could reveal a secret.
+    let options = serde_saphyr::options! { with_snippet: false };
+    let file = serde_saphyr::from_str_with_options(text, options).map_err(|error| match error {
+        serde_saphyr::Error::DuplicateMappingKey { key, location } => {
+            let key = key.as_deref().unwrap_or("a key");
+            format!("line {}: {key} is given twice", location.line())
         }
-
-        from.deserialize_map(Pairs(PhantomData))
+        error => format!("expected YAML or JSON, but {error}"),
+    })?;
+    let Value::Object(mut file) = file else {
+        return Err("expected a mapping such as repos: {site: {repo: …}}".to_owned());
+    };
+    let repos = file.remove("repos");
+    if let Some(key) = file.keys().next() {
+        return Err(format!("{key}: expected repos as the only key"));
+    }
+    match repos {
+        Some(Value::Object(repos)) if !repos.is_empty() => Ok(repos),
+        _ => Err("repos: expected at least one entry, such as repos: {site: {repo: …}}".into()),
     }
 }
 
@@ -176,7 +116,7 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for Unique<V> {
 struct Entry<'a> {
     file: &'a str,
     name: &'a str,
-    given: &'a Unique<Value>,
+    given: &'a Map<String, Value>,
 }
 
 impl Entry<'_> {
@@ -185,9 +125,9 @@ impl Entry<'_> {
         beside: &RepoArgs,
         environment: &Arc<Environment>,
     ) -> Result<RepoConfig, ConfigError> {
-        // It becomes a directory, a label of the metrics and a part of annotations.
+        // The name becomes a directory, a metric label and a part of annotations.
         if self.name.len() > 63 || !is_label(self.name) {
-            let why = "expected a name of at most 63 small letters, digits and inner hyphens";
+            let why = "expected a name of at most 63 lower-case letters, digits and inner hyphens";
             return Err(self.wrong(why.to_owned()).into());
         }
         let args = self.args(beside)?;
@@ -198,31 +138,28 @@ impl Entry<'_> {
         Ok(config)
     }
 
-    /// The flags beside the file, and over them what the entry says.
+    /// The process's flags, overridden by the entry.
     fn args(&self, beside: &RepoArgs) -> Result<RepoArgs, FileError> {
         let own = |dir: &PathBuf| dir.join(self.name);
         let mut args = beside.clone();
         args.root = beside.root.as_ref().map(own);
         args.state = beside.state.as_ref().map(own);
-        let Ok(Value::Object(mut all)) = serde_json::to_value(&args) else {
-            return Err(self.wrong("the flags beside it cannot be written down".to_owned()));
-        };
-        let Ok(Value::Object(usual)) = serde_json::to_value(RepoArgs::default()) else {
-            return Err(self.wrong("the defaults cannot be written down".to_owned()));
-        };
         for together in TOGETHER {
             if together.iter().any(|key| self.gives(key)) {
-                reset(&mut all, &usual, together);
+                args.reset_keys(together);
             }
         }
-        for (key, value) in &self.given.0 {
-            if !all.contains_key(key) {
+        for (key, value) in self.given {
+            if !RepoArgs::is_key(key) {
                 return Err(self.at(key, args::about_unknown_key(key)));
             }
-            all.insert(key.clone(), value.clone());
-            // One by one, so that the key at fault is known.
-            args = RepoArgs::deserialize(Value::Object(all.clone()))
-                .map_err(|error| self.at(key, said(key, &error.to_string())))?;
+            args.set_key(key, value).map_err(|(value, expected)| {
+                if value.is_empty() || is_secret(key) {
+                    self.at(key, expected)
+                } else {
+                    self.at(key, format!("{value}: {expected}"))
+                }
+            })?;
         }
         let has_own_password = args
             .repo
@@ -235,11 +172,10 @@ impl Entry<'_> {
     }
 
     fn gives(&self, key: &str) -> bool {
-        self.given.0.iter().any(|(given, _)| given == key)
+        self.given.contains_key(key)
     }
 
-    /// Says where in the file a value stands that cannot be meant; one that stands beside it keeps
-    /// its flag's name.
+    /// Names the value's place in the file; a value from the process's flags keeps the flag's name.
     fn named(&self, error: ConfigError) -> ConfigError {
         match error {
             ConfigError::Setting {
@@ -270,45 +206,5 @@ impl Entry<'_> {
     }
 }
 
-fn reset(all: &mut Map<String, Value>, usual: &Map<String, Value>, keys: &[&str]) {
-    for key in keys {
-        if let Some(value) = usual.get(*key) {
-            all.insert((*key).to_owned(), value.clone());
-        }
-    }
-}
-
-/// The parser's sentence about a value, without its prefix, and without the value if that is secret.
-fn said(key: &str, error: &str) -> String {
-    let mut error = error.to_owned();
-    for (rust, words) in [
-        ("expected a boolean", "expected true or false"),
-        ("expected a sequence", "expected a list"),
-        ("expected a string", "expected a text in quotes"),
-        ("expected i64", "expected a whole number"),
-        ("expected u32", "expected a whole number of at least 0"),
-        ("expected u64", "expected a whole number of at least 0"),
-    ] {
-        if let Some(before) = error.strip_suffix(rust) {
-            error = format!("{before}{words}");
-        }
-    }
-    match error.split_once(", expected ") {
-        Some((_, expected)) if is_secret(key) => format!("expected {expected}"),
-        _ => error
-            .trim_start_matches("invalid type: ")
-            .trim_start_matches("invalid value: ")
-            .to_owned(),
-    }
-}
-
-/// The parser's sentence about the shape of the text, without the value that it read: what stands in
-/// the wrong place may be a password.
-fn without_value(error: &str) -> String {
-    match (error.find("invalid type: "), error.rfind(", expected ")) {
-        (Some(start), Some(end)) if start < end => {
-            format!("{}{}", &error[..start], &error[end + ", ".len()..])
-        }
-        _ => error.to_owned(),
-    }
-}
+#[cfg(test)]
+mod tests;

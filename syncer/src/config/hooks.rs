@@ -9,7 +9,7 @@ use url::Url;
 use crate::config::ConfigError;
 use crate::config::error::http_url;
 
-/// What is told of each new tree.
+/// The hooks that run for each new tree.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HooksConfig {
     pub(crate) exec: Option<ExecHook>,
@@ -17,7 +17,7 @@ pub(crate) struct HooksConfig {
     pub(crate) webhook: Option<Webhook>,
 }
 
-/// A program that is run in the tree.
+/// A program that is started in the tree.
 #[derive(Clone, Debug)]
 pub(crate) struct ExecHook {
     pub(crate) command: PathBuf,
@@ -25,19 +25,19 @@ pub(crate) struct ExecHook {
     pub(crate) backoff: Duration,
 }
 
-/// An address that is called.
+/// An address that is requested.
 #[derive(Clone, Debug)]
 pub(crate) struct Webhook {
     pub(crate) url: Url,
     pub(crate) method: Method,
-    /// The status that means success; none if any answer, or none at all, is as good.
+    /// The status that means success; `None` ignores the response.
     pub(crate) success_status: Option<u16>,
     pub(crate) timeout: Duration,
     pub(crate) backoff: Duration,
 }
 
 impl HooksConfig {
-    /// Checks the values of the hooks that are set; of the others nothing is asked.
+    /// Checks the values of the hooks that are set, and ignores those of the others.
     pub(crate) fn new(args: &RepoArgs) -> Result<Self, ConfigError> {
         let exec = |prefix: &str, command: &Option<PathBuf>, timeout, backoff| {
             let hook = |command: &PathBuf| -> Result<ExecHook, ConfigError> {
@@ -82,7 +82,7 @@ impl Webhook {
     }
 }
 
-/// Reads a method; an empty one is GET, as for Go's client.
+/// Parses a method; empty means GET, as in Go's client.
 fn method(text: &str) -> Result<Method, ConfigError> {
     match text {
         "" => Ok(Method::GET),
@@ -91,7 +91,7 @@ fn method(text: &str) -> Result<Method, ConfigError> {
     }
 }
 
-/// Reads a status; 0 and, as git-sync v3 had it, -1 are none.
+/// Parses a status; 0, and -1 as in git-sync v3, mean none.
 fn success_status(status: i64) -> Result<Option<u16>, ConfigError> {
     match u16::try_from(status) {
         Ok(0) => Ok(None),

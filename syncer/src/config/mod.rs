@@ -1,10 +1,12 @@
-//! Turns what was typed into what it means.
+//! The validated configuration, made from the parsed flags.
 
 mod access;
 mod environment;
 mod error;
 mod file;
+pub(crate) mod file_error;
 mod hooks;
+mod layout;
 mod process;
 mod repo;
 mod v3;
@@ -21,25 +23,24 @@ pub(crate) use crate::config::error::ConfigError;
 pub(crate) use crate::config::hooks::ExecHook;
 pub(crate) use crate::config::hooks::HooksConfig;
 pub(crate) use crate::config::hooks::Webhook;
+pub(crate) use crate::config::layout::LayoutConfig;
 pub(crate) use crate::config::process::ProcessConfig;
 pub(crate) use crate::config::repo::Credentials;
-pub(crate) use crate::config::repo::LayoutConfig;
 pub(crate) use crate::config::repo::RepoConfig;
 pub(crate) use crate::config::repo::Sparse;
 pub(crate) use crate::config::v3::keep_v3_root;
 
-/// What the syncer does, with every value checked: the process's part, and each repository's.
+/// The validated configuration: the process's part, and each repository's.
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) process: ProcessConfig,
     pub(crate) repos: Vec<RepoConfig>,
-    /// The process's own state directory, where `probe` begins.
+    /// The process's own state directory; `probe` starts there.
     pub(crate) state: Option<PathBuf>,
 }
 
 impl Config {
-    /// Checks every value and makes paths absolute. What is wrong is said under the names by which
-    /// the flags were set.
+    /// Checks every value and makes paths absolute. Errors name a flag as the user wrote it.
     pub(crate) fn new(
         args: SyncArgs,
         names: &Names,
@@ -49,7 +50,7 @@ impl Config {
         let environment = Arc::new(environment);
         let named = |error: ConfigError| error.named(|flag| names.of(flag));
         let state = repo.state.clone();
-        // The repositories first, as git-sync does.
+        // The repositories are checked first, as in git-sync.
         let repos = match file::repos(&process, &repo, &environment).map_err(named)? {
             Some(repos) => repos,
             None => vec![RepoConfig::new(repo, environment.clone()).map_err(named)?],

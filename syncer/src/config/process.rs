@@ -8,12 +8,12 @@ use tokio::signal::unix::SignalKind;
 
 use crate::config::ConfigError;
 use crate::config::Environment;
-use crate::signals;
+use crate::system::signals;
 
-/// What the process does once, however many repositories it syncs.
+/// The settings of the process, independent of the number of repositories.
 #[derive(Debug)]
 pub(crate) struct ProcessConfig {
-    /// The program, a path or a name to find in `PATH`.
+    /// The git program: a path, or a name to look up in `PATH`.
     pub(crate) git: String,
     pub(crate) no_poller: bool,
     pub(crate) max_git_processes: usize,
@@ -32,7 +32,7 @@ impl ProcessConfig {
         args: ProcessArgs,
         environment: Arc<Environment>,
     ) -> Result<Self, ConfigError> {
-        // Taken apart without `..`: a flag that nobody uses does not compile.
+        // Destructured without `..`, so that an unused flag does not compile.
         let ProcessArgs {
             config: _,
             config_inline: _,
@@ -45,7 +45,7 @@ impl ProcessConfig {
             http_bind,
             http_metrics,
             http_pprof,
-            // The log's, which begins before there is a configuration.
+            // The log uses it before there is a configuration.
             verbose: _,
         } = args;
         if http_bind.is_none() && (http_metrics || http_pprof) {
@@ -79,12 +79,13 @@ impl ProcessConfig {
 
 fn sync_signal(text: &str) -> Result<SignalKind, ConfigError> {
     signals::parse(text).ok_or_else(|| {
-        let expected = "a number or a name such as SIGHUP or HUP, and none that ends the program";
+        let expected =
+            "a signal number or a name such as SIGHUP or HUP that does not terminate the syncer";
         ConfigError::value("sync-on-signal", &text, expected)
     })
 }
 
-/// Reads Go's notation: `:1234` is every address of this machine; a name is looked up.
+/// Parses Go's notation: `:1234` is every local address; a name is resolved.
 fn bind_address(text: &str) -> Result<SocketAddr, ConfigError> {
     let parsed = match text.strip_prefix(':') {
         Some(port) => port
@@ -113,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_served_needs_an_address() {
+    fn http_endpoints_require_a_bind_address() {
         let process = |http_bind: Option<&str>| {
             let args = ProcessArgs {
                 http_metrics: true,

@@ -1,5 +1,4 @@
 use std::path;
-use std::path::Component;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,33 +7,33 @@ use std::time::Duration;
 use args::GarbageCollection;
 use args::GitDuration;
 use args::Layout;
-use args::Link;
+use args::LfsHosts;
 use args::RepoArgs;
 use args::RepoKind;
 use args::RepoUrl;
 use args::Revision;
-use args::Subdir;
 use args::Submodules;
 use args::UserInfo;
 
-use crate::auth::git_config;
 use crate::config::AccessConfig;
 use crate::config::ConfigError;
 use crate::config::Environment;
 use crate::config::HooksConfig;
+use crate::config::LayoutConfig;
+use crate::git::config;
 
-/// Periods below this one are surely mistakes (git-sync's own limit).
+/// The shortest valid period (git-sync's own limit).
 const SHORTEST_PERIOD: GitDuration = GitDuration::from_millis(10);
 
 const ADDRESS: &str = "https://, http://, ssh://, user@host:path, file:// or an absolute path";
 
-/// What is done for one repository, with every value checked.
+/// The validated settings of one repository.
 #[derive(Clone, Debug)]
 pub(crate) struct RepoConfig {
-    /// The name in a configuration of several; the flags' one has none.
+    /// The name in a file of several repositories; `None` for the repository of the flags.
     pub(crate) name: Option<String>,
     pub(crate) repo: Repo,
-    /// A name that can be followed, except in a clone.
+    /// The revision; only a clone accepts one that is not a name.
     pub(crate) rev: Revision,
     pub(crate) root: PathBuf,
     pub(crate) layout: LayoutConfig,
@@ -46,13 +45,19 @@ pub(crate) struct RepoConfig {
     pub(crate) max_failures: i64,
     pub(crate) sync_timeout: Duration,
     pub(crate) stale_worktree_timeout: Duration,
+    /// Whether trees may have files in common: no consumer writes to them.
+    pub(crate) link_trees: bool,
     pub(crate) init_period: Duration,
     pub(crate) init_max_failures: Option<i64>,
-    /// How old the last success may be before we are no longer ready; zero is any age.
+    /// The maximum age of the last success for readiness; zero means no limit.
     pub(crate) stale_after: Duration,
     pub(crate) filter: Option<String>,
     pub(crate) submodules: Submodules,
     pub(crate) sparse: Option<Sparse>,
+    /// Whether Git LFS pointers are replaced by their content.
+    pub(crate) lfs: bool,
+    /// The hosts of such content in addition to the repository's own.
+    pub(crate) lfs_allowed_hosts: LfsHosts,
     pub(crate) gc: GarbageCollection,
     /// Absolute, or relative to the root.
     pub(crate) error_file: Option<PathBuf>,
@@ -60,17 +65,17 @@ pub(crate) struct RepoConfig {
     pub(crate) touch_file: Option<PathBuf>,
     pub(crate) hooks: HooksConfig,
     pub(crate) access: AccessConfig,
-    /// git's keys and values, in the order in which they were given.
+    /// Keys and values of git's configuration, in their order.
     pub(crate) git_config: Vec<(String, String)>,
     pub(crate) environment: Arc<Environment>,
 }
 
-/// The remote repository, its address free of user and password.
+/// The remote repository; user and password are removed from its address.
 #[derive(Clone, Debug)]
 pub(crate) struct Repo {
     pub(crate) url: String,
     pub(crate) kind: RepoKind,
-    /// What the address has before its host.
+    /// The user information of the address.
     pub(crate) user: UserInfo,
 }
 
@@ -87,26 +92,12 @@ impl std::fmt::Debug for Credentials {
     }
 }
 
-/// How the tree appears, with what only that layout has.
-#[derive(Clone, Debug)]
-pub(crate) enum LayoutConfig {
-    /// git-sync's: the link, absolute or relative to the root.
-    Link { link: PathBuf },
-    /// A ConfigMap volume's: where git's own files are, and what is shown in place of the top.
-    Projected {
-        state: PathBuf,
-        subdir: Option<Subdir>,
-    },
-    /// A gitRepo volume's: where the clone is, relative to the root.
-    Clone { dir: PathBuf },
-}
-
-/// Where the patterns are that choose files.
+/// The source of the sparse-checkout patterns.
 #[derive(Clone, Debug)]
 pub(crate) enum Sparse {
-    /// In a file, which may change.
+    /// A file, which may change.
     File(PathBuf),
-    /// Here: what such a file would hold.
+    /// The patterns themselves, in the format of such a file.
     Patterns(String),
 }
 
@@ -115,7 +106,7 @@ impl RepoConfig {
     pub(crate) fn new(args: RepoArgs, environment: Arc<Environment>) -> Result<Self, ConfigError> {
         let access = AccessConfig::new(&args);
         let hooks = HooksConfig::new(&args);
-        // Taken apart without `..`: a flag that nobody uses does not compile.
+        // Destructured without `..`, so that an unused flag does not compile.
         let RepoArgs {
             repo,
             rev,
@@ -130,6 +121,8 @@ impl RepoConfig {
             submodules,
             sparse_checkout_file,
             sparse_checkout,
+            lfs,
+            lfs_allowed_hosts,
             period,
             init_period,
             sync_timeout,
@@ -137,6 +130,7 @@ impl RepoConfig {
             max_failures,
             init_max_failures,
             stale_worktree_timeout,
+            link_trees,
             stale_after,
             error_file,
             touch_file,
@@ -147,7 +141,7 @@ impl RepoConfig {
             exechook_command: _,
             exechook_timeout: _,
             exechook_backoff: _,
-            pre_publish_exechook_command: _,
+            pre_publish_exechook_command,
             pre_publish_exechook_timeout: _,
             pre_publish_exechook_backoff: _,
             webhook_url: _,
@@ -186,9 +180,23 @@ impl RepoConfig {
             rev.to_rev()
                 .map_err(|error| ConfigError::new("ref", format!("\"{rev}\": {error}")))?;
         }
+        if layout == Layout::Files
+            && let Some(command) = &pre_publish_exechook_command
+        {
+            let expected = "no value with --layout=files, whose files are never complete before they are published";
+            return Err(ConfigError::value(
+                "pre-publish-exechook-command",
+                &command.display(),
+                expected,
+            ));
+        }
+        if lfs && layout == Layout::Clone {
+            let problem = "expected no value with --layout=clone, which makes a plain clone";
+            return Err(ConfigError::new("lfs", problem));
+        }
         let secret_dir = secret_dir.map(|dir| absolute("secret-dir", &dir));
         let period = at_least_shortest("period", period)?;
-        // Zero is the absence of a period of its own, as in git-sync.
+        // As in git-sync, zero means no separate initial period.
         let init_period = init_period.filter(|init| *init > GitDuration::default());
         Ok(Self {
             name: None,
@@ -202,6 +210,8 @@ impl RepoConfig {
             filter,
             submodules,
             sparse: Sparse::of(sparse_checkout_file, sparse_checkout)?,
+            lfs,
+            lfs_allowed_hosts,
             period,
             init_period: init_period
                 .map_or(Ok(period), |init| at_least_shortest("init-period", init))?,
@@ -210,6 +220,7 @@ impl RepoConfig {
             max_failures,
             init_max_failures,
             stale_worktree_timeout: stale_worktree_timeout.get(),
+            link_trees,
             stale_after: stale_after.get(),
             error_file,
             touch_file,
@@ -222,70 +233,12 @@ impl RepoConfig {
     }
 }
 
-impl LayoutConfig {
-    /// The directory that is shown in place of the repository's top.
-    pub(crate) fn subdir(&self) -> Option<&Subdir> {
-        match self {
-            Self::Projected { subdir, .. } => subdir.as_ref(),
-            Self::Link { .. } | Self::Clone { .. } => None,
-        }
-    }
-
-    fn new(
-        layout: Layout,
-        link: Option<Link>,
-        subdir: Option<Subdir>,
-        repo: &RepoUrl,
-        root: &Path,
-        state: Option<&Path>,
-    ) -> Result<Self, ConfigError> {
-        if let Some(subdir) = subdir.as_ref().filter(|_| layout != Layout::Projected) {
-            let expected =
-                "nothing without --layout=projected, which alone shows a part of the tree";
-            return Err(ConfigError::value("subdir", subdir, expected));
-        }
-        match (layout, link, state) {
-            (Layout::Link, Some(link), _) => Ok(Self::Link {
-                link: climbed(root, link.as_path()),
-            }),
-            (Layout::Link, None, _) => Ok(Self::Link {
-                link: PathBuf::from(repo.last_component()),
-            }),
-            (Layout::Clone, None, _) => Ok(Self::Clone {
-                dir: PathBuf::new(),
-            }),
-            (Layout::Clone, Some(link), _) => {
-                let is_name = |part| matches!(part, Component::Normal(_) | Component::CurDir);
-                if !link.as_path().components().all(is_name) {
-                    let expected = "a directory below --root with --layout=clone";
-                    return Err(ConfigError::value("link", &link, expected));
-                }
-                Ok(Self::Clone {
-                    dir: link.as_path().to_owned(),
-                })
-            }
-            (Layout::Projected, None, Some(state)) => Ok(Self::Projected {
-                state: state.to_owned(),
-                subdir,
-            }),
-            (Layout::Projected, Some(link), Some(_)) => {
-                let expected = "nothing with --layout=projected, which has no link";
-                Err(ConfigError::value("link", &link, expected))
-            }
-            (Layout::Projected, _, None) => {
-                let expected = "a directory outside --root, which --layout=projected needs";
-                Err(ConfigError::missing("state", expected))
-            }
-        }
-    }
-}
-
 impl Sparse {
-    /// An empty text is none, as of an empty variable.
+    /// Empty patterns mean none, as for an empty variable.
     fn of(file: Option<PathBuf>, patterns: Option<String>) -> Result<Option<Self>, ConfigError> {
         match (file, patterns.filter(|patterns| !patterns.is_empty())) {
             (Some(_), Some(_)) => {
-                let problem = "expected nothing beside --sparse-checkout-file";
+                let problem = "expected no value together with --sparse-checkout-file";
                 Err(ConfigError::new("sparse-checkout", problem))
             }
             (Some(file), None) => Ok(Some(Self::File(file))),
@@ -305,38 +258,25 @@ impl Repo {
     }
 }
 
-/// Reads what is to be added to git's configuration; of a key that is given twice, the later value
-/// counts, and what is added counts more than what was there.
+/// Parses the additions to git's configuration; they override earlier values, and of a repeated key
+/// the last value is used.
 fn git_config_pairs(
     given: Option<&str>,
     added: &[String],
 ) -> Result<Vec<(String, String)>, ConfigError> {
     let read =
-        |flag, text| git_config::parse(text).map_err(|why| ConfigError::new(flag, why.to_string()));
+        |flag, text| config::parse(text).map_err(|why| ConfigError::new(flag, why.to_string()));
     let mut pairs = read("git-config", given.unwrap_or_default())?;
     pairs.extend(read("git-config-add", &added.join(","))?);
     Ok(pairs)
 }
 
-/// Follows the steps up at the beginning of a link out of the root, in the text alone, as git-sync
-/// does; without them it stays as it is.
-fn climbed(root: &Path, link: &Path) -> PathBuf {
-    let mut base = root;
-    let mut rest = link;
-    while let Ok(below) = rest.strip_prefix("..") {
-        base = base.parent().unwrap_or(base);
-        rest = below;
-    }
-    if rest == link {
-        link.to_owned()
-    } else {
-        base.join(rest)
-    }
-}
-
 fn absolute(flag: &str, path: &Path) -> Result<PathBuf, ConfigError> {
     path::absolute(path).map_err(|error| {
-        ConfigError::new(flag, format!("cannot tell the working directory: {error}"))
+        ConfigError::new(
+            flag,
+            format!("cannot determine the working directory: {error}"),
+        )
     })
 }
 
@@ -367,17 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_may_climb_out_of_the_root() {
-        for (link, expected) in [("a/b", "a/b"), ("../x", "/srv/x"), ("../../../x/y", "/x/y")] {
-            assert_eq!(
-                climbed(Path::new("/srv/git"), Path::new(link)),
-                Path::new(expected)
-            );
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_meant_is_refused_in_one_sentence() {
+    fn invalid_values_are_refused_with_one_sentence() {
         for (change, sentence) in [
             (
                 Box::new(|args: &mut RepoArgs| args.repo = None) as Box<dyn FnOnce(&mut RepoArgs)>,
@@ -394,6 +324,13 @@ mod tests {
             (
                 Box::new(|args| args.state = Some("/git/state".into())),
                 "--state (or GITSYNC_STATE): \"/git/state\": expected a directory outside --root",
+            ),
+            (
+                Box::new(|args| {
+                    args.layout = Layout::Clone;
+                    args.lfs = true;
+                }),
+                "--lfs (or GITSYNC_LFS): expected no value with --layout=clone, which makes a plain clone",
             ),
         ] {
             assert_eq!(config(change).unwrap_err(), sentence);

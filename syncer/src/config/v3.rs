@@ -1,16 +1,16 @@
 use std::fs;
 use std::path::Path;
 
-use args::Typed;
+use args::ParsedSync;
 use args::paths;
 
-/// Keeps the place where git-sync v3's image published: if nobody but the image says where the root
-/// is, and the manifest mounts a volume at v3's root and none at ours, v3's it is.
-pub(crate) fn keep_v3_root(typed: &mut Typed) {
+/// Keeps the path where git-sync v3's image published: if only the image sets the root, and the
+/// manifest mounts a volume at v3's root and none at the syncer's, v3's root is used.
+pub(crate) fn keep_v3_root(typed: &mut ParsedSync) {
     if !typed.is_root_the_images {
         return;
     }
-    // Where it cannot be read, which is nowhere we run, nothing is mounted for all we know.
+    // If it cannot be read, which is not expected, nothing is assumed to be mounted.
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     if is_v3s(&mounts) {
         typed.sync.repo.root = Some(paths::V3_IMAGE_ROOT.into());
@@ -23,7 +23,7 @@ pub(crate) fn keep_v3_root(typed: &mut Typed) {
     }
 }
 
-/// Judges by the mounts of this process (`/proc/self/mountinfo`, proc(5)).
+/// Decides by the mounts of this process (`/proc/self/mountinfo`, proc(5)).
 fn is_v3s(mounts: &str) -> bool {
     let is_mounted = |path: &str| {
         let mut points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn the_root_is_v3s_where_only_that_is_mounted() {
+    fn v3s_root_is_used_if_only_that_is_mounted() {
         let (v3, ours) = (mounted("/tmp/git"), mounted("/git"));
         assert!(is_v3s(&format!("{ROOTS}{v3}")));
         assert!(!is_v3s(&format!("{ROOTS}{v3}{ours}")));

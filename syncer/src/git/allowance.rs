@@ -1,5 +1,5 @@
-//! What the container lets git use, by its control group, and the settings that keep git within: git
-//! itself takes a thread for each processor of the machine, and as much memory as it would like.
+//! git's resource limits, derived from the container's control group: by default git starts a
+//! thread per processor of the machine and uses unlimited memory.
 
 use std::fs;
 use std::path::Path;
@@ -9,24 +9,24 @@ use std::thread;
 
 const MIB: u64 = 1 << 20;
 
-/// A limit above this is none: so version 1 writes "unlimited".
+/// A limit above this value means unlimited: that is how cgroup v1 writes it.
 const UNLIMITED: u64 = 1 << 60;
 
-/// One of the buffers whose sizes are set is a 16th of the memory: a repack needs about five of them.
+/// Each configured buffer gets a 16th of the memory: a repack needs about five of them.
 const SHARE: u64 = 16;
 
-/// Each thread of git has buffers of its own, for which so much memory must be there.
+/// The memory per thread of git, since each thread has its own buffers.
 const MEMORY_OF_THREAD: u64 = 256 * MIB;
 
 /// git's own limit for files that it reads as a whole.
 const LARGEST_BIG_FILE: u64 = 512 * MIB;
 
-/// The keys of git's configuration, found once: the limits are as old as the container.
+/// The keys of git's configuration. Computed once, since the limits never change in a container.
 pub(crate) fn settings() -> &'static [(&'static str, String)] {
     static SETTINGS: LazyLock<Vec<(&str, String)>> = LazyLock::new(|| {
         let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
         let memory = memory_limit(&groups, Path::new("/sys/fs/cgroup"));
-        // The processor's quota of the control group is in it.
+        // It includes the CPU quota of the control group.
         let threads = thread::available_parallelism().map_or(1, usize::from);
         settings_for(memory, threads as u64)
     });
@@ -41,7 +41,7 @@ fn settings_for(memory: Option<u64>, threads: u64) -> Vec<(&'static str, String)
         ("index.threads", threads.to_string()),
     ];
     if threads == 1 {
-        // It has a number of threads of its own.
+        // It has a separate number of threads.
         settings.push(("core.preloadIndex", "false".to_owned()));
     }
     if let Some(memory) = memory {
@@ -62,8 +62,8 @@ fn settings_for(memory: Option<u64>, threads: u64) -> Vec<(&'static str, String)
     settings
 }
 
-/// The smallest memory limit of the control groups that a process is in, in bytes. `groups` is what
-/// `/proc/self/cgroup` says; a container may see its own group as the root of the file system.
+/// The smallest memory limit of a process's control groups, in bytes. `groups` is the content of
+/// `/proc/self/cgroup`; a container may see its own group as the root of the file system.
 fn memory_limit(groups: &str, mount: &Path) -> Option<u64> {
     let limits = groups.lines().flat_map(|line| {
         let mut parts = line.splitn(3, ':').skip(1);
@@ -72,7 +72,7 @@ fn memory_limit(groups: &str, mount: &Path) -> Option<u64> {
         let (roots, files): (Vec<PathBuf>, &[&str]) = if controllers.is_empty() {
             let roots = vec![mount.to_owned(), mount.join("unified")];
             (roots, &["memory.max", "memory.high"])
-        } else if controllers.split(',').any(|own| own == "memory") {
+        } else if controllers.split(',').any(|name| name == "memory") {
             (vec![mount.join(controllers)], &["memory.limit_in_bytes"])
         } else {
             (Vec::new(), &[])
@@ -94,7 +94,7 @@ fn memory_limit(groups: &str, mount: &Path) -> Option<u64> {
     limits.min()
 }
 
-/// Reads a limit; there is none where the file says `max`, or is not there.
+/// Reads a limit; `None` if the file contains `max` or does not exist.
 fn limit_in(file: &Path) -> Option<u64> {
     let limit = fs::read_to_string(file).ok()?.trim().parse().ok()?;
     (limit < UNLIMITED).then_some(limit)
@@ -104,7 +104,7 @@ fn limit_in(file: &Path) -> Option<u64> {
 mod tests {
     use super::*;
 
-    /// A file system of control groups with these files.
+    /// A cgroup file system with these files.
     fn mount(files: &[(&str, &str)]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         for (path, content) in files {
@@ -116,10 +116,10 @@ mod tests {
     }
 
     #[test]
-    fn the_smallest_limit_of_either_version_counts() {
+    fn the_smallest_limit_of_either_version_is_used() {
         let pod = "kubepods/pod1/container1";
         for (groups, files, expected) in [
-            // Version 2, from within and from without a namespace.
+            // Version 2, inside and outside a namespace.
             ("0::/\n", vec![("memory.max", "67108864\n")], Some(64)),
             (
                 "0::/kubepods/pod1/container1\n",
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_git_may_use_grows_with_what_is_there() {
+    fn gits_limits_grow_with_the_available_resources() {
         let value = |memory, threads, key: &str| {
             let settings = settings_for(memory, threads);
             let found = settings.into_iter().find(|(own, _)| *own == key);

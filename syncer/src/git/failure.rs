@@ -1,25 +1,28 @@
-//! Reads git's and ssh's complaints, and says them in words that a user can act on.
+//! Causes of failures of git and ssh, recognised by their messages, and what to do about them.
 
 mod words;
 
+use std::borrow::Cow;
 use std::fmt;
 
-/// Why a git command failed, where its words are known.
+/// The cause of a failed git command, if its message is known.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Why {
+pub(crate) enum FailureCause {
     Address,
     Authentication,
     BadKey,
     Certificate,
+    ClientCertificate,
     DiskFull,
     Disliked,
     Exhausted,
     FileName,
+    FileTransport,
     Filter,
     Forbidden,
     HostKeyChanged,
     HostKeyUnknown,
-    HostUnknown,
+    DnsFailure,
     Locked,
     NoPasswdLine,
     NotACommit,
@@ -34,81 +37,83 @@ pub(crate) enum Why {
     Refused,
     Rejected,
     RepositoryNotFound,
-    ServerTrouble,
+    ServerError,
     SshMissing,
     SshNegotiation,
     Submodule,
-    TooOften,
+    RateLimited,
     Unavailable,
     Unreachable,
     Unusable,
     Vanished,
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for FailureCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Address => {
-                "git cannot use this kind of address: expected one that begins with https://, \
+                "git does not support this kind of address: expected one that begins with https://, \
                  http://, ssh://, git:// or file://"
             }
             Self::Authentication => {
-                "the server refuses the user name and password, or wants some and none are given: \
+                "the server rejects the user name and password, or requires credentials and none are configured: \
                  check the Secret's keys username and password, or token"
             }
             Self::BadKey => {
                 "the ssh private key cannot be read: it must be an unencrypted key file"
             }
             Self::Certificate => {
-                "the server's certificate is not trusted: put its authority into the Secret's key \
-                 ca.crt, or name its file by --git-config=http.sslCAInfo:FILE"
+                "the server's certificate is not trusted: add the CA certificate to the Secret's key ca.crt, or set --git-config=http.sslCAInfo:FILE"
+            }
+            Self::ClientCertificate => {
+                "the server requires a client certificate: add it and its private key to the Secret as tls.crt and tls.key"
             }
             Self::DiskFull => "the volume is full",
-            Self::Disliked => "git's own check of objects finds fault with the history",
+            Self::Disliked => "git's object check (fsckObjects) rejects the history",
             Self::Exhausted => {
-                "git could not start a process or a thread, or had no memory: the container's limits \
-                 are reached"
+                "git could not start a process or a thread, or ran out of memory: a limit of the container or of the node is reached"
+            }
+            Self::FileTransport => {
+                "git refuses submodules with file:// addresses by default: set \
+                 --git-config=protocol.file.allow:always"
             }
             Self::FileName => {
-                "the revision has a file whose name cannot be written on this file system"
+                "the revision contains a file name that this file system does not support"
             }
             Self::Filter => {
-                "a filter program that .gitattributes names, such as git-lfs, is not installed or \
-                 failed"
+                "a filter program required by .gitattributes, such as git-lfs, is not installed or failed"
             }
             Self::Forbidden => {
-                "the server knows the user but refuses access to the repository (403)"
+                "the server denies this user access to the repository (403)"
             }
             Self::HostKeyChanged => {
-                "the server's ssh host key is not the one in known_hosts: either it was changed, \
+                "the server's ssh host key does not match known_hosts: either it was changed, \
                  or this is not the right server"
             }
             Self::HostKeyUnknown => {
                 "the server's ssh host key is not in known_hosts: add the line that `ssh-keyscan \
-                 HOST` prints for this host (`-p PORT` before it where the port is not 22) to the \
+                 HOST` prints for this host (with `-p PORT` if the port is not 22) to the \
                  Secret's key known_hosts, or set --ssh-known-hosts=false (or \
-                 GIT_KNOWN_HOSTS=false) to take any server for the right one"
+                 GIT_KNOWN_HOSTS=false) to disable host key checking (insecure)"
             }
-            Self::HostUnknown => "the host's name is not known to DNS",
-            Self::Locked => "a lock of an earlier git command is in the local repository",
+            Self::DnsFailure => "the host name cannot be resolved (DNS)",
+            Self::Locked => "an earlier git command left a lock in the local repository",
             Self::NoPasswdLine => {
-                "ssh needs a passwd line for our user, and libnss_wrapper.so, which gives it one, \
-                 was not found: install it, or name it by GITVOLUME_NSS_WRAPPER"
+                "ssh needs a passwd entry for the syncer's user, and libnss_wrapper.so, which provides it, was not found: install it, or set its path in GITVOLUME_NSS_WRAPPER"
             }
             Self::NotACommit => "the ref names a tree or a file, not a commit",
-            Self::NotGit => "what answers at this address does not speak git's protocol",
+            Self::NotGit => "the server at this address does not speak the git protocol",
             Self::Object => "an object is missing or damaged in the local repository",
             Self::ObjectFormat => {
-                "the remote names its objects by another hash than the local repository (SHA-1, \
-                 SHA-256)"
+                "the remote uses another object format than the local repository (SHA-1, SHA-256)"
             }
             Self::Proxy => {
                 "the proxy refuses the connection, or cannot be reached: check its address, and the \
                  user name and password in it"
             }
             Self::PublicKey => {
-                "the ssh key is not accepted by the server: check the Secret's key ssh or \
-                 ssh-privatekey, and that its public half may read the repository"
+                "the server rejects the ssh key: check the Secret's key ssh or \
+                 ssh-privatekey, and that its public key has read access to the repository"
             }
             Self::ReadOnly => "the volume is read-only",
             Self::Redirected => {
@@ -116,14 +121,14 @@ impl fmt::Display for Why {
                  the credentials"
             }
             Self::RefNotFound => "the repository has no such branch, tag or commit",
-            Self::Refused => "nothing answers at the host's address and port",
+            Self::Refused => "no server answers at the host's address and port",
             Self::Rejected => "the server rejects the request (4xx)",
             Self::RepositoryNotFound => {
-                "there is no repository at this address, or the credentials may not see it"
+                "there is no repository at this address, or the credentials do not grant access to it"
             }
-            Self::ServerTrouble => "the server answers that it has trouble of its own (5xx)",
-            Self::Unavailable => "the server answers that it is overloaded or under repair (503)",
-            Self::TooOften => "the server wants to be asked less often (429)",
+            Self::ServerError => "the server reports an internal error (5xx)",
+            Self::Unavailable => "the server reports that it is overloaded or in maintenance (503)",
+            Self::RateLimited => "the server rejects the request because of its rate limit (429)",
             Self::SshMissing => "the program ssh is not installed",
             Self::SshNegotiation => {
                 "the ssh server offers only algorithms that ssh no longer accepts: it needs newer \
@@ -133,24 +138,27 @@ impl fmt::Display for Why {
                 "a submodule cannot be checked out: .gitmodules has no address for it, or its \
                  repository lacks the commit"
             }
-            Self::Unreachable => "the host cannot be reached, or ends the connection",
+            Self::Unreachable => "the host cannot be reached, or closes the connection",
             Self::Unusable => "git cannot open the repository on the volume",
-            Self::Vanished => "a file is gone that git needs",
+            Self::Vanished => "a file that git needs is missing",
         })
     }
 }
 
-/// Tells whether a line is of `ssh -v`, which tells of every step as if it were trouble.
+/// Whether a line is debug output of `ssh -v`, which resembles errors.
 fn is_debug(line: &str) -> bool {
     ["debug1:", "debug2:", "debug3:"]
         .iter()
         .any(|prefix| line.starts_with(prefix))
 }
 
-/// How many of git's lines tell enough.
+/// The maximum number of git's lines in an error.
 const LINES: usize = 4;
 
-/// git's own words on one line, without decoration.
+/// The maximum number of characters of a line in an error.
+const LONGEST_LINE: usize = 600;
+
+/// git's own message on one line, without prefixes.
 pub(crate) fn detail(stderr: &str) -> String {
     let lines: Vec<&str> = stderr
         .lines()
@@ -161,17 +169,33 @@ pub(crate) fn detail(stderr: &str) -> String {
             !line.starts_with("Please make sure") && *line != "and the repository exists."
         })
         .collect();
-    // Advice may follow git's verdict; what led to it stands before.
+    // Advice may follow the `fatal:` line; the reasons precede it.
     let verdict = lines.iter().position(|line| line.starts_with("fatal:"));
     let end = verdict.map_or(lines.len(), |at| at + 1);
-    lines[end.saturating_sub(LINES)..end].join("; ")
+    let lines = &lines[end.saturating_sub(LINES)..end];
+    lines
+        .iter()
+        .map(|line| cut(line))
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+/// A line, shortened in the middle if it is longer than the limit.
+fn cut(line: &str) -> Cow<'_, str> {
+    let length = line.chars().count();
+    if length <= LONGEST_LINE {
+        return line.into();
+    }
+    let head = line.chars().take(LONGEST_LINE / 2);
+    let tail = line.chars().skip(length - LONGEST_LINE / 4);
+    head.chain("[…]".chars()).chain(tail).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SAMPLE_HOST_KEY_CHANGED: &str = "\
+    pub(super) const SAMPLE_HOST_KEY_CHANGED: &str = "\
 @@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
 @    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @
 @@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
@@ -184,7 +208,7 @@ Please make sure you have the correct access rights
 and the repository exists.
 ";
 
-    const SAMPLE_HOST_KEY_UNKNOWN: &str = "\
+    pub(super) const SAMPLE_HOST_KEY_UNKNOWN: &str = "\
 No ED25519 host key is known for [127.0.0.1]:2222 and you have requested strict checking.
 Host key verification failed.
 fatal: Could not read from remote repository.
@@ -201,21 +225,28 @@ remove the file manually to continue.
 ";
 
     #[test]
-    fn what_ssh_tells_only_when_asked_is_no_complaint() {
+    fn debug_output_of_ssh_is_not_an_error() {
         let stderr = "debug1: key_load_public: invalid format\r\n\
                       debug1: identity file /x type -1: No such file\n\
                       me@h: Permission denied (publickey).\n";
-        assert_eq!(Why::of(stderr), Some(Why::PublicKey));
+        assert_eq!(FailureCause::of(stderr), Some(FailureCause::PublicKey));
         assert_eq!(detail(stderr), "me@h: Permission denied (publickey).");
     }
 
     #[test]
-    fn the_detail_is_one_line_in_gits_words() {
+    fn the_detail_is_one_line_of_gits_message() {
         assert_eq!(
             detail(SAMPLE_HOST_KEY_CHANGED),
             "Someone could be eavesdropping on you right now (man-in-the-middle attack)!; \
              Host key for [127.0.0.1]:2222 has changed and you have requested strict checking.; \
              Host key verification failed.; fatal: Could not read from remote repository."
+        );
+        let long = format!("fatal: {} the end", "ü".repeat(5000));
+        let detail_of_long = detail(&long);
+        assert!(detail_of_long.starts_with("fatal: ü") && detail_of_long.ends_with("ü the end"));
+        assert!(
+            detail_of_long.chars().count() < LONGEST_LINE,
+            "{detail_of_long}"
         );
         assert!(!detail(SAMPLE_HOST_KEY_UNKNOWN).contains('\n'));
         assert_eq!(

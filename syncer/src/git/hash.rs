@@ -5,15 +5,49 @@ use std::str::FromStr;
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Hash(String);
 
-/// Says that a text is not a commit hash.
+/// The error for a text that is not a commit hash.
 #[derive(Debug, thiserror::Error)]
 #[error("expected a full commit hash")]
 pub(crate) struct ParseHashError;
 
 impl Hash {
-    /// The digits.
+    /// The hexadecimal digits.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The object format that the hash belongs to.
+    pub(crate) fn format(&self) -> ObjectFormat {
+        match self.0.len() {
+            64 => ObjectFormat::Sha256,
+            _ => ObjectFormat::Sha1,
+        }
+    }
+}
+
+/// The hash algorithm of a repository's objects.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum ObjectFormat {
+    Sha1,
+    Sha256,
+}
+
+impl ObjectFormat {
+    /// The format that a repository with another one does not have.
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Sha1 => Self::Sha256,
+            Self::Sha256 => Self::Sha1,
+        }
+    }
+}
+
+impl fmt::Display for ObjectFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sha1 => "sha1",
+            Self::Sha256 => "sha256",
+        })
     }
 }
 

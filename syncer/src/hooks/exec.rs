@@ -1,4 +1,4 @@
-//! A hook that is a program: no shell, no arguments, started in the tree.
+//! A hook that runs a program: without a shell or arguments, started in the tree.
 
 use std::ffi::OsString;
 use std::io;
@@ -9,35 +9,35 @@ use std::process::ExitStatus;
 use std::process::Stdio;
 use std::time::Duration;
 
+use nix::errno::Errno;
 use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::config::ExecHook;
 use crate::git::Hash;
-use crate::group::Group;
-use crate::hooks::Revision;
-use crate::output;
-use crate::program;
+use crate::hooks::revision::Revision;
 use crate::redact::redact;
+use crate::system::group::Group;
+use crate::system::output;
+use crate::system::program;
 
-/// Variables that no hook needs: an app's key, and the passwords of other repositories.
+/// Variables that hooks do not inherit: an app's key, and the passwords of other repositories.
 const NOT_INHERITED: [&str; 2] = ["GITSYNC_GITHUB_APP_PRIVATE_KEY", "GITSYNC_CONFIG_INLINE"];
 
-/// How much of the end of each output is kept for the log.
+/// The number of last bytes of each output that are kept for the log.
 const KEPT_OUTPUT: usize = 16 * 1024;
 
-/// How long output is still read after the program's end: it may have left someone in the background
-/// who holds the pipe open for ever.
+/// How long output is read after the program has ended: a background process may keep the pipe open
+/// for ever.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
-/// Why a program failed as a hook.
+/// An error of a program that runs as a hook.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ExecError {
     #[error("{0:?} is not an executable file in PATH")]
     NotFound(PathBuf),
     #[error(
-        "--{hook}-command: {command:?}: expected one program without arguments: put the command into \
-         a script, and name that"
+        "--{hook}-command: {command:?}: expected one program without arguments: put the command into a script and set the flag to its path"
     )]
     Arguments {
         hook: &'static str,
@@ -45,13 +45,18 @@ pub(super) enum ExecError {
     },
     #[error("cannot run {}", .command.display())]
     Run { command: PathBuf, source: io::Error },
+    #[error("cannot run {}: {problem}", .command.display())]
+    Unusable {
+        command: PathBuf,
+        problem: &'static str,
+    },
     #[error("{}: {status}: {output}", .command.display())]
     Failed {
         command: PathBuf,
         status: ExitStatus,
         output: Output,
     },
-    #[error("{}: did not end in {limit:?}, and was killed: {output}", .command.display())]
+    #[error("{}: did not finish within {limit:?}, and was killed: {output}", .command.display())]
     TimedOut {
         command: PathBuf,
         limit: Duration,
@@ -59,7 +64,7 @@ pub(super) enum ExecError {
     },
 }
 
-/// The end of what a program wrote.
+/// The last bytes of a program's output.
 #[derive(Debug, Default)]
 pub(super) struct Output {
     stdout: String,
@@ -73,12 +78,32 @@ impl std::fmt::Display for Output {
     }
 }
 
-/// A program as a hook.
+/// The reason why a file does not start, if the system's error is misleading.
+fn problem(program: &Path, error: &io::Error) -> Option<&'static str> {
+    let text = program.as_os_str().as_encoded_bytes();
+    let is_for_shell = text.iter().any(|byte| b"\"'$~*".contains(byte));
+    Some(match error.kind() {
+        io::ErrorKind::NotFound if program.is_file() => {
+            "the interpreter in its #! line does not exist; the line must not end with CR"
+        }
+        io::ErrorKind::NotFound if is_for_shell => {
+            "no such file: the command runs without a shell, so quotes and variables are not expanded"
+        }
+        io::ErrorKind::PermissionDenied if program.is_dir() => "it is a directory",
+        io::ErrorKind::PermissionDenied => "it is not executable: run chmod +x",
+        _ if error.raw_os_error() == Some(Errno::ENOEXEC as i32) => {
+            "it is neither a binary nor a script with a first line such as #!/bin/sh"
+        }
+        _ => return None,
+    })
+}
+
+/// A hook's program.
 pub(super) struct Exec {
     name: &'static str,
     command: PathBuf,
     timeout: Duration,
-    /// Our own `PATH`.
+    /// The syncer's own `PATH`.
     path: OsString,
 }
 
@@ -92,11 +117,15 @@ impl Exec {
         }
     }
 
-    /// Runs the program in the tree, to its end or its time limit.
-    pub(super) async fn run(&self, told: &Revision, old: Option<&Hash>) -> Result<(), ExecError> {
+    /// Runs the program in the tree until it ends or its timeout expires.
+    pub(super) async fn run(
+        &self,
+        revision: &Revision,
+        old: Option<&Hash>,
+    ) -> Result<(), ExecError> {
         tracing::info!(
             logger = self.name,
-            hash = %told.commit,
+            hash = %revision.commit,
             command = %self.command.display(),
             timeout = ?self.timeout,
             "running exechook"
@@ -105,15 +134,16 @@ impl Exec {
             command: self.command.clone(),
             source,
         };
-        let mut command = Command::new(self.program(&told.dir)?);
+        let program = self.program(&revision.dir)?;
+        let mut command = Command::new(&program);
         for name in NOT_INHERITED {
             command.env_remove(name);
         }
         let mut child = command
-            .current_dir(&told.dir)
-            .envs(told.environment.iter().cloned())
-            .env("PWD", &told.dir)
-            .env("GITSYNC_HASH", told.commit.as_str())
+            .current_dir(&revision.dir)
+            .envs(revision.environment.iter().cloned())
+            .env("PWD", &revision.dir)
+            .env("GITSYNC_HASH", revision.commit.as_str())
             .env("GITSYNC_OLD_HASH", old.map_or("", Hash::as_str))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -122,7 +152,13 @@ impl Exec {
             .spawn()
             .map_err(|source| match source.kind() {
                 io::ErrorKind::NotFound if self.has_arguments() => self.refuse_arguments(),
-                _ => failed(source),
+                _ => match problem(&program, &source) {
+                    Some(problem) => ExecError::Unusable {
+                        command: self.command.clone(),
+                        problem,
+                    },
+                    None => failed(source),
+                },
             })?;
         let mut group = Group::of(child.id());
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
@@ -143,7 +179,7 @@ impl Exec {
                         child.wait().await
                     }
                     status = child.wait() => {
-                        // Whoever still holds the output then is no part of the hook.
+                        // A process that still holds the output then is not part of the hook.
                         if let Ok(read) = timeout(LAST_WORDS, &mut read).await {
                             read?;
                         }
@@ -159,7 +195,7 @@ impl Exec {
         };
         let Ok(ended) = ended else {
             group.kill();
-            // Killed, so it ends at once; its status says nothing more.
+            // It was killed, so it ends at once; its status has no meaning.
             let _ = child.wait().await;
             return Err(ExecError::TimedOut {
                 command: self.command.clone(),
@@ -180,7 +216,7 @@ impl Exec {
         tracing::info!(
             v = 1,
             logger = self.name,
-            hash = %told.commit,
+            hash = %revision.commit,
             stdout = output.stdout,
             stderr = output.stderr,
             "exechook succeeded"
@@ -198,8 +234,8 @@ impl Exec {
         })
     }
 
-    /// Tells whether the command looks like one with arguments. A program may have a blank in its
-    /// name: only one that is not there is refused for it.
+    /// Whether the command seems to contain arguments. A program's name may contain a space, so
+    /// only a missing program is refused for it.
     fn has_arguments(&self) -> bool {
         let command = self.command.as_os_str().as_encoded_bytes();
         command.iter().any(u8::is_ascii_whitespace)
@@ -213,7 +249,7 @@ impl Exec {
     }
 }
 
-/// The end of an output, redacted before anything formats it.
+/// The last bytes of an output, redacted before it is formatted.
 fn text(bytes: &[u8]) -> String {
     redact(output::text(bytes, KEPT_OUTPUT).trim())
 }

@@ -1,24 +1,24 @@
-//! The loop of one hook.
+//! The task of one hook.
 
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::sync::watch;
 
+use crate::error::chain;
 use crate::git::Hash;
-use crate::hooks::Hook;
-use crate::hooks::Revision;
-use crate::logging;
-use crate::metrics::RepoMetrics;
+use crate::hooks::hook::Hook;
+use crate::hooks::revision::Revision;
+use crate::observe::logging;
+use crate::observe::metrics::RepoMetrics;
 use crate::redact::redact;
-use crate::sync::chain;
 
-/// The way to a hook: it holds one revision, the newest.
+/// The handle of a hook's task; it holds one revision, the newest.
 pub(super) struct Runner {
     newest: watch::Sender<Option<Revision>>,
-    /// What was published before the first revision; the hook is taken to know it.
+    /// The published commit before the first revision; the hook counts as having run for it.
     before: Option<Option<Hash>>,
-    /// How the first attempt ended; none once that was asked.
+    /// The result of the first attempt; `None` once it was read.
     first: Option<oneshot::Receiver<bool>>,
 }
 
@@ -29,9 +29,9 @@ impl Runner {
         backoff: Duration,
         metrics: RepoMetrics,
     ) -> Self {
-        let (newest, told) = watch::channel(None);
+        let (newest, receiver) = watch::channel(None);
         let (tried, first) = oneshot::channel();
-        logging::spawn(run(name, hook, backoff, metrics, told, tried));
+        logging::spawn(run(name, hook, backoff, metrics, receiver, tried));
         Self {
             newest,
             before: None,
@@ -49,13 +49,13 @@ impl Runner {
         });
     }
 
-    /// Waits for the end of the first attempt, if there is anything to attempt; whether it was well.
+    /// Waits for the first attempt, if there is one; returns whether it succeeded.
     pub(super) async fn first_attempt(&mut self) -> bool {
         if self.newest.borrow().is_none() {
             return true;
         }
         match self.first.take() {
-            // A task that has gone without a word has crashed.
+            // A task that ends without a result has crashed.
             Some(first) => first.await.unwrap_or(false),
             None => true,
         }
@@ -73,7 +73,7 @@ async fn run(
     let mut tried = Some(tried);
     let mut last: Option<Hash> = None;
     while newest.changed().await.is_ok() {
-        // Again and again until it succeeds, each time with what is newest by then.
+        // It retries until it succeeds, each time with the newest revision.
         loop {
             let Some(revision) = newest.borrow_and_update().clone() else {
                 break;
@@ -82,13 +82,13 @@ async fn run(
                 break;
             }
             let old = last.as_ref().or(revision.before.as_ref());
-            let told = hook.tell(&revision, old).await;
-            metrics.count_hook_run(name, told.is_ok());
+            let outcome = hook.tell(&revision, old).await;
+            metrics.count_hook_run(name, outcome.is_ok());
             if let Some(tried) = tried.take() {
                 // Only a one-time sync waits for it.
-                let _ = tried.send(told.is_ok());
+                let _ = tried.send(outcome.is_ok());
             }
-            match told {
+            match outcome {
                 Ok(()) => last = Some(revision.commit),
                 Err(error) => {
                     tracing::error!(

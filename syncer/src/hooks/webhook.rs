@@ -1,4 +1,4 @@
-//! A hook that is a call over HTTP(S).
+//! A hook that sends an HTTP(S) request.
 
 use std::time::Duration;
 
@@ -11,35 +11,30 @@ use crate::config;
 use crate::config::RepoConfig;
 use crate::git::Hash;
 use crate::redact::redact;
-use crate::web;
-use crate::web::Manner;
-use crate::web::Trust;
-use crate::web::WebError;
+use crate::remote::web;
+use crate::remote::web::RedirectPolicy;
+use crate::remote::web::Trust;
+use crate::remote::web::error::WebError;
 
-/// Why a call failed.
+/// An error of a request.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WebhookError {
-    #[error(transparent)]
-    Web(#[from] WebError),
     #[error("cannot call {host}")]
-    Call {
-        host: String,
-        source: reqwest::Error,
-    },
+    Call { host: String, source: WebError },
     #[error("received response code {received} expected {expected}")]
     Status { received: u16, expected: u16 },
 }
 
-/// An address that is called.
+/// An address that is requested.
 pub(super) struct Webhook {
     name: &'static str,
     url: Url,
     method: Method,
-    /// The status that means success; none: whatever the answer is.
+    /// The status that means success; `None` accepts any.
     expected: Option<u16>,
     timeout: Duration,
     trust: Trust,
-    /// None where an address has bytes that no header may have.
+    /// `None` if the address contains bytes that are invalid in a header.
     repo: Option<HeaderValue>,
 }
 
@@ -56,7 +51,7 @@ impl Webhook {
         }
     }
 
-    /// Makes the call; its body is empty, and what there is to say is in its headers.
+    /// Sends the request; its body is empty, and its headers carry the values.
     pub(super) async fn call(&self, commit: &Hash, old: Option<&Hash>) -> Result<(), WebhookError> {
         tracing::info!(
             logger = self.name,
@@ -66,26 +61,27 @@ impl Webhook {
             timeout = ?self.timeout,
             "sending webhook"
         );
-        let client = web::client(&self.trust, Manner::Call, &self.url)?;
         let has_body = [Method::POST, Method::PUT, Method::PATCH].contains(&self.method);
-        let mut request = client
-            .request(self.method.clone(), self.url.clone())
-            .timeout(self.timeout)
-            .header("Gitsync-Hash", commit.as_str());
-        if has_body {
-            // Some servers insist on hearing that it is empty.
-            request = request.header(CONTENT_LENGTH, 0);
-        }
-        if let Some(old) = old {
-            request = request.header("Gitsync-Old-Hash", old.as_str());
-        }
-        if let Some(repo) = &self.repo {
-            request = request.header("Gitsync-Repo", repo);
-        }
-        let received = request.send().await.map_err(|source| WebhookError::Call {
+        let sent = web::send(&self.trust, RedirectPolicy::Call, &self.url, |client| {
+            let mut request = client
+                .request(self.method.clone(), self.url.clone())
+                .timeout(self.timeout)
+                .header("Gitsync-Hash", commit.as_str());
+            if has_body {
+                // Some servers require a length even for an empty body.
+                request = request.header(CONTENT_LENGTH, 0);
+            }
+            if let Some(old) = old {
+                request = request.header("Gitsync-Old-Hash", old.as_str());
+            }
+            if let Some(repo) = &self.repo {
+                request = request.header("Gitsync-Repo", repo);
+            }
+            request
+        });
+        let received = sent.await.map_err(|source| WebhookError::Call {
             host: web::host(&self.url),
-            // The path may be all that protects the address.
-            source: source.without_url(),
+            source,
         })?;
         let received = received.status().as_u16();
         match self.expected {

@@ -1,7 +1,7 @@
-//! How a byte may be spelt in a text: as it is, escaped as Rust, JSON, C and git do, or
+//! The spellings of a byte in a text: literal, escaped as in Rust, JSON, C and git, or
 //! percent-encoded.
 
-/// Reads the first byte of a text in each way; gives it with the length that it has in the text.
+/// Reads the first byte of a text in each spelling, with the length of the spelling.
 pub(super) fn read(text: &[u8]) -> impl Iterator<Item = (u8, usize)> {
     let plain = text.first().map(|byte| (*byte, 1));
     let other = match text {
@@ -13,9 +13,9 @@ pub(super) fn read(text: &[u8]) -> impl Iterator<Item = (u8, usize)> {
     plain.into_iter().chain(other)
 }
 
-/// How much of a text's beginning is this secret, in whatever spelling.
+/// The length of this secret at the beginning of a text, in any spelling.
 pub(super) fn length_of(text: &[u8], secret: &[u8]) -> Option<usize> {
-    // Every end that is possible so far: a backslash may be one, or begin an escape.
+    // Every possible end so far: a backslash may be literal or start an escape.
     let mut ends = vec![0];
     for byte in secret {
         let next = |end: usize| {
@@ -32,7 +32,7 @@ pub(super) fn length_of(text: &[u8], secret: &[u8]) -> Option<usize> {
     ends.into_iter().max()
 }
 
-/// Reads what follows a backslash.
+/// Reads the rest of an escape after its backslash.
 fn escape(text: &[u8]) -> Option<(u8, usize)> {
     match text {
         [b'n', ..] => Some((b'\n', 1)),

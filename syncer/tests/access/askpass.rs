@@ -1,7 +1,6 @@
-//! `--askpass-url`: the address that is asked at each sync.
+//! `--askpass-url`: the address that the syncer requests at each sync.
 
 use std::fs;
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
@@ -9,13 +8,13 @@ use std::sync::atomic::Ordering;
 
 use remotes::Answer;
 use remotes::Proxy;
+use remotes::ReservedPort;
 use remotes::Stub;
 
 use crate::access::PASSWORD;
 use crate::access::USER;
 use crate::access::metrics;
 use crate::access::once;
-use crate::access::script;
 use crate::access::server_for;
 use crate::access::world;
 use crate::world::Syncer;
@@ -31,7 +30,7 @@ fn asking(world: &World, url: &str, askpass: &str) -> Syncer {
 }
 
 #[test]
-fn the_right_password_is_asked_for_and_lets_in() {
+fn the_requested_password_authenticates() {
     let world = world();
     let server = server_for(&world, USER, PASSWORD);
     let stub = Stub::start(|_| lines(PASSWORD));
@@ -57,7 +56,7 @@ fn a_wrong_password_does_not() {
     let stub = Stub::start(|_| lines("wrong-password"));
     let run = once(asking(&world, &server.url("site.git"), &stub.url("/"))).finish();
     run.assert_code(1);
-    run.assert_last_error("the server refuses the user name and password");
+    run.assert_last_error("the server rejects the user name and password");
     assert_eq!(world.published(), None);
 }
 
@@ -80,7 +79,7 @@ fn a_password_that_changes_is_followed_at_each_sync() {
     world.eventually_published(&second);
     eventually("both passwords were tried", || {
         let log = running.log();
-        (calls.load(Ordering::Relaxed) > 3 && log.contains("refuses the user name")).then_some(())
+        (calls.load(Ordering::Relaxed) > 3 && log.contains("rejects the user name")).then_some(())
     });
     let text = metrics(&running);
     assert!(
@@ -94,7 +93,7 @@ fn a_password_that_changes_is_followed_at_each_sync() {
 }
 
 #[test]
-fn an_address_in_trouble_is_a_failed_pass_and_asked_again() {
+fn a_failing_askpass_address_fails_the_pass_and_is_retried() {
     let world = world();
     let server = server_for(&world, USER, PASSWORD);
     let answer = Arc::new(Mutex::new(Answer::new(503, "later")));
@@ -104,17 +103,16 @@ fn an_address_in_trouble_is_a_failed_pass_and_asked_again() {
         .flag("http-bind", "127.0.0.1:0")
         .flag("http-metrics", "true")
         .start(&world.path("log"));
-    let told = |words: &str| {
-        eventually(words, || running.log().contains(words).then_some(()));
-    };
-    told("asked for the user name and password, answers 503 Service Unavailable: expected 200");
-    // Who redirects might lead anywhere.
+    running.eventually_logs("(--askpass-url) answers 503 Service Unavailable: expected 200");
+    // A redirect could lead to any server.
     let mut elsewhere = Answer::new(302, "");
     elsewhere.headers = vec![("location", "/else".into())];
     *answer.lock().unwrap() = elsewhere;
-    told("answers 302 Found: expected 200");
+    running.eventually_logs("answers 302 Found: expected 200");
     *answer.lock().unwrap() = Answer::new(200, "no such lines");
-    told("does not give them: expected the lines username=… and password=…");
+    running.eventually_logs(
+        "does not return credentials: expected the lines username=… and password=…",
+    );
     let text = metrics(&running);
     assert!(
         text.contains("git_sync_askpass_calls{status=\"error\"}"),
@@ -122,32 +120,30 @@ fn an_address_in_trouble_is_a_failed_pass_and_asked_again() {
     );
     *answer.lock().unwrap() = lines(PASSWORD);
     eventually("it is published", || world.published());
-    assert!(!running.log().contains("sesame"), "{}", running.log());
+    running.assert_not_logged("sesame");
 }
 
 #[test]
 fn an_address_that_is_not_there_yet_is_waited_for() {
     let world = world();
     let server = server_for(&world, USER, PASSWORD);
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = free.local_addr().unwrap();
-    drop(free);
+    let port = ReservedPort::new();
+    let address = port.address();
     let running = asking(
         &world,
         &server.url("site.git"),
         &format!("http://{address}/"),
     )
     .start(&world.path("log"));
-    eventually("the trouble is told", || {
-        let words = format!("cannot ask http://{address}/ for the user name and password");
-        running.log().contains(&words).then_some(())
-    });
+    running.eventually_logs(&format!(
+        "cannot ask http://{address}/ for the user name and password"
+    ));
     let _stub = Stub::start_at(address, |_| lines(PASSWORD));
     eventually("it is published", || world.published());
 }
 
 #[test]
-fn a_neighbour_is_asked_without_the_proxy_and_others_by_it() {
+fn a_local_askpass_address_bypasses_the_proxy_and_others_use_it() {
     let world = world();
     let stub = Stub::start(|_| lines(PASSWORD));
     let proxy = Proxy::leading_to(stub.address());
@@ -169,11 +165,9 @@ fn a_neighbour_is_asked_without_the_proxy_and_others_by_it() {
 fn a_wrapped_git_gets_the_answer_by_git_credential_fill() {
     let world = world();
     let stub = Stub::start(|_| lines(PASSWORD));
-    // git asks its helpers itself only for http; a wrapper may ask for any address.
+    // git runs its helpers itself only for http; a wrapper may request any address.
     let filled = world.path("filled");
-    let wrapper = script(
-        &world,
-        "git-wrapper",
+    let wrapper = world.script("git-wrapper",
         &format!(
             "if [ \"$1\" = fetch ]; then echo url={} | git credential fill >{}; fi\nexec git \"$@\"",
             world.repo.url(),
@@ -191,7 +185,7 @@ fn a_wrapped_git_gets_the_answer_by_git_credential_fill() {
 }
 
 #[test]
-fn an_address_that_is_none_is_refused_in_words() {
+fn a_malformed_address_is_refused_with_an_explanation() {
     let world = world();
     let run = once(asking(&world, &world.repo.url(), "nonsense")).finish();
     run.assert_code(1);

@@ -1,4 +1,4 @@
-//! git's own configuration, authorities and proxies.
+//! git's own configuration, CAs and proxies.
 
 use std::fs;
 
@@ -10,19 +10,18 @@ use remotes::Repo;
 use crate::access::PASSWORD;
 use crate::access::add_submodule;
 use crate::access::once;
-use crate::access::script;
 use crate::access::world;
 use crate::access::write;
 use crate::world::World;
 
-/// A git that writes down, at each fetch, what it finds for a key of its configuration.
+/// A git that records, at each fetch, the value of a key of its configuration.
 fn asking_git(world: &World, key: &str) -> std::path::PathBuf {
     let found = world.path("found");
     let text = format!(
         "[ \"$1\" = fetch ] && git config --get-all '{key}' >{}\nexec git \"$@\"",
         found.display()
     );
-    script(world, "asking-git", &text)
+    world.script("asking-git", &text)
 }
 
 fn found(world: &World) -> String {
@@ -34,7 +33,7 @@ fn gits_configuration_is_as_the_flags_say() {
     let world = world();
     for (key, given, added, expected) in [
         ("user.name", "user.name:someone", "", "someone\n"),
-        // What is ours gives way.
+        // The user's values replace the syncer's.
         ("safe.directory", "safe.directory:/x", "", "/x\n"),
         ("Some.Key", "some.key:a,other.key:b", "some.key:c", "c\n"),
         (
@@ -72,7 +71,7 @@ fn more_may_be_added_more_than_once() {
 }
 
 #[test]
-fn pairs_that_are_none_are_refused_in_words() {
+fn malformed_pairs_are_refused_with_an_explanation() {
     let world = world();
     for (flag, value, words) in [
         ("git-config", "a.b", "the key \\\"a.b\\\" has no value"),
@@ -89,7 +88,7 @@ fn pairs_that_are_none_are_refused_in_words() {
 }
 
 #[test]
-fn the_configuration_reaches_submodules_and_lets_in() {
+fn the_configuration_applies_to_submodules_and_authenticates() {
     let world = world();
     let server = HttpServer::start(world.repo.path().parent().unwrap());
     let sub = Repo::in_dir(world.repo.path().parent().unwrap(), "sub.git");
@@ -115,8 +114,7 @@ fn a_hook_sees_the_same_configuration_and_gets_the_same_passwords() {
     let server = HttpServer::start(world.repo.path().parent().unwrap());
     server.require(Some(BasicAuth::Password("me".into(), PASSWORD.into())));
     let seen = world.path("seen");
-    let hook = script(
-        &world,
+    let hook = world.script(
         "hook",
         &format!(
             "{{ git config --get some.key; git ls-remote {} HEAD; }} >{}",
@@ -137,12 +135,11 @@ fn a_hook_sees_the_same_configuration_and_gets_the_same_passwords() {
 }
 
 #[test]
-fn a_helper_of_the_users_is_asked_after_ours() {
+fn a_users_credential_helper_runs_after_the_syncers() {
     let world = world();
     let server = HttpServer::start(world.repo.path().parent().unwrap());
     server.require(Some(BasicAuth::Password("me".into(), PASSWORD.into())));
-    let helper = script(
-        &world,
+    let helper = world.script(
         "helper",
         &format!("[ \"$1\" = get ] && printf 'username=me\\npassword={PASSWORD}\\n'"),
     );
@@ -171,7 +168,7 @@ fn an_authority_of_the_users_is_trusted() {
         .finish()
         .assert_code(0);
     syncer().env("GIT_SSL_CAINFO", &ca).finish().assert_code(0);
-    // The Secret's authority is added to the user's, too.
+    // The Secret's CA is added to the user's as well.
     write(&world.path("secret/ca.crt"), &server.ca_pem());
     let other = "/etc/ssl/certs/ca-certificates.crt";
     let with_secret = || syncer().flag("secret-dir", world.path("secret"));
@@ -210,7 +207,7 @@ fn a_changed_authority_needs_no_restart() {
 }
 
 #[test]
-fn a_proxy_of_the_environment_is_used_and_no_proxy_is_heard() {
+fn a_proxy_of_the_environment_is_used_and_no_proxy_is_respected() {
     let world = world();
     let root = world.repo.path().parent().unwrap();
     let plain = HttpServer::start(root);
@@ -251,7 +248,7 @@ fn a_proxy_may_be_configured_and_may_want_a_password() {
     syncer(proxy.url()).assert_code(1);
     syncer(proxy.url_with("porter", "proxy-password")).assert_code(0);
     assert!(!proxy.asked().is_empty());
-    // By the list of credentials, as for any other host.
+    // From the list of credentials, as for any other host.
     let credential = format!(
         r#"{{"url":"{}","username":"porter","password":"proxy-password"}}"#,
         proxy.url()

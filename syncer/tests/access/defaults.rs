@@ -1,5 +1,5 @@
-//! What an operator gives to all repositories by variables: authorities beside the system's, and host
-//! keys for repositories that have none of their own.
+//! The operator's defaults for all repositories, set by variables: CAs in addition to the system's,
+//! and host keys for repositories without their own.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -29,7 +29,7 @@ fn serve_tls(world: &World) -> HttpServer {
     HttpServer::start_tls(world.repo.path().parent().unwrap())
 }
 
-/// A Secret with the server's key, and with these known_hosts if any.
+/// A Secret with the key for the server, and with these known_hosts if any.
 fn secret(world: &World, server: &SshServer, known_hosts: Option<&str>) -> PathBuf {
     let dir = world.path("secret");
     let _ = fs::remove_dir_all(&dir);
@@ -47,7 +47,7 @@ fn assert_ours_alone(path: &Path) {
 }
 
 #[test]
-fn authorities_of_the_variable_are_trusted_beside_the_systems() {
+fn cas_of_the_variable_are_trusted_in_addition_to_the_systems() {
     for layout in ["link", "projected", "clone"] {
         let world = World::new(layout);
         world.repo.commit().write("a", "1").push();
@@ -74,7 +74,7 @@ fn authorities_of_the_variable_are_trusted_beside_the_systems() {
 }
 
 #[test]
-fn the_secrets_authority_is_trusted_beside_those_of_the_variable() {
+fn the_secrets_ca_is_trusted_in_addition_to_those_of_the_variable() {
     let world = world();
     let ours = serve_tls(&world);
     let elsewhere = World::new("link");
@@ -90,7 +90,7 @@ fn the_secrets_authority_is_trusted_beside_those_of_the_variable() {
 }
 
 #[test]
-fn the_users_own_file_takes_the_place_of_the_variables_authorities() {
+fn the_users_own_file_replaces_the_cas_of_the_variable() {
     let world = world();
     let server = serve_tls(&world);
     let other = "/etc/ssl/certs/ca-certificates.crt";
@@ -106,7 +106,7 @@ fn the_users_own_file_takes_the_place_of_the_variables_authorities() {
 }
 
 #[test]
-fn our_own_calls_trust_the_variables_authorities() {
+fn the_syncers_requests_trust_the_cas_of_the_variable() {
     let world = world();
     let stub = Stub::start_tls(|_| Answer::new(200, ""));
     let syncer = || {
@@ -126,7 +126,7 @@ fn host_keys_of_the_variable_are_those_of_a_repository_without_its_own() {
     let server = SshServer::start();
     let (right, wrong) = (server.known_hosts(), server.wrong_known_hosts());
     let run = |own: Option<&str>, default: Option<&str>| {
-        // In place of what the last run made.
+        // Replaces the files of the last run.
         let _ = fs::remove_dir_all(world.root());
         let syncer = once(world.syncer_of(&server.url(world.repo.path())))
             .flag("secret-dir", secret(&world, &server, own));
@@ -138,7 +138,7 @@ fn host_keys_of_the_variable_are_those_of_a_repository_without_its_own() {
     };
     let refused = |run: &Finished| {
         run.assert_code(1);
-        run.assert_last_error("the server's ssh host key is not the one in known_hosts");
+        run.assert_last_error("the server's ssh host key does not match known_hosts");
         assert_eq!(world.published(), None);
     };
     let none = run(None, None);
@@ -147,13 +147,13 @@ fn host_keys_of_the_variable_are_those_of_a_repository_without_its_own() {
     run(None, Some(&right)).assert_code(0);
     assert_ours_alone(&world.state().join("known_hosts"));
     refused(&run(None, Some(&wrong)));
-    // The Secret's own beat them, for good and for bad.
+    // The Secret's own host keys override the defaults, correct or not.
     run(Some(&right), Some(&wrong)).assert_code(0);
     refused(&run(Some(&wrong), Some(&right)));
 }
 
 #[test]
-fn host_keys_of_the_variable_give_way_to_the_flags() {
+fn flags_override_the_host_keys_of_the_variable() {
     let world = world();
     let server = SshServer::start();
     let key = secret(&world, &server, Some(&server.known_hosts()));
@@ -163,7 +163,7 @@ fn host_keys_of_the_variable_give_way_to_the_flags() {
             .flag("ssh-key-file", key.join("ssh"))
             .env(KNOWN_HOSTS, default)
     };
-    // No file of git-sync's is there.
+    // git-sync's default files do not exist.
     syncer(&server.known_hosts()).finish().assert_code(0);
     syncer(&server.wrong_known_hosts()).finish().assert_code(1);
     syncer(&server.wrong_known_hosts())
@@ -239,14 +239,12 @@ fn a_variable_that_is_something_else_is_refused_and_not_repeated() {
         (
             CA,
             server.user_key(),
-            "GITSYNC_CA_BUNDLE: …: line 1 begins something else than a certificate: expected \
-             certificates in PEM alone, and no private key",
+            "GITSYNC_CA_BUNDLE: …: line 1 is not the start of a certificate: expected only PEM certificates, no private key",
         ),
         (
             KNOWN_HOSTS,
             server.user_key(),
-            "GITSYNC_DEFAULT_KNOWN_HOSTS: …: line 1: expected a host, the kind of its key and the \
-             key, as ssh-keyscan prints them",
+            "GITSYNC_DEFAULT_KNOWN_HOSTS: …: line 1: expected host, key type and key, as ssh-keyscan prints them",
         ),
     ] {
         let run = once(world.syncer()).env(name, &value).finish();

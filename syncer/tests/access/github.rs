@@ -1,4 +1,4 @@
-//! GitHub Apps, against a stand-in of GitHub's API that checks what is signed.
+//! GitHub Apps, against a fake of GitHub's API that verifies signatures.
 
 use std::fs;
 use std::path::Path;
@@ -27,7 +27,7 @@ use crate::world::eventually;
 
 const TOKEN: &str = "ghs_0123456789";
 
-/// A key of 2048 bits in both notations, and its public half.
+/// A 2048-bit key in both formats, with its public half.
 struct Key {
     pkcs1: String,
     pkcs8: String,
@@ -70,7 +70,8 @@ fn openssl(args: &[&str]) {
     assert!(output.status.success(), "openssl {args:?}: {stderr}");
 }
 
-/// Gives a token that lasts so long to an app that can sign; else says what is wrong, as GitHub does.
+/// Returns a token with this lifetime to an app with a valid signature; otherwise an error, as
+/// GitHub does.
 fn github(public: Vec<u8>, issuer: &'static str, lasts: u64) -> impl Fn(&Asked) -> Answer {
     move |asked| match judged(asked, &public, issuer) {
         Ok(()) => {
@@ -176,7 +177,7 @@ fn an_application_id_and_a_key_file_give_a_token() {
 }
 
 #[test]
-fn a_secret_may_hold_the_app() {
+fn a_secret_may_contain_the_app() {
     let world = world();
     let server = site(&world);
     let key = Key::new(&world);
@@ -192,7 +193,7 @@ fn a_secret_may_hold_the_app() {
     write(&secret.join("github-app-private-key"), &key.pkcs8);
     let run = syncer();
     run.assert_code(1);
-    run.assert_last_error("the Secret has a part of a GitHub App");
+    run.assert_last_error("the Secret has an incomplete GitHub App");
     write(&secret.join("github-app-installation-id"), "4711\n");
     syncer().assert_code(0);
 }
@@ -202,7 +203,7 @@ fn a_token_that_ends_soon_is_renewed() {
     let world = world();
     let server = site(&world);
     let key = Key::new(&world);
-    // Each one is due when the next pass begins.
+    // Each token must be renewed when the next pass starts.
     let stub = Stub::start(github(key.public, "12345", 20));
     let _running = world
         .syncer_of(&server.url("site.git"))
@@ -216,7 +217,7 @@ fn a_token_that_ends_soon_is_renewed() {
 }
 
 #[test]
-fn what_is_wrong_with_an_app_is_told_in_words() {
+fn errors_of_an_app_are_reported() {
     let world = world();
     let server = site(&world);
     let (key, other) = (Key::new(&world), Key::new(&world));
@@ -280,7 +281,7 @@ fn the_api_is_reached_by_the_environments_proxy() {
     let stub = Stub::start(github(key.public, "12345", 3600));
     let proxy = Proxy::leading_to(stub.address());
     once(world.syncer_of(&server.url("site.git")))
-        // A name that nobody knows but the proxy.
+        // A host name that only the proxy resolves.
         .flag("github-base-url", "http://api.example/api/v3")
         .flag("github-app-application-id", "12345")
         .flag("github-app-installation-id", "4711")
@@ -313,6 +314,6 @@ fn an_api_that_does_not_answer_costs_no_more_than_the_pass_may_take() {
         .finish();
     run.assert_code(1);
     run.assert_last_error("for the GitHub App's token");
-    // Its thread sleeps on, and the test has no reason to wait for it.
+    // Its thread keeps sleeping, and the test need not wait for it.
     std::mem::forget(stub);
 }

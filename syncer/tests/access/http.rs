@@ -1,4 +1,4 @@
-//! Users and passwords: flags, files, lists, and where they must not be seen.
+//! Users and passwords: flags, files and lists, and the places where they must not appear.
 
 use std::fs;
 use std::process::Command;
@@ -20,7 +20,7 @@ use crate::world::eventually;
 use crate::world::namespaces;
 
 #[test]
-fn a_user_and_a_password_of_the_environment_are_let_in() {
+fn a_user_and_a_password_of_the_environment_authenticate() {
     let world = world();
     let server = server_for(&world, USER, PASSWORD);
     let syncer = |password: &str| {
@@ -31,7 +31,7 @@ fn a_user_and_a_password_of_the_environment_are_let_in() {
     };
     let run = syncer("wrong-password");
     run.assert_code(1);
-    run.assert_last_error("the server refuses the user name and password");
+    run.assert_last_error("the server rejects the user name and password");
     assert_eq!(world.published(), None);
     syncer(PASSWORD).assert_code(0);
     assert_eq!(world.read("a").as_deref(), Some("1"));
@@ -49,7 +49,7 @@ fn a_password_with_a_line_break_behind_it_is_taken_without() {
 }
 
 #[test]
-fn a_user_and_a_password_in_the_address_are_let_in() {
+fn a_user_and_a_password_in_the_address_authenticate() {
     let world = world();
     let server = server_for(&world, "me", PASSWORD);
     let url = |password: &str| format!("http://me:{password}@{}/site.git", server.address());
@@ -57,19 +57,19 @@ fn a_user_and_a_password_in_the_address_are_let_in() {
     once(world.syncer_of(&url(PASSWORD)))
         .finish()
         .assert_code(0);
-    // A token as the user, as GitHub takes it, needs no password.
+    // A token as the user name needs no password, as on GitHub.
     server.require(Some(BasicAuth::Password("token".into(), String::new())));
     let url = format!("http://token@{}/site.git", server.address());
     once(world.syncer_of(&url)).finish().assert_code(0);
 }
 
-/// The address of the server's repository, with a user name as "Clone" buttons put it there.
+/// The address of the server's repository with a user name, as "Clone" buttons create it.
 fn url_with_user(server: &HttpServer, user: &str, name: &str) -> String {
     format!("http://{user}@{}/{name}", server.address())
 }
 
 #[test]
-fn a_user_name_in_the_address_goes_with_the_secrets_password() {
+fn a_user_name_in_the_address_is_combined_with_the_secrets_password() {
     let world = world();
     let secret = world.path("secret");
     for (key, username, expected) in [
@@ -96,7 +96,7 @@ fn a_user_name_in_the_address_goes_with_the_secrets_password() {
 }
 
 #[test]
-fn a_user_name_in_the_address_goes_with_a_password_of_the_flags() {
+fn a_user_name_in_the_address_is_combined_with_a_password_of_the_flags() {
     let world = world();
     let file = world.path("password");
     write(&file, PASSWORD);
@@ -135,7 +135,7 @@ fn a_user_name_in_the_address_picks_one_of_several_credentials() {
 }
 
 #[test]
-fn a_user_name_in_the_address_goes_with_a_helper_of_the_users() {
+fn a_user_name_in_the_address_is_combined_with_a_users_credential_helper() {
     let world = world();
     let server = server_for(&world, "acme", PASSWORD);
     let helper = format!("!f() {{ cat; echo password={PASSWORD}; }}; f");
@@ -184,7 +184,7 @@ fn a_password_file_is_read_at_each_sync() {
     eventually("the old password is refused", || {
         running
             .log()
-            .contains("refuses the user name")
+            .contains("rejects the user name")
             .then_some(())
     });
     write(&file, "rotated");
@@ -201,13 +201,13 @@ fn a_new_password_ends_the_wait_after_a_failure() {
         .syncer_of(&server.url("site.git"))
         .flag("username", USER)
         .flag("password-file", &file)
-        // Without the look at the file the test would wait in vain.
+        // The change of the file must end this wait; otherwise the test would time out.
         .flag("period", "1h")
         .start(&world.path("log"));
-    eventually("the trouble is told", || {
+    eventually("the error is logged", || {
         running
             .log()
-            .contains("refuses the user name")
+            .contains("rejects the user name")
             .then_some(())
     });
     write(&file, PASSWORD);
@@ -250,12 +250,12 @@ fn a_submodule_on_another_host_has_a_credential_of_its_own() {
     };
     let run = syncer().finish();
     run.assert_code(1);
-    run.assert_last_error("the server refuses the user name and password");
+    run.assert_last_error("the server rejects the user name and password");
     for password in [
         r#""password":"sub-password""#.to_owned(),
         format!(r#""password-file":"{}""#, file.display()),
     ] {
-        // In place of what the last round made.
+        // Replaces the files of the last round.
         let _ = fs::remove_dir_all(world.root());
         let run = syncer().flag("credential", credential(&password)).finish();
         run.assert_code(0);
@@ -265,7 +265,7 @@ fn a_submodule_on_another_host_has_a_credential_of_its_own() {
 }
 
 #[test]
-fn a_credential_for_no_address_is_told_in_words() {
+fn a_credential_without_an_address_is_reported() {
     let world = world();
     let run = once(world.syncer())
         .flag(
@@ -304,7 +304,7 @@ fn two_repositories_of_one_host_may_have_different_credentials() {
 }
 
 #[test]
-fn a_cookie_file_is_shown_to_the_server() {
+fn cookies_of_the_file_are_sent_to_the_server() {
     let Some(own_mounts) = namespaces::with_own_mounts() else {
         return;
     };
@@ -315,7 +315,7 @@ fn a_cookie_file_is_shown_to_the_server() {
         "session=sesame-opens".into(),
     )));
     let cookies = "127.0.0.1\tFALSE\t/\tFALSE\t0\tsession\tsesame-opens\n";
-    // By git-sync's fixed place.
+    // From git-sync's fixed path.
     let file = world.path("cookies");
     fs::write(&file, cookies).unwrap();
     let place = "/etc/git-secret/cookie_file";
@@ -369,7 +369,7 @@ fn a_password_is_in_no_log_command_line_or_environment_while_git_clones() {
         .start(&world.path("log"));
     let secrets = [PASSWORD, "other-secret"];
     let ours = running.id().to_string();
-    // Each git command is pointed to a file there.
+    // Each git command gets a configuration file there.
     let ours_alone = format!("GIT_CONFIG_GLOBAL={}", world.state().display());
     let mut seen = 0;
     eventually("enough git commands have been looked at", || {
@@ -384,7 +384,7 @@ fn a_password_is_in_no_log_command_line_or_environment_while_git_clones() {
             };
             let argv = String::from_utf8_lossy(&argv);
             let environment = String::from_utf8_lossy(&environment);
-            // Other tests have syncers of their own.
+            // Other tests run syncers too.
             if !environment.contains(&ours_alone) {
                 continue;
             }
@@ -399,10 +399,10 @@ fn a_password_is_in_no_log_command_line_or_environment_while_git_clones() {
         (seen > 60).then_some(())
     });
     server.require(Some(BasicAuth::Password(USER.into(), "rotated".into())));
-    eventually("a failure is told, too", || {
+    eventually("a failure is logged, too", || {
         running
             .log()
-            .contains("refuses the user name")
+            .contains("rejects the user name")
             .then_some(())
     });
     let output = Command::new("grep")

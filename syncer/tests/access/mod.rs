@@ -1,35 +1,36 @@
-//! Every way in that git-sync's flags name, through the program: passwords, keys, tokens, cookies,
-//! authorities, proxies and git's own configuration.
+//! Every authentication method of git-sync's flags, through the program: passwords, keys, tokens,
+//! cookies, CAs, proxies and git's own configuration.
 
 mod askpass;
+mod client_certificates;
 mod config;
 mod defaults;
 mod github;
 mod http;
 mod ssh;
+mod user_names;
 use std::fs;
 use std::io::Read;
 use std::io::Write;
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::path::PathBuf;
 
 use remotes::BasicAuth;
 use remotes::HttpServer;
 use remotes::Repo;
 
-use crate::world::PROGRAM;
 use crate::world::Running;
 use crate::world::Syncer;
 use crate::world::World;
 use crate::world::eventually;
+use crate::world::programs::copy_syncer;
 
 const USER: &str = "me@git.example";
 
 const PASSWORD: &str = "correct-horse-battery";
 
-/// Serves the world's repositories to who knows this user and password.
+/// Serves the world's repositories to this user with this password.
 fn server_for(world: &World, user: &str, password: &str) -> HttpServer {
     let server = HttpServer::start(world.repo.path().parent().unwrap());
     server.require(Some(BasicAuth::Password(user.into(), password.into())));
@@ -43,30 +44,22 @@ fn world() -> World {
     world
 }
 
-/// One pass that may not fail.
+/// One pass that must succeed.
 fn once(syncer: Syncer) -> Syncer {
     syncer.flag("one-time", "true").flag("max-failures", "0")
 }
 
 fn write(path: &Path, content: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    // Renamed in, as the kubelet does.
+    // Renamed into place, as the kubelet does.
     let new = path.with_extension("new");
     fs::write(&new, content).unwrap();
     fs::rename(new, path).unwrap();
 }
 
-/// A program of the test's own.
-fn script(world: &World, name: &str, text: &str) -> PathBuf {
-    let path = world.path(name);
-    fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    path
-}
-
-/// The figures of a syncer that was started with `--http-bind=127.0.0.1:0 --http-metrics`.
+/// The metrics of a syncer that was started with `--http-bind=127.0.0.1:0 --http-metrics`.
 fn metrics(running: &Running) -> String {
-    let address = eventually("the address is told", || {
+    let address = eventually("the address is logged", || {
         let log = running.log();
         let (_, rest) = log.split_once("\"endpoint\":\"")?;
         Some(rest.split_once('"')?.0.to_owned())
@@ -98,14 +91,14 @@ fn add_submodule(world: &World, sub: &Repo, path: &str, url: &str) -> String {
         .push()
 }
 
-/// A syncer in a mount namespace whose /etc has a passwd file and a git-secret directory of its own,
-/// which `prepare`, a part of a shell script, changes before the syncer starts as this user, which only
-/// root can become. `own_mounts` is the command line's beginning of `namespaces::with_own_mounts`.
+/// A syncer in a mount namespace whose /etc has a passwd file and a git-secret directory of its
+/// own, which `prepare`, a part of a shell script, changes before the syncer starts as this user,
+/// which only root can become. `own_mounts` is the command line's beginning of
+/// `namespaces::with_own_mounts`.
 fn with_own_etc(world: &World, own_mounts: &[&str], prepare: &str, user: Option<u32>) -> Syncer {
     fs::set_permissions(world.path(""), fs::Permissions::from_mode(0o755)).unwrap();
-    // The program may stand below a directory that only root enters.
     let program = world.path("gitvolume-syncer");
-    fs::copy(PROGRAM, &program).unwrap();
+    copy_syncer(&program);
     let (etc, real) = (world.path("etc"), world.path("real-etc"));
     let (etc, real) = (etc.display(), real.display());
     let script = format!(

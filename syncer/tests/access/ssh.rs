@@ -1,4 +1,4 @@
-//! Keys and host keys by git-sync's flags.
+//! Keys and host keys of git-sync's flags.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -19,7 +19,7 @@ use crate::world::World;
 use crate::world::eventually;
 use crate::world::namespaces;
 
-/// A key file as ssh itself wants it.
+/// A key file with the mode that ssh requires.
 fn key(world: &World, name: &str, content: &str) -> PathBuf {
     let path = world.path("keys").join(name);
     write(&path, content);
@@ -41,7 +41,7 @@ fn syncer(world: &World, url: &str, keys: &[&Path]) -> Syncer {
 }
 
 #[test]
-fn of_several_keys_the_one_that_fits_is_found() {
+fn the_matching_key_of_several_is_found() {
     let world = world();
     let server = SshServer::start();
     let wrong = key(&world, "wrong", &server.unknown_key());
@@ -56,7 +56,7 @@ fn of_several_keys_the_one_that_fits_is_found() {
     };
     let run = with(&[&wrong, &absent]);
     run.assert_code(1);
-    run.assert_last_error("the ssh key is not accepted by the server");
+    run.assert_last_error("the server rejects the ssh key");
     assert_eq!(world.published(), None);
     with(&[&absent, &wrong, &right]).assert_code(0);
     assert_eq!(world.read("a").as_deref(), Some("1"));
@@ -75,7 +75,7 @@ fn the_scp_form_works_and_the_users_ssh_command_is_kept() {
         .next()
         .unwrap();
     let scp = format!("{user}@127.0.0.1:{}", world.repo.path().display());
-    // The scp form has no place for a port.
+    // The scp form cannot contain a port.
     let command = format!("ssh -p {}", server.address().port());
     once(syncer(&world, &scp, &[&key]))
         .flag("ssh-known-hosts-file", known_hosts(&world, &[&server]))
@@ -100,7 +100,7 @@ fn host_keys_are_checked_unless_they_are_not_to_be() {
     };
     let run = with("verbose", Path::new("0"));
     run.assert_code(1);
-    run.assert_last_error("the server's ssh host key is not the one in known_hosts");
+    run.assert_last_error("the server's ssh host key does not match known_hosts");
     with("ssh-known-hosts", Path::new("false")).assert_code(0);
     let nowhere = Path::new("/nonexistent/known_hosts");
     let run = with("ssh-known-hosts-file", nowhere);
@@ -110,7 +110,7 @@ fn host_keys_are_checked_unless_they_are_not_to_be() {
 }
 
 #[test]
-fn version_2s_secret_says_what_it_lacks_and_runs_with_either() {
+fn a_version_2_secret_works_with_host_keys_or_without_the_check() {
     let Some(own_mounts) = namespaces::with_own_mounts() else {
         return;
     };
@@ -118,7 +118,7 @@ fn version_2s_secret_says_what_it_lacks_and_runs_with_either() {
     let server = SshServer::start();
     let key = key(&world, "ssh", &server.user_key());
     let known = known_hosts(&world, &[&server]);
-    // A Secret's files are readable by all, which ssh minds where they are the user's own.
+    // All users can read a Secret's files, which ssh refuses if the files belong to its user.
     let place = |more: &str| {
         format!(
             "cp {} /etc/git-secret/ssh; chmod 444 /etc/git-secret/ssh{more}",
@@ -126,7 +126,7 @@ fn version_2s_secret_says_what_it_lacks_and_runs_with_either() {
         )
     };
     let run = |prepare: &str, env: &[(&str, &str)]| {
-        // In place of what the last run made.
+        // Replaces the files of the last run.
         let _ = fs::remove_dir_all(world.path("etc"));
         let syncer = with_own_etc(&world, &own_mounts, prepare, None)
             .env("GIT_SYNC_REPO", server.url(world.repo.path()))
@@ -149,7 +149,7 @@ fn version_2s_secret_says_what_it_lacks_and_runs_with_either() {
 }
 
 #[test]
-fn a_secret_without_known_hosts_runs_where_they_are_not_to_be_checked() {
+fn a_secret_without_known_hosts_works_if_they_are_not_checked() {
     let world = world();
     let server = SshServer::start();
     let secret = world.path("secret");
@@ -189,13 +189,13 @@ fn a_new_key_needs_no_restart() {
     let wrong = key(&world, "ssh", &server.unknown_key());
     let running = syncer(&world, &server.url(world.repo.path()), &[&wrong])
         .flag("ssh-known-hosts-file", known_hosts(&world, &[&server]))
-        // Without the look at the file the test would wait in vain.
+        // The change of the file must end this wait; otherwise the test would time out.
         .flag("period", "1h")
         .start(&world.path("log"));
     eventually("the key is refused", || {
         running
             .log()
-            .contains("the ssh key is not accepted")
+            .contains("the server rejects the ssh key")
             .then_some(())
     });
     key(&world, "ssh", &server.user_key());
@@ -203,7 +203,7 @@ fn a_new_key_needs_no_restart() {
 }
 
 #[test]
-fn ssh_tells_more_where_more_is_to_be_logged() {
+fn ssh_is_verbose_at_high_verbosity() {
     let world = world();
     let server = SshServer::start();
     let key = key(&world, "ssh", &server.user_key());
@@ -264,7 +264,7 @@ fn a_user_without_a_passwd_line_is_given_one() {
     fs::set_permissions(&key, fs::Permissions::from_mode(0o444)).unwrap();
     let known_hosts = known_hosts(&world, &[&server]);
     let run = |prepare: &str| {
-        // In place of what the last run made.
+        // Replaces the files of the last run.
         let _ = fs::remove_dir_all(world.path("etc"));
         once(with_own_etc(&world, &own_mounts, prepare, Some(4711)))
             .flag("repo", server.url(world.repo.path()))
@@ -274,12 +274,12 @@ fn a_user_without_a_passwd_line_is_given_one() {
             .flag("ssh-key-file", &key)
             .flag("ssh-known-hosts-file", &known_hosts)
             .flag("add-user", "true")
-            // Nobody else gives it one.
+            // No other source gives the user a passwd line.
             .env("GITVOLUME_NSS_WRAPPER", "/nonexistent")
             .env("HOME", "/home/of-git-sync")
             .finish()
     };
-    // Where nothing needs the line, it is no trouble.
+    // Without ssh the missing line is no error.
     fs::set_permissions(world.repo.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let http = server_for(&world, "me", PASSWORD);
     http.require(None);
@@ -297,7 +297,7 @@ fn a_user_without_a_passwd_line_is_given_one() {
     .finish();
     unneeded.assert_code(0);
     assert!(
-        unneeded.log.contains("--add-user: cannot add a line"),
+        unneeded.log.contains("--add-user: cannot add an entry"),
         "{}",
         unneeded.log
     );
@@ -308,7 +308,7 @@ fn a_user_without_a_passwd_line_is_given_one() {
     assert!(
         refused
             .log
-            .contains("--add-user: cannot add a line for our user to /etc/passwd"),
+            .contains("--add-user: cannot add an entry for the syncer's user to /etc/passwd"),
         "{}",
         refused.log
     );

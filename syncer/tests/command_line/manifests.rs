@@ -4,13 +4,13 @@ use std::fs;
 use std::process::Command;
 
 use crate::command_line::assert_told;
-use crate::world::PROGRAM;
 use crate::world::Syncer;
 use crate::world::World;
 use crate::world::namespaces;
+use crate::world::programs::copy_syncer;
 
 #[test]
-fn an_old_variable_wins_and_is_told_of() {
+fn a_legacy_variable_takes_precedence_and_is_logged() {
     let world = World::new("link");
     world.repo.commit().write("a", "1").push();
     let run = Syncer::new()
@@ -86,7 +86,7 @@ fn a_v3_manifest_runs_with_one_dash() {
     assert_told(&run, "Flag -dest has been deprecated, use --link instead");
 }
 
-/// How many commits a consumer sees that runs git in the tree.
+/// The number of commits that a consumer's git sees in the tree.
 fn history(world: &World, link: &str) -> usize {
     let output = Command::new("git")
         .args(["-c", "safe.directory=*", "rev-list", "HEAD"])
@@ -96,8 +96,8 @@ fn history(world: &World, link: &str) -> usize {
     String::from_utf8(output.stdout).unwrap().lines().count()
 }
 
-/// v3's image published below /tmp/git. The mount is made in a namespace of its own, over a /tmp of
-/// its own, so that nothing of it is left.
+/// v3's image published below /tmp/git. The mount is made in a separate namespace, over its own
+/// /tmp, so that nothing remains.
 #[test]
 fn a_v3_manifest_that_mounts_v3s_root_is_served_there() {
     let Some(with_own_mounts) = namespaces::with_own_mounts() else {
@@ -105,7 +105,7 @@ fn a_v3_manifest_that_mounts_v3s_root_is_served_there() {
     };
     let world = World::new("link");
     world.repo.commit().write("a", "1").push();
-    fs::copy(PROGRAM, world.path("syncer")).unwrap();
+    copy_syncer(&world.path("syncer"));
     let script = "set -e
         mount --bind $WORLD /mnt
         mount -t tmpfs none /tmp

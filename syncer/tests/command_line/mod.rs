@@ -1,4 +1,4 @@
-//! The command line and the environment, as git-sync v2, v3 and v4 had them.
+//! The command line and the environment of git-sync v2, v3 and v4.
 
 mod manifests;
 mod refusals;
@@ -11,14 +11,14 @@ use std::process::Command;
 use nix::sys::signal::Signal;
 use nix::sys::signal::killpg;
 use nix::unistd::Pid;
+use remotes::ReservedPort;
 
 use crate::world::Finished;
 use crate::world::PROGRAM;
 use crate::world::Syncer;
 use crate::world::World;
-use crate::world::free_port;
 
-/// The program with a repository and a root that it never comes to.
+/// A valid command line with a repository and a root that are never used.
 fn good() -> Syncer {
     Syncer::new()
         .flag("repo", "https://git.example/x")
@@ -37,7 +37,7 @@ fn assert_refused(run: &Finished, code: i32, sentence: &str) {
     );
 }
 
-/// The log's messages, which are in JSON lines.
+/// The messages of the log, which has JSON lines.
 fn messages(run: &Finished) -> Vec<String> {
     let message = |line| {
         let line: serde_json::Value = serde_json::from_str(line).ok()?;
@@ -71,7 +71,7 @@ fn help_version_and_manual_go_to_standard_output() {
             .unwrap();
         assert_eq!(output.status.code(), Some(0), "{flags:?}");
         let text = String::from_utf8(output.stdout).unwrap();
-        // The manual begins with a heading, with or without a blank line before it.
+        // The manual starts with a heading, with or without a blank line before it.
         assert!(
             text.trim_start().starts_with(beginning.trim_start()),
             "{flags:?}: {text}"
@@ -81,7 +81,7 @@ fn help_version_and_manual_go_to_standard_output() {
 }
 
 #[test]
-fn unknown_variables_are_told_of_with_the_nearest_but_not_those_of_kubernetes() {
+fn unknown_variables_are_logged_with_the_nearest_name_except_those_of_kubernetes() {
     let world = World::new("link");
     world.repo.commit().write("a", "1").push();
     let run = world
@@ -98,17 +98,17 @@ fn unknown_variables_are_told_of_with_the_nearest_but_not_those_of_kubernetes() 
     run.assert_code(0);
     assert_told(
         &run,
-        "env $GITSYNC_BRANCH is unknown, and ignored; is it $GITSYNC_REF?",
+        "env $GITSYNC_BRANCH is unknown, and ignored; did you mean $GITSYNC_REF?",
     );
     assert_told(
         &run,
-        "env $GITSYNC_PERIDO is unknown, and ignored; is it $GITSYNC_PERIOD?",
+        "env $GITSYNC_PERIDO is unknown, and ignored; did you mean $GITSYNC_PERIOD?",
     );
     assert_told(
         &run,
-        "env $GIT_SYNC_SSH has no meaning any more: the address says whether ssh is used",
+        "env $GIT_SYNC_SSH is ignored: the repository address selects ssh",
     );
-    assert_told(&run, "argument \"stray\" is no flag, and ignored");
+    assert_told(&run, "argument \"stray\" is not a flag and is ignored");
     assert!(
         !run.log.contains("10.0.0.1") && !run.log.contains("SERVICE"),
         "{}",
@@ -117,7 +117,7 @@ fn unknown_variables_are_told_of_with_the_nearest_but_not_those_of_kubernetes() 
 }
 
 #[test]
-fn the_log_begins_with_what_was_set_without_secrets() {
+fn the_log_starts_with_the_set_flags_without_secrets() {
     let world = World::new("link");
     world.repo.commit().write("a", "1").push();
     let run = Syncer::new()
@@ -174,14 +174,19 @@ fn a_link_may_be_any_path_that_names_something() {
     );
 }
 
-/// A server of git's own protocol, gone with its children when the test ends.
+/// A server of git's own protocol; dropped with its child processes at the end of the test.
 struct Daemon(Child);
 
 impl Daemon {
     fn start(base: &Path, port: u16) -> Self {
         let mut command = Command::new("git");
         command
-            .args(["daemon", "--export-all", "--listen=127.0.0.1"])
+            .args([
+                "daemon",
+                "--export-all",
+                "--reuseaddr",
+                "--listen=127.0.0.1",
+            ])
             .arg(format!("--port={port}"))
             .arg(format!("--base-path={}", base.display()))
             .process_group(0);
@@ -204,9 +209,9 @@ impl Drop for Daemon {
 fn an_address_of_gits_own_protocol_is_synced() {
     let world = World::new("link");
     let commit = world.repo.commit().write("a", "1").push();
-    let port = free_port();
-    let _daemon = Daemon::start(&world.path(""), port);
-    let url = format!("git://127.0.0.1:{port}/site.git");
+    let port = ReservedPort::new();
+    let _daemon = Daemon::start(&world.path(""), port.address().port());
+    let url = format!("git://{}/site.git", port.address());
     let running = world.syncer_of(&url).start(&world.path("log"));
     world.eventually_published(&commit);
     assert_eq!(running.terminate().code(), Some(0));

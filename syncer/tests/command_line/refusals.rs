@@ -1,4 +1,4 @@
-//! What the program does not begin with, and how it says so.
+//! Invalid command lines, and their error messages.
 
 use std::fs;
 
@@ -8,8 +8,7 @@ use crate::world::Syncer;
 use crate::world::World;
 
 #[test]
-fn what_is_no_flag_or_no_value_of_its_kind_is_code_2_on_the_command_line_and_1_in_the_environment()
-{
+fn unknown_flags_and_malformed_values_exit_with_2_on_the_command_line_and_1_in_the_environment() {
     for (flag, env, value, sentence) in [
         (
             "depth",
@@ -39,14 +38,14 @@ fn what_is_no_flag_or_no_value_of_its_kind_is_code_2_on_the_command_line_and_1_i
             "credential",
             "GITSYNC_CREDENTIAL",
             "{",
-            "…: expected JSON such as",
+            "…: expected JSON like",
         ),
     ] {
         let run = good().flag(flag, value).finish();
         assert_refused(&run, 2, &format!("--{flag}: {sentence}"));
         let run = good().env(env, value).finish();
         assert_refused(&run, 1, &format!("{env}: {sentence}"));
-        // A variable is read even where it loses.
+        // A variable is validated even if a flag overrides it.
         let run = good()
             .env(env, value)
             .flag("depth", "1")
@@ -56,7 +55,10 @@ fn what_is_no_flag_or_no_value_of_its_kind_is_code_2_on_the_command_line_and_1_i
     }
     for (flag, sentence) in [
         ("--bogus", "unknown flag: --bogus"),
-        ("--perod=5s", "unknown flag: --perod; is it --period?"),
+        (
+            "--perod=5s",
+            "unknown flag: --perod; did you mean --period?",
+        ),
         ("-x", "unknown flag: -x"),
         ("---root=/x", "bad flag syntax: ---root=/x"),
         ("--depth", "--depth: expected a value"),
@@ -64,13 +66,13 @@ fn what_is_no_flag_or_no_value_of_its_kind_is_code_2_on_the_command_line_and_1_i
     ] {
         assert_refused(&good().arg(flag).finish(), 2, sentence);
     }
-    // Empty is a value.
+    // Empty is a value too.
     let run = good().env("GIT_SYNC_DEPTH", "").finish();
     assert_refused(&run, 1, "GIT_SYNC_DEPTH: \"\": expected a whole number");
 }
 
 #[test]
-fn what_cannot_be_meant_is_code_1_and_named_as_it_was_set() {
+fn invalid_values_exit_with_1_and_are_named_as_they_were_set() {
     for (flags, sentence) in [
         (
             ["--submodules=x"].as_slice(),
@@ -146,7 +148,7 @@ fn what_cannot_be_meant_is_code_1_and_named_as_it_was_set() {
                 "--username=me",
                 "--password-file=/p",
             ],
-            "--username: expected an address in --repo that has no credentials",
+            "--username: expected an address in --repo without credentials",
         ),
         (
             &["--github-app-client-id=x"],
@@ -167,7 +169,7 @@ fn what_cannot_be_meant_is_code_1_and_named_as_it_was_set() {
         ),
         (
             &["--sync-on-signal=x"],
-            "--sync-on-signal: \"x\": expected a number or a name",
+            "--sync-on-signal: \"x\": expected a signal number or a name",
         ),
         (
             &["--cookie-file"],
@@ -192,7 +194,7 @@ fn what_cannot_be_meant_is_code_1_and_named_as_it_was_set() {
         ),
         (
             &["--branch=a", "--rev=b"],
-            "--branch and --rev: \"a\" and \"b\": expected one of them",
+            "--branch and --rev: \"a\" and \"b\": expected only one of them",
         ),
         (
             &["--change-permissions=5"],
@@ -221,7 +223,7 @@ fn what_cannot_be_meant_is_code_1_and_named_as_it_was_set() {
 }
 
 #[test]
-fn the_root_is_asked_for_first_and_then_the_repository() {
+fn a_missing_root_is_reported_before_a_missing_repository() {
     let run = Syncer::new().flag("submodules", "x").finish();
     assert_refused(
         &run,
@@ -249,6 +251,8 @@ fn no_refusal_shows_a_secret() {
         good().env("GITSYNC_CREDENTIAL", format!("[{json}]")),
         good().flag("webhook-url", format!("ftp://me:{secret}@x/")),
         good().arg(format!("-pasword={secret}")),
+        good().flag("repo", format!("https:/me:{secret}@x/y")),
+        good().flag("repo", format!("https//me:{secret}@x/y")),
     ] {
         let run = syncer.finish();
         assert_ne!(run.status.code(), Some(0));
@@ -257,7 +261,32 @@ fn no_refusal_shows_a_secret() {
 }
 
 #[test]
-fn the_error_file_has_the_sentence_alone() {
+fn a_password_in_an_address_that_is_parsed_as_a_path_is_never_shown() {
+    let world = World::new("link");
+    let run = world.syncer_of("//me:hunter2@x/y").flag("one-time", "true");
+    let run = run.flag("max-failures", "0").finish();
+    run.assert_code(1);
+    assert!(!run.log.contains("hunter2"), "{}", run.log);
+}
+
+#[test]
+fn a_misplaced_token_is_not_quoted() {
+    let token = "glpat-0123456789abcdefghij";
+    let world = World::new("link");
+    world.repo.commit().write("a", "1").push();
+    for syncer in [
+        good().env("GITSYNC_PERIOD", token),
+        good().flag("depth", token),
+        good().flag("layout", token),
+        world.syncer().flag("one-time", "true").arg(token),
+    ] {
+        let run = syncer.finish();
+        assert!(!run.log.contains(token), "{}", run.log);
+    }
+}
+
+#[test]
+fn the_error_file_contains_only_the_sentence() {
     let world = World::new("link");
     let bad_root = world.path("none/root");
     let check = |syncer: Syncer, file: &str, sentence: &str| {

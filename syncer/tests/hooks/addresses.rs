@@ -1,4 +1,4 @@
-//! Addresses that are called once a tree is published.
+//! Webhooks, called after a tree is published.
 
 use std::fs;
 use std::path::Path;
@@ -17,11 +17,11 @@ use crate::world::Syncer;
 use crate::world::World;
 use crate::world::eventually;
 
-/// An address that is called; what it answers can change.
+/// A webhook's receiver with a configurable answer.
 struct Receiver {
     stub: Stub,
     answer: Arc<Mutex<Answer>>,
-    /// The codes of the answers that were given.
+    /// The status codes of its answers.
     answered: Arc<Mutex<Vec<u16>>>,
 }
 
@@ -68,7 +68,7 @@ impl Receiver {
         self.answered.lock().unwrap().clone()
     }
 
-    /// The hashes that were told.
+    /// The hashes that it received.
     fn told(&self) -> Vec<String> {
         let calls = self.calls();
         let hashes = calls.iter().filter_map(|call| call.header("gitsync-hash"));
@@ -128,7 +128,7 @@ fn an_address_that_answers_otherwise_is_called_again() {
         (receiver.answered().last() == Some(&200)).then_some(())
     });
     some_passes(&running);
-    // That one was the last.
+    // That call was the last.
     let answered = receiver.answered();
     let well = answered.iter().filter(|status| **status == 200).count();
     assert_eq!(well, 1, "{answered:?}");
@@ -140,11 +140,11 @@ fn an_address_that_answers_otherwise_is_called_again() {
     assert_eq!(told.len(), answered.len(), "{told:?}");
     assert!(told.iter().all(|hash| *hash == commit));
     let sentence = "received response code 500 expected 200";
-    assert!(running.log().contains(sentence), "{}", running.log());
+    running.assert_logged(sentence);
 }
 
 #[test]
-fn a_one_time_sync_calls_once_and_its_code_says_how_that_was() {
+fn a_one_time_sync_calls_once_and_its_exit_code_reports_the_result() {
     for (status, code) in [(200, 0), (404, 1)] {
         let world = World::new("link");
         let commit = world.repo.commit().write("a", "1").push();
@@ -158,7 +158,7 @@ fn a_one_time_sync_calls_once_and_its_code_says_how_that_was() {
 }
 
 #[test]
-fn where_no_status_is_expected_any_will_do() {
+fn without_an_expected_status_any_status_is_a_success() {
     for expected in ["0", "-1"] {
         let world = World::new("link");
         let commit = world.repo.commit().write("a", "1").push();
@@ -172,7 +172,7 @@ fn where_no_status_is_expected_any_will_do() {
         });
         some_passes(&running);
         assert_eq!(receiver.told(), [commit]);
-        assert!(!running.log().contains("hook failed"), "{}", running.log());
+        running.assert_not_logged("hook failed");
     }
 }
 
@@ -207,7 +207,7 @@ fn a_redirect_is_followed_with_the_hash() {
 }
 
 #[test]
-fn a_call_goes_through_the_proxy_but_not_to_this_machine() {
+fn a_call_uses_the_proxy_except_to_the_local_machine() {
     let world = World::new("link");
     world.repo.commit().write("a", "1").push();
     let (proxy, receiver) = (Proxy::start(), Receiver::start());
@@ -221,7 +221,7 @@ fn a_call_goes_through_the_proxy_but_not_to_this_machine() {
     once(&receiver.url("/neighbour")).assert_code(0);
     assert_eq!(receiver.calls()[0].path, "/neighbour");
     assert_eq!(proxy.asked(), [""; 0]);
-    // There is no such host, which is the proxy's trouble.
+    // The host does not exist, which the proxy reports.
     once("http://hooks.example/far").assert_code(1);
     assert_eq!(proxy.asked(), ["POST http://hooks.example/far HTTP/1.1"]);
 }
@@ -258,7 +258,7 @@ fn a_call_that_takes_too_long_has_failed() {
 }
 
 #[test]
-fn no_password_of_the_repository_or_of_the_address_is_told() {
+fn no_password_of_the_repository_or_of_the_address_is_sent_or_logged() {
     let world = World::new("link");
     world.repo.commit().write("a", "1").push();
     let server = HttpServer::start(world.repo.path().parent().unwrap());
@@ -311,10 +311,10 @@ fn the_runs_of_hooks_are_counted() {
 }
 
 #[test]
-fn of_an_address_the_host_alone_is_shown() {
+fn only_the_host_of_an_address_is_shown() {
     let world = World::new("link");
     world.repo.commit().write("a", "1").push();
-    // Nobody listens there any more.
+    // No server listens there any more.
     let gone = Receiver::start().url("/services/T0/s3cr3t?token=hunter2");
     let receiver = Receiver::start();
     receiver.answer(500);

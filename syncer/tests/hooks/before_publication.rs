@@ -1,11 +1,11 @@
-//! Programs that run when a tree is about to be published.
+//! Programs that run before a tree is published.
 
 use std::fs;
 
 use crate::hooks::eventually_told;
 use crate::hooks::note;
 use crate::hooks::some_passes;
-use crate::world::LAYOUTS;
+use crate::world::SWITCHED;
 use crate::world::Syncer;
 use crate::world::World;
 
@@ -20,8 +20,8 @@ fn pre_publish(world: &World, body: &str) -> Syncer {
 }
 
 #[test]
-fn a_program_before_publication_is_told_of_each_change_in_the_new_tree() {
-    for layout in LAYOUTS {
+fn a_program_before_publication_runs_for_each_change_in_the_new_tree() {
+    for layout in SWITCHED {
         let world = World::new(layout);
         let first = world.repo.commit().write("a", "1").push();
         let said = "$GITSYNC_HASH $GITSYNC_OLD_HASH $(cat a)";
@@ -42,8 +42,8 @@ fn a_program_before_publication_is_told_of_each_change_in_the_new_tree() {
 }
 
 #[test]
-fn a_program_before_publication_does_not_hold_it_up() {
-    for layout in LAYOUTS {
+fn a_program_before_publication_does_not_delay_it() {
+    for layout in SWITCHED {
         let world = World::new(layout);
         let commit = world.repo.commit().write("a", "1").push();
         let body = format!(
@@ -88,8 +88,8 @@ fn a_one_time_sync_waits_for_the_program_before_publication_and_fails_with_it() 
 }
 
 #[test]
-fn a_program_before_publication_is_not_told_of_what_is_published_already() {
-    for layout in LAYOUTS {
+fn a_program_before_publication_does_not_run_for_the_published_tree() {
+    for layout in SWITCHED {
         let world = World::new(layout);
         world.repo.commit().write("a", "1").push();
         let once = || {

@@ -1,8 +1,9 @@
-//! What is told of each new tree: programs and an address.
+//! Hooks for each new tree: programs and an address.
 
 mod addresses;
 mod before_publication;
 mod programs;
+mod unusable_programs;
 use crate::world::World;
 use crate::world::eventually;
 
@@ -11,7 +12,7 @@ fn note(world: &World, line: &str) -> String {
     format!("echo \"{line}\" >>{}", world.path("told").display())
 }
 
-/// Waits until the hooks have left these lines.
+/// Waits until the hooks have written these lines.
 #[track_caller]
 fn eventually_told(world: &World, lines: &[&str]) {
     eventually(&format!("the hook has said {lines:?}"), || {
@@ -19,7 +20,7 @@ fn eventually_told(world: &World, lines: &[&str]) {
     });
 }
 
-/// Waits until some further passes have found nothing to do.
+/// Waits for some further passes without a change.
 fn some_passes(running: &crate::world::Running) {
     let passes = || running.log().matches("update not required").count();
     let before = passes();

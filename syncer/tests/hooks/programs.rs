@@ -1,4 +1,4 @@
-//! Programs that run once a tree is published.
+//! Programs that run after a tree is published.
 
 use std::fs;
 
@@ -6,6 +6,7 @@ use crate::hooks::eventually_told;
 use crate::hooks::note;
 use crate::hooks::some_passes;
 use crate::world::LAYOUTS;
+use crate::world::SWITCHED;
 use crate::world::Syncer;
 use crate::world::World;
 use crate::world::eventually;
@@ -37,7 +38,7 @@ fn a_program_runs_in_each_new_tree_with_its_hash_and_the_one_before() {
 
 #[test]
 fn the_tree_is_published_before_the_program_runs() {
-    for layout in LAYOUTS {
+    for layout in SWITCHED {
         let world = World::new(layout);
         let commit = world.repo.commit().write("a", "1").push();
         let body = note(
@@ -121,13 +122,13 @@ fn a_one_time_sync_whose_program_fails_ends_with_1_and_has_published() {
         run.assert_code(1);
         assert_eq!(world.lines("told"), [commit.as_str()], "tried once");
         assert_eq!(world.published(), Some(commit), "{layout}");
-        // The sync itself was well.
+        // The sync itself succeeded.
         assert!(!world.path("error.json").exists());
     }
 }
 
 #[test]
-fn a_program_is_told_again_after_a_start_even_of_the_same_hash() {
+fn a_program_runs_again_after_a_restart_even_for_the_same_hash() {
     for layout in LAYOUTS {
         let world = World::new(layout);
         let commit = world.repo.commit().write("a", "1").push();
@@ -147,7 +148,7 @@ fn a_program_is_told_again_after_a_start_even_of_the_same_hash() {
 }
 
 #[test]
-fn what_was_published_before_a_start_is_the_old_hash() {
+fn the_tree_published_before_a_restart_is_the_old_hash() {
     let world = World::new("link");
     let first = world.repo.commit().write("a", "1").push();
     let run = world.syncer().flag("one-time", "true").finish();
@@ -160,7 +161,7 @@ fn what_was_published_before_a_start_is_the_old_hash() {
 }
 
 #[test]
-fn a_slow_program_is_told_of_the_newest_tree_and_not_of_each() {
+fn a_slow_program_runs_for_the_newest_tree_and_not_for_each() {
     let world = World::new("link");
     let first = world.repo.commit().write("a", "1").push();
     let go = world.path("go");
@@ -184,7 +185,7 @@ fn a_slow_program_is_told_of_the_newest_tree_and_not_of_each() {
 }
 
 #[test]
-fn a_repaired_tree_of_the_same_hash_is_not_told_again() {
+fn a_program_does_not_run_again_for_a_repaired_tree_of_the_same_hash() {
     for layout in LAYOUTS {
         let world = World::new(layout);
         let commit = world.repo.commit().write("a", "1").push();
@@ -215,7 +216,7 @@ fn a_program_that_takes_too_long_is_killed_with_its_children() {
         .flag("one-time", "true")
         .finish();
     run.assert_code(1);
-    let killed = r#"did not end in 1s, and was killed: { stdout: \"begun\""#;
+    let killed = r#"did not finish within 1s, and was killed: { stdout: \"begun\""#;
     assert!(run.log.contains(killed), "{}", run.log);
     let pid = fs::read_to_string(world.path("pid")).unwrap();
     eventually_gone(pid.trim());
@@ -224,14 +225,14 @@ fn a_program_that_takes_too_long_is_killed_with_its_children() {
 fn eventually_gone(pid: &str) {
     eventually("the process is gone", || {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
-        // Where nobody reaps orphans it stays as a zombie.
+        // Without an init that reaps orphans it stays a zombie.
         let is_gone = stat.map_or(true, |stat| stat.contains(") Z "));
         is_gone.then_some(())
     });
 }
 
 #[test]
-fn a_program_that_leaves_someone_in_the_background_has_succeeded() {
+fn a_program_that_leaves_a_background_process_has_succeeded() {
     let world = World::new("link");
     world.repo.commit().write("a", "1").push();
     let body = format!(
@@ -298,7 +299,7 @@ fn a_program_inherits_our_environment_and_git_syncs_variables() {
 }
 
 #[test]
-fn a_path_is_taken_from_the_tree_and_a_name_from_path_alone() {
+fn a_path_is_relative_to_the_tree_and_a_name_is_looked_up_in_path() {
     let world = World::new("link");
     let in_tree = note(&world, "from the tree");
     world
@@ -309,7 +310,7 @@ fn a_path_is_taken_from_the_tree_and_a_name_from_path_alone() {
         .push();
     let once = |command: &str| {
         let syncer = world.syncer().flag("one-time", "true");
-        // The relative parts of PATH would be in the tree, or wherever we are.
+        // The relative parts of PATH would be in the tree, or in the current directory.
         let path = format!(
             "sub:.:bin:{}:{}",
             world.path("").display(),
@@ -333,7 +334,7 @@ fn a_path_is_taken_from_the_tree_and_a_name_from_path_alone() {
     world.script("named", &note(&world, "from PATH"));
     once("named").assert_code(0);
     assert_eq!(world.lines("told").last().unwrap(), "from PATH");
-    // No shell reads it.
+    // No shell interprets it.
     let run = once("./bin/hook with arguments");
     run.assert_code(1);
     assert!(

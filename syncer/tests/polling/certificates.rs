@@ -1,20 +1,17 @@
-//! Certificates that git accepts: the poller accepts them, or tells that it does not.
+//! Certificates that git accepts: the poller accepts them or reports that it does not.
 
 use std::fs;
-use std::io::Read;
-use std::io::Write;
-use std::net::TcpStream;
 use std::process::Command;
 
 use remotes::HttpServer;
 
 use crate::polling::POLL;
 use crate::polling::Watched;
-use crate::world::Running;
+use crate::world::ask;
 use crate::world::eventually;
 
-/// Makes the files of a server in the current directory: `server.pem` (with what is sent behind the
-/// certificate), `server.key` and `trusted.pem`.
+/// Creates the files of a server in the current directory: `server.pem` (with what is sent after
+/// the certificate), `server.key` and `trusted.pem`.
 fn make(watched: &Watched, script: &str) -> HttpServer {
     let dir = watched.world.path("certificates");
     fs::create_dir_all(&dir).unwrap();
@@ -106,9 +103,9 @@ fn every_certificate_that_git_accepts_is_accepted_by_the_poller() {
 }
 
 #[test]
-fn a_server_that_only_git_understands_is_reported_once_and_polled_now_and_then() {
+fn a_server_that_only_git_supports_is_reported_once_and_polled_rarely() {
     let watched = Watched::new("link");
-    // rustls with ring knows no P-521.
+    // rustls with ring does not support P-521.
     let server = make(
         &watched,
         "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:secp521r1 -nodes -keyout ca.key \
@@ -127,28 +124,21 @@ fn a_server_that_only_git_understands_is_reported_once_and_polled_now_and_then()
     watched.world.eventually_published(&first);
     eventually("the trouble is in the log", || {
         let log = running.log();
-        log.contains("polls fail where git succeeds").then_some(())
+        log.contains("polling fails although git succeeds")
+            .then_some(())
     });
     watched.assert_asks_git();
     let told = running.log();
-    assert_eq!(told.matches("polls fail where git").count(), 1, "{told}");
+    assert_eq!(
+        told.matches("polling fails although git").count(),
+        1,
+        "{told}"
+    );
     assert!(told.contains("certificate"), "{told}");
-    let status = get(&running, "/status");
+    let status = ask(running.port(), "GET", "/status").unwrap();
     assert!(status.contains("\"poller\":\"failing: "), "{status}");
-    let metrics = get(&running, "/metrics");
+    let metrics = ask(running.port(), "GET", "/metrics").unwrap();
     assert!(metrics.contains("\ngitvolume_poller_on 0\n"), "{metrics}");
     let second = watched.commit("2");
     watched.world.eventually_published(&second);
-}
-
-fn get(running: &Running, path: &str) -> String {
-    let mut stream = TcpStream::connect(("127.0.0.1", running.port())).unwrap();
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-    )
-    .unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    text
 }

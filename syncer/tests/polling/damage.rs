@@ -1,4 +1,4 @@
-//! What happens to the files while the remote stays the same.
+//! Changes of the local files while the remote stays the same.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -10,7 +10,7 @@ use crate::world::LAYOUTS;
 use crate::world::World;
 use crate::world::eventually;
 
-/// Damages a world, and tells later whether it is mended.
+/// Damages a world, and checks later whether it is repaired.
 type Damage = (fn(&World), fn(&World) -> bool);
 
 fn worktree(world: &World) -> PathBuf {
@@ -30,7 +30,7 @@ fn pack(world: &World) -> PathBuf {
 }
 
 #[test]
-fn what_was_published_is_made_good_at_the_next_pass() {
+fn damage_to_the_published_tree_is_repaired_in_the_next_pass() {
     let anywhere: [Damage; 2] = [
         (
             |world| fs::remove_file(world.tree()).unwrap(),
@@ -76,10 +76,11 @@ fn what_was_published_is_made_good_at_the_next_pass() {
         let commit = watched.commit("1");
         let _running = watched.start(watched.syncer(&server));
         watched.world.eventually_published(&commit);
-        let own = if layout == "link" {
-            &in_link[..]
-        } else {
-            &in_projected[..]
+        let (anywhere, own) = match layout {
+            "link" => (&anywhere[..], &in_link[..]),
+            "projected" => (&anywhere[..], &in_projected[..]),
+            // There is no link.
+            _ => (&anywhere[1..], &[][..]),
         };
         for (number, (damage, is_mended)) in anywhere.iter().chain(own).enumerate() {
             watched.assert_polls(&server, POLL);
@@ -111,7 +112,7 @@ fn a_pack_that_is_cut_is_noticed_without_the_remote_changing() {
 }
 
 #[test]
-fn an_old_tree_goes_when_its_time_is_over_though_nothing_changes() {
+fn an_old_tree_is_removed_after_its_grace_period_without_a_change() {
     let watched = Watched::new("link");
     let server = watched.serve();
     let first = watched.commit("1");

@@ -1,4 +1,4 @@
-//! Over http and https.
+//! Polls over http and https.
 
 use std::fs;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ fn an_idle_poll_is_one_request_on_a_kept_connection_and_starts_no_process() {
 }
 
 #[test]
-fn over_tls_the_authority_is_the_one_that_git_trusts_at_this_moment() {
+fn over_tls_the_poller_trusts_the_same_cas_as_git() {
     let watched = Watched::new("link");
     let mut server = watched.serve_tls();
     let ca = watched.world.path("ca.crt");
@@ -53,7 +53,7 @@ fn over_tls_the_authority_is_the_one_that_git_trusts_at_this_moment() {
     let running = watched.start(watched.syncer(&server).flag("git-config", config));
     watched.world.eventually_published(&first);
     watched.assert_polls(&server, POLL);
-    // The connection goes on with the old certificate; the next one does not begin.
+    // The connection keeps the old certificate; the next connection fails.
     server.change_certificate();
     server.start_again();
     eventually_fails(&running, "certificate");
@@ -81,10 +81,10 @@ fn authorities_of_a_variable_leave_the_poller_on() {
 #[test]
 fn authorities_of_the_environment_are_trusted_by_git_and_by_the_poller() {
     for variables in [
-        // Some builds of git's curl read them, and some do not.
+        // Only some builds of git's curl read them.
         vec![("SSL_CERT_FILE", "ca.crt")],
         vec![("SSL_CERT_DIR", "authorities")],
-        // They mean nothing beside git's own variable.
+        // git's own variable overrides them.
         vec![("GIT_SSL_CAINFO", "ca.crt"), ("SSL_CERT_FILE", "absent")],
         vec![("GIT_SSL_CAINFO", "ca.crt"), ("SSL_CERT_DIR", "absent")],
     ] {
@@ -107,7 +107,7 @@ fn authorities_of_the_environment_are_trusted_by_git_and_by_the_poller() {
 }
 
 #[test]
-fn the_poller_goes_direct_where_git_does() {
+fn the_poller_bypasses_the_proxy_where_git_does() {
     for (list, is_direct) in [
         ("*", true),
         ("a.example 127.0.0.0/8", true),
@@ -129,7 +129,7 @@ fn the_poller_goes_direct_where_git_does() {
 }
 
 #[test]
-fn a_ref_is_what_git_takes_its_name_for_whatever_becomes_of_it() {
+fn a_ref_is_resolved_as_git_does_after_any_change() {
     let watched = Watched::new("link");
     let (repo, server) = (&watched.world.repo, watched.serve());
     let first = watched.commit("1");
@@ -143,10 +143,10 @@ fn a_ref_is_what_git_takes_its_name_for_whatever_becomes_of_it() {
     published(&first);
     repo.branch("x", &second);
     published(&second);
-    // Back.
+    // The branch moves back.
     repo.branch("x", &first);
     published(&first);
-    // A tag goes before a branch, and an annotated one is its commit.
+    // A tag takes precedence over a branch, and an annotated tag means its commit.
     repo.tag("x", &second);
     published(&second);
     repo.annotated_tag("x", &first);
@@ -160,10 +160,10 @@ fn a_ref_is_what_git_takes_its_name_for_whatever_becomes_of_it() {
     repo.run(&["tag", "-d", "x"]);
     repo.branch("x", &second);
     published(&second);
-    // A branch that only begins like ours.
+    // A branch with the followed branch's name as a prefix.
     repo.branch("x2", &first);
     published(&second);
-    // Gone: that is git's to say.
+    // The branch is removed: git reports that.
     repo.remove_branch("x");
     eventually_fails(&running, "no such branch");
     assert_eq!(watched.world.published().as_ref(), Some(&second));
@@ -186,7 +186,7 @@ fn the_remotes_head_is_followed_to_another_branch() {
 }
 
 #[test]
-fn a_server_that_comes_back_is_not_asked_by_git() {
+fn after_an_outage_the_poller_continues_without_git() {
     let watched = Watched::new("link");
     let mut server = watched.serve();
     let commit = watched.commit("1");
@@ -208,11 +208,11 @@ fn a_server_that_comes_back_is_not_asked_by_git() {
     });
     assert_eq!(watched.git_calls(), before.0);
     assert_eq!(server.connections(), before.1 + 1);
-    assert!(!running.log().contains("error"), "{}", running.log());
+    running.assert_not_logged("error");
 }
 
 #[test]
-fn a_password_is_sent_once_it_is_asked_for_and_rotates() {
+fn a_password_is_sent_after_a_challenge_and_rotates() {
     let watched = Watched::new("link");
     let server = watched.serve();
     let file = watched.world.path("password");
@@ -232,12 +232,12 @@ fn a_password_is_sent_once_it_is_asked_for_and_rotates() {
     let second = watched.commit("2");
     watched.world.eventually_published(&second);
     watched.assert_polls(&server, POLL);
-    // The server alone knows another one: git says so.
+    // Only the server has another password: git reports that.
     server.require(Some(BasicAuth::Password("me".into(), "three".into())));
-    eventually_fails(&running, "refuses the user name and password");
+    eventually_fails(&running, "rejects the user name and password");
     server.require(None);
     watched.assert_polls(&server, POLL);
-    assert!(!running.log().contains("secret"), "{}", running.log());
+    running.assert_not_logged("secret");
 }
 
 #[test]
@@ -271,7 +271,7 @@ fn a_poll_that_fails_is_no_failure() {
 }
 
 #[test]
-fn after_a_wait_that_the_server_asked_for_the_next_look_is_a_poll() {
+fn after_a_pause_requested_by_the_server_the_next_pass_polls() {
     let watched = Watched::new("link");
     let server = watched.serve();
     let first = watched.commit("1");
@@ -279,7 +279,7 @@ fn after_a_wait_that_the_server_asked_for_the_next_look_is_a_poll() {
     watched.world.eventually_published(&first);
     watched.assert_polls(&server, POLL);
     let fetches = watched.fetches();
-    // Of the poller alone, of git too, and an outage that is over.
+    // A failure of the poller alone, one of git as well, and an outage that is over.
     for (agent, trouble) in [
         ("gitvolume", Trouble::RetryAfter(429, 1)),
         ("", Trouble::RetryAfter(503, 1)),
@@ -287,7 +287,7 @@ fn after_a_wait_that_the_server_asked_for_the_next_look_is_a_poll() {
         let asked = || {
             running
                 .log()
-                .matches("the server asks to be left alone")
+                .matches("the server requests a pause (Retry-After)")
                 .count()
         };
         let before = asked();
@@ -339,7 +339,7 @@ fn after_credentials_could_not_be_had_the_next_look_is_a_poll() {
     watched.assert_idle(&running);
     let fetches = watched.fetches();
     is_away.store(true, Ordering::Relaxed);
-    eventually_fails(&running, "asked for the user name and password");
+    eventually_fails(&running, "(--askpass-url)");
     is_away.store(false, Ordering::Relaxed);
     watched.assert_idle(&running);
     assert_eq!(watched.fetches(), fetches);
@@ -348,7 +348,7 @@ fn after_credentials_could_not_be_had_the_next_look_is_a_poll() {
 }
 
 #[test]
-fn what_fails_for_git_too_is_a_failure() {
+fn a_poll_failure_that_git_shares_is_a_failure() {
     for (trouble, words) in [
         (Trouble::Garbage, ""),
         (Trouble::Status(403), "403"),
@@ -406,7 +406,7 @@ fn a_redirect_is_followed_as_git_does_and_gets_no_password() {
     watched.assert_polls(&server, POLL);
     let second = watched.commit("2");
     watched.world.eventually_published(&second);
-    // The way may lead elsewhere, and the server may want a password that is not its own.
+    // A redirect may lead elsewhere, to a server that requires a password of its own.
     assert!(server.seen().iter().all(|seen| !seen.has_password));
     server.require(Some(BasicAuth::Password("me".into(), "secret".into())));
     eventually_fails(&running, "");
@@ -429,7 +429,7 @@ fn a_server_of_old_lists_its_refs_at_each_poll() {
     let second = watched.commit("2");
     watched.world.eventually_published(&second);
     watched.assert_polls(&server, BEGINNING);
-    // It is replaced by a newer one, and back.
+    // The server is replaced by a newer one, and back.
     server.speak(Dialect::Any);
     watched.assert_polls(&server, POLL);
     server.speak(Dialect::V0);
@@ -448,7 +448,7 @@ fn a_server_that_gives_files_is_left_to_git() {
     let running = watched.start(syncer);
     watched.world.eventually_published(&first);
     watched.assert_asks_git();
-    assert!(running.log().contains("gives files"), "{}", running.log());
+    running.assert_logged("dumb HTTP protocol");
     let second = watched.commit("2");
     watched.world.eventually_published(&second);
 }
@@ -483,7 +483,7 @@ fn a_proxy_is_used_where_git_uses_it() {
         );
         let second = watched.commit("2");
         watched.world.eventually_published(&second);
-        assert!(!running.log().contains("hunter2"), "{}", running.log());
+        running.assert_not_logged("hunter2");
     }
 }
 
@@ -523,11 +523,10 @@ fn metrics_count_as_git_sync_does() {
     let watched = Watched::new("link");
     let server: HttpServer = watched.serve();
     let first = watched.commit("1");
-    let port = crate::world::free_port();
     let running = watched.start(
         watched
             .syncer(&server)
-            .flag("http-bind", format!("127.0.0.1:{port}"))
+            .flag("http-bind", "127.0.0.1:0")
             .arg("--http-metrics"),
     );
     watched.world.eventually_published(&first);
@@ -535,7 +534,7 @@ fn metrics_count_as_git_sync_does() {
     let second = watched.commit("2");
     watched.world.eventually_published(&second);
     watched.assert_idle(&running);
-    let figures = crate::world::ask(port, "GET", "/metrics").unwrap();
+    let figures = crate::world::ask(running.port(), "GET", "/metrics").unwrap();
     for line in [
         "git_sync_count_total{status=\"success\"} 2",
         "git_fetch_count_total 2",

@@ -9,10 +9,11 @@
 mod certificates;
 mod damage;
 mod http;
+mod later_settings;
 mod settings;
 mod ssh;
+mod versions;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
 use remotes::HttpServer;
 
@@ -20,18 +21,19 @@ use crate::world::Running;
 use crate::world::Syncer;
 use crate::world::World;
 use crate::world::eventually;
+use crate::world::programs::write_script;
 
-/// Passes that a test waits for before it believes that nothing else happens.
+/// The number of passes after which a test assumes that nothing else happens.
 const MANY: usize = 5;
 
-/// What one poll is once the server's capabilities are known.
+/// The request of one poll once the server's capabilities are known.
 const POLL: &str = "POST /site.git/git-upload-pack";
 
-/// What a conversation begins with, and all of it on a server of old.
+/// The first request to a server, and the only one to an old server.
 const BEGINNING: &str = "GET /site.git/info/refs?service=git-upload-pack";
 
-/// A world whose syncers find a `git` first in `PATH` that writes down each of its calls. By its
-/// name it is still the system's.
+/// A world whose syncers find a `git` first in `PATH` that records each call. By its name it is
+/// still the default one.
 struct Watched {
     world: World,
 }
@@ -41,12 +43,12 @@ impl Watched {
         let world = World::new(layout);
         fs::create_dir(world.path("bin")).unwrap();
         let program = world.path("bin/git");
-        let script = format!(
-            "#!/bin/sh\necho \"$1\" >> '{}'\nexec /usr/bin/git \"$@\"\n",
-            world.path("calls").display()
+        let calls = world.path("calls");
+        let body = format!(
+            "echo \"$1\" >> '{}'\nexec /usr/bin/git \"$@\"",
+            calls.display()
         );
-        fs::write(&program, script).unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        write_script(&program, &body);
         Self { world }
     }
 
@@ -80,7 +82,7 @@ impl Watched {
         syncer.start(&self.world.path("log"))
     }
 
-    /// The subcommands that were run so far.
+    /// The subcommands that have run so far.
     fn git_calls(&self) -> Vec<String> {
         self.world.lines("calls")
     }
@@ -90,7 +92,7 @@ impl Watched {
         calls.iter().filter(|call| *call == "fetch").count()
     }
 
-    /// Waits until passes succeed one after the other and start no process.
+    /// Waits for consecutive successful passes that start no process.
     #[track_caller]
     fn assert_idle(&self, running: &Running) {
         let passes = || running.log().matches("\"update not required\"").count();
@@ -103,7 +105,7 @@ impl Watched {
         });
     }
 
-    /// Waits until passes are one such request each, on the connection that is there, and start no
+    /// Waits for passes that send one such request each on the existing connection and start no
     /// process.
     #[track_caller]
     fn assert_polls(&self, server: &HttpServer, line: &str) {
@@ -119,7 +121,7 @@ impl Watched {
         });
     }
 
-    /// Waits until git is asked at one pass after the other.
+    /// Waits for consecutive passes that run git.
     #[track_caller]
     fn assert_asks_git(&self) {
         let before = self.fetches();
@@ -129,7 +131,7 @@ impl Watched {
     }
 }
 
-/// Waits for a failure with these words in its error.
+/// Waits for a failure with this error message.
 #[track_caller]
 fn eventually_fails(running: &Running, words: &str) {
     eventually(&format!("a pass fails with {words:?}"), || {

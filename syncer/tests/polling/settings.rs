@@ -1,4 +1,4 @@
-//! Settings that are git's alone, and those that are not.
+//! Settings that only git supports, and settings that the poller supports too.
 
 use std::fs;
 
@@ -15,7 +15,7 @@ fn git_config(syncer: Syncer, pairs: &str) -> Syncer {
 }
 
 #[test]
-fn what_only_git_knows_is_left_to_git_and_named() {
+fn settings_that_only_git_supports_disable_the_poller_and_are_named() {
     let settings: [Setting; 11] = [
         ("http.extraheader", |_, syncer| {
             git_config(syncer, "http.extraHeader:\"X-A: b\"")
@@ -65,7 +65,7 @@ fn what_only_git_knows_is_left_to_git_and_named() {
         watched.world.eventually_published(&first);
         watched.assert_asks_git();
         let log = running.log();
-        let told = log.lines().filter(|line| line.contains("without a poll"));
+        let told = log.lines().filter(|line| line.contains("polling is off"));
         let told: Vec<&str> = told.collect();
         let setting = format!("\"setting\":\"{name}\"");
         assert!(
@@ -78,7 +78,7 @@ fn what_only_git_knows_is_left_to_git_and_named() {
 }
 
 #[test]
-fn what_does_not_matter_leaves_the_poller_on() {
+fn harmless_settings_keep_the_poller_on() {
     let settings: [Setting; 8] = [
         ("GIT_TRACE", |_, syncer| syncer.env("GIT_TRACE", "0")),
         ("old names", |_, syncer| {
@@ -121,7 +121,7 @@ fn what_does_not_matter_leaves_the_poller_on() {
 }
 
 #[test]
-fn a_git_of_the_users_own_is_asked_at_each_pass() {
+fn a_custom_git_program_runs_in_each_pass() {
     let watched = Watched::new("link");
     let server = watched.serve();
     let first = watched.commit("1");
@@ -129,11 +129,7 @@ fn a_git_of_the_users_own_is_asked_at_each_pass() {
     let running = watched.start(watched.syncer(&server).flag("git", program));
     watched.world.eventually_published(&first);
     watched.assert_asks_git();
-    assert!(
-        running.log().contains("without a poll"),
-        "{}",
-        running.log()
-    );
+    running.assert_logged("polling is off");
 }
 
 #[test]
@@ -147,7 +143,7 @@ fn the_poller_can_be_turned_off() {
 }
 
 #[test]
-fn where_the_poller_is_off_a_pass_is_one_command() {
+fn without_the_poller_a_pass_is_one_command() {
     let watched = Watched::new("link");
     let first = watched.commit("1");
     let _running = watched.start(watched.syncer_of(&watched.world.repo.url()));

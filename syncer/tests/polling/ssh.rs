@@ -1,4 +1,4 @@
-//! Over ssh.
+//! Polls over ssh.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -12,8 +12,10 @@ use crate::polling::eventually_fails;
 use crate::world::LAYOUTS;
 use crate::world::Syncer;
 use crate::world::eventually;
+use crate::world::git;
+use crate::world::sha256_commit;
 
-/// A syncer of an ssh remote, with keys and known hosts in files of its own.
+/// A syncer of an ssh remote, with keys and known hosts in its own files.
 struct Over {
     watched: Watched,
     server: SshServer,
@@ -46,8 +48,12 @@ impl Over {
 
     /// With the right key and the right host.
     fn syncer(&self) -> Syncer {
+        self.syncer_of(&self.url())
+    }
+
+    fn syncer_of(&self, url: &str) -> Syncer {
         self.watched
-            .syncer_of(&self.url())
+            .syncer_of(url)
             .flag(
                 "ssh-known-hosts-file",
                 self.known_hosts(&self.server.known_hosts()),
@@ -55,7 +61,7 @@ impl Over {
             .flag("ssh-key-file", self.key("key", &self.server.user_key()))
     }
 
-    /// Waits until polls are one command each on the connection that is there.
+    /// Waits for polls with one command each on the existing connection.
     #[track_caller]
     fn assert_polls(&self, running: &crate::world::Running) {
         self.watched.assert_idle(running);
@@ -63,7 +69,7 @@ impl Over {
         self.watched.assert_idle(running);
         assert_eq!(self.server.logins(), logins);
         let more = self.server.commands() - commands;
-        // One may have been under way.
+        // One may have been in progress.
         assert!(
             more >= crate::polling::MANY - 1,
             "{more} {}",
@@ -86,6 +92,27 @@ fn an_idle_poll_is_one_command_on_a_kept_connection() {
             over.watched.world.eventually_published(&second);
             over.assert_polls(&running);
         }
+    }
+}
+
+#[test]
+fn a_range_of_versions_and_a_repository_with_sha256_names_are_polled() {
+    for takes_protocol in [true, false] {
+        let mut over = Over::new("projected");
+        over.server.take_protocol(takes_protocol);
+        let dir = over.watched.world.path("new");
+        let first = sha256_commit(&dir, "1");
+        git(&dir, &["tag", "v1.0.0"]);
+        let url = over.server.url(&dir.join(".git"));
+        let syncer = over.syncer_of(&url).flag("ref", "semver:^1");
+        let running = over.watched.start(syncer);
+        over.watched.world.eventually_published(&first);
+        over.assert_polls(&running);
+        let second = sha256_commit(&dir, "2");
+        git(&dir, &["tag", "--annotate", "--message=x", "v1.1.0"]);
+        over.watched.world.eventually_published(&second);
+        over.assert_polls(&running);
+        running.assert_not_logged("failCount");
     }
 }
 
@@ -121,11 +148,11 @@ fn a_connection_that_was_cut_is_made_again_in_silence() {
     });
     assert_eq!(over.watched.git_calls(), calls);
     assert_eq!(over.server.logins(), logins + 1);
-    assert!(!running.log().contains("error"), "{}", running.log());
+    running.assert_not_logged("error");
 }
 
 #[test]
-fn every_kind_of_key_lets_us_in_and_the_first_that_does_counts() {
+fn every_kind_of_key_authenticates_and_the_first_accepted_one_is_used() {
     for kind in ["ed25519", "ecdsa", "rsa"] {
         let over = Over::new("link");
         let first = over.watched.commit("1");
@@ -162,16 +189,12 @@ fn a_key_with_a_passphrase_is_left_to_ssh() {
     );
     over.watched.world.eventually_published(&first);
     over.watched.assert_asks_git();
-    assert!(
-        running.log().contains("an ssh key is encrypted"),
-        "{}",
-        running.log()
-    );
+    running.assert_logged("an ssh key is encrypted");
 }
 
 #[test]
 fn a_host_is_known_however_it_is_written_down() {
-    // By its port, by its name alone, hashed, and by a key that is not the one it would show first.
+    // By its port, by its name alone, hashed, and by a key that is not the first one it offers.
     for way in ["port", "name", "hashed", "kind"] {
         let mut over = Over::new("link");
         over.server.change_host_keys(&["ed25519", "ecdsa", "rsa"]);
@@ -209,7 +232,7 @@ fn a_host_is_known_however_it_is_written_down() {
 }
 
 #[test]
-fn a_host_with_another_key_is_refused_and_git_says_so() {
+fn a_host_with_another_key_is_refused_and_git_reports_it() {
     let mut over = Over::new("link");
     let first = over.watched.commit("1");
     let running = over.watched.start(over.syncer());
@@ -217,9 +240,9 @@ fn a_host_with_another_key_is_refused_and_git_says_so() {
     over.assert_polls(&running);
     over.server.change_host_keys(&["ed25519"]);
     over.watched.commit("2");
-    eventually_fails(&running, "not the one in known_hosts");
+    eventually_fails(&running, "ssh host key does not match known_hosts");
     assert_eq!(over.watched.world.published(), Some(first));
-    // The new key is written down.
+    // The new key is added to the known hosts.
     over.known_hosts(&over.server.known_hosts());
     let third = over.watched.commit("3");
     over.watched.world.eventually_published(&third);
@@ -227,7 +250,7 @@ fn a_host_with_another_key_is_refused_and_git_says_so() {
 }
 
 #[test]
-fn a_host_may_be_anybody_where_the_user_says_so() {
+fn any_host_key_is_accepted_if_the_check_is_disabled() {
     let over = Over::new("link");
     let first = over.watched.commit("1");
     let running = over.watched.start(
@@ -248,7 +271,7 @@ fn a_key_that_is_rotated_needs_no_restart() {
     over.watched.world.eventually_published(&first);
     over.assert_polls(&running);
     over.key("key", &over.server.unknown_key());
-    eventually_fails(&running, "not accepted by the server");
+    eventually_fails(&running, "the server rejects the ssh key");
     over.key("key", &over.server.another_key("ecdsa", ""));
     let second = over.watched.commit("2");
     over.watched.world.eventually_published(&second);
@@ -277,7 +300,7 @@ fn the_short_form_of_an_address_is_polled_too() {
 }
 
 #[test]
-fn what_only_ssh_knows_is_left_to_ssh_and_named() {
+fn settings_that_only_ssh_supports_disable_the_poller_and_are_named() {
     type Setting = (&'static str, fn(&Over, Syncer) -> Syncer);
     let settings: [Setting; 5] = [
         ("SSH_AUTH_SOCK", |_, syncer| {
@@ -310,6 +333,20 @@ fn what_only_ssh_knows_is_left_to_ssh_and_named() {
         let running = over.watched.start(add(&over, over.syncer()));
         over.watched.world.eventually_published(&first);
         over.watched.assert_asks_git();
-        assert!(running.log().contains(name), "{name}: {}", running.log());
+        running.assert_logged(name);
     }
+}
+
+#[test]
+fn a_configuration_of_ssh_that_is_written_later_turns_the_poller_off() {
+    let over = Over::new("link");
+    let first = over.watched.commit("1");
+    let home = over.watched.world.path("home");
+    fs::create_dir_all(home.join(".ssh")).unwrap();
+    let running = over.watched.start(over.syncer().env("HOME", &home));
+    over.watched.world.eventually_published(&first);
+    over.watched.assert_idle(&running);
+    fs::write(home.join(".ssh/config"), "Host x\n HostName y\n").unwrap();
+    over.watched.assert_asks_git();
+    running.assert_logged("hostname in ");
 }

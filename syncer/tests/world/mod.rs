@@ -1,14 +1,14 @@
 //! A temporary world for one test: a remote, a root, a state directory, and the real program.
 
 pub(crate) mod namespaces;
+pub(crate) mod programs;
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::ErrorKind;
 use std::io::Read;
 use std::io::Write;
-use std::net::TcpListener;
 use std::net::TcpStream;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -28,19 +28,26 @@ use nix::unistd::Pid;
 use remotes::Repo;
 use tempfile::TempDir;
 
-/// The real program.
-pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_gitvolume-syncer");
+use crate::world::programs::write_script;
 
-/// Where git, ssh and the tools that tests wrap the program in are.
+pub(crate) use crate::world::programs::PROGRAM;
+
+/// The directories of git, ssh and the wrapper tools.
 pub(crate) const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
 
-/// How long a test waits for what must come; generous, since no test measures speed.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The number of looks at the journal of an unfinished change, 20 ms apart.
+const MAX_LOOKS: usize = 50;
 
-/// Both layouts, for tests that hold in each.
-pub(crate) const LAYOUTS: [&str; 2] = ["link", "projected"];
+/// The timeout of a wait; generous, since no test measures speed.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Waits until `check` gives a value.
+/// All layouts that follow a ref, for tests that apply to each.
+pub(crate) const LAYOUTS: [&str; 3] = ["link", "projected", "files"];
+
+/// The layouts with one directory per revision, which one rename publishes.
+pub(crate) const SWITCHED: [&str; 2] = ["link", "projected"];
+
+/// Waits until `check` returns a value.
 #[track_caller]
 pub(crate) fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();
@@ -48,40 +55,44 @@ pub(crate) fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) ->
         if let Some(value) = check() {
             return value;
         }
-        assert!(started.elapsed() < PATIENCE, "waited in vain until {what}");
+        assert!(
+            started.elapsed() < TIMEOUT,
+            "timed out waiting until {what}"
+        );
         thread::sleep(Duration::from_millis(20));
     }
 }
 
-/// Commits a file `a` to a repository whose objects have SHA-256 names, which is made if needed.
+/// Commits a file `a` to a repository with SHA-256 hashes, which is created if needed.
 pub(crate) fn sha256_commit(dir: &Path, content: &str) -> String {
-    let git = |args: &[&str]| {
-        let output = remotes::git()
-            .arg("-C")
-            .arg(dir)
-            .args(args)
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
-    };
     if !dir.exists() {
         fs::create_dir(dir).unwrap();
-        git(&["init", "-q", "-b", "main", "--object-format=sha256"]);
+        git(dir, &["init", "-q", "-b", "main", "--object-format=sha256"]);
     }
     fs::write(dir.join("a"), content).unwrap();
-    git(&["add", "a"]);
-    git(&["commit", "-q", "-m", content]);
-    git(&["rev-parse", "HEAD"])
+    git(dir, &["add", "a"]);
+    git(dir, &["commit", "-q", "-m", content]);
+    git(dir, &["rev-parse", "HEAD"])
 }
 
-/// A port that is free now, for a program that has no way to say which one it took.
-pub(crate) fn free_port() -> u16 {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    free.local_addr().unwrap().port()
+/// The output of git in a directory.
+#[track_caller]
+pub(crate) fn git(dir: &Path, args: &[&str]) -> String {
+    let output = remotes::git().arg("-C").arg(dir).args(args).output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "git {args:?}: {output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.trim_end().to_owned()
 }
 
-/// Asks a server on this machine; the whole answer as it came, none while nobody listens.
+/// Writes a key of a Secret as the kubelet does: the files themselves are read-only.
+pub(crate) fn write_secret(dir: &Path, name: &str, content: &str) {
+    fs::create_dir_all(dir).unwrap();
+    fs::write(dir.join(".new"), content).unwrap();
+    fs::rename(dir.join(".new"), dir.join(name)).unwrap();
+}
+
+/// Sends a request to a local server; returns the raw answer, or `None` while no server listens.
 pub(crate) fn ask(port: u16, method: &str, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
@@ -91,7 +102,7 @@ pub(crate) fn ask(port: u16, method: &str, path: &str) -> Option<String> {
     Some(answer)
 }
 
-/// Everything a test needs, gone when it ends.
+/// The environment of one test, removed at its end.
 pub(crate) struct World {
     dir: TempDir,
     pub(crate) repo: Repo,
@@ -117,24 +128,48 @@ impl World {
         self.path("state")
     }
 
-    /// What the app's mount path shows.
+    /// The directory that the app mounts.
     pub(crate) fn seen(&self) -> PathBuf {
         match self.layout {
             "link" => self.root().join("current"),
+            "files" => self.root().join("tree"),
             _ => self.root(),
         }
     }
 
-    /// The directory that a careful reader opens once.
+    /// The directory that a careful consumer opens once.
     pub(crate) fn tree(&self) -> PathBuf {
         match self.layout {
             "link" => self.root().join("current"),
+            "files" => self.root().join("tree"),
             _ => self.root().join("..data"),
         }
     }
 
+    /// The syncer's own directory beside the files of the files layout.
+    pub(crate) fn own(&self) -> PathBuf {
+        self.root().join(".gitvolume")
+    }
+
     /// The commit whose tree is published.
     pub(crate) fn published(&self) -> Option<String> {
+        if self.layout == "files" {
+            // The files appear a moment before the change ends; a killed syncer leaves it open.
+            let journal = self.own().join("journal");
+            for _ in 0..MAX_LOOKS {
+                if !journal.exists() {
+                    break;
+                }
+                thread::sleep(Duration::from_millis(20));
+            }
+            let marker = fs::read(self.own().join("tree.whole")).ok()?;
+            let marker: serde_json::Value = serde_json::from_slice(&marker).unwrap();
+            let is_open = journal.exists();
+            return marker["commit"]
+                .as_str()
+                .filter(|_| !is_open)
+                .map(str::to_owned);
+        }
         let target = fs::read_link(self.tree()).ok()?;
         let name = target.file_name()?.to_str()?;
         let name = name.trim_start_matches('.');
@@ -144,12 +179,11 @@ impl World {
     /// Writes an executable shell script outside of the root.
     pub(crate) fn script(&self, name: &str, body: &str) -> PathBuf {
         let path = self.path(name);
-        fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        write_script(&path, body);
         path
     }
 
-    /// The lines of a file that a script appends to; none where it is not there yet.
+    /// The lines of a file that a script appends to; empty if it does not exist yet.
     pub(crate) fn lines(&self, name: &str) -> Vec<String> {
         let text = fs::read_to_string(self.path(name)).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
@@ -159,7 +193,8 @@ impl World {
         fs::read_to_string(self.seen().join(name)).ok()
     }
 
-    /// The command line for the file remote; a later flag of the same name wins.
+    /// The command line for the file remote; a later flag of the same name overrides an earlier
+    /// one.
     pub(crate) fn syncer(&self) -> Syncer {
         self.syncer_of(&self.repo.url())
     }
@@ -221,16 +256,28 @@ impl World {
         flags.iter().fold(syncer, with).finish().assert_code(0);
     }
 
-    /// Every file of the published tree, in order; `.git` is none.
+    /// Every file of the published tree, sorted, without `.git`.
     pub(crate) fn files(&self) -> Vec<String> {
         let mut found = Vec::new();
         let mut dirs = vec![self.tree().canonicalize().unwrap()];
         let top = dirs[0].clone();
         while let Some(dir) = dirs.pop() {
-            for entry in fs::read_dir(dir).unwrap() {
+            // In the files layout, the syncer may remove a directory meanwhile.
+            let is_changing = self.layout == "files" && dir != top;
+            let entries = match fs::read_dir(dir) {
+                Err(error) if is_changing && error.kind() == ErrorKind::NotFound => continue,
+                entries => entries.unwrap(),
+            };
+            for entry in entries {
                 let path = entry.unwrap().path();
                 let is_git = path.file_name() == Some(OsStr::new(".git"));
-                match fs::symlink_metadata(&path).unwrap().is_dir() {
+                let metadata = match fs::symlink_metadata(&path) {
+                    Err(error) if self.layout == "files" && error.kind() == ErrorKind::NotFound => {
+                        continue;
+                    }
+                    metadata => metadata.unwrap(),
+                };
+                match metadata.is_dir() {
                     true => dirs.push(path),
                     false if is_git && self.layout == "link" => {}
                     false => {
@@ -244,20 +291,10 @@ impl World {
         found
     }
 
-    /// What a consumer's git says in the published tree.
+    /// The output of a consumer's git in the published tree.
     #[track_caller]
     pub(crate) fn git(&self, args: &[&str]) -> String {
-        let output = remotes::git()
-            .arg("-C")
-            .arg(self.tree())
-            .args(args)
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "git {args:?}: {output:?}");
-        String::from_utf8(output.stdout)
-            .unwrap()
-            .trim_end()
-            .to_owned()
+        git(&self.tree(), args)
     }
 
     pub(crate) fn probe(&self) -> (bool, String) {
@@ -277,7 +314,7 @@ impl World {
     }
 }
 
-/// A command line of the program that is not running yet.
+/// A command line of the program, before it is started.
 pub(crate) struct Syncer {
     command: Command,
 }
@@ -287,7 +324,7 @@ impl Syncer {
         Self::program(PROGRAM)
     }
 
-    /// Another program, such as `setpriv`, that is given ours as an argument.
+    /// Another program, such as `setpriv`, with the syncer as an argument.
     pub(crate) fn program(program: impl AsRef<OsStr>) -> Self {
         let mut command = Command::new(program);
         command
@@ -386,6 +423,26 @@ impl Running {
         fs::read_to_string(&self.log).unwrap()
     }
 
+    /// Waits until these words are in the log.
+    #[track_caller]
+    pub(crate) fn eventually_logs(&self, words: &str) {
+        eventually(&format!("{words:?} is logged"), || {
+            self.log().contains(words).then_some(())
+        });
+    }
+
+    #[track_caller]
+    pub(crate) fn assert_logged(&self, words: &str) {
+        let log = self.log();
+        assert!(log.contains(words), "{words:?} is not in {log}");
+    }
+
+    #[track_caller]
+    pub(crate) fn assert_not_logged(&self, words: &str) {
+        let log = self.log();
+        assert!(!log.contains(words), "{words:?} is in {log}");
+    }
+
     /// The port of the HTTP server, for `--http-bind=127.0.0.1:0`.
     pub(crate) fn port(&self) -> u16 {
         eventually("it serves HTTP", || {
@@ -403,7 +460,7 @@ impl Running {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// Waits for the end by itself.
+    /// Waits until the program ends by itself.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         eventually("the syncer ends", || self.child.try_wait().unwrap())
     }

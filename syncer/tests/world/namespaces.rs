@@ -1,6 +1,6 @@
 //! Linux namespaces, for tests that mount file systems or run the syncer as process 1.
 //!
-//! Root makes them directly; an ordinary user is root in a user namespace of its own. Where the kernel
+//! Root creates them directly; an ordinary user is root in its own user namespace. If the kernel
 //! forbids those, the test is listed as not run.
 
 use std::any::type_name;
@@ -13,14 +13,14 @@ use remotes::not_run;
 /// The flags of `unshare` for a process that is process 1, as in a container.
 const PROCESS_ONE: [&str; 4] = ["--pid", "--fork", "--kill-child", "--mount-proc"];
 
-/// The beginning of a command line that runs a program as process 1 of a PID namespace.
+/// The prefix of a command line that runs a program as process 1 of a PID namespace.
 #[track_caller]
 pub(crate) fn as_process_one() -> Option<Vec<&'static str>> {
     unshare(&PROCESS_ONE)
 }
 
-/// The beginning of a command line that runs a program where it may mount file systems, which nothing
-/// outside of it sees.
+/// The prefix of a command line that runs a program in its own mount namespace, where it may mount
+/// file systems.
 #[track_caller]
 pub(crate) fn with_own_mounts() -> Option<Vec<&'static str>> {
     unshare(&["--mount"])
@@ -52,8 +52,8 @@ fn unshare(flags: &[&'static str]) -> Option<Vec<&'static str>> {
     }
 }
 
-/// Runs a test's body, a closure that stands in the test itself, where it may mount file systems: at
-/// once as root; for an ordinary user in this program once more, as root of a user namespace.
+/// Runs a test's body, a closure in the test itself, where it may mount file systems: directly as
+/// root; for an ordinary user in this program started again, as root of a user namespace.
 #[track_caller]
 pub(crate) fn run_with_own_mounts<F: FnOnce()>(body: F) {
     if Uid::effective().is_root() {

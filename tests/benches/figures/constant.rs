@@ -1,5 +1,5 @@
-//! Our own server with an answer that is always the same: what remains is what TLS, HTTP and the
-//! way through the server cost, and how much of a whole answer that is.
+//! The webhook's own server with a constant answer: the remaining cost is that of TLS, HTTP and the
+//! server, to compare with that of a whole answer.
 
 use std::fs;
 use std::path::Path;
@@ -14,14 +14,14 @@ use tests::settings;
 
 use crate::load::Target;
 
-/// A process of its own, so that its CPU time and memory are its own too.
+/// A separate process, so that its CPU time and memory can be measured alone.
 pub(crate) struct Constant {
     process: Process,
     target: Target,
 }
 
 impl Constant {
-    /// Starts one that answers requests with this body by that answer.
+    /// Starts a server that answers requests with this body by this answer.
     pub(crate) fn start(dir: &Path, body: Bytes, answer: &[u8]) -> Result<Self> {
         fs::create_dir_all(dir)?;
         fs::write(dir.join("answer.json"), answer)?;

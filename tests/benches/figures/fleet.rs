@@ -1,5 +1,5 @@
-//! Many repositories in one process of ours, on one core: its memory, and whether every repository
-//! is looked at in time.
+//! Many repositories in one syncer process on one core: its memory, and whether every repository is
+//! polled in time.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -24,14 +24,14 @@ use crate::targets::Wanted;
 
 const REPOS: usize = 200;
 const PERIOD: Duration = Duration::from_secs(10);
-/// How long polls are watched, after all first syncs.
+/// How long polls are recorded after all first syncs.
 const WATCH: Duration = Duration::from_secs(40);
-/// A look later than this is a missed period: the longest with what jitter adds to it, and a second
-/// in which it may be asked and answered.
+/// The gap from which a poll counts as missed: the period with its maximum jitter, and a second for
+/// the request itself.
 const LATE: Duration = Duration::from_secs(12);
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Measures, and judges.
+/// Measures, and compares with the targets.
 pub(crate) fn measure(targets: &mut Targets) -> Result<()> {
     eprintln!("fleet: {REPOS} repositories in one process");
     let dir = TempDir::with_prefix("figures-fleet-")?;
@@ -72,7 +72,7 @@ pub(crate) fn measure(targets: &mut Targets) -> Result<()> {
     let started = Instant::now();
     while !(0..repos.len()).all(|nth| is_published(dir.path(), nth)) {
         program.check()?;
-        if started.elapsed() > PATIENCE {
+        if started.elapsed() > TIMEOUT {
             bail!("not all are published\n{}", program.log());
         }
         sleep(Duration::from_millis(50));
@@ -82,7 +82,7 @@ pub(crate) fn measure(targets: &mut Targets) -> Result<()> {
     sleep(WATCH);
     let after = program.tree.cpu()?;
     let looks = looks(&server, synced);
-    // Looking at memory costs the program time.
+    // Reading the memory costs the program time.
     let memory = program.memory_while(|| {
         sleep(Duration::from_secs(2));
         Ok(())
@@ -130,7 +130,7 @@ fn is_published(dir: &Path, nth: usize) -> bool {
     dir.join(format!("root/{nth}/now/file")).exists()
 }
 
-/// When each repository was asked for since then.
+/// The times of each repository's polls since then.
 fn looks(server: &HttpServer, since: Instant) -> BTreeMap<String, Vec<Instant>> {
     let mut looks: BTreeMap<String, Vec<Instant>> =
         (0..REPOS).map(|nth| (name(nth), Vec::new())).collect();
@@ -145,7 +145,7 @@ fn looks(server: &HttpServer, since: Instant) -> BTreeMap<String, Vec<Instant>> 
     looks
 }
 
-/// The longest time in which a repository was not asked for, for each.
+/// The longest time without a poll, for each repository.
 fn longest_gaps(looks: &BTreeMap<String, Vec<Instant>>, since: Instant) -> Vec<Duration> {
     let longest = |times: &Vec<Instant>| {
         let begins = [since].into_iter().chain(times.iter().copied());

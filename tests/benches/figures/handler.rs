@@ -1,4 +1,4 @@
-//! One admission without network: the pure function alone.
+//! One admission without network: only the pure function.
 
 use std::hint::black_box;
 
@@ -6,7 +6,6 @@ use anyhow::Result;
 use inject::Namespace;
 use inject::Review;
 use inject::Settings;
-use inject::answer;
 use inject::propose;
 use tests::proc::thread_cpu;
 use tests::samples::Samples;
@@ -18,13 +17,14 @@ use crate::targets::Targets;
 use crate::targets::Wanted;
 
 const BATCHES: usize = 30;
-/// A batch's admissions together are about so large, that a large Pod takes no longer.
+/// The approximate total size of a batch in bytes, so that a batch of large Pods takes no longer.
 const BATCH_BYTES: usize = 600_000;
 
-/// What a step of a series may cost per item, in relation to the first: growth is linear.
+/// The maximum cost per item in a step of a series, relative to the first step: growth must be
+/// linear.
 const GROWTH: f64 = 1.25;
 
-/// What one admission costs, in µs.
+/// The cost of one admission in µs.
 struct Cost {
     parsing: Samples,
     unchecked: Samples,
@@ -88,18 +88,20 @@ fn cost(body: &[u8], settings: &Settings) -> Result<Cost> {
     let namespace = Namespace::default();
     let batch = u32::try_from((BATCH_BYTES / body.len()).clamp(10, 200))?;
     let parse = || Review::parse(black_box(body)).expect("a review");
-    // What a check adds is seen where all else is the same.
-    let checked = |review: &Review| answer(review, settings, &namespace).expect("an answer");
+    // The cost of a check is the difference between two otherwise equal requests.
+    let checked = |review: Review| {
+        let proposal = propose(review, settings, &namespace).expect("a proposal");
+        proposal.checked().expect("an answer")
+    };
     let whole = measure(batch, || {
-        black_box(checked(&parse()).to_json().body);
+        black_box(checked(parse()).to_json().body);
     })?;
-    let answered = checked(&parse());
+    let answered = checked(parse());
     let writing = measure(batch, || {
         black_box(answered.to_json().body);
     })?;
     let proposing = measure(batch, || {
-        let review = parse();
-        black_box(propose(&review, settings, &namespace)).expect("a proposal");
+        black_box(propose(parse(), settings, &namespace)).expect("a proposal");
     })?;
     Ok(Cost {
         parsing: measure(batch, || {

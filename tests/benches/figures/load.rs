@@ -24,14 +24,14 @@ use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 use tokio::time::timeout;
 
-/// How long one connection or one answer may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The timeout of one connection or one answer.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A webhook, and what it is asked.
+/// A webhook, and the requests for it.
 pub(crate) struct Target {
-    /// Where it answers, `127.0.0.1:PORT`.
+    /// Its address, `127.0.0.1:PORT`.
     pub(crate) address: String,
-    /// The file of the CA that its certificate is valid by.
+    /// The file of the CA of its certificate.
     pub(crate) ca: PathBuf,
     /// The path of each request.
     pub(crate) path: &'static str,
@@ -48,9 +48,10 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Opens so many connections.
+    /// Opens this number of connections.
     pub(crate) fn connect(target: &Target, connections: usize) -> Result<Self> {
-        // One thread: the load needs little, and what it takes is missing on the other side.
+        // One thread: the load needs little CPU time, and what it uses is not available to the
+        // webhook.
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -58,7 +59,7 @@ impl Client {
         let connector = https::connector(&target.ca)?;
         let mut senders = Vec::new();
         for _ in 0..connections {
-            let connecting = async { timeout(PATIENCE, https::connect(address, &connector)).await };
+            let connecting = async { timeout(TIMEOUT, https::connect(address, &connector)).await };
             senders.push(runtime.block_on(connecting)??);
         }
         Ok(Self {
@@ -69,20 +70,21 @@ impl Client {
         })
     }
 
-    /// Asks `rate` times a second for that long; answers the latency of each request, sorted.
+    /// Sends `rate` requests a second for this time; returns the latency of each request, sorted.
     pub(crate) fn at_rate(&mut self, rate: u32, time: Duration) -> Result<Vec<Duration>> {
         let connections = u32::try_from(self.senders.len())?;
         let every = Duration::from_secs(1) * connections / rate;
         self.load(every, time.div_duration_f64(every) as usize)
     }
 
-    /// Asks so many times, on each connection as soon as it has its answer; answers how often.
+    /// Sends this number of requests, on each connection as soon as it has its answer; returns the
+    /// number of answers.
     pub(crate) fn at_once(&mut self, requests: usize) -> Result<usize> {
         let count = requests.div_ceil(self.senders.len());
         Ok(self.load(Duration::ZERO, count)?.len())
     }
 
-    /// Asks `count` times on each connection.
+    /// Sends `count` requests on each connection.
     fn load(&mut self, every: Duration, count: usize) -> Result<Vec<Duration>> {
         let connections = u32::try_from(self.senders.len())?;
         let start = Instant::now();
@@ -108,7 +110,7 @@ impl Client {
     }
 }
 
-/// One connection's part of the load.
+/// The load of one connection.
 async fn follow(
     mut sender: Sender,
     (path, body): (&'static str, Bytes),
@@ -119,14 +121,14 @@ async fn follow(
     let mut latencies = Vec::with_capacity(count);
     let mut due = first;
     for _ in 0..count {
-        // An answer that is late delays the next request, which is counted from when it was due;
-        // our own timer's lateness is not the webhook's.
+        // A late answer delays the next request, whose latency is counted from its due time; a late
+        // timer of the benchmark itself is not counted.
         let mut from = due;
         if Instant::now() < due {
             sleep_until(due.into()).await;
             from = Instant::now();
         }
-        timeout(PATIENCE, ask(&mut sender, path, body.clone()))
+        timeout(TIMEOUT, ask(&mut sender, path, body.clone()))
             .await
             .context("an answer")??;
         latencies.push(from.elapsed());
@@ -144,7 +146,7 @@ async fn ask(sender: &mut Sender, path: &str, body: Bytes) -> Result<()> {
     let response = sender.send_request(request).await?;
     let status = response.status();
     let answer = response.into_body().collect().await?.to_bytes();
-    // Nobody shall be quick by doing nothing.
+    // An empty answer must not count as a fast one.
     let has_patch = answer.windows(7).any(|window| window == b"\"patch\"");
     ensure!(
         status == StatusCode::OK && has_patch,
@@ -154,7 +156,7 @@ async fn ask(sender: &mut Sender, path: &str, body: Bytes) -> Result<()> {
     Ok(())
 }
 
-/// The latency that this share of all requests kept below.
+/// The latency that this share of all requests did not exceed.
 pub(crate) fn quantile(sorted: &[Duration], share: f64) -> Result<Duration> {
     let Some(last) = sorted.len().checked_sub(1) else {
         bail!("no request was made")

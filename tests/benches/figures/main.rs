@@ -1,7 +1,9 @@
-//! What the two programs cost, beside their peers where those are here: `make bench`, or
-//! `cargo bench -p tests --bench figures -- [handler] [webhook] [objects] [syncer]`. How to read the tables is
-//! told in docs/benchmarks.md.
+//! The cost of the two programs, compared with their peers if those are installed: `make bench`, or
+//! `cargo bench -p tests --bench figures -- [handler] [webhook] [objects] [syncer]
+//! [commits]`.
+//! docs/benchmarks.md explains the tables.
 
+mod commits;
 mod constant;
 mod fleet;
 mod handler;
@@ -29,15 +31,17 @@ use crate::peers::Peers;
 
 type Part = (&'static str, fn(&Peers) -> Result<()>);
 
-const PARTS: [Part; 4] = [
+const PARTS: [Part; 5] = [
     ("handler", handler::print),
     ("webhook", webhook::print),
     ("objects", objects::print),
     ("syncer", syncer::print),
+    ("commits", commits::print),
 ];
 
 fn main() -> ExitCode {
-    // Every value that started something has been dropped, and so stopped it, when run answers.
+    // When `run` returns, every value that started a process has been dropped, which stops the
+    // process.
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -1,5 +1,5 @@
-//! What objects cost an admission: a namespace of so many GitVolumes, one of which is for the Pod.
-//! The objects are in a real API server, from which a real webhook has them.
+//! The cost of objects for an admission: a namespace with this many GitVolumes, one of which
+//! selects the Pod. The objects are in a real API server, which a real webhook watches.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -17,13 +17,13 @@ use inject::custom_resource_definition;
 use serde_json::Value;
 use serde_json::json;
 use tempfile::TempDir;
-use tests::control_plane::ControlPlane;
-use tests::control_plane::Options;
 use tests::eventually::eventually;
-use tests::images;
+use tests::installation::serving::Serving;
+use tests::kubernetes::control_plane::ControlPlane;
+use tests::kubernetes::control_plane::Options;
+use tests::oci::images;
 use tests::proc;
 use tests::samples::Samples;
-use tests::serving::Serving;
 
 use crate::load::Client;
 use crate::load::Target;
@@ -34,19 +34,19 @@ use crate::table::Table;
 use crate::targets::Targets;
 use crate::targets::Wanted;
 
-/// How many objects there are.
+/// The numbers of objects.
 const COUNTS: [usize; 4] = [1, 50, 250, 500];
 const CONNECTIONS: usize = 8;
-/// Admissions a second, and how long: 5,000 of them.
+/// Admissions per second, for 5,000 of them in total.
 const RATE: u32 = 400;
 const TIME: Duration = Duration::from_millis(12_500);
 const WARM_UP: Duration = Duration::from_secs(1);
-/// Admissions of one measurement in process.
+/// The number of admissions in one measurement in process.
 const BATCH: usize = 500;
 const BATCHES: usize = 10;
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The object of this number: the first is for the Pod, no other is.
+/// The object of this number: only the first selects the Pod.
 fn object(number: usize) -> Value {
     json!({
         "apiVersion": "gitvolume.dev/v1alpha1",
@@ -65,7 +65,7 @@ fn object(number: usize) -> Value {
     })
 }
 
-/// The question about a Pod that asks for nothing, and that the first object is for.
+/// The request for a Pod without annotations, which the first object selects.
 fn question() -> Result<Vec<u8>> {
     let body: Value = serde_json::from_slice(&review::about(review::SKIP)?)?;
     let mut body = body;
@@ -97,7 +97,7 @@ pub(crate) fn print(_: &Peers) -> Result<()> {
         &dir.path().join("gitvolume"),
         &settings,
         kubectl,
-        tests::product::RELEASE,
+        tests::installation::product::RELEASE,
     )?;
     let target = Target {
         address: serving.address().to_owned(),
@@ -112,24 +112,24 @@ pub(crate) fn print(_: &Peers) -> Result<()> {
     let mut table = Table::new(&title, &names, false);
     let mut figures: [Vec<Samples>; 5] = Default::default();
     for count in COUNTS {
-        // The first objects last, so that all of these are new or as they were.
+        // The first objects are applied last, so that all the others are new or unchanged.
         let objects: Vec<String> = (0..count)
             .map(|number| object(number).to_string())
             .collect();
-        eventually("the kinds are served", PATIENCE, || {
+        eventually("the kinds are served", TIMEOUT, || {
             kubectl.apply_with(&["--server-side"], &objects.join("\n---\n"))
         })
         .map_err(|error| anyhow!(error))?;
         let known = "objects{kind=\"GitVolume\",accepted=\"true\"}";
-        eventually("the objects are known", PATIENCE, || {
+        eventually("the objects are known", TIMEOUT, || {
             let known = serving.metric(known)?;
             ((known - count as f64).abs() < 0.5)
                 .then_some(())
                 .ok_or(known.to_string())
         })
         .map_err(|error| anyhow!(error))?;
-        // Each is told once; that is no admission's cost.
-        eventually("the objects are told", PATIENCE, || {
+        // The webhook writes each status once; that is not part of an admission's cost.
+        eventually("the object statuses are written", TIMEOUT, || {
             let told = serving.metric("object_status_writes_total{outcome=\"written\"}")?;
             (told >= count as f64).then_some(()).ok_or(told.to_string())
         })
@@ -178,11 +178,11 @@ pub(crate) fn print(_: &Peers) -> Result<()> {
     Ok(())
 }
 
-/// What one admission takes without network, in µs.
+/// The time of one admission without network, in µs.
 fn in_process(count: usize) -> Result<f64> {
     let volumes = (0..count).map(|number| Arc::new(GitVolume::read(&object(number))));
     let namespace = Namespace {
-        is_covered: true,
+        is_auto_injected: true,
         volumes: volumes.collect(),
         ..Namespace::default()
     };

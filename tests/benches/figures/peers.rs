@@ -1,11 +1,11 @@
-//! Other programs for the same work, where somebody has put them.
+//! Other programs for the same work, if they are installed.
 
 use std::path::Path;
 use std::path::PathBuf;
 
 use tests::settings;
 
-/// The peers' programs that are here.
+/// The installed programs of the peers.
 pub(crate) struct Peers {
     /// kubernetes/git-sync.
     pub(crate) git_sync: Option<PathBuf>,
@@ -14,7 +14,7 @@ pub(crate) struct Peers {
 }
 
 impl Peers {
-    /// Looks into the directory that the caller names, and says what is missing there.
+    /// Searches the directory that the caller configures, and prints what is missing there.
     pub(crate) fn find() -> Self {
         let dir = settings::peers();
         Self {

@@ -1,4 +1,4 @@
-//! Counts what goes over the wire between a syncer and its remote.
+//! A proxy that counts the traffic between a syncer and its remote.
 
 use std::io::Read;
 use std::io::Result as IoResult;
@@ -34,13 +34,13 @@ struct State {
 }
 
 struct Times {
-    /// When something last went through.
+    /// The time of the last traffic.
     last: Instant,
-    /// Whether that was after the mark.
+    /// Whether there was traffic after the mark.
     has_passed: bool,
 }
 
-/// What went through so far: the TCP payload, without the headers of IP and TCP.
+/// The traffic so far: the TCP payload, without the headers of IP and TCP.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Traffic {
     /// Connections that were opened.
@@ -52,7 +52,7 @@ pub(crate) struct Traffic {
 }
 
 impl Proxy {
-    /// Begins to pass on to a remote.
+    /// Starts to forward to a remote.
     pub(crate) fn start(remote: SocketAddr) -> IoResult<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
@@ -73,19 +73,19 @@ impl Proxy {
                 if shared.is_over.load(Ordering::Relaxed) {
                     return;
                 }
-                // A client that goes away early, or a remote that is gone: both sides see an end.
+                // If the client or the remote closes early, both sides see the end.
                 let _ = stream.and_then(|stream| shared.pass_on(stream));
             }
         });
         Ok(Self { address, state })
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What went through so far.
+    /// The traffic so far.
     pub(crate) fn traffic(&self) -> Traffic {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Traffic {
@@ -95,17 +95,17 @@ impl Proxy {
         }
     }
 
-    /// How long nothing has gone through.
+    /// How long there has been no traffic.
     pub(crate) fn quiet(&self) -> Duration {
         self.state.times().last.elapsed()
     }
 
-    /// Forgets what went through before.
+    /// Sets the mark: earlier traffic no longer counts.
     pub(crate) fn mark(&self) {
         self.state.times().has_passed = false;
     }
 
-    /// Whether anything went through since the mark.
+    /// Whether there was traffic since the mark.
     pub(crate) fn has_passed_since_mark(&self) -> bool {
         self.state.times().has_passed
     }

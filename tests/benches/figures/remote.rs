@@ -17,16 +17,16 @@ use remotes::SshServer;
 use remotes::git;
 use tempfile::TempDir;
 
-/// The file whose content tells which revision is published.
+/// The file whose content identifies the published revision.
 pub(crate) const STAMP: &str = "stamp";
-/// How many files the repository has.
+/// The number of files in the repository.
 pub(crate) const FILES: usize = 200;
-/// How many commits it begins with.
+/// The number of initial commits.
 pub(crate) const HISTORY: usize = 2200;
 
 const REPO: &str = "site.git";
 
-/// How a syncer reaches the repository.
+/// The transport by which a syncer reaches the repository.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) enum Road {
     Https,
@@ -43,7 +43,7 @@ pub(crate) struct Remote {
 }
 
 impl Remote {
-    /// Makes the repository and begins to serve it.
+    /// Creates the repository and starts to serve it.
     pub(crate) fn start() -> Result<Self> {
         let dir = TempDir::with_prefix("figures-remote-")?;
         let remote = Self {
@@ -64,7 +64,7 @@ impl Remote {
         Ok(remote)
     }
 
-    /// Changes three files and the stamp, and answers the stamp.
+    /// Changes three files and the stamp, and returns the stamp.
     pub(crate) fn commit(&self) -> Result<String> {
         let number = self.commits.get() + 1;
         self.commits.set(number);
@@ -78,7 +78,7 @@ impl Remote {
         self.commits.get().to_string()
     }
 
-    /// The server at the end of that road.
+    /// The server of this transport.
     pub(crate) fn address(&self, road: Road) -> SocketAddr {
         match road {
             Road::Https => self.https.address(),
@@ -86,13 +86,13 @@ impl Remote {
         }
     }
 
-    /// How many requests the web server has seen.
+    /// The number of requests to the web server.
     pub(crate) fn requests(&self) -> usize {
         self.https.requests()
     }
 
-    /// The flags, the same for both programs, that lead there through a proxy; `dir` takes the
-    /// files they name.
+    /// The flags, the same for both programs, for this transport through a proxy; `dir` receives
+    /// the files that they name.
     pub(crate) fn flags(&self, road: Road, proxy: SocketAddr, dir: &Path) -> Result<Vec<String>> {
         match road {
             Road::Https => {
@@ -130,8 +130,8 @@ fn changed(number: usize) -> Vec<usize> {
     (0..3).map(|nth| (number * 3 + nth) % FILES).collect()
 }
 
-/// A commit of these files and the stamp, as `git fast-import` reads it; in the middle of a stream
-/// it stands on the one before without being told.
+/// A commit of these files and the stamp in the format of `git fast-import`. In the middle of a
+/// stream its parent is implicitly the previous one.
 fn commit(number: usize, from: &str, files: &[usize]) -> String {
     let time = 1_700_000_000 + number;
     let head = format!(

@@ -1,34 +1,34 @@
-//! The question about a Pod, as the API server sends it.
+//! Admission requests for a Pod, in the API server's format.
 
 use anyhow::Context;
 use anyhow::Result;
 use serde_json::Value;
 use serde_json::json;
 
-/// An annotated Pod as its ReplicaSet makes it.
+/// An annotated Pod as its ReplicaSet creates it.
 pub(crate) const INJECT: &str = include_str!(
     "../../../webhook/inject/testdata/inject/nginx-as-the-api-server-sends-it/pod.yaml"
 );
 /// A Pod with every mistake at once.
 pub(crate) const REFUSE: &str =
     include_str!("../../../webhook/inject/testdata/deny/everything-at-once/pod.yaml");
-/// A Pod that asks for nothing.
+/// A Pod without annotations.
 pub(crate) const SKIP: &str =
     include_str!("../../../webhook/inject/testdata/skip/no-annotations/pod.yaml");
 
-/// A Pod that asks for three repositories.
+/// A Pod that requests three repositories.
 pub(crate) const SEVERAL: &str =
     include_str!("../../../webhook/inject/testdata/inject/several-repositories/pod.yaml");
 /// A Pod with two gitRepo volumes.
 pub(crate) const GIT_REPO: &str =
     include_str!("../../../webhook/inject/testdata/inject/gitrepo-two-volumes/pod.yaml");
 
-/// The body of a request about a Pod.
+/// The body of a request for a Pod.
 pub(crate) fn about(yaml: &str) -> Result<Vec<u8>> {
     Ok(review(&serde_saphyr::from_str(yaml)?))
 }
 
-/// The body of a request about the Pod [`INJECT`] with so many variables.
+/// The body of a request for the Pod [`INJECT`] with this many variables.
 pub(crate) fn with_variables(count: usize) -> Result<Vec<u8>> {
     let mut pod: Value = serde_saphyr::from_str(INJECT)?;
     let variables = (0..count).map(
@@ -38,7 +38,7 @@ pub(crate) fn with_variables(count: usize) -> Result<Vec<u8>> {
     Ok(review(&pod))
 }
 
-/// The body of a request about the Pod [`INJECT`] with its container so many times.
+/// The body of a request for the Pod [`INJECT`] with this many copies of its container.
 pub(crate) fn with_containers(count: usize) -> Result<Vec<u8>> {
     let mut pod: Value = serde_saphyr::from_str(INJECT)?;
     let container = pod["spec"]["containers"][0].clone();
@@ -51,7 +51,7 @@ pub(crate) fn with_containers(count: usize) -> Result<Vec<u8>> {
     Ok(review(&pod))
 }
 
-/// The body of a request about the Pod [`INJECT`] that asks vault-k8s for its sidecar in our place.
+/// The body of a request for the Pod [`INJECT`] with annotations for vault-k8s's sidecar instead.
 pub(crate) fn for_vault() -> Result<Vec<u8>> {
     let mut pod: Value = serde_saphyr::from_str(INJECT)?;
     let annotations = pod["metadata"]["annotations"]

@@ -1,5 +1,5 @@
-//! `gitvolume-syncer` beside git-sync: its first sync, a look that finds nothing new, a new commit,
-//! and its memory; over https with little and with much history, and over ssh.
+//! `gitvolume-syncer` compared with git-sync: the first sync, an idle poll, a new commit, and
+//! memory; over https with little and with much history, and over ssh.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -27,20 +27,20 @@ use crate::targets::Targets;
 use crate::targets::Wanted;
 
 const ROUNDS: usize = 3;
-/// How long idle polls are watched in one round.
+/// How long idle polls are measured in one round.
 const IDLE: Duration = Duration::from_secs(5);
-/// How long memory is watched in one round.
+/// How long memory is measured in one round.
 const WATCH: Duration = Duration::from_secs(2);
-/// How many commits are made in one round.
+/// The number of commits in one round.
 const COMMITS: usize = 4;
 
-/// One way to follow the repository.
+/// One scenario of following the repository.
 struct Scene {
     title: &'static str,
     road: Road,
     depth: u32,
     layouts: &'static [Kind],
-    /// How many times less than the peer an idle poll has to cost.
+    /// The minimum ratio of the peer's cost of an idle poll to this syncer's.
     idle_ratio: f64,
 }
 
@@ -68,12 +68,12 @@ const SCENES: [Scene; 3] = [
     },
 ];
 
-/// What passes cost, each.
+/// The cost per pass.
 #[derive(Clone, Copy)]
 struct Cost {
-    /// CPU time of the program and all it starts, in ms.
+    /// CPU time of the program and all its child processes, in ms.
     cpu: f64,
-    /// That of the processes that stay.
+    /// CPU time of the long-lived processes.
     own: f64,
     requests: f64,
     connections: f64,
@@ -94,7 +94,7 @@ impl Cost {
         }
     }
 
-    /// The rest without so many times another cost, shared among so many passes.
+    /// This cost minus `times` the other cost, divided by the number of passes.
     fn less(self, times: f64, other: Option<Self>, passes: f64) -> Self {
         let rest = |figure: fn(&Self) -> f64| {
             let other = other.as_ref().map_or(0.0, figure);
@@ -119,7 +119,7 @@ struct Round {
     first: Cost,
     /// From the program's start to the first published tree, in ms.
     first_took: f64,
-    /// From the first word to the remote to the published commit, in ms.
+    /// From the first traffic to the remote to the published commit, in ms.
     commit_took: f64,
     polling: Memory,
     committing: Memory,
@@ -151,7 +151,7 @@ impl Scene {
         let mut rounds: Vec<Rounds> = kinds.iter().map(|_| Vec::new()).collect();
         for round in 0..ROUNDS {
             for turn in 0..kinds.len() {
-                // Who goes first changes from round to round.
+                // The order alternates from round to round.
                 let index = (round + turn) % kinds.len();
                 let kind = &kinds[index];
                 eprintln!(
@@ -167,12 +167,12 @@ impl Scene {
         Ok(rounds)
     }
 
-    /// A fresh program with nothing on its disk: its first sync, its rest, and some commits.
+    /// A fresh program with an empty disk: its first sync, idle polls, and some commits.
     fn measure(&self, kind: &Kind, remote: &Remote) -> Result<Round> {
         let dir = TempDir::with_prefix("figures-syncer-")?;
         let syncer = Syncer::start(kind, self.road, self.depth, dir.path(), remote)?;
         let first_took = syncer.await_first()?;
-        // Past whatever follows the first sync.
+        // Waits until the work after the first sync is done.
         sleep(2 * PERIOD);
 
         let start = syncer.read()?;
@@ -185,7 +185,7 @@ impl Scene {
         );
         let idle = Cost::between(&start, &rested).less(0.0, None, polls);
 
-        // What came before, and what follows, has idle polls in it that are known now.
+        // The readings before and after include idle polls, whose cost is now known.
         let without_polls = |before: &Reading, after: &Reading, expected: usize| {
             let published = after.published - before.published;
             ensure!(published == expected as u64, "{published} were published");
@@ -199,12 +199,12 @@ impl Scene {
         for _ in 0..COMMITS {
             took.push(syncer.follow_commit()?);
         }
-        // A pass goes on after it has published: old trees are removed.
+        // A pass continues after the publication: it removes old trees.
         sleep(2 * PERIOD);
         let after = syncer.read()?;
         let commit = without_polls(&before, &after, COMMITS)?;
 
-        // Last, since looking at memory costs the program time.
+        // At the end, because reading the memory costs the program time.
         let polling = syncer.program.memory_while(|| {
             sleep(WATCH);
             Ok(())
@@ -266,7 +266,7 @@ impl Scene {
         table.print();
     }
 
-    /// What the link layout, which is the peer's, has to reach here.
+    /// The targets of the link layout, which is also the peer's, in this scenario.
     fn judge(&self, targets: &mut Targets, rounds: &[Rounds], has_peer: bool) {
         let mut line = |what: &str, wanted: Wanted, figure: fn(&Round) -> f64| {
             let ours = samples(&rounds[0], &figure);

@@ -1,5 +1,5 @@
-//! One syncer at work: ours in a layout, or git-sync, all told the same. Each is process 1 of a PID
-//! namespace of its own, as in a container, since both then have a second process.
+//! One running syncer: this one with a layout, or git-sync, all with the same settings. Each is
+//! process 1 of its own PID namespace, as in a container, since both then have a second process.
 
 use std::fs;
 use std::net::TcpListener;
@@ -25,26 +25,26 @@ use crate::remote::Remote;
 use crate::remote::Road;
 use crate::remote::STAMP;
 
-/// From the end of a pass to the beginning of the next.
+/// The time from the end of a pass to the start of the next.
 pub(crate) const PERIOD: Duration = Duration::from_millis(250);
-/// Between two passes nothing goes over the wire for this long, at least and at most.
+/// The minimum and the maximum time without traffic that marks the middle between two passes.
 const QUIET: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(170));
-/// How long anything may take that is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The timeout of every wait.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Which program, and how it publishes.
+/// The program and its layout.
 #[derive(Clone)]
 pub(crate) enum Kind {
-    /// Ours with one symlink to the tree.
+    /// This syncer, with one symlink to the tree.
     Link,
-    /// Ours with entries as a ConfigMap has them.
+    /// This syncer, with entries as in a ConfigMap volume.
     Projected,
-    /// The peer.
+    /// git-sync.
     GitSync(PathBuf),
 }
 
 impl Kind {
-    /// How it is called in tables.
+    /// Its name in tables.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Kind::Link => "link",
@@ -53,7 +53,7 @@ impl Kind {
         }
     }
 
-    /// The flags that say where to publish, and the published stamp.
+    /// The flags for the place of publication, and the path of the published stamp.
     fn publishes(&self, dir: &Path) -> Result<(Vec<String>, PathBuf)> {
         let root = dir.join("root");
         let mut flags = vec![format!("--root={}", root.display())];
@@ -70,7 +70,7 @@ impl Kind {
     }
 }
 
-/// A running syncer behind a proxy of its own.
+/// A running syncer behind its own proxy.
 pub(crate) struct Syncer<'a> {
     pub(crate) program: Contained,
     started: Instant,
@@ -81,23 +81,23 @@ pub(crate) struct Syncer<'a> {
     stamp: PathBuf,
 }
 
-/// Everything counted since a syncer's start, read between two passes.
+/// All counters since a syncer's start, read between two passes.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Reading {
     /// CPU time.
     pub(crate) cpu: Cpu,
-    /// What went over the wire.
+    /// The traffic.
     pub(crate) traffic: Traffic,
     /// HTTP requests.
     pub(crate) requests: u64,
-    /// Passes that found nothing new.
+    /// Passes without a change.
     pub(crate) idle: u64,
-    /// Passes that published something.
+    /// Passes with a publication.
     pub(crate) published: u64,
 }
 
 impl<'a> Syncer<'a> {
-    /// Starts it in an empty folder.
+    /// Starts it in an empty directory.
     pub(crate) fn start(
         kind: &Kind,
         road: Road,
@@ -136,12 +136,13 @@ impl<'a> Syncer<'a> {
         })
     }
 
-    /// Waits until this is the published stamp, looking around meanwhile; answers when it was.
+    /// Waits until this is the published stamp, and calls `look` meanwhile; returns the time of
+    /// publication.
     fn await_stamp_while(&self, content: &str, mut look: impl FnMut()) -> Result<Instant> {
         let start = Instant::now();
         while !fs::read_to_string(&self.stamp).is_ok_and(|now| now == content) {
             self.program.check()?;
-            if start.elapsed() > PATIENCE {
+            if start.elapsed() > TIMEOUT {
                 bail!("not published: {content}\n{}", self.program.log());
             }
             look();
@@ -150,14 +151,14 @@ impl<'a> Syncer<'a> {
         Ok(Instant::now())
     }
 
-    /// Waits for the first revision; answers how long it took from the start, in ms.
+    /// Waits for the first revision; returns the time from the start, in ms.
     pub(crate) fn await_first(&self) -> Result<f64> {
         let published = self.await_stamp_while(&self.remote.stamp(), || ())?;
         Ok(millis(published - self.started))
     }
 
-    /// Makes a commit between two passes; answers how long its publication took, in ms, from the
-    /// first sign of the pass that found it: a word to the remote, or a process of git's.
+    /// Makes a commit between two passes; returns the time of its publication in ms, from the first
+    /// sign of the pass that found it: traffic to the remote, or a process of git's.
     pub(crate) fn follow_commit(&self) -> Result<f64> {
         self.await_quiet()?;
         let stamp = self.remote.commit()?;
@@ -172,8 +173,8 @@ impl<'a> Syncer<'a> {
         Ok(millis(published - began.unwrap_or(published)))
     }
 
-    /// Waits for the middle between two passes. Asking the program for it would cost the program
-    /// CPU time, so the wire is watched.
+    /// Waits for the middle between two passes. A request to the program would cost it CPU time, so
+    /// the traffic is observed instead.
     pub(crate) fn await_quiet(&self) -> Result<()> {
         let start = Instant::now();
         let (least, most) = QUIET;
@@ -183,14 +184,14 @@ impl<'a> Syncer<'a> {
             if quiet >= least && quiet <= most && self.program.tree.pids().len() <= AT_REST {
                 return Ok(());
             }
-            if start.elapsed() > PATIENCE {
+            if start.elapsed() > TIMEOUT {
                 bail!("it never rests\n{}", self.program.log());
             }
             sleep(Duration::from_millis(5));
         }
     }
 
-    /// Reads everything between two passes.
+    /// Reads all counters between two passes.
     pub(crate) fn read(&self) -> Result<Reading> {
         self.await_quiet()?;
         let cpu = self.program.tree.cpu()?;
@@ -210,11 +211,11 @@ pub(crate) fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// How many passes ended so; both programs count by the same name.
+/// The number of passes with this status; both programs use the same metric name.
 fn count(metrics: &str, status: &str) -> Result<u64> {
     let name = format!("git_sync_count_total{{status=\"{status}\"}} ");
     let value = metrics.lines().find_map(|line| line.strip_prefix(&name));
-    // What has not happened yet is not told.
+    // A counter that is still zero is omitted.
     let count = value.map_or(Ok(0.0), str::parse::<f64>);
     Ok(count.context("a count")?.round() as u64)
 }

@@ -1,17 +1,17 @@
-//! Prints figures side by side.
+//! Tables of results.
 
 use tests::samples::Samples;
 
-/// A table of Markdown: a column for each program, then one for each peer's ratio to one of ours.
+/// A Markdown table: a column for each program, then the ratio of the peer to each of gitvolume's.
 pub(crate) struct Table {
     columns: usize,
-    /// The peer's column and ours, for each ratio.
+    /// The columns of the peer and of gitvolume, for each ratio.
     ratios: Vec<(usize, usize)>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    /// Begins a table; the last program is the peer if `has_peer`.
+    /// Starts a table; the last program is the peer if `has_peer`.
     pub(crate) fn new(title: &str, programs: &[&str], has_peer: bool) -> Self {
         let peer = programs.len() - usize::from(has_peer);
         let ratios: Vec<(usize, usize)> = (0..peer)
@@ -32,7 +32,7 @@ impl Table {
         }
     }
 
-    /// Adds a figure; there is one value for each program.
+    /// Adds a row with one value for each program.
     pub(crate) fn row(&mut self, label: &str, values: &[Samples]) {
         assert_eq!(values.len(), self.columns, "a value for each program");
         let mut row = vec![label.to_owned()];
@@ -54,7 +54,7 @@ impl Table {
     }
 }
 
-/// Prints a table of Markdown whose first row is the head.
+/// Prints a Markdown table whose first row is the header.
 pub(crate) fn print_rows(rows: &[Vec<String>]) {
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
@@ -87,7 +87,7 @@ pub(crate) fn print_rows(rows: &[Vec<String>]) {
     }
 }
 
-/// The median, and the range where the rounds differ.
+/// The median, and the range if the rounds differ.
 fn cell(samples: &Samples) -> String {
     let median = number(samples.median());
     let (least, greatest) = samples.range();
@@ -99,7 +99,7 @@ fn cell(samples: &Samples) -> String {
     }
 }
 
-/// Three digits are more than the machine is good for.
+/// Three digits: the machine is not more precise.
 pub(crate) fn number(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),

@@ -1,26 +1,26 @@
-//! What was promised, and whether it holds.
+//! The performance targets, and whether they are met.
 
 use tests::samples::Samples;
 
 use crate::table::number;
 use crate::table::print_rows;
 
-/// What is wanted of a figure.
+/// The target of a value.
 #[derive(Clone, Copy)]
 pub(crate) enum Wanted {
-    /// Ours is no more than this.
+    /// gitvolume's value is at most this.
     AtMost(f64),
-    /// The peer's is at least so many times ours.
+    /// The peer's value is at least this many times gitvolume's.
     Ratio(f64),
 }
 
-/// A table with a line for each promise.
+/// A table with a row for each target.
 pub(crate) struct Targets {
     rows: Vec<Vec<String>>,
 }
 
 impl Targets {
-    /// Begins one.
+    /// Starts a table.
     pub(crate) fn new(title: &str, peer: &str) -> Self {
         let head = [title, "ours", peer, "ratio", "wanted", "holds"];
         Self {
@@ -28,7 +28,7 @@ impl Targets {
         }
     }
 
-    /// Adds a promise with what was measured.
+    /// Adds a target with the measured value.
     pub(crate) fn line(
         &mut self,
         what: &str,

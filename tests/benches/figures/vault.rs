@@ -10,19 +10,19 @@ use anyhow::Result;
 use anyhow::anyhow;
 use rcgen::CertifiedKey;
 use rcgen::generate_simple_self_signed;
-use tests::control_plane::ControlPlane;
-use tests::control_plane::Options;
 use tests::eventually::eventually;
+use tests::kubernetes::control_plane::ControlPlane;
+use tests::kubernetes::control_plane::Options;
 use tests::process::Process;
 
 use crate::load::Client;
 use crate::load::Target;
 use crate::review;
 
-/// The API server's user for it, and that user's token.
+/// The API server's user for vault-k8s, and that user's token.
 const USER: &str = "vault-k8s";
 
-/// Puts the ServiceAccount's files where client-go looks for them, in a mount namespace of its own.
+/// Mounts the ServiceAccount's files where client-go expects them, in its own mount namespace.
 const INSIDE: &str = r#"
 set -eu
 program=$1 ca=$(cat "$2") token=$3 host=$4 port=$5
@@ -36,16 +36,16 @@ printf 'default' >"$dir/namespace"
 exec env KUBERNETES_SERVICE_HOST="$host" KUBERNETES_SERVICE_PORT="$port" "$program" "$@"
 "#;
 
-/// A running vault-k8s with an API server of its own.
+/// A running vault-k8s with its own API server.
 pub(crate) struct Vault {
-    // The webhook first: it is dropped, and so stopped, before its API server.
+    // The webhook is the first field: it is dropped, and so stopped, before its API server.
     process: Process,
     _plane: ControlPlane,
     target: Target,
 }
 
 impl Vault {
-    /// Starts both in a folder and waits until the webhook answers.
+    /// Starts both in a directory and waits until the webhook answers.
     pub(crate) fn start(program: &Path, dir: &Path) -> Result<Self> {
         let users = vec![(USER.to_owned(), vec!["system:masters".to_owned()])];
         let options = Options {
@@ -104,7 +104,7 @@ impl Vault {
         Ok(vault)
     }
 
-    /// Where and what it is asked.
+    /// The address and the requests for the load.
     pub(crate) fn target(&self) -> &Target {
         &self.target
     }

@@ -1,4 +1,4 @@
-//! `gitvolume serve` under load, beside vault-k8s.
+//! `gitvolume-webhook` under load, compared with vault-k8s.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -11,9 +11,9 @@ use inject::Namespace;
 use inject::Review;
 use inject::Settings;
 use tempfile::TempDir;
+use tests::installation::serving::Serving;
 use tests::proc;
 use tests::samples::Samples;
-use tests::serving::Serving;
 
 use crate::constant::Constant;
 use crate::load::Client;
@@ -28,16 +28,18 @@ use crate::vault::Vault;
 
 const ROUNDS: usize = 5;
 const CONNECTIONS: usize = 8;
-/// Requests a second, far from what either can do: each finds the webhook asleep, as in a cluster.
+/// Requests per second, far below the capacity of either: the webhook is idle before each, as in a
+/// cluster.
 const RATE: u32 = 400;
 const TIME: Duration = Duration::from_secs(6);
-/// How many requests are made at once: the webhook never sleeps, so waking is no part of it.
+/// The number of requests sent without pauses: the webhook is never idle, so the time to wake up is
+/// not included.
 const BURST: usize = 4000;
 const WARM_UP: Duration = Duration::from_secs(1);
-/// After a start or a load, for memory that is still being given back.
+/// The pause after a start or a load, while memory is still being released.
 const REST: Duration = Duration::from_secs(2);
 
-/// One webhook, and its figures so far.
+/// One webhook, and its results so far.
 struct Subject<'a> {
     name: &'static str,
     pid: u32,
@@ -53,7 +55,7 @@ struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    /// Looks at a webhook that has rested since its start.
+    /// Reads a webhook's memory after a pause since its start.
     fn new(name: &'static str, pid: u32, target: &'a Target) -> Result<Self> {
         let mut rss_idle = Samples::default();
         rss_idle.push(proc::rss(pid)?);
@@ -134,7 +136,7 @@ pub(crate) fn print(peers: &Peers) -> Result<()> {
     }
     for round in 0..ROUNDS {
         for turn in 0..subjects.len() {
-            // Who goes first changes from round to round.
+            // The order alternates from round to round.
             let count = subjects.len();
             let subject = &mut subjects[(round + turn) % count];
             eprintln!("webhook, round {} of {ROUNDS}: {}", round + 1, subject.name);

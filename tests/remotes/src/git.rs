@@ -1,6 +1,6 @@
 use std::process::Command;
 
-/// A git command that neither the machine's nor the user's configuration can change.
+/// A git command that ignores the configuration of the machine and of the user.
 pub fn git() -> Command {
     let mut command = Command::new("git");
     for name in [

@@ -44,42 +44,45 @@ use tokio::runtime;
 use tokio::sync::oneshot;
 
 use crate::git;
+use crate::tls::ClientCertificate;
 use crate::tls::Tls;
 use crate::trouble::Answer;
 use crate::trouble::Dialect;
 use crate::trouble::Trouble;
+use crate::trouble::plain;
 
-/// Who may read; without one everybody may.
+/// Authentication that the server requires; without it, anonymous read access.
 #[derive(Clone, Debug)]
 pub enum BasicAuth {
     /// A user and a password.
     Password(String, String),
-    /// A user, and a file that is read at each request, so that the password can change.
+    /// A user, and a password file that is read at each request, so that the password can change.
     PasswordFile(String, PathBuf),
     /// A header with this value, such as `cookie`, instead of a password.
     Header(&'static str, String),
-    /// A user and a password of its own for each of these first parts of the path.
+    /// A different user and password for each of these first components of the path.
     Paths(Vec<(&'static str, &'static str, &'static str)>),
 }
 
-/// One request as the server saw it.
+/// One request as recorded by the server.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Seen {
-    /// `GET /site.git/info/refs?service=git-upload-pack`.
+    /// The request line, for example `GET /site.git/info/refs?service=git-upload-pack`.
     pub line: String,
-    /// The request brought a password.
+    /// Whether the request contained a password.
     pub has_password: bool,
-    /// When it came.
+    /// Time of the request.
     pub at: Instant,
 }
 
-/// Smart HTTP for all repositories below a directory, on 127.0.0.1, in a thread of its own.
+/// Smart HTTP server for all repositories below a directory, on 127.0.0.1, in its own thread.
 #[derive(Debug)]
 pub struct HttpServer {
     site: Arc<Site>,
     address: SocketAddr,
     running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
-    /// Holds the port while the server is stopped: nobody else gets it, and connections are refused.
+    /// Holds the port while the server is stopped: no other program gets it, and connections are
+    /// refused.
     reserved: Option<TcpSocket>,
 }
 
@@ -110,14 +113,20 @@ impl HttpServer {
         Self::start_with(root, None)
     }
 
-    /// The same over TLS, with an authority of its own: [`HttpServer::ca_pem`].
+    /// The same over TLS, with its own CA: [`HttpServer::ca_pem`].
     pub fn start_tls(root: &Path) -> Self {
         Self::start_with(root, Some(Tls::new()))
     }
 
-    /// The same with a certificate, those behind it, and a key of the caller's, in PEM.
+    /// The same with the caller's certificate chain and key, in PEM.
     pub fn start_tls_with(root: &Path, chain: &str, key: &str) -> Self {
         Self::start_with(root, Some(Tls::of_pem(chain, key)))
+    }
+
+    /// The same; serves only clients that present the returned certificate.
+    pub fn start_tls_for_a_client(root: &Path) -> (Self, ClientCertificate) {
+        let (tls, client) = Tls::for_a_client();
+        (Self::start_with(root, Some(tls)), client)
     }
 
     fn start_with(root: &Path, tls: Option<Tls>) -> Self {
@@ -140,7 +149,7 @@ impl HttpServer {
         format!("{scheme}://{}/{name}", self.address)
     }
 
-    /// The certificate of the authority that signed the server's; none without TLS.
+    /// The CA certificate that signed the server's certificate; empty without TLS.
     pub fn ca_pem(&self) -> String {
         let tls = lock(&self.site.tls);
         tls.as_ref()
@@ -148,72 +157,72 @@ impl HttpServer {
             .unwrap_or_default()
     }
 
-    /// Takes a certificate of a new authority for the connections to come; open ones go on.
+    /// Uses a certificate of a new CA for new connections; open ones continue.
     pub fn change_certificate(&self) {
         *lock(&self.site.tls) = Some(Tls::new());
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// How many requests were served so far.
+    /// Number of requests served so far.
     pub fn requests(&self) -> usize {
         self.site.requests.load(Ordering::Relaxed)
     }
 
-    /// How many connections were accepted so far.
+    /// Number of connections accepted so far.
     pub fn connections(&self) -> usize {
         self.site.connections.load(Ordering::Relaxed)
     }
 
-    /// Every request so far that was answered, in order.
+    /// Every request answered so far, in order.
     pub fn seen(&self) -> Vec<Seen> {
         lock(&self.site.seen).clone()
     }
 
-    /// Answers this instead of asking git, or asks git again.
+    /// Sets the response to send instead of running git; `None` runs git again.
     pub fn trouble(&self, trouble: Option<Trouble>) {
         *lock(&self.site.trouble) = trouble.map(|trouble| (trouble, ""));
     }
 
-    /// Answers this to clients of one name alone, or asks git again.
+    /// Sets the response for clients with this name only; other clients get git's.
     pub fn trouble_for(&self, agent: &'static str, trouble: Trouble) {
         *lock(&self.site.trouble) = Some((trouble, agent));
     }
 
-    /// Speaks like this from now on.
+    /// Sets the protocol for the following requests.
     pub fn speak(&self, dialect: Dialect) {
         *lock(&self.site.dialect) = dialect;
     }
 
-    /// Asks for a password from now on, or no longer.
+    /// Sets the required authentication; `None` allows anonymous access.
     pub fn require(&self, auth: Option<BasicAuth>) {
         *lock(&self.site.auth) = auth;
     }
 
-    /// Answers every request with a redirect to the same path below this address, or no longer.
+    /// Redirects every request to the same path below this base; `None` stops redirecting.
     pub fn redirect_to(&self, base: Option<String>) {
         *lock(&self.site.redirect) = base;
     }
 
-    /// Accepts requests and answers none, or answers again those to come.
+    /// Leaves all requests unanswered; `false` answers new ones again.
     pub fn hang(&self, hang: bool) {
         self.site.is_hanging.store(hang, Ordering::Relaxed);
     }
 
-    /// Vanishes: the port is closed and every connection cut.
+    /// Stops: closes the port and every connection.
     pub fn stop(&mut self) {
         if let Some((stop, thread)) = self.running.take() {
             self.reserved = Some(bound(self.address));
-            // The thread may have ended by itself.
+            // The thread may have ended already.
             let _ = stop.send(());
             thread.join().expect("the server's thread");
         }
     }
 
-    /// Comes back on the same port after [`HttpServer::stop`].
+    /// Starts again on the same port after [`HttpServer::stop`].
     pub fn start_again(&mut self) {
         self.stop();
         let socket = self.reserved.take().expect("a stopped server");
@@ -231,7 +240,7 @@ impl HttpServer {
             runtime.block_on(async {
                 let listener = socket.listen(1024).expect("a socket");
                 let accepting = tokio::spawn(accept(listener, site));
-                // Dropped without a word is stopped, too.
+                // A dropped sender also means stop.
                 let _ = stopped.await;
                 accepting.abort();
             });
@@ -241,7 +250,7 @@ impl HttpServer {
     }
 }
 
-/// A socket of this address that several may share, so that one can take over from another.
+/// A socket of this address that several owners may share, so that one can take over from another.
 fn bound(address: SocketAddr) -> TcpSocket {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_reuseaddr(true).expect("a socket");
@@ -284,7 +293,7 @@ async fn accept(listener: TcpListener, site: Arc<Site>) {
             match acceptor {
                 None => serve(stream, &site).await,
                 Some(acceptor) => {
-                    // Who does not trust the certificate is not served.
+                    // A client that does not trust the certificate fails the handshake.
                     if let Ok(stream) = acceptor.accept(stream).await {
                         serve(stream, &site).await;
                     }
@@ -301,7 +310,7 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, site: &Site) {
         let body = site.spoilt(body.to_bytes());
         Ok::<_, Infallible>(Response::from_parts(head, body))
     });
-    // A client that goes away early is its own business.
+    // A client may close the connection early.
     let _ = http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)
         .await;
@@ -414,7 +423,7 @@ impl Site {
             Dialect::Any => header(HeaderName::from_static("git-protocol")),
             Dialect::V0 | Dialect::Dumb => "",
         };
-        // Without a service named, git lists its refs as a file has them.
+        // Without a service parameter, git lists its refs in a file, as in dumb HTTP.
         let query = match dialect {
             Dialect::Any | Dialect::V0 => head.uri.query().unwrap_or_default(),
             Dialect::Dumb => "",
@@ -423,7 +432,7 @@ impl Site {
             .arg("http-backend")
             .env("GIT_HTTP_EXPORT_ALL", "1")
             .env("GIT_PROJECT_ROOT", &self.root)
-            // Whoever owns the repositories: this server was told to serve them.
+            // git must not check the owner of the repositories.
             .env("GIT_CONFIG_COUNT", "1")
             .env("GIT_CONFIG_KEY_0", "safe.directory")
             .env("GIT_CONFIG_VALUE_0", "*")
@@ -441,7 +450,8 @@ impl Site {
         let mut child = command.spawn().context("git: apt-get install git")?;
         let mut stdin = child.stdin.take().context("a pipe")?;
         let feed = async {
-            // git may refuse without reading all of it; its answer says so.
+            // git may reject the request before it has read it all; its response contains the
+            // reason.
             let _ = stdin.write_all(&body).await;
             drop(stdin);
         };
@@ -450,7 +460,7 @@ impl Site {
     }
 }
 
-/// Turns a CGI program's output into a response.
+/// Converts the output of a CGI program into a response.
 fn response(output: &[u8]) -> anyhow::Result<Response<Full<Bytes>>> {
     let end = output
         .windows(4)
@@ -469,15 +479,6 @@ fn response(output: &[u8]) -> anyhow::Result<Response<Full<Bytes>>> {
         }
     }
     Ok(response)
-}
-
-pub(crate) fn plain(status: StatusCode, name: &'static str, value: &str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
-    *response.status_mut() = status;
-    if let Ok(value) = value.parse() {
-        response.headers_mut().insert(name, value);
-    }
-    response
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

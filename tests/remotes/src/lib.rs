@@ -1,18 +1,20 @@
 //! Real git remotes for tests: file, smart HTTP and ssh.
 //!
-//! - [`Repo`]: a bare repository that tests commit to, with [`Repo::commit`].
-//! - [`HttpServer`]: `git http-backend` behind a small server, over TLS and with a password if
-//!   wanted, that counts, stops, starts again, hangs and answers nonsense.
-//! - [`SshServer`]: a real `sshd` with keys of its own.
-//! - [`Stub`]: a web server whose answers the test writes; [`Proxy`]: a forward proxy.
+//! - [`Repo`]: a bare repository for test commits, with [`Repo::commit`].
+//! - [`HttpServer`]: `git http-backend` behind a small server, optionally with TLS and a password,
+//!   that counts, stops, restarts, hangs and returns garbage.
+//! - [`SshServer`]: a real `sshd` with its own keys.
+//! - [`Stub`]: a web server whose responses the test defines; [`Proxy`]: a forward proxy.
+//! - [`ReservedPort`]: a port for a program that cannot report which port it uses.
 //! - [`not_run`]: lists a test that cannot run on this machine.
 //!
-//! Everything is in temporary directories and ends with its value. What is missing on the machine
-//! panics with the command that installs it.
+//! Everything is in temporary directories and is removed when the value is dropped. A missing
+//! program panics with the command that installs it.
 
 mod git;
 mod http;
 mod not_run;
+mod port;
 mod proxy;
 mod repo;
 mod ssh;
@@ -26,6 +28,7 @@ pub use http::HttpServer;
 pub use http::Seen;
 pub use http::serve_for_ever;
 pub use not_run::not_run;
+pub use port::ReservedPort;
 pub use proxy::Proxy;
 pub use repo::Commit;
 pub use repo::Repo;
@@ -33,5 +36,6 @@ pub use ssh::SshServer;
 pub use stub::Answer;
 pub use stub::Asked;
 pub use stub::Stub;
+pub use tls::ClientCertificate;
 pub use trouble::Dialect;
 pub use trouble::Trouble;

@@ -7,17 +7,17 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::thread;
 
-/// Records that the calling test could not run, and prints why; the test then returns.
+/// Records that the calling test could not run, and prints the reason; the test then returns.
 ///
 /// `reason` names what is missing, in a few words.
 ///
 /// # Panics
-/// Where the list cannot be written: a test that did not run must not pass in silence.
+/// If the list cannot be written: a test that did not run must not pass silently.
 #[track_caller]
 pub fn not_run(reason: &str) {
     let caller = Location::caller();
     let test = match thread::current().name() {
-        // With one test thread all tests run in the main one.
+        // With one test thread all tests run in the main thread.
         None | Some("main") => format!("{}:{}", caller.file(), caller.line()),
         Some(name) => name.to_owned(),
     };
@@ -27,7 +27,7 @@ pub fn not_run(reason: &str) {
     }
 }
 
-/// One file per test, named by it: tests of several programs write at once.
+/// Writes one file per test, named after it: several programs write at the same time.
 fn record(test: &str, reason: &str) -> io::Result<()> {
     let name = test.replace('/', "-");
     fs::create_dir_all(folder())?;

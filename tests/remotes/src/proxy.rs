@@ -15,7 +15,7 @@ use std::thread;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-/// A forward proxy on 127.0.0.1: `CONNECT` for https, whole addresses for http. Its threads end with
+/// A forward proxy on 127.0.0.1: `CONNECT` for https, absolute URLs for http. Its threads end with
 /// the process.
 #[derive(Debug)]
 pub struct Proxy {
@@ -24,17 +24,18 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Lets everybody pass.
+    /// Starts without authentication.
     pub fn start() -> Self {
         Self::start_with(None, None)
     }
 
-    /// Lets everybody pass, and leads all to this one server, whatever name was asked for.
+    /// Starts without authentication, and connects every client to this server, regardless of the
+    /// requested name.
     pub fn leading_to(server: SocketAddr) -> Self {
         Self::start_with(None, Some(server))
     }
 
-    /// Lets those pass who know this user and password.
+    /// Starts with this user and password.
     pub fn start_with_password(user: &str, password: &str) -> Self {
         Self::start_with(Some(STANDARD.encode(format!("{user}:{password}"))), None)
     }
@@ -47,24 +48,24 @@ impl Proxy {
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let (seen, basic) = (seen.clone(), basic.clone());
-                // Whoever is cut off tells it to the test by its own error.
+                // The client of a failed connection reports the error to the test.
                 thread::spawn(move || pass(client, &seen, basic.as_deref(), server));
             }
         });
         Self { address, asked }
     }
 
-    /// Its address, for `http_proxy` and its like.
+    /// Its address, for `http_proxy` and the other proxy variables.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The same with a user and a password.
+    /// The same with user and password.
     pub fn url_with(&self, user: &str, password: &str) -> String {
         format!("http://{user}:{password}@{}", self.address)
     }
 
-    /// The first lines of all requests that were let pass.
+    /// The first lines of all accepted requests.
     pub fn asked(&self) -> Vec<String> {
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         asked.clone()
@@ -115,7 +116,7 @@ fn pass(
         copy(&mut from, &mut to);
     });
     copy(&mut client, &mut server);
-    // The copying thread has nothing to tell.
+    // The result of the copying thread is not needed.
     let _ = back.join();
     Ok(())
 }
@@ -127,6 +128,6 @@ fn copy(from: &mut TcpStream, to: &mut TcpStream) {
             break;
         }
     }
-    // The other side may be gone already.
+    // The other side may have closed already.
     let _ = to.shutdown(Shutdown::Write);
 }

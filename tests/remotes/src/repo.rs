@@ -12,17 +12,17 @@ use crate::git;
 /// The branch that a new repository's `HEAD` names.
 const DEFAULT_BRANCH: &str = "main";
 
-/// A bare repository that tests commit to without a checkout.
+/// A bare repository for commits without a checkout.
 #[derive(Debug)]
 pub struct Repo {
     dir: PathBuf,
-    /// Each commit is a second younger than the one before, so no two are equal.
+    /// Each commit is a second newer than the one before, so no two are equal.
     clock: AtomicU64,
     _temporary: Option<TempDir>,
 }
 
 impl Repo {
-    /// Makes an empty repository in a temporary directory of its own.
+    /// Creates an empty repository in its own temporary directory.
     pub fn new() -> Self {
         let temporary = TempDir::with_prefix("repo-").expect("a temporary directory");
         let mut repo = Self::in_dir(temporary.path(), "site.git");
@@ -30,7 +30,7 @@ impl Repo {
         repo
     }
 
-    /// Makes an empty repository called `name` below a directory that the caller keeps.
+    /// Creates an empty repository called `name` below a directory of the caller.
     pub fn in_dir(dir: &Path, name: &str) -> Self {
         let dir = dir.join(name);
         let repo = Self {
@@ -48,17 +48,17 @@ impl Repo {
         repo
     }
 
-    /// Where the repository is.
+    /// Path of the repository.
     pub fn path(&self) -> &Path {
         &self.dir
     }
 
-    /// Its address on this machine.
+    /// Its `file://` address.
     pub fn url(&self) -> String {
         format!("file://{}", self.dir.display())
     }
 
-    /// Begins a commit on top of the default branch.
+    /// Starts a commit on top of the default branch.
     pub fn commit(&self) -> Commit<'_> {
         Commit {
             repo: self,
@@ -68,7 +68,7 @@ impl Repo {
         }
     }
 
-    /// Points a branch at a commit, wherever it pointed before.
+    /// Points a branch at a commit; creates or moves it.
     pub fn branch(&self, name: &str, commit: &str) {
         self.run(&["update-ref", &format!("refs/heads/{name}"), commit]);
     }
@@ -78,12 +78,12 @@ impl Repo {
         self.run(&["update-ref", "-d", &format!("refs/heads/{name}")]);
     }
 
-    /// Points a lightweight tag at a commit, wherever it pointed before.
+    /// Points a lightweight tag at a commit; creates or moves it.
     pub fn tag(&self, name: &str, commit: &str) {
         self.run(&["tag", "--force", name, commit]);
     }
 
-    /// Makes an annotated tag, in place of one of this name; returns the tag object's hash.
+    /// Creates an annotated tag, or replaces it; returns the tag object's hash.
     pub fn annotated_tag(&self, name: &str, commit: &str) -> String {
         self.run(&[
             "tag",
@@ -96,12 +96,17 @@ impl Repo {
         self.run(&["rev-parse", &format!("refs/tags/{name}")])
     }
 
-    /// Names the branch that `HEAD` means.
+    /// Removes a tag.
+    pub fn remove_tag(&self, name: &str) {
+        self.run(&["tag", "--delete", name]);
+    }
+
+    /// Sets the branch of `HEAD`.
     pub fn set_head(&self, branch: &str) {
         self.run(&["symbolic-ref", "HEAD", &format!("refs/heads/{branch}")]);
     }
 
-    /// Runs a git command in the repository and returns what it printed.
+    /// Runs a git command in the repository and returns its standard output.
     pub fn run(&self, args: &[&str]) -> String {
         let output = git()
             .arg("--git-dir")
@@ -121,7 +126,7 @@ impl Default for Repo {
     }
 }
 
-/// A commit that is not made yet; [`Commit::push`] makes it.
+/// A commit under construction; [`Commit::push`] creates it.
 #[derive(Debug)]
 #[must_use = "nothing is committed before push()"]
 pub struct Commit<'a> {
@@ -132,13 +137,13 @@ pub struct Commit<'a> {
 }
 
 impl Commit<'_> {
-    /// Commits to this branch instead, making it if needed.
+    /// Commits to this branch instead; creates it if needed.
     pub fn on(mut self, branch: &str) -> Self {
         branch.clone_into(&mut self.branch);
         self
     }
 
-    /// Stands on this commit and not on the branch's: a rewound or forced branch.
+    /// Sets the parent commit instead of the branch's head, to rewind or force a branch.
     pub fn from(mut self, parent: &str) -> Self {
         self.parent = Some(parent.to_owned());
         self
@@ -149,17 +154,17 @@ impl Commit<'_> {
         self.entry("100644", path, content.as_ref())
     }
 
-    /// Writes a file that can be executed.
+    /// Writes an executable file.
     pub fn write_executable(self, path: &str, content: impl AsRef<[u8]>) -> Self {
         self.entry("100755", path, content.as_ref())
     }
 
-    /// Makes a symlink.
+    /// Writes a symlink.
     pub fn symlink(self, path: &str, target: &str) -> Self {
         self.entry("120000", path, target.as_bytes())
     }
 
-    /// Names the commit of another repository as a submodule; `.gitmodules` is the caller's.
+    /// Adds the commit of another repository as a submodule; the caller writes `.gitmodules`.
     pub fn submodule(mut self, path: &str, commit: &str) -> Self {
         self.changes
             .extend_from_slice(format!("M 160000 {commit} {path}\n").as_bytes());
@@ -181,8 +186,8 @@ impl Commit<'_> {
         self
     }
 
-    /// Makes the commit and returns its hash. One `git fast-import`, so readers of the branch see
-    /// the old commit or the new one.
+    /// Creates the commit and returns its hash. It is one `git fast-import`, so a reader of the
+    /// branch sees either the old commit or the new one.
     pub fn push(self) -> String {
         let name = format!("refs/heads/{}", self.branch);
         let exists = || {

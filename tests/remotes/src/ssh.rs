@@ -1,10 +1,7 @@
 use std::fs;
 use std::fs::File;
 use std::io::Write;
-use std::net::IpAddr;
-use std::net::Ipv4Addr;
 use std::net::SocketAddr;
-use std::net::TcpListener;
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -17,48 +14,45 @@ use std::time::Instant;
 
 use tempfile::TempDir;
 
+use crate::ReservedPort;
+
 const SSHD: &str = "/usr/sbin/sshd";
 
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A real sshd with a host key and one user key of its own; any repository on this machine that the
-/// present user can read is reached through it.
+/// A real sshd with its own host key and user key; it serves any repository on this machine that
+/// the current user can read.
 #[derive(Debug)]
 pub struct SshServer {
     dir: TempDir,
-    address: SocketAddr,
+    port: ReservedPort,
     user: String,
-    /// The kinds of keys by which it proves itself.
+    /// Kinds of its host keys.
     host_keys: Vec<&'static str>,
-    /// Clients may ask for git's newer protocols.
+    /// Whether clients may request git's newer protocols.
     takes_protocol: bool,
+    /// Further lines of its configuration.
+    options: String,
     child: Option<Child>,
 }
 
 impl SshServer {
     /// Starts on 127.0.0.1 and a free port.
     pub fn start() -> Self {
-        Self::start_on(IpAddr::V4(Ipv4Addr::LOCALHOST))
-    }
-
-    /// Starts on another address of this machine, and a free port.
-    pub fn start_on(ip: IpAddr) -> Self {
         assert!(
             Path::new(SSHD).exists(),
             "{SSHD} is missing: apt-get install openssh-server"
         );
-        let listener = TcpListener::bind((ip, 0)).expect("a free port");
-        let address = listener.local_addr().expect("an address");
-        drop(listener);
         let dir = TempDir::with_prefix("sshd-").expect("a temporary directory");
-        // Only root's sshd wants its separation directory, and it is gone after each boot.
+        // Only root's sshd needs its separation directory, which disappears at each boot.
         let _ = fs::create_dir_all("/run/sshd");
         let mut server = Self {
             user: user_name(),
             dir,
-            address,
+            port: ReservedPort::new(),
             host_keys: vec!["ed25519"],
             takes_protocol: true,
+            options: String::new(),
             child: None,
         };
         server.make_key("host-ed25519", "ed25519", "");
@@ -71,15 +65,15 @@ impl SshServer {
 
     /// The address of a repository at this path.
     pub fn url(&self, path: &Path) -> String {
-        format!("ssh://{}@{}{}", self.user, self.address, path.display())
+        format!("ssh://{}@{}{}", self.user, self.address(), path.display())
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.port.address()
     }
 
-    /// The private key that is let in.
+    /// The private key that it accepts.
     pub fn user_key(&self) -> String {
         self.read("user")
     }
@@ -95,11 +89,11 @@ impl SshServer {
         self.known_hosts_with(&self.read(&format!("host-{kind}.pub")))
     }
 
-    /// Starts again with new host keys of these kinds.
+    /// Restarts with new host keys of these kinds.
     pub fn change_host_keys(&mut self, kinds: &[&'static str]) {
         for kind in kinds {
             let name = format!("host-{kind}");
-            // There may be none of this kind yet.
+            // There may be no key of this kind yet.
             let _ = fs::remove_file(self.path(&name));
             self.make_key(&name, kind, "");
         }
@@ -107,7 +101,7 @@ impl SshServer {
         self.start_again();
     }
 
-    /// Makes a key of this kind that is let in besides the first one; returns the private half.
+    /// Creates another accepted key of this kind; returns the private key.
     pub fn another_key(&self, kind: &str, passphrase: &str) -> String {
         let name = format!("another-{kind}-{}", passphrase.len());
         self.make_key(&name, kind, passphrase);
@@ -120,37 +114,43 @@ impl SshServer {
         self.read(&name)
     }
 
-    /// Starts again, and takes `GIT_PROTOCOL` from clients or, as Debian's sshd does, not.
+    /// Restarts, and accepts `GIT_PROTOCOL` from clients or, like Debian's sshd, does not.
     pub fn take_protocol(&mut self, take: bool) {
         self.takes_protocol = take;
         self.start_again();
     }
 
-    /// How many clients were let in since the last start.
+    /// Restarts with these further lines of configuration.
+    pub fn set_options(&mut self, options: &str) {
+        self.options = options.to_owned();
+        self.start_again();
+    }
+
+    /// Number of successful logins since the last start.
     pub fn logins(&self) -> usize {
         self.read("log").matches("Accepted publickey").count()
     }
 
-    /// How many commands clients had run since the last start.
+    /// Number of commands that clients ran since the last start.
     pub fn commands(&self) -> usize {
         self.read("log")
             .matches("Starting session: command")
             .count()
     }
 
-    /// A line of `known_hosts` that gives this server another one's key.
+    /// A line of `known_hosts` for this server with a different key.
     pub fn wrong_known_hosts(&self) -> String {
         self.make_other_key();
         self.known_hosts_with(&self.read("other.pub"))
     }
 
-    /// A private key that nobody lets in.
+    /// A private key that no server accepts.
     pub fn unknown_key(&self) -> String {
         self.make_other_key();
         self.read("other")
     }
 
-    /// Writes `ssh` and `known_hosts` as a mounted Secret has them: readable by all.
+    /// Writes `ssh` and `known_hosts` like a mounted Secret: readable by every user.
     pub fn write_secret(&self, dir: &Path) {
         fs::create_dir_all(dir).expect("a directory");
         for (name, content) in [
@@ -169,19 +169,19 @@ impl SshServer {
         self.read("log")
     }
 
-    /// Vanishes; connections that are open go on.
+    /// Stops listening; open connections continue.
     pub fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
-            // It may have ended by itself.
+            // It may have ended already.
             let _ = child.kill();
             child.wait().expect("sshd ends");
         }
     }
 
-    /// Ends every connection that is open.
+    /// Closes every open connection.
     pub fn cut(&self) {
         if let Some(child) = &self.child {
-            // Nobody may be connected.
+            // There may be no connection.
             let _ = Command::new("pkill")
                 .args(["-KILL", "-P"])
                 .arg(child.id().to_string())
@@ -189,7 +189,7 @@ impl SshServer {
         }
     }
 
-    /// Ends every connection, and comes back on the same port with the same keys.
+    /// Closes every connection, and restarts on the same port with the same keys.
     pub fn start_again(&mut self) {
         self.cut();
         self.stop();
@@ -202,14 +202,16 @@ impl SshServer {
              KbdInteractiveAuthentication no\nLogLevel VERBOSE\nPasswordAuthentication no\n\
              PermitRootLogin prohibit-password\nPidFile none\nStrictModes no\nUsePAM no\n\
              MaxStartups 200\n",
-            self.address.ip(),
-            self.address.port(),
+            self.address().ip(),
+            self.address().port(),
             self.path("authorized_keys").display(),
         );
         for kind in &self.host_keys {
             let key = self.path(&format!("host-{kind}"));
             config.push_str(&format!("HostKey {}\n", key.display()));
         }
+        config.push_str(&self.options);
+        config.push('\n');
         if self.takes_protocol {
             config.push_str("AcceptEnv GIT_PROTOCOL\n");
         }
@@ -224,7 +226,7 @@ impl SshServer {
             .expect("sshd: apt-get install openssh-server");
         self.child = Some(child);
         let started = Instant::now();
-        while TcpStream::connect(self.address).is_err() {
+        while TcpStream::connect(self.address()).is_err() {
             let log = self.read("log");
             assert!(
                 started.elapsed() < START_TIMEOUT,
@@ -236,7 +238,11 @@ impl SshServer {
 
     fn known_hosts_with(&self, public: &str) -> String {
         let key = public.split(' ').take(2).collect::<Vec<_>>().join(" ");
-        format!("[{}]:{} {key}\n", self.address.ip(), self.address.port())
+        format!(
+            "[{}]:{} {key}\n",
+            self.address().ip(),
+            self.address().port()
+        )
     }
 
     fn make_other_key(&self) {

@@ -27,8 +27,8 @@ use crate::tls::Tls;
 
 type Rule = dyn Fn(&Asked) -> Answer + Send + Sync;
 
-/// A web server whose answers the test writes: an address that gives passwords, a webhook's
-/// receiver, someone's API.
+/// A web server whose responses the test defines: an askpass URL, a receiver of webhook calls, an
+/// API.
 pub struct Stub {
     address: SocketAddr,
     ca_pem: Option<String>,
@@ -36,32 +36,32 @@ pub struct Stub {
     running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
-/// A request as it came.
+/// A recorded request.
 #[derive(Clone, Debug)]
 pub struct Asked {
     /// `GET`, `POST`, …
     pub method: String,
     /// The path with its query.
     pub path: String,
-    /// Names in lower case.
+    /// Headers, names in lower case.
     pub headers: Vec<(String, String)>,
     /// The body as text.
     pub body: String,
 }
 
-/// What is answered: a status and a text.
+/// A response: status, body and headers.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// The status.
+    /// Status code.
     pub status: u16,
     /// The body.
     pub body: String,
-    /// Further headers.
+    /// Additional headers.
     pub headers: Vec<(&'static str, String)>,
 }
 
 impl Asked {
-    /// The value of a header, its name in lower case.
+    /// The value of a header; `name` is in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter();
         let found = headers.find(|(known, _)| known == name);
@@ -70,7 +70,7 @@ impl Asked {
 }
 
 impl Answer {
-    /// A status and a text without further headers.
+    /// A status and a text without additional headers.
     pub fn new(status: u16, body: impl Into<String>) -> Self {
         Self {
             status,
@@ -89,13 +89,13 @@ impl fmt::Debug for Stub {
 }
 
 impl Stub {
-    /// Answers as `rule` says, on 127.0.0.1 and a free port.
+    /// Answers as `rule` decides, on 127.0.0.1 and a free port.
     pub fn start(rule: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Self {
         let listener = StdListener::bind("127.0.0.1:0").expect("a free port");
         Self::start_with(listener, None, rule)
     }
 
-    /// The same at an address of the test's choice.
+    /// The same at an address that the test chooses.
     pub fn start_at(
         address: SocketAddr,
         rule: impl Fn(&Asked) -> Answer + Send + Sync + 'static,
@@ -104,7 +104,7 @@ impl Stub {
         Self::start_with(listener, None, rule)
     }
 
-    /// The same over TLS, with an authority of its own: [`Stub::ca_pem`].
+    /// The same over TLS, with its own CA: [`Stub::ca_pem`].
     pub fn start_tls(rule: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Self {
         let listener = StdListener::bind("127.0.0.1:0").expect("a free port");
         Self::start_with(listener, Some(Tls::new()), rule)
@@ -129,7 +129,7 @@ impl Stub {
             runtime.block_on(async {
                 let listener = TcpListener::from_std(listener).expect("a socket");
                 let accepting = tokio::spawn(accept(listener, tls, Arc::new(rule), seen));
-                // Dropped without a word is stopped, too.
+                // A dropped sender also means stop.
                 let _ = stopped.await;
                 accepting.abort();
             });
@@ -143,12 +143,12 @@ impl Stub {
         }
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The address of a path, which begins with `/`.
+    /// The URL of a path, which begins with `/`.
     pub fn url(&self, path: &str) -> String {
         let scheme = if self.ca_pem.is_some() {
             "https"
@@ -158,7 +158,7 @@ impl Stub {
         format!("{scheme}://{}{path}", self.address)
     }
 
-    /// The certificate of the authority that signed the server's; none without TLS.
+    /// The CA certificate that signed the server's certificate; empty without TLS.
     pub fn ca_pem(&self) -> String {
         self.ca_pem.clone().unwrap_or_default()
     }
@@ -173,9 +173,9 @@ impl Stub {
 impl Drop for Stub {
     fn drop(&mut self) {
         if let Some((stop, thread)) = self.running.take() {
-            // The thread may have ended by itself.
+            // The thread may have ended already.
             let _ = stop.send(());
-            // A rule that panicked has said so; the test fails by itself.
+            // A rule that panicked has printed its message, and the test fails anyway.
             let _ = thread.join();
         }
     }
@@ -194,7 +194,7 @@ async fn accept(
             match acceptor {
                 None => serve(stream, &*rule, &asked).await,
                 Some(acceptor) => {
-                    // Who does not trust the certificate is not served.
+                    // A client that does not trust the certificate fails the handshake.
                     if let Ok(stream) = acceptor.accept(stream).await {
                         serve(stream, &*rule, &asked).await;
                     }
@@ -211,7 +211,7 @@ async fn serve(
 ) {
     let service =
         service_fn(|request| async { Ok::<_, Infallible>(answer(request, rule, asked).await) });
-    // A client that goes away early is its own business.
+    // A client may close the connection early.
     let _ = http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)
         .await;
@@ -230,7 +230,7 @@ async fn answer(
     });
     let request = Asked {
         method: head.method.to_string(),
-        // A proxy is asked for whole addresses.
+        // Clients send absolute URLs to a proxy.
         path: head
             .uri
             .path_and_query()

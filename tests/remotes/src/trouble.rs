@@ -13,37 +13,35 @@ use hyper::body::SizeHint;
 use hyper::header::CONTENT_TYPE;
 use hyper::header::HeaderValue;
 
-use crate::http::plain;
-
-/// What a server answers instead of asking git.
+/// A faulty response that a server sends instead of git's.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Trouble {
-    /// Git's content type, and what no git understands.
+    /// git's content type with a body that no git understands.
     Garbage,
-    /// A status without a body.
+    /// A status with an empty body.
     Status(u16),
-    /// Half of each pack and nothing more, without an end.
+    /// The first half of each pack; the connection stays open.
     HangingPack,
-    /// Half of each pack, and the connection is cut.
+    /// The first half of each pack; then the connection is closed.
     TruncatedPack,
     /// A status, and the seconds to wait before the next request.
     RetryAfter(u16, u64),
 }
 
-/// What a server can speak.
+/// The protocol that a server supports.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Dialect {
-    /// The protocol that the client asks for.
+    /// The protocol that the client requests.
     #[default]
     Any,
     /// Smart HTTP as it was before protocol version 1.
     V0,
-    /// Files only, as any web server gives them.
+    /// Files only (dumb HTTP), as from any web server.
     Dumb,
 }
 
 impl Trouble {
-    /// What is answered in git's place; `None` if git is asked, and its answer spoiled.
+    /// The complete response; `None` if git runs and its response is modified.
     pub(crate) fn response(self) -> Option<Response<Full<Bytes>>> {
         Some(match self {
             Self::HangingPack | Self::TruncatedPack => return None,
@@ -60,7 +58,7 @@ impl Trouble {
         })
     }
 
-    /// Spoils git's answer, if there is a pack in it.
+    /// Truncates git's response if it contains a pack.
     pub(crate) fn spoilt(self, answer: Bytes) -> Answer {
         let has_pack = answer.windows(8).any(|window| window == b"packfile");
         let end = match self {
@@ -75,7 +73,7 @@ impl Trouble {
     }
 }
 
-/// What is sent of an answer, and how it ends.
+/// The part of a response to send, and how it ends.
 pub(crate) struct Answer {
     bytes: Option<Bytes>,
     end: End,
@@ -123,4 +121,13 @@ impl Body for Answer {
 
 fn status(code: u16) -> StatusCode {
     StatusCode::from_u16(code).expect("a status")
+}
+
+pub(crate) fn plain(status: StatusCode, name: &'static str, value: &str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = status;
+    if let Ok(value) = value.parse() {
+        response.headers_mut().insert(name, value);
+    }
+    response
 }

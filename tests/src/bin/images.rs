@@ -1,10 +1,10 @@
-//! Writes the product's two images as OCI archives into a folder.
+//! Writes the product's two images into a directory as OCI archives.
 
 use std::path::Path;
 
 use anyhow::Context;
 use anyhow::Result;
-use tests::images;
+use tests::oci::images;
 
 fn main() -> Result<()> {
     let dir = std::env::args().nth(1).context("usage: images OUTDIR")?;

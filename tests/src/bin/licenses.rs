@@ -1,12 +1,12 @@
-//! Writes what is linked into a program: whose work and under which licences, for people, and the bill
-//! of materials, for programs.
+//! Writes the notices of everything that is linked into a program: authors and licences as text,
+//! and a bill of materials as JSON.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
 use anyhow::Result;
-use tests::licenses;
+use tests::oci::licenses;
 
 fn main() -> Result<()> {
     let dir = std::env::args().nth(1).context("usage: licenses OUTDIR")?;

@@ -1,23 +1,23 @@
-//! What we believe about the API server, tested.
+//! Assumptions about the API server that the design relies on, tested against real ones.
 
 use std::time::Duration;
 
 use serde_json::Value;
 use serde_json::json;
-use tests::control_plane::Version;
 use tests::eventually::eventually;
-use tests::namespace::Namespace;
-use tests::world::TestResult;
-use tests::world::World;
+use tests::installation::world::TestResult;
+use tests::installation::world::World;
+use tests::kubernetes::control_plane::Version;
+use tests::kubernetes::namespace::Namespace;
 
-use crate::UNASKED;
+use crate::shared::UNASKED;
+use crate::shared::version;
 use crate::toy::AFTER_US;
 use crate::toy::Registration;
 use crate::toy::Toy;
-use crate::version;
 
-/// How long the API server may take to learn of an object.
-const LONG: Duration = Duration::from_secs(30);
+/// Timeout for the API server to see a new object in its watch.
+const TIMEOUT: Duration = Duration::from_secs(30);
 const PLAIN: &str = "
 apiVersion: v1
 kind: Pod
@@ -25,7 +25,8 @@ metadata: {generateName: web-}
 spec: {containers: [{name: web, image: nginx}]}
 ";
 
-/// Gives a namespace a LimitRange, whose plugin writes an annotation on each Pod that it changes.
+/// Creates a LimitRange in a namespace; its admission plugin adds an annotation to each Pod that it
+/// changes.
 pub(crate) fn limit(namespace: &Namespace) -> Result<String, String> {
     namespace.create(
         "
@@ -39,8 +40,8 @@ spec: {limits: [{type: Container, default: {cpu: 500m, memory: 512Mi}}]}
 
 pub(crate) fn a_git_repo_volume_is_admitted_with_a_warning(world: &World) -> TestResult {
     let namespace = world.namespace(&[])?;
-    // Opted out: otherwise the volume is ours, and there is nothing to warn of.
-    let said = namespace.apply(
+    // Opted out: otherwise the webhook replaces the volume, and there is nothing to warn about.
+    let output = namespace.apply(
         "
 apiVersion: v1
 kind: Pod
@@ -50,10 +51,10 @@ spec:
   volumes: [{name: repo, gitRepo: {repository: \"https://git.example/site.git\"}}]
 ",
     )?;
-    assert!(said.contains("pod/old created"), "{said}");
+    assert!(output.contains("pod/old created"), "{output}");
     assert!(
-        said.contains("Warning: spec.volumes[0].gitRepo: deprecated"),
-        "{said}"
+        output.contains("Warning: spec.volumes[0].gitRepo: deprecated"),
+        "{output}"
     );
 
     let pod = namespace.get_json(&["pod", "old"])?;
@@ -75,10 +76,10 @@ metadata: {name: newer}
 spec:
   containers: [{name: app, image: app, invented: true}]
 ";
-    let said = namespace.apply_with(&["--validate=warn"], pod)?;
+    let output = namespace.apply_with(&["--validate=warn"], pod)?;
     assert!(
-        said.contains("unknown field \"spec.containers[0].invented\""),
-        "{said}"
+        output.contains("unknown field \"spec.containers[0].invented\""),
+        "{output}"
     );
     let pod = namespace.get_json(&["pod", "newer"])?;
     assert!(
@@ -88,7 +89,7 @@ spec:
     Ok(())
 }
 
-/// What refuses a Pod under `failurePolicy: Ignore`, with the toy's patch.
+/// The refusal of a Pod under `failurePolicy: Ignore`, with this patch from the toy.
 fn refused_under_ignore(world: &World, patch: Value) -> Result<String, String> {
     let namespace = world.namespace(&[(UNASKED, "true")])?;
     let ignored = Registration {
@@ -99,11 +100,11 @@ fn refused_under_ignore(world: &World, patch: Value) -> Result<String, String> {
     let _toy = toy.map_err(|error| format!("{error:#}"))?;
     match namespace.create(PLAIN) {
         Err(refusal) => Ok(refusal),
-        Ok(said) => Err(format!("admitted: {said}")),
+        Ok(output) => Err(format!("admitted: {output}")),
     }
 }
 
-/// So we apply our patch to a copy before we answer.
+/// Therefore the webhook applies its patch to a copy before it responds.
 pub(crate) fn a_patch_that_does_not_apply_refuses_the_pod_even_under_ignore(
     world: &World,
 ) -> TestResult {
@@ -114,7 +115,7 @@ pub(crate) fn a_patch_that_does_not_apply_refuses_the_pod_even_under_ignore(
     Ok(())
 }
 
-/// So we read the outcome as a Pod before we answer.
+/// Therefore the webhook parses the patched Pod before it responds.
 pub(crate) fn a_patch_whose_outcome_is_no_pod_refuses_it_even_under_ignore(
     world: &World,
 ) -> TestResult {
@@ -127,8 +128,8 @@ pub(crate) fn a_patch_whose_outcome_is_no_pod_refuses_it_even_under_ignore(
     Ok(())
 }
 
-/// So a failure of our own is answered with a status other than 200, never with a patch.
-pub(crate) fn a_webhook_that_fails_is_ignored_where_the_policy_says_so(
+/// Therefore the webhook reports its own failure by a status other than 200, never by a patch.
+pub(crate) fn a_failed_webhook_call_is_ignored_under_failure_policy_ignore(
     world: &World,
 ) -> TestResult {
     let namespace = world.namespace(&[(UNASKED, "true")])?;
@@ -142,20 +143,18 @@ pub(crate) fn a_webhook_that_fails_is_ignored_where_the_policy_says_so(
     Ok(())
 }
 
-/// What cannot be read as a patch is a failed call on a new server, and a refusal on an old one.
-pub(crate) fn a_patch_that_is_none_is_a_failed_call_on_new_servers_alone(
-    world: &World,
-) -> TestResult {
-    let said = refused_under_ignore(world, json!("no patch"));
-    match (version(world)?, said) {
+/// For a malformed patch a new server counts a failed call, and an old one refuses the Pod.
+pub(crate) fn a_malformed_patch_is_a_failed_call_only_on_new_servers(world: &World) -> TestResult {
+    let output = refused_under_ignore(world, json!("no patch"));
+    match (version(world)?, output) {
         (Version::Newest, Err(_)) => Ok(()),
         (Version::Oldest, Ok(refusal)) if refusal.contains("(InternalError)") => Ok(()),
-        (version, said) => Err(format!("{version:?}: {said:?}").into()),
+        (version, output) => Err(format!("{version:?}: {output:?}").into()),
     }
 }
 
-/// So our containers have an empty mount at the token's path, and resources of their own.
-pub(crate) fn what_a_webhook_adds_gets_the_token_and_the_defaults_of_the_namespace(
+/// Therefore our containers have an empty mount at the token's path, and their own resources.
+pub(crate) fn a_container_that_a_webhook_adds_gets_the_token_and_the_namespaces_defaults(
     world: &World,
 ) -> TestResult {
     let namespace = world.namespace(&[(UNASKED, "true")])?;
@@ -180,8 +179,9 @@ pub(crate) fn what_a_webhook_adds_gets_the_token_and_the_defaults_of_the_namespa
     Ok(())
 }
 
-/// So our conditions ask for the annotations first. Where a LimitRange is, one would never notice.
-pub(crate) fn a_condition_that_takes_annotations_for_granted_refuses_pods_without_any(
+/// Therefore our match conditions check first that annotations exist. With a LimitRange the mistake
+/// stays hidden.
+pub(crate) fn a_match_condition_that_requires_annotations_refuses_pods_without_any(
     world: &World,
 ) -> TestResult {
     let condition = Registration {
@@ -190,24 +190,24 @@ pub(crate) fn a_condition_that_takes_annotations_for_granted_refuses_pods_withou
     };
     let namespace = world.namespace(&[])?;
     let toy = Toy::start(world, &namespace, &condition, |_| json!([]))?;
-    let asked = toy.calls();
+    let calls = toy.calls();
     let refusal = match namespace.create(PLAIN) {
         Err(refusal) => refusal,
-        Ok(said) => return Err(format!("admitted: {said}").into()),
+        Ok(output) => return Err(format!("admitted: {output}").into()),
     };
     assert!(refusal.contains("no such key: annotations"), "{refusal}");
 
     limit(&namespace)?;
-    eventually("the LimitRange in force", LONG, || namespace.create(PLAIN))?;
-    assert_eq!(toy.calls(), asked, "neither was sent to it");
+    eventually("the LimitRange in force", TIMEOUT, || {
+        namespace.create(PLAIN)
+    })?;
+    assert_eq!(toy.calls(), calls, "neither was sent to it");
     Ok(())
 }
 
-/// So an annotation that a webhook adds after us is not seen where nothing of the Pod called us
-/// before, and the guard is there to say so.
-pub(crate) fn a_webhook_that_was_not_asked_at_first_is_not_asked_again(
-    world: &World,
-) -> TestResult {
+/// Therefore the webhook does not see an annotation that a later webhook adds if nothing in the Pod
+/// matched our registration before; the guard reports that case.
+pub(crate) fn a_webhook_that_was_not_called_at_first_is_not_reinvoked(world: &World) -> TestResult {
     let namespace = world.namespace(&[])?;
     let _toy = Toy::start(world, &namespace, &AFTER_US, |pod| {
         let annotations = &pod["metadata"]["annotations"];

@@ -1,5 +1,5 @@
-//! The chart's certificates by the real cert-manager: its controllers issue them, its cainjector
-//! fills the caBundle, and the webhook takes the files over as the kubelet swaps them.
+//! The chart with certificates of the real cert-manager: its controllers issue them, its cainjector
+//! fills the caBundle, and the webhook reloads the files when they are swapped as the kubelet does.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -13,21 +13,21 @@ use serde_json::Value;
 use serde_json::json;
 use tests::eventually::eventually;
 use tests::http;
-use tests::images;
+use tests::installation::product;
+use tests::installation::world::TestResult;
+use tests::installation::world::World;
+use tests::oci::images;
 use tests::process::Process;
-use tests::product;
 use tests::settings;
 use tests::tools::tool;
-use tests::world::TestResult;
-use tests::world::World;
 
-use crate::SETTINGS;
-use crate::UNASKED;
+use crate::shared::SETTINGS;
+use crate::shared::UNASKED;
 
 const RELEASE: &str = "issued";
-const PATIENCE: Duration = Duration::from_secs(90);
+const TIMEOUT: Duration = Duration::from_secs(90);
 
-/// The objects of the chart that are about certificates, and our registration.
+/// The chart's objects for certificates, and the webhook's registration.
 fn rendered(world: &World, namespace: &str) -> Result<Vec<Value>, Box<dyn std::error::Error>> {
     let chart = settings::root().join("charts/gitvolume");
     let yaml = product::helm(
@@ -38,7 +38,7 @@ fn rendered(world: &World, namespace: &str) -> Result<Vec<Value>, Box<dyn std::e
             &chart.to_string_lossy(),
             &format!("--namespace={namespace}"),
             "--set=tls.mode=cert-manager",
-            // Other tests define them, and take them away.
+            // Other tests create and delete the CRDs.
             "--set=crds.install=false",
         ],
     )?;
@@ -61,7 +61,7 @@ fn rendered(world: &World, namespace: &str) -> Result<Vec<Value>, Box<dyn std::e
         .collect())
 }
 
-/// As the kubelet does: a new folder, then one rename of the link to it.
+/// Updates the mount as the kubelet does: a new directory, then one rename of the link to it.
 fn mount(dir: &Path, revision: usize, secret: &Value) -> Result<(), Box<dyn std::error::Error>> {
     let data = format!("..revision_{revision}");
     fs::create_dir_all(dir.join(&data))?;
@@ -77,7 +77,7 @@ fn mount(dir: &Path, revision: usize, secret: &Value) -> Result<(), Box<dyn std:
     Ok(())
 }
 
-pub(crate) fn certificates_of_cert_managers_are_taken_over(world: &World) -> TestResult {
+pub(crate) fn certificates_of_cert_manager_are_loaded_and_reloaded(world: &World) -> TestResult {
     let modules = Command::new("go")
         .args([
             "list",
@@ -110,7 +110,6 @@ pub(crate) fn certificates_of_cert_managers_are_taken_over(world: &World) -> Tes
     let tls = dir.path().join("tls");
     fs::create_dir(&tls)?;
     let args = [
-        "serve",
         "--tls=files",
         &format!("--tls-dir={}", tls.display()),
         &format!("--namespace={name}"),
@@ -125,7 +124,7 @@ pub(crate) fn certificates_of_cert_managers_are_taken_over(world: &World) -> Tes
     let logs = dir.path().join("log");
     let _webhook = Process::start("gitvolume", &settings::webhook_binary(), &args, &logs)?;
     let log = || fs::read_to_string(logs.join("gitvolume.log")).unwrap_or_default();
-    let listening = eventually("a webhook that listens", PATIENCE, || {
+    let listening = eventually("a webhook that listens", TIMEOUT, || {
         let log = log();
         let line = log.lines().find(|line| line.contains("\"listening\""));
         serde_json::from_str::<Value>(line.ok_or("not yet")?).map_err(|error| error.to_string())
@@ -137,7 +136,7 @@ pub(crate) fn certificates_of_cert_managers_are_taken_over(world: &World) -> Tes
 
     let mut own = Vec::new();
     for mut object in rendered(world, name)? {
-        // The API server reaches us by our address here, and asks about one namespace alone.
+        // Here the API server calls the webhook by its IP address, and for one namespace only.
         if object["spec"]["dnsNames"].is_array() {
             object["spec"]["ipAddresses"] = json!(["127.0.0.1"]);
             assert_eq!(
@@ -166,14 +165,14 @@ pub(crate) fn certificates_of_cert_managers_are_taken_over(world: &World) -> Tes
             },
             "spec": {"containers": [{"name": "web", "image": "nginx"}]},
         });
-        let said = namespace.create_with(&["--dry-run=server", "-o=json"], &pod.to_string())?;
-        match said.contains(images::SYNCER) {
+        let output = namespace.create_with(&["--dry-run=server", "-o=json"], &pod.to_string())?;
+        match output.contains(images::SYNCER) {
             true => Ok(()),
-            false => Err(said),
+            false => Err(output),
         }
     };
     let secret = |not: &Value| {
-        eventually("cert-manager's certificate", PATIENCE, || {
+        eventually("cert-manager's certificate", TIMEOUT, || {
             let secret = namespace.get_json(&["secret", "issued-gitvolume-tls"])?;
             let is_whole = ["tls.crt", "tls.key", "ca.crt"].iter().all(|key| {
                 secret["data"][key]
@@ -193,22 +192,22 @@ pub(crate) fn certificates_of_cert_managers_are_taken_over(world: &World) -> Tes
             "there is no certificate yet"
         );
         mount(&tls, 1, &first)?;
-        eventually("a ready webhook", PATIENCE, || {
+        eventually("a ready webhook", TIMEOUT, || {
             http::get(&host, port, "/readyz")
         })?;
-        eventually("an injected Pod", PATIENCE, admitted)?;
-        // Another certificate of the same CA, as at each renewal.
+        eventually("an injected Pod", TIMEOUT, admitted)?;
+        // Another certificate of the same CA, as after each renewal.
         namespace.delete("secret", "issued-gitvolume-tls")?;
         let second = secret(&first)?;
         mount(&tls, 2, &second)?;
-        eventually("the next certificate", PATIENCE, || {
+        eventually("the next certificate", TIMEOUT, || {
             let metrics = http::get(&host, port, "/metrics")?;
             match metrics.contains("gitvolume_webhook_cert_renewals_total 1") {
                 true => Ok(()),
                 false => Err(log()),
             }
         })?;
-        eventually("an injected Pod", PATIENCE, admitted)?;
+        eventually("an injected Pod", TIMEOUT, admitted)?;
         Ok(())
     })();
     let cert_manager = fs::read_to_string(dir.path().join("cert-manager.log")).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! What our registration and guard cost the API server for a Pod with very many of something: no more
-//! than the Pod costs without us.
+//! Cost of the registration and the guard for the API server, for a Pod with very many of
+//! something: at most what the Pod costs without gitvolume.
 //!
 //! The CPU of the whole API server is measured, so the test runs alone.
 
@@ -7,23 +7,24 @@ use std::time::Duration;
 
 use serde_json::Value;
 use serde_json::json;
-use tests::cluster::Cluster;
-use tests::control_plane::ControlPlane;
 use tests::eventually::eventually;
-use tests::kubectl::Kubectl;
-use tests::namespace::Namespace;
+use tests::installation::product;
+use tests::installation::world::TestResult;
+use tests::installation::world::World;
+use tests::kubernetes::cluster::Cluster;
+use tests::kubernetes::control_plane::ControlPlane;
+use tests::kubernetes::kubectl::Kubectl;
+use tests::kubernetes::namespace::Namespace;
 use tests::proc;
-use tests::product;
-use tests::world::TestResult;
-use tests::world::World;
 
-use crate::SERVING;
+use crate::shared::SERVING;
 
-/// More than the API server takes for a Pod without us, by this factor, is too much. cel-go's loops
-/// made it a factor of twenty.
+/// Maximum factor by which the API server may need more CPU than without gitvolume. With loops in
+/// cel-go it was 20.
 const FACTOR: f64 = 2.0;
 
-/// The chart's registration and guard, in force for all namespaces; the shared ones when it is dropped.
+/// The chart's registration and guard, in force for all namespaces; dropping it restores the shared
+/// registration.
 struct Installed<'a>(&'a Cluster);
 
 const OBJECTS: [&str; 3] = [
@@ -33,7 +34,7 @@ const OBJECTS: [&str; 3] = [
 ];
 
 impl<'a> Installed<'a> {
-    /// Nothing of ours.
+    /// Removes the registration and the guard.
     fn nothing(cluster: &'a Cluster) -> Result<Self, String> {
         for object in OBJECTS {
             let args = ["delete", object, "--ignore-not-found"];
@@ -42,9 +43,10 @@ impl<'a> Installed<'a> {
         Ok(Self(cluster))
     }
 
-    /// All of it, with our webhook's address, and auto-injection in all namespaces.
+    /// Installs the registration, with the webhook's URL and with auto-injection in all namespaces,
+    /// and the guard.
     fn install(&self) -> Result<(), String> {
-        let said = |error: anyhow::Error| format!("{error:#}");
+        let to_text = |error: anyhow::Error| format!("{error:#}");
         let kubectl = self.0.kubectl();
         let flags = [
             "--show-only=templates/mutatingwebhookconfiguration.yaml",
@@ -52,14 +54,14 @@ impl<'a> Installed<'a> {
             "--show-only=templates/validatingadmissionpolicybinding.yaml",
             "--set=autoInject.allNamespaces=true",
         ];
-        let rendered = product::render(self.0, &flags).map_err(said)?;
+        let rendered = product::render(self.0, &flags).map_err(to_text)?;
         let flags = ["--dry-run=client", "--validate=false", "-o=json"];
         let (rendered, _) = kubectl.created(&flags, &rendered)?;
         let serving = SERVING.get().ok_or("no webhook")?;
         for mut object in rendered {
             let webhooks = object["webhooks"].as_array_mut();
             for webhook in webhooks.into_iter().flatten() {
-                webhook["clientConfig"] = serving.client_config(webhook).map_err(said)?;
+                webhook["clientConfig"] = serving.client_config(webhook).map_err(to_text)?;
             }
             kubectl.apply(&object.to_string())?;
         }
@@ -70,7 +72,7 @@ impl<'a> Installed<'a> {
 impl Drop for Installed<'_> {
     fn drop(&mut self) {
         let restored = Self::nothing(self.0).map(std::mem::forget);
-        let registered = crate::register(self.0).map_err(|error| format!("{error:#}"));
+        let registered = crate::shared::register(self.0).map_err(|error| format!("{error:#}"));
         if let Err(error) = restored.and(registered) {
             eprintln!("the webhook is not registered again: {error}");
         }
@@ -98,7 +100,7 @@ fn pods() -> [Value; 3] {
     [annotated, mounted, owned]
 }
 
-/// The CPU that the API server takes for a dry run of a Pod: the least of several.
+/// CPU time of the API server for a dry run of a Pod: the minimum of several.
 fn cost(plane: &ControlPlane, kubectl: &Kubectl, pod: &Value) -> Result<Duration, String> {
     let text = pod.to_string();
     let used = || {
@@ -141,7 +143,7 @@ pub(crate) fn a_pod_with_very_many_annotations_costs_the_api_server_no_more_beca
     let mut wrong = Vec::new();
     for ((name, without), (_, with)) in without.into_iter().zip(with) {
         println!("{name}: {without:?} without us, {with:?} with us");
-        // What is a matter of milliseconds is none of a factor.
+        // A few milliseconds are noise, not a factor.
         let most = (without + Duration::from_millis(50)).mul_f64(FACTOR);
         if with > most {
             wrong.push(format!("{name}: {without:?} without us, {with:?} with us"));
@@ -151,7 +153,7 @@ pub(crate) fn a_pod_with_very_many_annotations_costs_the_api_server_no_more_beca
     Ok(())
 }
 
-/// Waits until a Pod's mistake is told by us, or not.
+/// Waits until the webhook reports a Pod's mistake, or no longer does.
 fn is_in_force(namespace: &Namespace, expected: bool) -> Result<(), String> {
     let mut wrong = pod("wrong");
     wrong["metadata"]["annotations"] = json!({"gitvolume.dev/repo": "no-address"});
@@ -159,7 +161,7 @@ fn is_in_force(namespace: &Namespace, expected: bool) -> Result<(), String> {
         "the registration, or none",
         Duration::from_secs(30),
         || match namespace.create_with(&["--dry-run=server"], &wrong.to_string()) {
-            Err(said) if expected && said.contains("denied the request") => Ok(()),
+            Err(output) if expected && output.contains("denied the request") => Ok(()),
             Ok(_) if !expected => Ok(()),
             other => Err(format!("{other:?}")),
         },

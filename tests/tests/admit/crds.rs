@@ -1,5 +1,5 @@
-//! The definitions of our kinds on a real API server: what it takes, and what it refuses in which
-//! words. What it takes, the webhook accepts, and the other way round.
+//! The CRDs on a real API server: accepted and rejected values, and the messages. The API server
+//! and the webhook must accept the same values.
 
 use std::time::Duration;
 
@@ -10,16 +10,16 @@ use inject::custom_resource_definition;
 use serde_json::Value;
 use serde_json::json;
 use tests::eventually::eventually;
-use tests::world::TestResult;
-use tests::world::World;
+use tests::installation::world::TestResult;
+use tests::installation::world::World;
 
-/// Makes both kinds known, and waits until objects of them can be made.
+/// Installs both CRDs, and waits until objects of them can be created.
 pub(crate) fn define(world: &World) -> Result<(), String> {
     for kind in [Kind::GitVolume, Kind::ClusterGitVolume] {
         let definition = custom_resource_definition(kind).to_string();
         let args = ["--server-side", "--field-manager=admit"];
-        let said = world.kubectl().apply_with(&args, &definition)?;
-        assert!(!said.contains("Warning"), "{said}");
+        let output = world.kubectl().apply_with(&args, &definition)?;
+        assert!(!output.contains("Warning"), "{output}");
         eventually("the kind is served", Duration::from_secs(60), || {
             let mut object = object(json!({}));
             if kind == Kind::ClusterGitVolume {
@@ -32,7 +32,7 @@ pub(crate) fn define(world: &World) -> Result<(), String> {
     Ok(())
 }
 
-/// An object that is right, with these fields beside.
+/// A valid object with these additional fields.
 fn object(fields: Value) -> Value {
     let mut object = json!({
         "apiVersion": "gitvolume.dev/v1alpha1",
@@ -46,8 +46,7 @@ fn object(fields: Value) -> Value {
     object
 }
 
-/// For each field values that are right, and values that are wrong; each of the latter has one
-/// mistake in it.
+/// Valid and invalid values for each field; each invalid one contains exactly one mistake.
 fn fields() -> Vec<(&'static str, Vec<Value>, Vec<Value>)> {
     let amounts = || {
         let right = vec![
@@ -156,10 +155,37 @@ fn fields() -> Vec<(&'static str, Vec<Value>, Vec<Value>)> {
                 "refs/heads/a-b",
                 "feature/x",
                 "a@b",
+                "semver",
+                "semver:^1.2",
+                "semver: >= 1.2.0-0, <2 || 3.x||v4.1.2+b",
+                "semver:1.2 - 1.4",
+                "semver:*-0",
             ],
             &[
-                "", "-x", "+a:b", "a..b", "a b", "a.lock", "a/", "/a", "a//b", "a/.b", "a.", "@",
-                "a~1", "a^", "a:b", "a@{1}", "a\\b", "a\tb",
+                "",
+                "-x",
+                "+a:b",
+                "a..b",
+                "a b",
+                "a.lock",
+                "a/",
+                "/a",
+                "a//b",
+                "a/.b",
+                "a.",
+                "@",
+                "a~1",
+                "a^",
+                "a:b",
+                "a@{1}",
+                "a\\b",
+                "a\tb",
+                "semver:",
+                "semver:latest",
+                "semver:^1.2 ||",
+                "semver:1.x.3",
+                "semver:>=1<2",
+                "semver:^1\n",
             ],
         ),
         field(
@@ -205,6 +231,7 @@ fn fields() -> Vec<(&'static str, Vec<Value>, Vec<Value>)> {
                 "a\tb",
             ],
         ),
+        field("layout", &["projected", "files"], &["", "Files", "link"]),
         field("mode", &["sync", "once"], &["", "Once", "always"]),
         field(
             "period",
@@ -254,6 +281,7 @@ fn fields() -> Vec<(&'static str, Vec<Value>, Vec<Value>)> {
             &["", "true"],
         ),
         ("readOnly", vec![json!(true), json!(false)], vec![]),
+        ("lfs", vec![json!(true), json!(false)], vec![]),
         ("safeDirectory", vec![json!(true)], vec![]),
         field(
             "notify",
@@ -347,14 +375,14 @@ fn fields() -> Vec<(&'static str, Vec<Value>, Vec<Value>)> {
     fields
 }
 
-/// What is said of a value, from `expected` on or from where the words begin.
+/// The description of a mistake: the sentence from `expected` or a similar start on.
 fn words(sentence: &str) -> &str {
     let begins = ["credentials in an address", "the request ", "expected "];
     let at = begins.iter().find_map(|words| sentence.find(words));
     &sentence[at.unwrap_or_default()..]
 }
 
-pub(crate) fn what_is_right_is_taken_by_both(world: &World) -> TestResult {
+pub(crate) fn valid_objects_are_accepted_by_api_server_and_webhook(world: &World) -> TestResult {
     define(world)?;
     let namespace = world.namespace(&[])?;
     let mut objects = Vec::new();
@@ -372,8 +400,8 @@ pub(crate) fn what_is_right_is_taken_by_both(world: &World) -> TestResult {
     assert!(count > 80, "{count}");
     let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
     let args = ["--dry-run=server", "--validate=strict"];
-    let (made, said) = namespace.created(&args, &list.to_string())?;
-    assert_eq!((made.len(), said.as_str()), (count, ""));
+    let (made, output) = namespace.created(&args, &list.to_string())?;
+    assert_eq!((made.len(), output.as_str()), (count, ""));
     for (object, made) in objects.iter().zip(&made) {
         assert_eq!(
             made["spec"], object["spec"],
@@ -383,7 +411,7 @@ pub(crate) fn what_is_right_is_taken_by_both(world: &World) -> TestResult {
     Ok(())
 }
 
-pub(crate) fn what_is_wrong_is_refused_at_apply_in_the_words_of_the_annotation(
+pub(crate) fn invalid_objects_are_refused_at_apply_with_the_message_of_the_annotation(
     world: &World,
 ) -> TestResult {
     define(world)?;
@@ -425,9 +453,9 @@ pub(crate) fn what_is_wrong_is_refused_at_apply_in_the_words_of_the_annotation(
     let items: Vec<&Value> = objects.iter().map(|(_, object)| object).collect();
     let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
     let args = ["--dry-run=server", "--validate=strict"];
-    let said = match namespace.created(&args, &list.to_string()) {
+    let output = match namespace.created(&args, &list.to_string()) {
         Ok((made, _)) => return Err(format!("{} are taken", made.len()).into()),
-        Err(said) => said,
+        Err(output) => output,
     };
     let mut wrong = Vec::new();
     for (field, object) in &objects {
@@ -438,7 +466,7 @@ pub(crate) fn what_is_wrong_is_refused_at_apply_in_the_words_of_the_annotation(
         };
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
         let head = format!("\"{name}\" is invalid:");
-        let Some((_, rest)) = said.split_once(&head) else {
+        let Some((_, rest)) = output.split_once(&head) else {
             wrong.push(format!("taken by the API server: {object}: {refusal}"));
             continue;
         };
@@ -448,7 +476,7 @@ pub(crate) fn what_is_wrong_is_refused_at_apply_in_the_words_of_the_annotation(
             field => format!("spec.{field}"),
         };
         let mistakes = refusal.mistakes().count();
-        // A name that no API server takes for any object is told in its own words too.
+        // A name that the API server rejects for any kind has the API server's own message.
         let is_own = field.is_empty() && !rest.contains("expected");
         let is_same = rest.contains(words(&refusal.to_string())) && rest.contains(&at);
         if mistakes != 1 || !(is_own || is_same) {
@@ -461,7 +489,7 @@ pub(crate) fn what_is_wrong_is_refused_at_apply_in_the_words_of_the_annotation(
     }
 }
 
-pub(crate) fn what_nobody_knows_is_refused_by_a_strict_apply_and_dropped_by_another(
+pub(crate) fn unknown_fields_are_refused_by_a_strict_apply_and_dropped_otherwise(
     world: &World,
 ) -> TestResult {
     define(world)?;
@@ -473,8 +501,11 @@ pub(crate) fn what_nobody_knows_is_refused_by_a_strict_apply_and_dropped_by_anot
     ] {
         let object = object(json!({field: unknown})).to_string();
         let args = ["--dry-run=server", "--validate=strict"];
-        let said = namespace.created(&args, &object).err().unwrap_or_default();
-        assert!(said.contains("unknown field \"spec."), "{field}: {said}");
+        let output = namespace.created(&args, &object).err().unwrap_or_default();
+        assert!(
+            output.contains("unknown field \"spec."),
+            "{field}: {output}"
+        );
         let args = ["--dry-run=server", "--validate=ignore"];
         let (made, _) = namespace.created(&args, &object)?;
         let kept = &made[0]["spec"][field];
@@ -484,8 +515,8 @@ pub(crate) fn what_nobody_knows_is_refused_by_a_strict_apply_and_dropped_by_anot
     Ok(())
 }
 
-/// What a person gets to see of them.
-pub(crate) fn objects_are_listed_with_what_they_say_and_whether_it_counts(
+/// Columns of `kubectl get`.
+pub(crate) fn kubectl_get_lists_the_settings_and_the_condition_of_objects(
     world: &World,
 ) -> TestResult {
     define(world)?;
@@ -531,7 +562,7 @@ pub(crate) fn objects_are_listed_with_what_they_say_and_whether_it_counts(
         ]
     );
     let own = lines.next().unwrap_or_default();
-    let said = [
+    let output = [
         "site",
         "https://git.example/site.git",
         "v1",
@@ -539,7 +570,7 @@ pub(crate) fn objects_are_listed_with_what_they_say_and_whether_it_counts(
         "True",
         "False",
     ];
-    assert_eq!(own[..6], said);
+    assert_eq!(own[..6], output);
     let explained = namespace.run(&["explain", "gitvolume.spec.period"])?;
     let explained = columns(&explained).join(" ");
     assert!(explained.contains("a duration such as"), "{explained}");

@@ -1,5 +1,5 @@
-//! `gitvolume doctor` and `gitvolume explain KIND/NAME` through the program itself, on an API server of
-//! their own: what they look at is the whole cluster.
+//! `gitvolume doctor` and `gitvolume explain KIND/NAME` through the real program, on a separate API
+//! server: the doctor reads the whole cluster.
 
 use std::collections::BTreeSet;
 use std::net::Shutdown;
@@ -13,37 +13,37 @@ use std::time::Duration;
 
 use serde_json::Value;
 use serde_json::json;
-use tests::control_plane::ControlPlane;
-use tests::control_plane::Options;
 use tests::eventually::eventually;
-use tests::images;
-use tests::kubectl::Kubectl;
-use tests::namespace::Namespace;
-use tests::product;
-use tests::serving::Serving;
+use tests::installation::product;
+use tests::installation::serving::Serving;
+use tests::installation::world::TestResult;
+use tests::installation::world::World;
+use tests::kubernetes::control_plane::ControlPlane;
+use tests::kubernetes::control_plane::Options;
+use tests::kubernetes::kubectl::Kubectl;
+use tests::kubernetes::namespace::Namespace;
+use tests::oci::images;
 use tests::settings;
-use tests::world::TestResult;
-use tests::world::World;
 
-/// A user who may look at one namespace and at nothing else.
+/// A user with read access to one namespace only.
 const DEVELOPER: &str = "developer";
 
 /// The guard and its binding, in the chart.
 const GUARD: &str = "gitvolume-guard";
 
-/// How long the API server may take to hear of a changed registration.
-const HEARD: Duration = Duration::from_secs(30);
+/// Timeout for the API server to apply a changed registration.
+const REGISTRATION_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What the program said.
-struct Ran {
+/// The output and exit code of the program.
+struct CommandOutput {
     code: Option<i32>,
     out: String,
     err: String,
 }
 
 /// An API server with the product's objects, and a webhook beside it.
-struct Patient {
-    // The API server last: the namespace is deleted through it.
+struct Installation {
+    // The API server last: dropping the namespace needs it.
     namespace: Namespace,
     rendered: Vec<Value>,
     serving: Serving,
@@ -51,23 +51,23 @@ struct Patient {
     folder: PathBuf,
 }
 
-impl Patient {
+impl Installation {
     fn new(world: &World) -> Result<Self, String> {
-        let said = |error: anyhow::Error| format!("{error:#}");
+        let to_text = |error: anyhow::Error| format!("{error:#}");
         let folder = world.cluster().folder().join("doctor");
         let options = Options {
-            version: crate::version(world)?,
+            version: crate::shared::version(world)?,
             users: vec![(DEVELOPER.to_owned(), Vec::new())],
             ..Options::default()
         };
-        let plane = ControlPlane::start(&folder, &options).map_err(said)?;
-        let serving = Serving::start(&folder.join("webhook")).map_err(said)?;
-        let rendered = product::render(world.cluster(), &[]).map_err(said)?;
+        let plane = ControlPlane::start(&folder, &options).map_err(to_text)?;
+        let serving = Serving::start(&folder.join("webhook")).map_err(to_text)?;
+        let rendered = product::render(world.cluster(), &[]).map_err(to_text)?;
         let flags = ["--dry-run=client", "--validate=false", "-o=json"];
         let (rendered, _) = plane.kubectl().created(&flags, &rendered)?;
         let kubectl = plane.kubectl();
         kubectl.run(&["create", "namespace", product::NAMESPACE])?;
-        // The trial Pod's namespace must be one in which Pods can be made.
+        // The namespace of the trial Pod must allow Pods.
         kubectl
             .in_namespace("default")
             .run(&["create", "serviceaccount", "default"])?;
@@ -96,7 +96,7 @@ impl Patient {
         self.kubectl().apply(&object.to_string()).map(drop)
     }
 
-    /// Applies the chart's registration, with our webhook's address, changed by this.
+    /// Applies the chart's registration with our webhook's URL and this change.
     fn register(&self, change: impl Fn(&mut Value)) -> Result<(), String> {
         let mut registration = self.of_chart("MutatingWebhookConfiguration", product::RELEASE);
         let webhooks = registration["webhooks"].as_array_mut();
@@ -108,26 +108,26 @@ impl Patient {
         self.apply(&registration)
     }
 
-    fn run_as(&self, kubeconfig: &Path, args: &[&str]) -> Result<Ran, String> {
-        let output = Command::new(settings::webhook_binary())
+    fn run_as(&self, kubeconfig: &Path, args: &[&str]) -> Result<CommandOutput, String> {
+        let output = Command::new(settings::cli_binary())
             .args(args)
             .arg("--kubeconfig")
             .arg(kubeconfig)
             .env_clear()
             .output()
             .map_err(|error| format!("run gitvolume: {error}"))?;
-        Ok(Ran {
+        Ok(CommandOutput {
             code: output.status.code(),
             out: String::from_utf8_lossy(&output.stdout).into_owned(),
             err: String::from_utf8_lossy(&output.stderr).into_owned(),
         })
     }
 
-    fn run(&self, args: &[&str]) -> Result<Ran, String> {
+    fn run(&self, args: &[&str]) -> Result<CommandOutput, String> {
         self.run_as(self.kubectl().kubeconfig(), args)
     }
 
-    /// What the doctor finds, by its ids; nothing must be left unseen.
+    /// The ids of the doctor's findings; fails if the doctor could not read something.
     fn finds(&self, flags: &[&str]) -> Result<(BTreeSet<String>, Option<i32>, Value), String> {
         let ran = self.run(&[&["doctor", "-o", "json"], flags].concat())?;
         let document: Value =
@@ -138,7 +138,7 @@ impl Patient {
         Ok((ids.map(str::to_owned).collect(), ran.code, document))
     }
 
-    /// Waits until the doctor finds just this.
+    /// Waits until the doctor has exactly these findings.
     fn eventually_finds(&self, ids: &[&str], code: i32) -> Result<Value, String> {
         self.eventually_finds_with(&[], ids, code)
     }
@@ -150,16 +150,20 @@ impl Patient {
         code: i32,
     ) -> Result<Value, String> {
         let wanted: BTreeSet<String> = ids.iter().map(|id| (*id).to_owned()).collect();
-        eventually(&format!("the findings {ids:?}"), HEARD, || {
-            let (found, ended, document) = self.finds(flags)?;
-            if found == wanted && ended == Some(code) {
-                return Ok(document);
-            }
-            Err(format!("code {ended:?}, {document:#}"))
-        })
+        eventually(
+            &format!("the findings {ids:?}"),
+            REGISTRATION_TIMEOUT,
+            || {
+                let (found, ended, document) = self.finds(flags)?;
+                if found == wanted && ended == Some(code) {
+                    return Ok(document);
+                }
+                Err(format!("code {ended:?}, {document:#}"))
+            },
+        )
     }
 
-    /// Makes a Pod, and has it run as far as the API server is concerned.
+    /// Creates a Pod, and marks it as running in the API server.
     fn pod(&self, name: &str, annotations: &Value) -> Result<(), String> {
         let pod = json!({
             "apiVersion": "v1", "kind": "Pod",
@@ -183,49 +187,51 @@ impl Patient {
     }
 }
 
-fn asked() -> Value {
+fn repo_annotations() -> Value {
     json!({"gitvolume.dev/repo": "https://git.example/site.git"})
 }
 
-/// One API server for all of it: starting one takes longer than all these looks.
-pub(crate) fn each_trouble_is_found_and_nothing_where_all_is_well(world: &World) -> TestResult {
-    let patient = Patient::new(world)?;
-    the_installation(&patient)?;
-    the_pods(&patient)?;
-    explained(&patient)?;
-    others_and_objects(&patient)?;
-    away(&patient)?;
-    who_may_little(&patient)?;
+/// One API server for all cases: starting one takes longer than all these checks.
+pub(crate) fn each_problem_is_found_and_a_healthy_installation_has_no_findings(
+    world: &World,
+) -> TestResult {
+    let installation = Installation::new(world)?;
+    the_installation(&installation)?;
+    the_pods(&installation)?;
+    explain_a_pod(&installation)?;
+    others_and_objects(&installation)?;
+    webhook_without_endpoints(&installation)?;
+    user_with_few_permissions(&installation)?;
     Ok(())
 }
 
-fn the_installation(patient: &Patient) -> Result<(), String> {
-    let (found, code, _) = patient.finds(&[])?;
+fn the_installation(installation: &Installation) -> Result<(), String> {
+    let (found, code, _) = installation.finds(&[])?;
     assert_eq!((found.len(), code), (1, Some(1)), "{found:?}");
     assert!(found.contains("not-installed"), "{found:?}");
-    // From before the webhook.
-    patient.pod("old", &asked())?;
-    patient.register(|_| {})?;
-    patient.apply(&patient.of_chart("ValidatingAdmissionPolicy", GUARD))?;
-    patient.apply(&patient.of_chart("ValidatingAdmissionPolicyBinding", GUARD))?;
-    patient.eventually_finds(&["pod-not-injected"], 1)?;
-    patient.delete("pod", "old")?;
-    patient.eventually_finds(&[], 0)?;
-    let ran = patient.run(&["doctor"])?;
+    // A Pod from before the webhook's installation.
+    installation.pod("old", &repo_annotations())?;
+    installation.register(|_| {})?;
+    installation.apply(&installation.of_chart("ValidatingAdmissionPolicy", GUARD))?;
+    installation.apply(&installation.of_chart("ValidatingAdmissionPolicyBinding", GUARD))?;
+    installation.eventually_finds(&["pod-not-injected"], 1)?;
+    installation.delete("pod", "old")?;
+    installation.eventually_finds(&[], 0)?;
+    let ran = installation.run(&["doctor"])?;
     assert!(
-        ran.out.starts_with("nothing found; looked at "),
+        ran.out.starts_with("no problems found; checked "),
         "{}",
         ran.out
     );
     assert_eq!(ran.out.lines().count(), 1, "{}", ran.out);
 
-    patient.register(|own| {
+    installation.register(|own| {
         let webhooks = own["webhooks"].as_array_mut();
         for webhook in webhooks.into_iter().flatten() {
             webhook["clientConfig"]["caBundle"] = Value::Null;
         }
     })?;
-    let document = patient.eventually_finds(&["ca-bundle-empty", "ca-bundle-untrusted"], 1)?;
+    let document = installation.eventually_finds(&["ca-bundle-empty", "ca-bundle-untrusted"], 1)?;
     let untrusted = &document["findings"].as_array().ok_or("no findings")?;
     let untrusted = untrusted
         .iter()
@@ -234,17 +240,17 @@ fn the_installation(patient: &Patient) -> Result<(), String> {
         .and_then(|own| own["what"].as_str())
         .unwrap_or_default();
     assert!(what.contains("x509"), "{what}");
-    patient.register(|_| {})?;
-    patient.eventually_finds(&[], 0)?;
+    installation.register(|_| {})?;
+    installation.eventually_finds(&[], 0)?;
 
     let kind = "validatingadmissionpolicybinding";
-    patient.kubectl().run(&["delete", kind, GUARD])?;
-    patient.register(|own| own["webhooks"][1]["failurePolicy"] = json!("Ignore"))?;
-    patient.eventually_finds(&["guard-unbound", "silent-skip"], 0)?;
-    patient.eventually_finds_with(&["--strict"], &["guard-unbound", "silent-skip"], 1)?;
-    patient.apply(&patient.of_chart("ValidatingAdmissionPolicyBinding", GUARD))?;
-    patient.register(|_| {})?;
-    patient.eventually_finds(&[], 0)?;
+    installation.kubectl().run(&["delete", kind, GUARD])?;
+    installation.register(|own| own["webhooks"][1]["failurePolicy"] = json!("Ignore"))?;
+    installation.eventually_finds(&["guard-unbound", "silent-skip"], 0)?;
+    installation.eventually_finds_with(&["--strict"], &["guard-unbound", "silent-skip"], 1)?;
+    installation.apply(&installation.of_chart("ValidatingAdmissionPolicyBinding", GUARD))?;
+    installation.register(|_| {})?;
+    installation.eventually_finds(&[], 0)?;
 
     let edit = json!([{"op": "replace", "path": "/webhooks/1/timeoutSeconds", "value": 7}]);
     let args = [
@@ -254,43 +260,48 @@ fn the_installation(patient: &Patient) -> Result<(), String> {
         "--type=json",
         "-p",
     ];
-    patient
+    installation
         .kubectl()
         .run(&[&args[..], &[&edit.to_string()]].concat())?;
-    let document = patient.eventually_finds(&["entry-edited"], 0)?;
+    let document = installation.eventually_finds(&["entry-edited"], 0)?;
     assert_eq!(
         document["findings"][0]["what"],
         "kubectl-patch has set pods.gitvolume.dev.timeoutSeconds."
     );
     let kind = "mutatingwebhookconfiguration";
-    patient.kubectl().run(&["delete", kind, product::RELEASE])?;
-    patient.register(|_| {})?;
-    patient.eventually_finds(&[], 0).map(drop)
+    installation
+        .kubectl()
+        .run(&["delete", kind, product::RELEASE])?;
+    installation.register(|_| {})?;
+    installation.eventually_finds(&[], 0).map(drop)
 }
 
-fn the_pods(patient: &Patient) -> Result<(), String> {
-    let mut annotations = asked();
+fn the_pods(installation: &Installation) -> Result<(), String> {
+    let mut annotations = repo_annotations();
     annotations["gitvolume.dev/secret"] = json!("git");
-    patient.pod("web", &annotations)?;
-    patient.eventually_finds(&[], 0)?;
+    installation.pod("web", &annotations)?;
+    installation.eventually_finds(&[], 0)?;
 
-    // Secrets are looked at by who asks for it, and never shown.
-    patient.eventually_finds_with(&["--secrets"], &["secret-missing"], 1)?;
+    // The doctor reads Secrets only with this flag, and never prints them.
+    installation.eventually_finds_with(&["--secrets"], &["secret-missing"], 1)?;
     let secret = |key: &str| {
         let args = ["create", "secret", "generic", "git"];
         let literal = format!("--from-literal={key}=hunter2");
-        patient.namespace.run(&[&args[..], &[&literal]].concat())
+        installation
+            .namespace
+            .run(&[&args[..], &[&literal]].concat())
     };
     secret("deploy-key")?;
-    let document = patient.eventually_finds_with(&["--secrets"], &["secret-without-keys"], 1)?;
+    let document =
+        installation.eventually_finds_with(&["--secrets"], &["secret-without-keys"], 1)?;
     assert!(!document.to_string().contains("hunter2"), "{document}");
-    patient.delete("secret", "git")?;
+    installation.delete("secret", "git")?;
     secret("ssh")?;
-    patient.eventually_finds_with(&["--secrets"], &[], 0)?;
+    installation.eventually_finds_with(&["--secrets"], &[], 0)?;
 
     let deployment = json!({
         "apiVersion": "apps/v1", "kind": "Deployment",
-        "metadata": {"name": "web", "annotations": asked()},
+        "metadata": {"name": "web", "annotations": repo_annotations()},
         "spec": {
             "selector": {"matchLabels": {"app": "web"}},
             "template": {
@@ -299,55 +310,55 @@ fn the_pods(patient: &Patient) -> Result<(), String> {
             },
         },
     });
-    patient.namespace.apply(&deployment.to_string())?;
-    let document = patient.eventually_finds(&["annotation-misplaced"], 0)?;
+    installation.namespace.apply(&deployment.to_string())?;
+    let document = installation.eventually_finds(&["annotation-misplaced"], 0)?;
     let at = &document["findings"][0]["at"];
     assert_eq!(
         (&at["kind"], &at["name"]),
         (&json!("Deployment"), &json!("web"))
     );
-    patient.delete("deployment", "web")?;
+    installation.delete("deployment", "web")?;
 
     let status = "gitvolume.dev/status={\"config\":\"0000\",\"version\":\"0.0.1\"}";
-    patient
+    installation
         .namespace
         .run(&["annotate", "--overwrite", "pod", "web", status])?;
-    patient.eventually_finds(&["pod-outdated"], 0)?;
-    // Another namespace's trouble is none of this one's.
-    patient.eventually_finds_with(&["-n", "default"], &[], 0)?;
-    patient.delete("pod", "web")?;
-    patient.pod("web", &annotations)?;
-    patient.eventually_finds(&[], 0).map(drop)
+    installation.eventually_finds(&["pod-outdated"], 0)?;
+    // A problem in another namespace is not reported.
+    installation.eventually_finds_with(&["-n", "default"], &[], 0)?;
+    installation.delete("pod", "web")?;
+    installation.pod("web", &annotations)?;
+    installation.eventually_finds(&[], 0).map(drop)
 }
 
-/// What `explain` notes where the webhook is registered by an address, as here: the settings are those of
-/// the flags alone.
-const OWN_SETTINGS: &str = "note: the webhook's settings (here are this program's own) cannot be looked at: \
+/// The note of `explain` if the webhook is registered by URL, as here: the settings come from the
+/// flags only.
+const OWN_SETTINGS: &str = "note: the webhook's settings (this program's own settings apply instead) cannot be read: \
                             its registration names no Service\n";
 
-fn explained(patient: &Patient) -> Result<(), String> {
-    let uid = patient.namespace.get_json(&["pod", "web"])?["metadata"]["uid"].clone();
+fn explain_a_pod(installation: &Installation) -> Result<(), String> {
+    let uid = installation.namespace.get_json(&["pod", "web"])?["metadata"]["uid"].clone();
     let running = json!({"running": {"startedAt": "2026-01-01T00:00:00Z"}});
     let container = json!({
         "name": "gitvolume", "image": "x", "imageID": "", "ready": false, "restartCount": 2,
         "state": running, "started": false,
     });
-    patient.status("pod", "web", &json!({"initContainerStatuses": [container]}))?;
+    installation.status("pod", "web", &json!({"initContainerStatuses": [container]}))?;
     let event = json!({
         "apiVersion": "v1", "kind": "Event",
-        "metadata": {"name": "web.1", "namespace": patient.namespace.name()},
+        "metadata": {"name": "web.1", "namespace": installation.namespace.name()},
         "involvedObject": {
             "apiVersion": "v1", "kind": "Pod", "name": "web", "uid": uid,
-            "namespace": patient.namespace.name(),
+            "namespace": installation.namespace.name(),
             "fieldPath": "spec.initContainers{gitvolume}",
         },
         "type": "Warning", "reason": "Unhealthy", "message": "Startup probe failed: no such host",
         "firstTimestamp": "2026-01-01T00:00:01Z", "lastTimestamp": "2026-01-01T00:00:01Z", "count": 1,
     });
-    patient.namespace.create(&event.to_string())?;
+    installation.namespace.create(&event.to_string())?;
     let image = format!("--syncer-image={}", images::SYNCER);
-    let namespace = patient.namespace.name();
-    let ran = patient.run(&["explain", "pod/web", "-n", namespace, &image])?;
+    let namespace = installation.namespace.name();
+    let ran = installation.run(&["explain", "pod/web", "-n", namespace, &image])?;
     assert_eq!(
         (ran.code, ran.err.as_str()),
         (Some(0), OWN_SETTINGS),
@@ -357,14 +368,14 @@ fn explained(patient: &Patient) -> Result<(), String> {
     for words in [
         &format!("Pod {namespace}/web: skip (already-injected)"),
         "injected by version",
-        "a new Pod gets the same",
+        "a new Pod would get the same",
         "https://git.example/site.git  gitvolume.dev/repo",
-        "container gitvolume runs since 2026-01-01T00:00:00Z; the files are not there yet; restarted 2",
+        "container gitvolume runs since 2026-01-01T00:00:00Z; it has not published the files yet; restarted 2",
         "Startup probe failed: no such host (2026-01-01T00:00:01Z)",
     ] {
         assert!(ran.out.contains(words), "{words}: {}", ran.out);
     }
-    // Another configuration gives new Pods something else, and says what.
+    // Another configuration gives new Pods a different result, and `explain` prints it.
     let args = [
         "explain",
         "pod/web",
@@ -373,7 +384,7 @@ fn explained(patient: &Patient) -> Result<(), String> {
         "--syncer-image=x:2",
         "-o=json",
     ];
-    let ran = patient.run(&args)?;
+    let ran = installation.run(&args)?;
     let document: Value = serde_json::from_str(&ran.out).map_err(|error| error.to_string())?;
     let present = &document[0]["explanation"]["present"];
     assert_eq!(present["isSame"], false, "{document:#}");
@@ -383,7 +394,7 @@ fn explained(patient: &Patient) -> Result<(), String> {
     );
     assert_eq!(document[0]["containers"][0]["restarts"], 2);
 
-    let ran = patient.run(&["explain", "pod/none", "-n", namespace, &image])?;
+    let ran = installation.run(&["explain", "pod/none", "-n", namespace, &image])?;
     assert_eq!(
         (ran.code, ran.err.lines().count()),
         (Some(2), 1),
@@ -391,11 +402,11 @@ fn explained(patient: &Patient) -> Result<(), String> {
         ran.err
     );
     assert!(ran.err.contains("\"none\" not found"), "{}", ran.err);
-    patient.delete("event", "web.1")?;
-    patient.status("pod", "web", &json!({"initContainerStatuses": []}))
+    installation.delete("event", "web.1")?;
+    installation.status("pod", "web", &json!({"initContainerStatuses": []}))
 }
 
-fn others_and_objects(patient: &Patient) -> Result<(), String> {
+fn others_and_objects(installation: &Installation) -> Result<(), String> {
     let other = json!({
         "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
         "metadata": {"name": "some-injector"},
@@ -410,32 +421,34 @@ fn others_and_objects(patient: &Patient) -> Result<(), String> {
             }],
         }],
     });
-    patient.apply(&other)?;
-    patient.eventually_finds_with(&["--strict"], &["injectors-after"], 0)?;
+    installation.apply(&other)?;
+    installation.eventually_finds_with(&["--strict"], &["injectors-after"], 0)?;
     let kind = "mutatingwebhookconfiguration";
-    patient.kubectl().run(&["delete", kind, "some-injector"])?;
+    installation
+        .kubectl()
+        .run(&["delete", kind, "some-injector"])?;
 
-    // As the chart has them.
+    // As in the chart.
     let definitions = settings::root().join("charts/gitvolume/files/crds");
     for plural in ["clustergitvolumes", "gitvolumes"] {
         let definition = std::fs::read_to_string(definitions.join(format!("{plural}.yaml")));
         let definition = definition.map_err(|error| error.to_string())?;
-        patient.kubectl().apply(&definition)?;
+        installation.kubectl().apply(&definition)?;
         let object = format!("crd/{plural}.gitvolume.dev");
-        patient
+        installation
             .kubectl()
-            .wait_for(&object, "condition=Established", HEARD)?;
+            .wait_for(&object, "condition=Established", REGISTRATION_TIMEOUT)?;
     }
     let volume = json!({
         "apiVersion": "gitvolume.dev/v1alpha1", "kind": "GitVolume",
         "metadata": {"name": "site"},
-        // Nobody's Pods: what counts here is what is said of the object.
+        // It matches no Pods: only the report about the object is tested.
         "spec": {
             "repo": "https://git.example/site.git",
             "podSelector": {"matchLabels": {"nobody": "has-it"}},
         },
     });
-    patient.namespace.apply(&volume.to_string())?;
+    installation.namespace.apply(&volume.to_string())?;
     let judged = |accepted: &str, effective: &str| {
         let condition = |name: &str, status: &str, message: &str| {
             json!({
@@ -447,18 +460,18 @@ fn others_and_objects(patient: &Patient) -> Result<(), String> {
             condition("Accepted", accepted, "spec.repo: no"),
             condition("Effective", effective, "the label is missing"),
         ]);
-        patient.status("gitvolume", "site", &json!({"conditions": conditions}))
+        installation.status("gitvolume", "site", &json!({"conditions": conditions}))
     };
     judged("False", "False")?;
-    let document = patient.eventually_finds(&["object-refused"], 1)?;
+    let document = installation.eventually_finds(&["object-refused"], 1)?;
     assert_eq!(document["findings"][0]["what"], "spec.repo: no");
     judged("True", "False")?;
-    patient.eventually_finds(&["object-without-effect"], 0)?;
+    installation.eventually_finds(&["object-without-effect"], 0)?;
     judged("True", "True")?;
-    patient.eventually_finds(&[], 0)?;
+    installation.eventually_finds(&[], 0)?;
     let image = format!("--syncer-image={}", images::SYNCER);
-    let namespace = patient.namespace.name();
-    let ran = patient.run(&["explain", "gv/site", "-n", namespace, &image])?;
+    let namespace = installation.namespace.name();
+    let ran = installation.run(&["explain", "gv/site", "-n", namespace, &image])?;
     assert_eq!(
         (ran.code, ran.err.as_str()),
         (Some(0), OWN_SETTINGS),
@@ -472,13 +485,13 @@ fn others_and_objects(patient: &Patient) -> Result<(), String> {
     ] {
         assert!(ran.out.contains(words), "{words}: {}", ran.out);
     }
-    patient.delete("gitvolume", "site")?;
-    patient.eventually_finds(&[], 0).map(drop)
+    installation.delete("gitvolume", "site")?;
+    installation.eventually_finds(&[], 0).map(drop)
 }
 
-/// The registration names the chart's Service, behind which nobody is.
-fn away(patient: &Patient) -> Result<(), String> {
-    let chart = patient.of_chart("MutatingWebhookConfiguration", product::RELEASE);
+/// The registration names the chart's Service, which has no endpoints.
+fn webhook_without_endpoints(installation: &Installation) -> Result<(), String> {
+    let chart = installation.of_chart("MutatingWebhookConfiguration", product::RELEASE);
     let service = |own: &mut Value| {
         let webhooks = own["webhooks"].as_array_mut();
         for (index, webhook) in webhooks.into_iter().flatten().enumerate() {
@@ -488,57 +501,57 @@ fn away(patient: &Patient) -> Result<(), String> {
             webhook["clientConfig"]["caBundle"] = bundle;
         }
     };
-    patient.register(service)?;
-    patient.eventually_finds(&["service-missing", "unreachable"], 1)?;
+    installation.register(service)?;
+    installation.eventually_finds(&["service-missing", "unreachable"], 1)?;
 
-    patient.apply(&patient.of_chart("Service", product::RELEASE))?;
-    // Its Pod, as the Deployment would make it, but that no node ever runs it.
-    let mut pod = patient.of_chart("Deployment", product::RELEASE)["spec"]["template"].clone();
+    installation.apply(&installation.of_chart("Service", product::RELEASE))?;
+    // A Pod of the Deployment that no node ever runs.
+    let mut pod = installation.of_chart("Deployment", product::RELEASE)["spec"]["template"].clone();
     pod["apiVersion"] = json!("v1");
     pod["kind"] = json!("Pod");
     pod["metadata"]["name"] = json!("gitvolume-0");
     pod["metadata"]["namespace"] = json!(product::NAMESPACE);
     pod["spec"]["serviceAccountName"] = json!("default");
-    let kubectl = patient.kubectl().in_namespace(product::NAMESPACE);
+    let kubectl = installation.kubectl().in_namespace(product::NAMESPACE);
     kubectl.run(&["create", "serviceaccount", "default"])?;
-    for map in patient
+    for map in installation
         .rendered
         .iter()
         .filter(|own| own["kind"] == "ConfigMap")
     {
-        patient.apply(map)?;
+        installation.apply(map)?;
     }
     kubectl.create(&pod.to_string())?;
-    // Where a Service's address leads here is the machine's affair.
-    let document = patient.eventually_finds_with(&["--no-trial"], &["no-endpoints"], 1)?;
+    // The target of a Service's address depends on the machine, so there is no trial.
+    let document = installation.eventually_finds_with(&["--no-trial"], &["no-endpoints"], 1)?;
     assert_eq!(document["lookedAt"]["replicas"], 1, "{document:#}");
 
     // Its flags are the settings of this cluster.
-    let namespace = patient.namespace.name();
-    let ran = patient.run(&["explain", "po/web", "-n", namespace, "-o=json"])?;
+    let namespace = installation.namespace.name();
+    let ran = installation.run(&["explain", "po/web", "-n", namespace, "-o=json"])?;
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{}", ran.out);
     let document: Value = serde_json::from_str(&ran.out).map_err(|error| error.to_string())?;
     let present = &document[0]["explanation"]["present"];
     assert_eq!(present["differences"], json!([]), "{document:#}");
 
     kubectl.delete("pod", "gitvolume-0")?;
-    healthy(patient, pod)?;
+    healthy(installation, pod)?;
     kubectl.delete("service", product::RELEASE)?;
-    patient.register(|_| {})?;
-    patient.eventually_finds(&[], 0).map(drop)
+    installation.register(|_| {})?;
+    installation.eventually_finds(&[], 0).map(drop)
 }
 
-/// Of a replica that is as it should be there is nothing to say, however strict one is. The API server asks
-/// it as on any cluster, by its Pod's address.
-fn healthy(patient: &Patient, mut pod: Value) -> Result<(), String> {
-    let said = |error: std::io::Error| error.to_string();
-    // No packet is sent: it only tells which address of ours leads out.
-    let socket = UdpSocket::bind("0.0.0.0:0").map_err(said)?;
-    socket.connect("192.0.2.1:9").map_err(said)?;
-    let address = socket.local_addr().map_err(said)?.ip();
-    let listener = TcpListener::bind((address, 0)).map_err(said)?;
-    let port = listener.local_addr().map_err(said)?.port();
-    let admin = patient.serving.admin().to_owned();
+/// A healthy replica causes no finding, not even with `--strict`. The API server calls it by its
+/// Pod's address, as on any cluster.
+fn healthy(installation: &Installation, mut pod: Value) -> Result<(), String> {
+    let to_text = |error: std::io::Error| error.to_string();
+    // Sends no packet: the socket only selects the local address of the default route.
+    let socket = UdpSocket::bind("0.0.0.0:0").map_err(to_text)?;
+    socket.connect("192.0.2.1:9").map_err(to_text)?;
+    let address = socket.local_addr().map_err(to_text)?.ip();
+    let listener = TcpListener::bind((address, 0)).map_err(to_text)?;
+    let port = listener.local_addr().map_err(to_text)?.port();
+    let admin = installation.serving.admin().to_owned();
     std::thread::spawn(move || {
         for caller in listener.incoming().flatten() {
             let Ok(replica) = TcpStream::connect(&admin) else {
@@ -561,7 +574,7 @@ fn healthy(patient: &Patient, mut pod: Value) -> Result<(), String> {
             own["containerPort"] = json!(port);
         }
     }
-    let kubectl = patient.kubectl().in_namespace(product::NAMESPACE);
+    let kubectl = installation.kubectl().in_namespace(product::NAMESPACE);
     kubectl.create(&pod.to_string())?;
     let status = json!({"status": {
         "phase": "Running", "podIP": address, "podIPs": [{"ip": address}],
@@ -586,13 +599,13 @@ fn healthy(patient: &Patient, mut pod: Value) -> Result<(), String> {
     });
     kubectl.create(&slice.to_string())?;
     let flags = ["--strict", "--no-trial"];
-    let document = patient.eventually_finds_with(&flags, &[], 0)?;
+    let document = installation.eventually_finds_with(&flags, &[], 0)?;
     assert_eq!(document["findings"], json!([]), "{document:#}");
     assert_eq!(document["lookedAt"]["replicas"], 1, "{document:#}");
 
-    // The settings are the replica's, whatever the environment of whoever looks says.
-    let namespace = patient.namespace.name();
-    let output = Command::new(settings::webhook_binary())
+    // The settings are the replica's, independent of the environment of the command line.
+    let namespace = installation.namespace.name();
+    let output = Command::new(settings::cli_binary())
         .args([
             "explain",
             "pod/web",
@@ -601,11 +614,12 @@ fn healthy(patient: &Patient, mut pod: Value) -> Result<(), String> {
             "-o=json",
             "--kubeconfig",
         ])
-        .arg(patient.kubectl().kubeconfig())
+        .arg(installation.kubectl().kubeconfig())
         .env_clear()
         .env("GITVOLUME_ON_MISTAKE", "warn")
+        .env("GITVOLUME_SYNCER_IMAGE_PULL_POLICY", "nonsense")
         .output()
-        .map_err(said)?;
+        .map_err(to_text)?;
     let document: Value =
         serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())?;
     let present = &document[0]["explanation"]["present"];
@@ -614,10 +628,11 @@ fn healthy(patient: &Patient, mut pod: Value) -> Result<(), String> {
     kubectl.delete("pod", "gitvolume-0").map(drop)
 }
 
-/// Whoever may look at one namespace is told of that, and of what was not looked at.
-fn who_may_little(patient: &Patient) -> Result<(), String> {
-    let kubeconfig = patient.folder.join("developer.kubeconfig");
-    let text = patient.plane.kubeconfig_for(DEVELOPER);
+/// With access to one namespace only, the doctor reports that namespace, and what it could not
+/// read.
+fn user_with_few_permissions(installation: &Installation) -> Result<(), String> {
+    let kubeconfig = installation.folder.join("developer.kubeconfig");
+    let text = installation.plane.kubeconfig_for(DEVELOPER);
     std::fs::write(&kubeconfig, text).map_err(|error| error.to_string())?;
     let user = format!("--user={DEVELOPER}");
     let role = [
@@ -627,7 +642,7 @@ fn who_may_little(patient: &Patient) -> Result<(), String> {
         "--verb=get,list",
         "--resource=pods,events",
     ];
-    patient.namespace.run(&role)?;
+    installation.namespace.run(&role)?;
     let binding = [
         "create",
         "rolebinding",
@@ -635,17 +650,17 @@ fn who_may_little(patient: &Patient) -> Result<(), String> {
         "--role=developer",
         &user,
     ];
-    patient.namespace.run(&binding)?;
+    installation.namespace.run(&binding)?;
     let status = "gitvolume.dev/status={\"refused\":\"gitvolume.dev/mode: no\"}";
-    // Without a container of ours: made as one that is left alone, and marked afterwards.
-    patient.pod("plain", &json!({"gitvolume.dev/inject": "false"}))?;
-    patient
+    // Without our container: created with injection off, and annotated afterwards.
+    installation.pod("plain", &json!({"gitvolume.dev/inject": "false"}))?;
+    installation
         .namespace
         .run(&["annotate", "pod", "plain", status])?;
-    let namespace = patient.namespace.name();
+    let namespace = installation.namespace.name();
     let args = ["doctor", "-o=json", "-n", namespace, "--no-trial"];
-    let found = eventually("the rights of the developer", HEARD, || {
-        let ran = patient.run_as(&kubeconfig, &args)?;
+    let found = eventually("the rights of the developer", REGISTRATION_TIMEOUT, || {
+        let ran = installation.run_as(&kubeconfig, &args)?;
         let document: Value = serde_json::from_str(&ran.out).map_err(|error| error.to_string())?;
         match document["findings"][0]["id"] == "pod-refused" {
             true => Ok((ran, document)),
@@ -673,11 +688,11 @@ fn who_may_little(patient: &Patient) -> Result<(), String> {
         ran.out
     );
     let image = format!("--syncer-image={}", images::SYNCER);
-    let ran = patient.run_as(
+    let ran = installation.run_as(
         &kubeconfig,
         &["explain", "pod/web", "-n", namespace, &image],
     )?;
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     assert!(ran.out.contains("injected by version"), "{}", ran.out);
-    patient.delete("pod", "plain")
+    installation.delete("pod", "plain")
 }

@@ -1,5 +1,5 @@
-//! The engine's golden Pods, each through the real API server and the real webhook: what a golden
-//! says is what a cluster does.
+//! The golden Pods of the inject crate, each through the real API server and the real webhook: a
+//! cluster must produce what the golden contains.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -12,22 +12,23 @@ use std::sync::atomic::Ordering;
 
 use serde_json::Value;
 use serde_json::json;
-use tests::control_plane::Version;
-use tests::namespace::Namespace;
-use tests::serving::Serving;
-use tests::serving::WEBHOOK;
+use tests::installation::serving::Serving;
+use tests::installation::serving::WEBHOOK;
+use tests::installation::world::TestResult;
+use tests::installation::world::World;
+use tests::kubernetes::control_plane::Version;
+use tests::kubernetes::namespace::Namespace;
 use tests::settings;
-use tests::world::TestResult;
-use tests::world::World;
 
-use crate::SETTINGS;
-use crate::UNASKED;
-use crate::version;
+use crate::shared::SETTINGS;
+use crate::shared::UNASKED;
+use crate::shared::version;
 
 const TOKEN: &str = "kube-api-access-";
 const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
-/// A part of why a Pod is none that an API server takes, or sends to anybody; `None` where it is.
+/// Part of the message with which API servers reject a Pod, or never send it to a webhook; `None`
+/// for a valid Pod.
 fn why_impossible(version: Version, pod: &Value) -> Option<&'static str> {
     let annotations = pod["metadata"]["annotations"].as_object();
     let mut annotations = annotations.into_iter().flatten();
@@ -40,17 +41,17 @@ fn why_impossible(version: Version, pod: &Value) -> Option<&'static str> {
     }
     annotations.find_map(|(key, value)| match key.as_str() {
         "kubernetes.io/config.mirror" => Some("must set spec.nodeName"),
-        // For the patch's paths.
+        // Tests the escaping in the patch's paths.
         key if key.contains('~') => Some("name part must consist of"),
         _ if !value.is_string() => Some("ObjectMeta.metadata.annotations of type string"),
         _ => None,
     })
 }
 
-/// In settings: a namespace whose name is known later.
-const STANDS_FOR: &str = "the-namespace";
+/// Placeholder in settings for a namespace whose name is known later.
+const NAMESPACE_PLACEHOLDER: &str = "the-namespace";
 
-/// Fields that no API server knows are none of its business here.
+/// A dry run without field validation: goldens also contain fields that no API server knows.
 const DRY: [&str; 2] = ["--dry-run=server", "--validate=ignore"];
 
 struct Case {
@@ -59,10 +60,10 @@ struct Case {
     pod: Value,
 }
 
-/// A webhook with the goldens' settings, and the cases that have these.
+/// A webhook with the goldens' settings, and the cases with these settings.
 struct Group {
     cases: Vec<Case>,
-    asked: Arc<Namespace>,
+    with_webhook: Arc<Namespace>,
     _serving: Serving,
     _dir: tempfile::TempDir,
 }
@@ -72,7 +73,7 @@ fn read(file: &Path) -> Result<Value, String> {
     serde_saphyr::from_str(&text).map_err(|error| format!("{}: {error}", file.display()))
 }
 
-/// A case's Pod for a namespace of ours.
+/// The Pod of a case, for a namespace of this test.
 fn pod(file: &Path) -> Result<Value, String> {
     let mut pod = read(file)?;
     let metadata = pod["metadata"].as_object_mut().ok_or("no metadata")?;
@@ -80,7 +81,7 @@ fn pod(file: &Path) -> Result<Value, String> {
     Ok(pod)
 }
 
-/// Lays the settings that a case has of its own over these.
+/// Merges the settings of a case into these.
 pub(crate) fn add_settings(case: &Path, settings: &mut Value) -> Result<(), String> {
     let file = case.join("settings.yaml");
     if file.exists() {
@@ -100,7 +101,7 @@ fn dirs(kind: &str) -> Result<Vec<PathBuf>, String> {
     Ok(dirs)
 }
 
-/// The cases of a kind that an API server can have, by their settings.
+/// The cases of a kind that are possible on an API server, by their settings.
 fn cases(
     version: Version,
     kind: &str,
@@ -121,47 +122,50 @@ fn cases(
         if why_impossible(version, &pod).is_some() {
             continue;
         }
-        // As the engine's own golden test has them.
+        // As in the inject crate's golden test.
         let mut settings = json!({
             "image": "registry.example/gitvolume-syncer:test", "version": "0.0.0-test",
         });
         add_settings(&dir, &mut settings)?;
         let excluded = settings.get_mut("excludedNamespaces");
         if let Some(excluded) = excluded.and_then(Value::as_array_mut) {
-            excluded.push(json!(STANDS_FOR));
+            excluded.push(json!(NAMESPACE_PLACEHOLDER));
         }
         let case = Case { pod, name, dir };
-        // What they say of a golden's namespace is meant of the one that stands for it.
+        // Settings for the golden's namespace apply to the placeholder's.
         let settings = settings.to_string();
-        let settings = settings.replace(&format!("{namespace}:"), &format!("\"{STANDS_FOR}\":"));
+        let settings = settings.replace(
+            &format!("{namespace}:"),
+            &format!("\"{NAMESPACE_PLACEHOLDER}\":"),
+        );
         groups.entry(settings).or_default().push(case);
     }
     Ok(groups)
 }
 
-/// Tests run at the same time, and a registration has the cluster's only name.
+/// Tests run in parallel, and the name of a registration is unique in the cluster.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
-/// Starts a webhook for each of the settings, for a namespace of its own.
+/// Starts a webhook for each of the settings, each for its own namespace.
 fn groups(world: &World, kind: &str, least: usize) -> Result<Vec<Group>, String> {
-    let told = |error: anyhow::Error| format!("{error:#}");
+    let to_text = |error: anyhow::Error| format!("{error:#}");
     let mut groups = Vec::new();
     for (settings, cases) in cases(version(world)?, kind, least)? {
         let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
         let count = COUNT.fetch_add(1, Ordering::SeqCst);
         let name = format!("goldens-{kind}-{count}");
         let labels = [(UNASKED, "true"), (SETTINGS, name.as_str())];
-        let asked = world.namespace(&labels)?;
-        make_what_is_named(world, &asked, &cases)?;
-        let settings = settings.replace(STANDS_FOR, asked.name());
+        let with_webhook = world.namespace(&labels)?;
+        create_referenced_objects(world, &with_webhook, &cases)?;
+        let settings = settings.replace(NAMESPACE_PLACEHOLDER, with_webhook.name());
         let settings = serde_json::from_str(&settings).map_err(|error| error.to_string())?;
-        let serving = Serving::start_with(dir.path(), &settings).map_err(told)?;
+        let serving = Serving::start_with(dir.path(), &settings).map_err(to_text)?;
         let namespaces = json!([{"key": SETTINGS, "operator": "In", "values": [name]}]);
         serving
             .register(world.cluster(), &name, &[(WEBHOOK, namespaces)], &labels)
-            .map_err(told)?;
+            .map_err(to_text)?;
         groups.push(Group {
-            asked,
+            with_webhook,
             cases,
             _serving: serving,
             _dir: dir,
@@ -170,8 +174,12 @@ fn groups(world: &World, kind: &str, least: usize) -> Result<Vec<Group>, String>
     Ok(groups)
 }
 
-/// Makes the objects that the API server looks up before it takes a Pod.
-fn make_what_is_named(world: &World, namespace: &Namespace, cases: &[Case]) -> Result<(), String> {
+/// Creates the objects that the API server looks up before it accepts a Pod.
+fn create_referenced_objects(
+    world: &World,
+    namespace: &Namespace,
+    cases: &[Case],
+) -> Result<(), String> {
     let named = |field: &str| -> BTreeSet<String> {
         let all = cases
             .iter()
@@ -203,7 +211,7 @@ fn make_what_is_named(world: &World, namespace: &Namespace, cases: &[Case]) -> R
     Ok(())
 }
 
-/// Asks for all of them at once, which makes none of them; an error names the cases it is about.
+/// Dry-runs all Pods in one call; an error names the cases.
 fn dry(namespace: &Namespace, cases: &[Case], pods: &[Value]) -> Result<Vec<Value>, String> {
     let list = json!({"apiVersion": "v1", "kind": "List", "items": pods});
     let Ok((mut created, _)) = namespace.created(&DRY, &list.to_string()) else {
@@ -215,11 +223,11 @@ fn dry(namespace: &Namespace, cases: &[Case], pods: &[Value]) -> Result<Vec<Valu
         return Err(refused.collect());
     };
     assert_eq!(created.len(), pods.len(), "each Pod, in its order");
-    created.iter_mut().try_for_each(without_chance)?;
+    created.iter_mut().try_for_each(without_random_fields)?;
     Ok(created)
 }
 
-/// Takes out the API token, which is before or after ours by who came first.
+/// Removes the API token, which is before or after our mounts depending on the order of admission.
 fn without_the_token(mut pod: Value) -> Value {
     for list in ["containers", "initContainers"] {
         for container in pod["spec"][list].as_array_mut().into_iter().flatten() {
@@ -234,8 +242,8 @@ fn without_the_token(mut pod: Value) -> Value {
     pod
 }
 
-/// Takes out what differs between any two creations of the same Pod.
-fn without_chance(pod: &mut Value) -> Result<(), String> {
+/// Removes what differs between any two creations of the same Pod.
+fn without_random_fields(pod: &mut Value) -> Result<(), String> {
     let metadata = pod["metadata"].as_object_mut().ok_or("no metadata")?;
     for key in ["creationTimestamp", "namespace", "uid"] {
         metadata.remove(key);
@@ -243,16 +251,21 @@ fn without_chance(pod: &mut Value) -> Result<(), String> {
     if metadata.contains_key("generateName") {
         metadata.remove("name");
     }
-    // kubectl writes it anew where it is.
+    // kubectl rewrites it if it exists.
     if let Some(annotations) = metadata
         .get_mut("annotations")
         .and_then(Value::as_object_mut)
     {
         annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
     }
-    // The settings' hash: our namespaces are in them.
+    // The hash of the settings, which contain the namespaces of this test.
     if let Some(mut status) = status(pod) {
         status["config"] = Value::Null;
+        // The API server omits empty lists before it calls the webhook; only manifests contain
+        // them.
+        if let Some(members) = status.as_object_mut() {
+            members.remove("empty");
+        }
         pod["metadata"]["annotations"]["gitvolume.dev/status"] = status.to_string().into();
     }
     let text = pod.to_string();
@@ -275,7 +288,7 @@ fn status(pod: &Value) -> Option<Value> {
     serde_json::from_str(text?).ok()
 }
 
-/// The names of our containers, as the status tells.
+/// The names of our containers, from the status annotation.
 fn ours(pod: &Value) -> Result<Vec<Value>, String> {
     let status = status(pod).ok_or("no status")?;
     let names = status["containers"].as_array().cloned();
@@ -284,8 +297,8 @@ fn ours(pod: &Value) -> Result<Vec<Value>, String> {
         .ok_or("no container of ours".to_owned())
 }
 
-/// The API token is in the app's containers and in none of ours.
-fn the_token_is_where_it_belongs(pod: &Value) -> Result<(), String> {
+/// Checks that the API token is in all containers of the app and in none of ours.
+fn check_token_mounts(pod: &Value) -> Result<(), String> {
     let status = pod["metadata"]["annotations"]["gitvolume.dev/status"].as_str();
     let status: Value =
         serde_json::from_str(status.ok_or("no status")?).map_err(|e| e.to_string())?;
@@ -309,9 +322,9 @@ fn the_token_is_where_it_belongs(pod: &Value) -> Result<(), String> {
     Ok(())
 }
 
-/// Each field of our containers is stored: a server that dropped `restartPolicy` would make a
-/// sidecar a container that the app waits for in vain.
-fn our_containers_are_whole(stored: &Value, file: &Value) -> Result<(), String> {
+/// Checks that each field of our containers is stored: a server that dropped `restartPolicy` would
+/// turn a sidecar into a container that the app waits for forever.
+fn check_our_containers(stored: &Value, file: &Value) -> Result<(), String> {
     for name in ours(file)? {
         let of = |pod| -> Result<Value, String> {
             let mut all = containers(pod);
@@ -319,33 +332,33 @@ fn our_containers_are_whole(stored: &Value, file: &Value) -> Result<(), String> 
             Ok(own.ok_or_else(|| format!("no {name}"))?.clone())
         };
         let (stored, file) = (of(stored)?, of(file)?);
-        if let Some(path) = lacking(&stored, &file, &name.to_string()) {
+        if let Some(path) = first_difference(&stored, &file, &name.to_string()) {
             return Err(format!("{path} of {file:#} is not in {stored:#}"));
         }
     }
     Ok(())
 }
 
-/// The first place where something is not stored as it is in a file; what is not in the file, such
-/// as a default of the API server's, is no matter.
-fn lacking(stored: &Value, file: &Value, path: &str) -> Option<String> {
+/// The first difference between the stored object and a file; fields that only the stored object
+/// has, such as defaults of the API server, are ignored.
+fn first_difference(stored: &Value, file: &Value, path: &str) -> Option<String> {
     match (stored, file) {
         (_, Value::Object(fields)) => fields
             .iter()
-            .find_map(|(key, file)| lacking(&stored[key], file, &format!("{path}.{key}"))),
+            .find_map(|(key, file)| first_difference(&stored[key], file, &format!("{path}.{key}"))),
         (Value::Array(stored), Value::Array(items)) if stored.len() == items.len() => stored
             .iter()
             .zip(items)
-            .find_map(|(stored, file)| lacking(stored, file, &format!("{path}[]"))),
+            .find_map(|(stored, file)| first_difference(stored, file, &format!("{path}[]"))),
         _ => (stored != file).then(|| path.to_owned()),
     }
 }
 
-/// A bad patch refuses a Pod under any failurePolicy: here is every Pod we have, and none is refused.
+/// A bad patch refuses a Pod under any failurePolicy, so no golden Pod may be refused.
 pub(crate) fn every_injected_pod_is_stored_as_its_golden_says(world: &World) -> TestResult {
-    let unasked = world.namespace(&[(UNASKED, "true")])?;
+    let without_webhook = world.namespace(&[(UNASKED, "true")])?;
     for group in groups(world, "inject", 80)? {
-        make_what_is_named(world, &unasked, &group.cases)?;
+        create_referenced_objects(world, &without_webhook, &group.cases)?;
         let plain: Vec<Value> = group.cases.iter().map(|case| case.pod.clone()).collect();
         let patched: Result<Vec<Value>, _> = group
             .cases
@@ -353,15 +366,15 @@ pub(crate) fn every_injected_pod_is_stored_as_its_golden_says(world: &World) -> 
             .map(|case| pod(&case.dir.join("patched.yaml")))
             .collect();
         let patched = patched?;
-        let stored = dry(&group.asked, &group.cases, &plain)?;
-        // With nobody asked: the golden, and what the API server adds to any Pod.
-        let golden = dry(&unasked, &group.cases, &patched)?;
-        let again = dry(&group.asked, &group.cases, &patched)?;
+        let stored = dry(&group.with_webhook, &group.cases, &plain)?;
+        // Without the webhook: the golden, and what the API server adds to any Pod.
+        let golden = dry(&without_webhook, &group.cases, &patched)?;
+        let again = dry(&group.with_webhook, &group.cases, &patched)?;
         let all = stored.into_iter().zip(golden).zip(again).zip(&patched);
         for (case, (((stored, golden), again), file)) in group.cases.iter().zip(all) {
-            let told = |error| format!("{}: {error}", case.name);
-            our_containers_are_whole(&stored, file).map_err(told)?;
-            the_token_is_where_it_belongs(&stored).map_err(told)?;
+            let to_text = |error| format!("{}: {error}", case.name);
+            check_our_containers(&stored, file).map_err(to_text)?;
+            check_token_mounts(&stored).map_err(to_text)?;
             let [stored, golden, again] = [stored, golden, again].map(without_the_token);
             assert_eq!(stored, golden, "{}", case.name);
             assert_eq!(again, golden, "{}, again", case.name);
@@ -370,10 +383,10 @@ pub(crate) fn every_injected_pod_is_stored_as_its_golden_says(world: &World) -> 
     Ok(())
 }
 
-pub(crate) fn every_pod_left_alone_is_stored_as_its_golden_says(world: &World) -> TestResult {
-    let unasked = world.namespace(&[(UNASKED, "true")])?;
+pub(crate) fn every_skipped_pod_is_stored_as_its_golden_says(world: &World) -> TestResult {
+    let without_webhook = world.namespace(&[(UNASKED, "true")])?;
     for group in groups(world, "skip", 6)? {
-        make_what_is_named(world, &unasked, &group.cases)?;
+        create_referenced_objects(world, &without_webhook, &group.cases)?;
         let plain: Vec<Value> = group.cases.iter().map(|case| case.pod.clone()).collect();
         let goldens: Result<Vec<Value>, _> = group
             .cases
@@ -383,8 +396,8 @@ pub(crate) fn every_pod_left_alone_is_stored_as_its_golden_says(world: &World) -
                 _ => Ok(case.pod.clone()),
             })
             .collect();
-        let stored = dry(&group.asked, &group.cases, &plain)?;
-        let golden = dry(&unasked, &group.cases, &goldens?)?;
+        let stored = dry(&group.with_webhook, &group.cases, &plain)?;
+        let golden = dry(&without_webhook, &group.cases, &goldens?)?;
         for (index, case) in group.cases.iter().enumerate() {
             assert_eq!(stored[index], golden[index], "{}", case.name);
         }
@@ -395,7 +408,7 @@ pub(crate) fn every_pod_left_alone_is_stored_as_its_golden_says(world: &World) -
 pub(crate) fn every_refusal_reaches_the_author_as_its_golden_says(world: &World) -> TestResult {
     for group in groups(world, "deny", 60)? {
         for case in &group.cases {
-            let refusal = match group.asked.created(&DRY, &case.pod.to_string()) {
+            let refusal = match group.with_webhook.created(&DRY, &case.pod.to_string()) {
                 Err(refusal) => refusal,
                 Ok(_) => return Err(format!("{} was admitted", case.name).into()),
             };
@@ -414,7 +427,7 @@ pub(crate) fn every_refusal_reaches_the_author_as_its_golden_says(world: &World)
     Ok(())
 }
 
-/// Each warning fits the 256 characters that the API server passes on, and none is lost on its way.
+/// Each warning fits the 256 characters that the API server forwards, and none is lost.
 pub(crate) fn every_warning_reaches_the_author_as_its_golden_says(world: &World) -> TestResult {
     let mut seen = 0;
     for kind in ["inject", "skip"] {
@@ -424,11 +437,11 @@ pub(crate) fn every_warning_reaches_the_author_as_its_golden_says(world: &World)
                 if warnings.is_empty() {
                     continue;
                 }
-                let (_, said) = group
-                    .asked
+                let (_, output) = group
+                    .with_webhook
                     .created(&DRY, &case.pod.to_string())
                     .map_err(|error| format!("{}: {error}", case.name))?;
-                assert_eq!(without_others(&said), warnings, "{}", case.name);
+                assert_eq!(without_others(&output), warnings, "{}", case.name);
                 for warning in warnings {
                     let text = warning.strip_prefix("Warning: ").unwrap_or_default();
                     assert!(text.chars().count() <= 256, "{}: {text}", case.name);
@@ -441,8 +454,8 @@ pub(crate) fn every_warning_reaches_the_author_as_its_golden_says(world: &World)
     Ok(())
 }
 
-pub(crate) fn the_pods_that_prove_nothing_here_are_refused_without_us(world: &World) -> TestResult {
-    let unasked = world.namespace(&[(UNASKED, "true")])?;
+pub(crate) fn the_omitted_golden_pods_are_refused_without_the_webhook(world: &World) -> TestResult {
+    let without_webhook = world.namespace(&[(UNASKED, "true")])?;
     let mut seen = 0;
     for kind in ["inject", "deny", "skip"] {
         for dir in dirs(kind)? {
@@ -450,7 +463,7 @@ pub(crate) fn the_pods_that_prove_nothing_here_are_refused_without_us(world: &Wo
             let Some(why) = why_impossible(version(world)?, &pod) else {
                 continue;
             };
-            let refusal = match unasked.created(&DRY, &pod.to_string()) {
+            let refusal = match without_webhook.created(&DRY, &pod.to_string()) {
                 Err(refusal) => refusal,
                 Ok(_) => return Err(format!("{} was admitted", dir.display()).into()),
             };
@@ -472,10 +485,10 @@ fn warnings_of(case: &Case) -> impl Iterator<Item = String> {
     lines.into_iter()
 }
 
-/// What was said about our annotations and volumes: the API server has warnings of its own.
-fn without_others(said: &str) -> Vec<String> {
+/// The messages about our annotations and volumes, without the API server's own warnings.
+fn without_others(output: &str) -> Vec<String> {
     let others = ["Warning: metadata.", "Warning: spec."];
-    let lines = said
+    let lines = output
         .lines()
         .filter(|line| !others.iter().any(|other| line.starts_with(other)));
     lines.map(str::to_owned).collect()

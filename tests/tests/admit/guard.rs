@@ -1,6 +1,7 @@
-//! The guard refuses a Pod that requests a repository and lacks what fetches it, and no other.
+//! The guard refuses a Pod that requests a repository and lacks the container that fetches it, and
+//! no other.
 //!
-//! These tests take the shared webhook away and so run alone.
+//! These tests remove the shared webhook and so run alone.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,14 +15,14 @@ use inject::SkipReason;
 use inject::answer;
 use serde_json::Value;
 use serde_json::json;
-use tests::cluster::Cluster;
 use tests::eventually::eventually;
-use tests::kubectl::Kubectl;
-use tests::namespace::Namespace;
-use tests::product;
+use tests::installation::product;
+use tests::installation::world::TestResult;
+use tests::installation::world::World;
+use tests::kubernetes::cluster::Cluster;
+use tests::kubernetes::kubectl::Kubectl;
+use tests::kubernetes::namespace::Namespace;
 use tests::settings;
-use tests::world::TestResult;
-use tests::world::World;
 
 use crate::goldens;
 use crate::toy::AFTER_US;
@@ -33,13 +34,13 @@ const WEBHOOK: &str = "mutatingwebhookconfiguration/gitvolume";
 const PROGRAM: &str = "/gitvolume-syncer";
 const REPO: &str = "https://git.example/site.git";
 
-/// The chart's guard in force, and the webhook not; put right again when it is dropped.
+/// The chart's guard in force without the webhook; dropping it restores both.
 pub(crate) struct Guarded<'a> {
     cluster: &'a Cluster,
 }
 
 impl<'a> Guarded<'a> {
-    /// With the chart's values but for these.
+    /// Installs the guard with these values over the chart's defaults.
     pub(crate) fn with(cluster: &'a Cluster, values: &[&str]) -> Result<Self, String> {
         let guarded = Self { cluster };
         let kubectl = cluster.kubectl();
@@ -50,24 +51,24 @@ impl<'a> Guarded<'a> {
         ];
         let rendered = product::render(cluster, &[&only[..], values].concat());
         kubectl.apply(&rendered.map_err(|error| error.to_string())?)?;
-        // Each is seen by a watch, a moment after it was written.
+        // Both changes take effect with a short delay, by a watch.
         let is_silent = values.contains(&AUDIT);
-        guarded.probe("a guard in force", |said| {
-            said.contains(POLICY_NAME) || is_silent && !said.contains("gitvolume.dev/mode")
+        guarded.probe("a guard in force", |output| {
+            output.contains(POLICY_NAME) || is_silent && !output.contains("gitvolume.dev/mode")
         })?;
         Ok(guarded)
     }
 
-    /// Waits until this is said of a Pod whose repository no webhook would give it: its `mode` is
-    /// wrong, which the webhook would say.
+    /// Waits for a message about a Pod that gets no repository from any webhook: its `mode` is
+    /// wrong, which the webhook would report.
     fn probe(&self, what: &str, is_so: impl Fn(&str) -> bool) -> Result<(), String> {
         let namespace = Namespace::create(self.cluster.kubectl(), "guarded", &[])?;
         let annotations = json!({"gitvolume.dev/repo": REPO, "gitvolume.dev/mode": "never"});
         let pod = pod("probe", annotations, json!({})).to_string();
         eventually(what, Duration::from_secs(30), || {
             match namespace.create_with(&["--dry-run=server"], &pod) {
-                Ok(said) | Err(said) if is_so(&said) => Ok(()),
-                Ok(said) | Err(said) => Err(said),
+                Ok(output) | Err(output) if is_so(&output) => Ok(()),
+                Ok(output) | Err(output) => Err(output),
             }
         })
     }
@@ -79,11 +80,11 @@ impl Drop for Guarded<'_> {
         for object in [BINDING, POLICY] {
             let _ = kubectl.run(&["delete", object, "--ignore-not-found"]);
         }
-        let gone = self.probe("no guard any more", |said| !said.contains(POLICY_NAME));
+        let gone = self.probe("no guard any more", |output| !output.contains(POLICY_NAME));
         if let Err(error) = gone {
             eprintln!("{error}");
         }
-        if let Err(error) = crate::register(self.cluster) {
+        if let Err(error) = crate::shared::register(self.cluster) {
             eprintln!("the webhook is not registered again: {error}");
         }
     }
@@ -116,12 +117,12 @@ fn ours(name: &str) -> Value {
     own
 }
 
-/// Asks about many Pods in one call; answers for each name what was said about it. A Pod that the
-/// API server cannot even read is not among them.
+/// Dry-runs many Pods in one call; returns the output for each name. Pods that the API server
+/// cannot parse are missing.
 fn ask(kubectl: &Kubectl, pods: &[Value]) -> Result<BTreeMap<String, String>, String> {
     let list = json!({"apiVersion": "v1", "kind": "List", "items": pods});
     let flags = ["--dry-run=server", "--validate=false"];
-    let (Ok(said) | Err(said)) = kubectl.create_with(&flags, &list.to_string());
+    let (Ok(output) | Err(output)) = kubectl.create_with(&flags, &list.to_string());
     let mut answers = BTreeMap::new();
     for pod in pods {
         let name = name(pod);
@@ -131,7 +132,7 @@ fn ask(kubectl: &Kubectl, pods: &[Value]) -> Result<BTreeMap<String, String>, St
             format!("Pod \"{name}\" is invalid"),
         ];
         let is_about_it = |line: &&str| starts.iter().any(|start| line.contains(start));
-        if let Some(line) = said.lines().find(is_about_it) {
+        if let Some(line) = output.lines().find(is_about_it) {
             answers.insert(name.to_owned(), line.to_owned());
         }
     }
@@ -142,7 +143,8 @@ fn name(pod: &Value) -> &str {
     pod["metadata"]["name"].as_str().unwrap_or_default()
 }
 
-/// What is expected of a Pod: parts of the refusal; none where it is admitted.
+/// A case: name, annotations, Pod, and the expected parts of the refusal; empty if the Pod is
+/// admitted.
 type Row = (&'static str, Value, Value, &'static [&'static str]);
 
 fn rows() -> Vec<Row> {
@@ -173,7 +175,7 @@ fn rows() -> Vec<Row> {
         let repo = (key.to_owned(), json!(REPO));
         Value::Object(others.chain([repo]).collect())
     };
-    const MISSED: &[&str] = &["requests a repository and was not injected"];
+    const MISSED: &[&str] = &["requests a repository but the gitvolume sidecar is missing"];
     const FOLLOWS: &[&str] = &["no init container gitvolume that runs /gitvolume-syncer"];
     const ONCE: &[&str] = &["no init container gitvolume-once that runs /gitvolume-syncer"];
     const GIT_REPO: &[&str] = &["no init container gitvolume-gitrepo that runs"];
@@ -222,7 +224,7 @@ fn rows() -> Vec<Row> {
             json!({"initContainers": [{"name": "setup", "image": "x"}, ours("gitvolume")]}),
             &[],
         ),
-        // Whatever its annotations say of the mode: an object may say another.
+        // Independent of the mode in the annotations: a GitVolume may set another.
         (
             "injected-once",
             listed("gitvolume-once"),
@@ -389,7 +391,7 @@ fn rows() -> Vec<Row> {
             json!({"os": {"name": "linux"}, "nodeSelector": {"kubernetes.io/os": "linux"}}),
             MISSED,
         ),
-        // What an annotation says that was copied proves nothing.
+        // A copied annotation proves nothing.
         (
             "a-copied-status-of-a-skip",
             copied("\"skipped\":\"windows\","),
@@ -431,15 +433,15 @@ fn rows() -> Vec<Row> {
     ]
 }
 
-/// What each refusal of a missing container says, whichever it is.
-fn says_why_and_what_to_do(said: &str) -> Result<(), String> {
+/// Checks that the refusal of a missing container contains reason and remedy.
+fn check_reason_and_remedy(output: &str) -> Result<(), String> {
     for part in [
         "the webhook was not reached (failurePolicy Ignore)",
         "kubectl -n gitvolume-system rollout status deployment/gitvolume",
         "create the Pod again, or set gitvolume.dev/",
     ] {
-        if !said.contains(part) {
-            return Err(format!("no {part:?} in {said}"));
+        if !output.contains(part) {
+            return Err(format!("no {part:?} in {output}"));
         }
     }
     Ok(())
@@ -456,28 +458,28 @@ pub(crate) fn each_row_of_the_truth_table_is_as_documented(world: &World) -> Tes
     let answers = ask(&namespace, &pods)?;
     let mut wrong = String::new();
     for (name, _, _, parts) in &rows {
-        let said = answers.get(*name).map_or("", String::as_str);
-        let is_admitted = said.contains("created");
-        let has_all = parts.iter().all(|part| said.contains(part));
+        let output = answers.get(*name).map_or("", String::as_str);
+        let is_admitted = output.contains("created");
+        let has_all = parts.iter().all(|part| output.contains(part));
         if is_admitted != parts.is_empty() || !has_all {
-            let _ = writeln!(wrong, "{name}: expected {parts:?}: {said}");
+            let _ = writeln!(wrong, "{name}: expected {parts:?}: {output}");
         }
         if !is_admitted {
-            // Who reads it knows which Pod is meant, and kubectl shows all of it on one line.
+            // The message names the Pod and is a single line in kubectl.
             assert!(
-                said.contains(&format!("denied request: Pod {name} ")),
-                "{said}"
+                output.contains(&format!("denied request: Pod {name} ")),
+                "{output}"
             );
         }
-        if !is_admitted && !said.contains("would never start") {
-            says_why_and_what_to_do(said)?;
+        if !is_admitted && !output.contains("would never start") {
+            check_reason_and_remedy(output)?;
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
     Ok(())
 }
 
-pub(crate) fn a_pod_of_an_excluded_namespace_is_left_alone(world: &World) -> TestResult {
+pub(crate) fn a_pod_of_an_excluded_namespace_is_ignored(world: &World) -> TestResult {
     let namespace = world.namespace(&[])?;
     let excluded = format!(
         "--set=guard.excludedNamespaces={{kube-system,{}}}",
@@ -487,37 +489,37 @@ pub(crate) fn a_pod_of_an_excluded_namespace_is_left_alone(world: &World) -> Tes
     let kube_system = world.kubectl().in_namespace("kube-system");
     let _ = kube_system.run(&["create", "serviceaccount", "default"]);
     for namespace in [&kube_system, &**namespace] {
-        let said = namespace.create_with(&["--dry-run=server"], &asking("web").to_string())?;
-        assert!(said.contains("pod/web created"), "{said}");
+        let output = namespace.create_with(&["--dry-run=server"], &asking("web").to_string())?;
+        assert!(output.contains("pod/web created"), "{output}");
     }
     Ok(())
 }
 
-/// The reason for having it: a failurePolicy that lets Pods through while nobody answers.
-pub(crate) fn what_ignore_lets_through_is_refused(world: &World) -> TestResult {
+/// The purpose of the guard: a failurePolicy that admits Pods while the webhook is unreachable.
+pub(crate) fn the_guard_refuses_what_failure_policy_ignore_admits(world: &World) -> TestResult {
     let _guarded = Guarded::with(world.cluster(), &[])?;
-    register_where_nobody_answers(world.cluster())?;
+    register_unreachable_webhook(world.cluster())?;
     let namespace = world.namespace(&[])?;
-    // Created by a generated name, as a controller does it; and really, not as a dry run.
+    // With a generated name, as a controller creates it, and without a dry run.
     let mut web = asking("web");
     web["metadata"] =
         json!({"generateName": "web-", "annotations": web["metadata"]["annotations"]});
     let refusal = match namespace.create(&web.to_string()) {
         Err(refusal) => refusal,
-        Ok(said) => return Err(format!("admitted: {said}").into()),
+        Ok(output) => return Err(format!("admitted: {output}").into()),
     };
     assert!(refusal.contains("denied request: Pod web-"), "{refusal}");
     assert_eq!(refusal.trim().lines().count(), 1, "{refusal}");
-    says_why_and_what_to_do(&refusal)?;
+    check_reason_and_remedy(&refusal)?;
 
-    let said = namespace.create(&pod("plain", json!({}), json!({})).to_string())?;
-    assert_eq!(said.trim(), "pod/plain created");
+    let output = namespace.create(&pod("plain", json!({}), json!({})).to_string())?;
+    assert_eq!(output.trim(), "pod/plain created");
     Ok(())
 }
 
-/// Webhooks of before Kubernetes 1.29 decode a Pod, drop the field that they do not know, and answer
-/// with the difference (KEP-753; kubernetes-sigs/windows-testing#576).
-pub(crate) fn a_sidecar_that_a_webhook_after_us_has_spoilt_is_refused(world: &World) -> TestResult {
+/// Webhooks written before Kubernetes 1.29 decode a Pod, drop the field that they do not know, and
+/// return the difference as a patch (KEP-753; kubernetes-sigs/windows-testing#576).
+pub(crate) fn a_sidecar_that_a_later_webhook_has_damaged_is_refused(world: &World) -> TestResult {
     let _guarded = Guarded::with(world.cluster(), &[])?;
     let namespace = world.namespace(&[])?;
     let _toy = Toy::start(world, &namespace, &AFTER_US, |pod| {
@@ -528,7 +530,8 @@ pub(crate) fn a_sidecar_that_a_webhook_after_us_has_spoilt_is_refused(world: &Wo
         let spoilt = all
             .enumerate()
             .filter(|(_, own)| own["restartPolicy"] == "Always");
-        // With its probe the API server would refuse it by itself, and say less.
+        // Removes the probe too: with it the API server would refuse the Pod itself, with a shorter
+        // message.
         let remove = spoilt.flat_map(|(index, _)| {
             ["restartPolicy", "startupProbe"].map(|field| {
                 let path = format!("/spec/initContainers/{index}/{field}");
@@ -537,8 +540,8 @@ pub(crate) fn a_sidecar_that_a_webhook_after_us_has_spoilt_is_refused(world: &Wo
         });
         remove.collect()
     })?;
-    crate::register(world.cluster())?;
-    // Where we are asked again, we see it ourselves.
+    crate::shared::register(world.cluster())?;
+    // With reinvocation the webhook itself detects the damage.
     let refusal = refusal(&namespace, &asking("web"))?;
     assert!(
         refusal.contains("\"pods.gitvolume.dev\" denied"),
@@ -553,23 +556,23 @@ pub(crate) fn a_sidecar_that_a_webhook_after_us_has_spoilt_is_refused(world: &Wo
         "being asked once",
         Duration::from_secs(30),
         || match self::refusal(&namespace, &asking("web"))? {
-            said if said.contains(POLICY_NAME) => Ok(said),
-            said => Err(said),
+            output if output.contains(POLICY_NAME) => Ok(output),
+            output => Err(output),
         },
     )
-    .map(|said| assert!(said.contains("has lost restartPolicy: Always"), "{said}"))?;
+    .map(|output| assert!(output.contains("removed restartPolicy: Always"), "{output}"))?;
     Ok(())
 }
 
 fn refusal(kubectl: &Kubectl, pod: &Value) -> Result<String, String> {
     match kubectl.create_with(&["--dry-run=server"], &pod.to_string()) {
         Err(refusal) => Ok(refusal),
-        Ok(said) => Err(format!("admitted: {said}")),
+        Ok(output) => Err(format!("admitted: {output}")),
     }
 }
 
-/// The registration as the chart makes it, with an address that nobody listens at.
-fn register_where_nobody_answers(cluster: &Cluster) -> Result<(), String> {
+/// Installs the chart's registration with an address where nothing listens.
+fn register_unreachable_webhook(cluster: &Cluster) -> Result<(), String> {
     let kubectl = cluster.kubectl();
     let rendered = product::render(
         cluster,
@@ -579,44 +582,47 @@ fn register_where_nobody_answers(cluster: &Cluster) -> Result<(), String> {
         ],
     );
     let rendered = rendered.map_err(|error| error.to_string())?;
-    let said = kubectl.apply_with(&["--dry-run=client", "-o=json"], &rendered)?;
-    let mut configuration: Value = serde_json::from_str(&said).map_err(|e| e.to_string())?;
+    let output = kubectl.apply_with(&["--dry-run=client", "-o=json"], &rendered)?;
+    let mut configuration: Value = serde_json::from_str(&output).map_err(|e| e.to_string())?;
     for webhook in configuration["webhooks"]
         .as_array_mut()
         .into_iter()
         .flatten()
     {
-        // Port 1 is no one's: the connection is refused at once.
+        // Nothing listens on port 1: the connection is refused immediately.
         webhook["clientConfig"] = json!({"url": "https://127.0.0.1:1/mutate"});
     }
     kubectl.apply(&configuration.to_string()).map(drop)
 }
 
-pub(crate) fn it_warns_where_it_is_told_to(world: &World) -> TestResult {
+pub(crate) fn with_actions_warn_and_audit_the_guard_admits_and_warns(world: &World) -> TestResult {
     let _guarded = Guarded::with(world.cluster(), &["--set=guard.actions={Warn,Audit}"])?;
     let namespace = world.namespace(&[])?;
-    let said = namespace.apply(&asking("web").to_string())?;
-    assert!(said.contains("pod/web created"), "{said}");
-    let warning = said.lines().find(|line| line.starts_with("Warning: "));
-    let warning = warning.ok_or_else(|| format!("no warning in {said}"))?;
+    let output = namespace.apply(&asking("web").to_string())?;
+    assert!(output.contains("pod/web created"), "{output}");
+    let warning = output.lines().find(|line| line.starts_with("Warning: "));
+    let warning = warning.ok_or_else(|| format!("no warning in {output}"))?;
     assert!(
         warning.contains("Pod web requests a repository"),
         "{warning}"
     );
-    says_why_and_what_to_do(warning)?;
+    check_reason_and_remedy(warning)?;
     is_in_the_audit_log(world, namespace.name())
 }
 
-pub(crate) fn it_writes_to_the_audit_log_alone_where_it_is_told_to(world: &World) -> TestResult {
+pub(crate) fn with_action_audit_the_guard_only_writes_to_the_audit_log(
+    world: &World,
+) -> TestResult {
     let _guarded = Guarded::with(world.cluster(), &[AUDIT])?;
     let namespace = world.namespace(&[])?;
     eventually(
         "the failure in the audit log",
         Duration::from_secs(30),
         || {
-            let said = namespace.create_with(&["--dry-run=server"], &asking("web").to_string())?;
-            if said.trim() != "pod/web created (server dry run)" {
-                return Ok(Err(format!("it says more: {said}")));
+            let output =
+                namespace.create_with(&["--dry-run=server"], &asking("web").to_string())?;
+            if output.trim() != "pod/web created (server dry run)" {
+                return Ok(Err(format!("it says more: {output}")));
             }
             is_in_the_audit_log(world, namespace.name())
                 .map(Ok)
@@ -640,8 +646,8 @@ fn is_in_the_audit_log(world: &World, namespace: &str) -> TestResult {
     Ok(())
 }
 
-/// Reads each golden's file of this name, with the golden's name for the Pod's; those that are made
-/// with the setting `gitRepo: false`, or those that are not.
+/// The goldens' files of this name, with the golden's name as the Pod's; either those with the
+/// setting `gitRepo: false` or the others.
 fn goldens(kind: &str, file: &str, converts: bool) -> Result<Vec<Value>, String> {
     let folder = settings::root().join("webhook/inject/testdata").join(kind);
     let mut pods = Vec::new();
@@ -657,7 +663,7 @@ fn goldens(kind: &str, file: &str, converts: bool) -> Result<Vec<Value>, String>
         let annotations = pod["metadata"]["annotations"].take();
         let name = case.file_name().unwrap_or_default().to_string_lossy();
         pod["metadata"] = json!({"name": name, "annotations": annotations});
-        // What these name is not there, and the API server looks.
+        // The objects that these fields name do not exist, and the API server checks that.
         let spec = pod["spec"].as_object_mut().ok_or("a Pod without a spec")?;
         spec.retain(|key, _| {
             !["serviceAccountName", "runtimeClassName", "overhead"].contains(&key.as_str())
@@ -668,14 +674,14 @@ fn goldens(kind: &str, file: &str, converts: bool) -> Result<Vec<Value>, String>
     Ok(pods)
 }
 
-/// A golden's settings, where mistakes are warned of.
+/// A golden's settings, with `onMistake: warn`.
 fn settings_of(kind: &str, name: &str) -> Result<Settings, String> {
     let folder = settings::root().join("webhook/inject/testdata").join(kind);
     let mut all = json!({"image": "syncer:1", "onMistake": "warn"});
     goldens::add_settings(&folder.join(name), &mut all)?;
     let mut settings: Settings = serde_json::from_value(all).map_err(|error| error.to_string())?;
     if !settings.excluded_namespaces.is_empty() {
-        // The Pod is in another namespace here.
+        // Here the Pod is in another namespace.
         settings.excluded_namespaces = vec!["*".to_owned()];
     }
     Ok(settings)
@@ -683,22 +689,22 @@ fn settings_of(kind: &str, name: &str) -> Result<Settings, String> {
 
 fn refused_by_the_guard(answers: &BTreeMap<String, String>) -> Vec<&String> {
     let all = answers.values();
-    all.filter(|said| said.contains(POLICY_NAME)).collect()
+    all.filter(|output| output.contains(POLICY_NAME)).collect()
 }
 
 fn admitted<'a>(pods: &'a [Value], answers: &BTreeMap<String, String>) -> Vec<&'a Value> {
     let is_created = |pod: &&Value| {
-        let said = answers.get(name(pod));
-        said.is_some_and(|said| said.contains("created"))
+        let output = answers.get(name(pod));
+        output.is_some_and(|output| output.contains("created"))
     };
     let admitted: Vec<&Value> = pods.iter().filter(is_created).collect();
-    // An API server that refuses them for something else would prove nothing.
+    // If the API server refused most of them for other reasons, the test would prove nothing.
     assert!(admitted.len() * 10 >= pods.len() * 9, "{answers:#?}");
     admitted
 }
 
-/// What the engine writes is what the guard looks for; and each part of it is missed.
-pub(crate) fn what_we_inject_passes_and_no_part_of_it_can_be_taken_away(
+/// The guard accepts exactly what the inject crate writes; removing any part of it is detected.
+pub(crate) fn every_injected_pod_passes_and_removing_any_part_is_detected(
     world: &World,
 ) -> TestResult {
     let _guarded = Guarded::with(world.cluster(), &[])?;
@@ -727,7 +733,7 @@ pub(crate) fn what_we_inject_passes_and_no_part_of_it_can_be_taken_away(
             };
             rob(|list, index| drop(list.remove(index)));
             if own["restartPolicy"] == "Always" {
-                // Without a restart policy of its own it may have no probe either.
+                // A container without restart policy must not have a startup probe either.
                 rob(|list, index| {
                     let fields = list[index].as_object_mut();
                     fields.into_iter().for_each(|fields| {
@@ -742,14 +748,15 @@ pub(crate) fn what_we_inject_passes_and_no_part_of_it_can_be_taken_away(
     assert_eq!(answers.len(), robbed.len());
     let passed: Vec<_> = answers
         .iter()
-        .filter(|(_, said)| !said.contains(POLICY_NAME))
+        .filter(|(_, output)| !output.contains(POLICY_NAME))
         .collect();
     assert!(passed.is_empty(), "{passed:#?}");
     Ok(())
 }
 
-/// A mistake that is only warned of, and a Pod that no syncer can run in, are no cases for it.
-pub(crate) fn what_the_webhook_let_through_with_a_reason_passes(world: &World) -> TestResult {
+/// The guard ignores Pods with a mistake under `onMistake: warn`, and Pods that cannot run a
+/// syncer.
+pub(crate) fn pods_that_the_webhook_skipped_with_a_reason_pass(world: &World) -> TestResult {
     let namespace = world.namespace(&[])?;
     for (kind, values) in [
         ("deny", &["--set=webhook.onMistake=warn"][..]),
@@ -775,7 +782,7 @@ pub(crate) fn what_the_webhook_let_through_with_a_reason_passes(world: &World) -
             "{kind}"
         );
         assert!(
-            answers.values().any(|said| said.contains("created")),
+            answers.values().any(|output| output.contains("created")),
             "{kind}"
         );
     }
@@ -790,7 +797,7 @@ pub(crate) fn what_the_webhook_let_through_with_a_reason_passes(world: &World) -
     Ok(())
 }
 
-/// Applies a patch that writes annotations and nothing else.
+/// Applies only the annotations of a patch.
 fn annotate(pod: &mut Value, patch: &Value) -> Result<(), String> {
     for operation in patch.as_array().into_iter().flatten() {
         let path = operation["path"].as_str().unwrap_or_default();

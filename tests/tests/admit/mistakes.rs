@@ -1,15 +1,15 @@
-//! What `kubectl apply` says to the author of wrong annotations.
+//! Output of `kubectl apply` for wrong annotations.
 
 use serde_json::Value;
 use serde_json::json;
-use tests::images;
-use tests::serving::Serving;
-use tests::serving::WEBHOOK;
-use tests::world::TestResult;
-use tests::world::World;
+use tests::installation::serving::Serving;
+use tests::installation::serving::WEBHOOK;
+use tests::installation::world::TestResult;
+use tests::installation::world::World;
+use tests::oci::images;
 
-use crate::SETTINGS;
-use crate::UNASKED;
+use crate::shared::SETTINGS;
+use crate::shared::UNASKED;
 
 fn pod(annotations: &Value) -> String {
     json!({
@@ -51,7 +51,7 @@ pub(crate) fn each_mistake_is_refused_in_one_sentence_with_key_value_and_accepte
         annotations[format!("gitvolume.dev/{key}")] = json!(value);
         let refusal = match namespace.apply(&pod(&annotations)) {
             Err(refusal) => refusal,
-            Ok(said) => return Err(format!("{key}: {value} was admitted: {said}").into()),
+            Ok(output) => return Err(format!("{key}: {value} was admitted: {output}").into()),
         };
         for part in [&format!("gitvolume.dev/{key}")[..], "pods.gitvolume.dev"]
             .iter()
@@ -71,22 +71,22 @@ pub(crate) fn an_unknown_key_is_admitted_with_a_warning_that_names_the_nearest(
     world: &World,
 ) -> TestResult {
     let namespace = world.namespace(&[])?;
-    let said = namespace.apply(&pod(&json!({
+    let output = namespace.apply(&pod(&json!({
         "gitvolume.dev/repo": "https://git.example/site.git",
         "gitvolume.dev/mount-pth": "/srv",
     })))?;
-    let warning = said
+    let warning = output
         .lines()
         .find(|line| line.starts_with("Warning:"))
         .unwrap_or_default();
     for part in ["gitvolume.dev/mount-pth", "mount-path"] {
-        assert!(warning.contains(part), "no {part} in {said}");
+        assert!(warning.contains(part), "no {part} in {output}");
     }
-    assert!(said.contains("pod/web created"), "{said}");
+    assert!(output.contains("pod/web created"), "{output}");
     Ok(())
 }
 
-pub(crate) fn where_mistakes_are_only_warned_of_the_pod_says_why_it_has_nothing(
+pub(crate) fn with_on_mistake_warn_the_pod_records_why_it_has_no_repository(
     world: &World,
 ) -> TestResult {
     let dir = tempfile::tempdir()?;
@@ -96,13 +96,13 @@ pub(crate) fn where_mistakes_are_only_warned_of_the_pod_says_why_it_has_nothing(
     let namespaces = json!([{"key": SETTINGS, "operator": "In", "values": ["warn"]}]);
     serving.register(world.cluster(), "warn", &[(WEBHOOK, namespaces)], &labels)?;
     let namespace = world.namespace(&labels)?;
-    let said = namespace.apply(&pod(&json!({
+    let output = namespace.apply(&pod(&json!({
         "gitvolume.dev/repo": "https://git.example/site.git",
         "gitvolume.dev/mode": "always",
     })))?;
     let sentence = "gitvolume.dev/mode: \"always\": expected sync or once";
-    assert!(said.contains(&format!("Warning: {sentence}")), "{said}");
-    assert!(said.contains("pod/web created"), "{said}");
+    assert!(output.contains(&format!("Warning: {sentence}")), "{output}");
+    assert!(output.contains("pod/web created"), "{output}");
 
     let pod = namespace.get_json(&["pod", "web"])?;
     assert!(pod["spec"]["initContainers"].is_null(), "{pod}");

@@ -1,5 +1,5 @@
-//! Objects on a real API server: watched by a real webhook, they reach the Pods that they are for,
-//! and their status says what becomes of them.
+//! GitVolumes on a real API server, watched by a real webhook: their effect on matching Pods, and
+//! their status.
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -8,29 +8,29 @@ use std::time::Duration;
 
 use serde_json::Value;
 use serde_json::json;
-use tests::cluster::Cluster;
 use tests::eventually::eventually;
-use tests::images;
-use tests::kubectl::Kubectl;
-use tests::namespace::Namespace;
-use tests::product;
-use tests::serving::Serving;
-use tests::world::TestResult;
-use tests::world::World;
+use tests::installation::product;
+use tests::installation::serving::Serving;
+use tests::installation::world::TestResult;
+use tests::installation::world::World;
+use tests::kubernetes::cluster::Cluster;
+use tests::kubernetes::kubectl::Kubectl;
+use tests::kubernetes::namespace::Namespace;
+use tests::oci::images;
 
-use crate::UNASKED;
 use crate::crds::define;
 use crate::guard::Guarded;
 use crate::others::once;
+use crate::shared::UNASKED;
 use crate::toy::AFTER_US;
 use crate::toy::Toy;
 
-/// The label of the namespaces that auto-injection is for.
+/// Label of the namespaces with auto-injection.
 const AUTO: &str = "gitvolume.dev/auto-inject";
-/// How long the API server or the webhook may take to learn of something.
-const LONG: Duration = Duration::from_secs(60);
+/// Timeout for the API server or the webhook to see a change.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A webhook that watches, registered as the chart does for the namespaces of one test.
+/// A webhook with a watch, registered as by the chart for the namespaces of one test.
 struct Watching {
     serving: Serving,
     registration: String,
@@ -44,7 +44,7 @@ impl Drop for Watching {
     }
 }
 
-/// A folder of a test's own.
+/// A directory for one test.
 fn folder(cluster: &Cluster, name: &str) -> PathBuf {
     cluster.folder().join(name)
 }
@@ -62,33 +62,35 @@ impl Watching {
             kubectl: kubectl.clone(),
         };
         watching.register(cluster).map_err(text)?;
-        eventually("a webhook that is ready", LONG, || {
+        eventually("a webhook that is ready", TIMEOUT, || {
             watching.serving.page("/readyz")
         })?;
         Ok(watching)
     }
 
-    /// Another replica of the same registration, which no Pod is sent to.
+    /// Another replica with the same registration, which gets no Pods.
     fn another(&self, cluster: &Cluster, name: &str) -> Result<Serving, String> {
         let settings = json!({"image": images::SYNCER});
         let dir = folder(cluster, name);
         let own = &self.registration;
         let serving = Serving::start_watching_objects(&dir, &settings, &self.kubectl, own);
         let serving = serving.map_err(|error| format!("{error:#}"))?;
-        eventually("a webhook that is ready", LONG, || serving.page("/readyz"))?;
+        eventually("a webhook that is ready", TIMEOUT, || {
+            serving.page("/readyz")
+        })?;
         Ok(serving)
     }
 
-    /// The chart's entries, with the address in the Service's place, for namespaces with the label
-    /// of this name.
+    /// Registers the chart's webhooks, with the URL in place of the Service, for namespaces with
+    /// this label.
     fn register(&self, cluster: &Cluster) -> anyhow::Result<()> {
         let only = "--show-only=templates/mutatingwebhookconfiguration.yaml";
         let rendered = product::render(cluster, &[only])?;
-        let said = self
+        let output = self
             .kubectl
             .apply_with(&["--dry-run=client", "-o=json"], &rendered)
             .map_err(|error| anyhow::anyhow!(error))?;
-        let mut configuration: Value = serde_json::from_str(&said)?;
+        let mut configuration: Value = serde_json::from_str(&output)?;
         configuration["metadata"]["name"] = json!(self.registration);
         let entries = configuration["webhooks"].as_array_mut();
         for entry in entries.into_iter().flatten() {
@@ -126,7 +128,7 @@ fn cluster_volume(name: &str, spec: Value) -> Value {
     object
 }
 
-/// The repositories that a Pod with this label gets, were it made now.
+/// The repositories that a new Pod with this label would get.
 fn repositories(namespace: &Namespace, app: &str) -> Result<Vec<String>, String> {
     let pod = json!({
         "apiVersion": "v1", "kind": "Pod",
@@ -150,7 +152,7 @@ fn has(namespace: &Namespace, app: &str, names: &[&str]) -> Result<(), String> {
         .iter()
         .map(|name| format!("https://git.example/{name}.git"))
         .collect();
-    eventually(&format!("{names:?} for {app}"), LONG, || {
+    eventually(&format!("{names:?} for {app}"), TIMEOUT, || {
         let found = repositories(namespace, app)?;
         match found == urls {
             true => Ok(()),
@@ -159,10 +161,10 @@ fn has(namespace: &Namespace, app: &str, names: &[&str]) -> Result<(), String> {
     })
 }
 
-/// Waits until a condition begins like this: `Effective=True Covered: `.
-fn told(kubectl: &Kubectl, object: &[&str], expected: &str) -> Result<Value, String> {
+/// Waits until a condition of an object begins with this text: `Effective=True Covered: `.
+fn wait_for_condition(kubectl: &Kubectl, object: &[&str], expected: &str) -> Result<Value, String> {
     let (kind, _) = expected.split_once('=').ok_or("Type=Status expected")?;
-    eventually(expected, LONG, || {
+    eventually(expected, TIMEOUT, || {
         let object = kubectl.get_json(object)?;
         let conditions = object["status"]["conditions"].as_array();
         let mut conditions = conditions.into_iter().flatten();
@@ -183,7 +185,7 @@ fn told(kubectl: &Kubectl, object: &[&str], expected: &str) -> Result<Value, Str
     })
 }
 
-pub(crate) fn an_object_reaches_the_pods_that_it_is_for_and_is_told_so(
+pub(crate) fn an_object_applies_to_matching_pods_and_its_status_reports_it(
     world: &World,
 ) -> TestResult {
     define(world)?;
@@ -200,16 +202,16 @@ pub(crate) fn an_object_reaches_the_pods_that_it_is_for_and_is_told_so(
     );
     namespace.apply(&site.to_string())?;
     let object = ["gitvolume", "site"];
-    let accepted = told(&namespace, &object, "Accepted=True Accepted: ")?;
+    let accepted = wait_for_condition(&namespace, &object, "Accepted=True Accepted: ")?;
     let missing = format!(
         "Effective=False NamespaceNotCovered: namespace {name} has no label {AUTO}=enabled: only"
     );
-    told(&namespace, &object, &missing)?;
+    wait_for_condition(&namespace, &object, &missing)?;
     assert_eq!(repositories(&namespace, "web")?, [""; 0], "not covered");
 
     let labelled = ["label", "namespace", &name, &format!("{AUTO}=enabled")];
     world.kubectl().run(&labelled)?;
-    told(&namespace, &object, "Effective=True Covered: ")?;
+    wait_for_condition(&namespace, &object, "Effective=True Covered: ")?;
     has(&namespace, "web", &["site"])?;
     assert_eq!(repositories(&namespace, "db")?, [""; 0], "not selected");
 
@@ -217,7 +219,7 @@ pub(crate) fn an_object_reaches_the_pods_that_it_is_for_and_is_told_so(
     other["spec"]["repo"] = json!("https://git.example/other.git");
     namespace.apply(&other.to_string())?;
     has(&namespace, "web", &["other"])?;
-    let still = told(&namespace, &object, "Accepted=True Accepted: ")?;
+    let still = wait_for_condition(&namespace, &object, "Accepted=True Accepted: ")?;
     assert_eq!(
         still["lastTransitionTime"], accepted["lastTransitionTime"],
         "it was so all the time"
@@ -237,8 +239,8 @@ pub(crate) fn an_object_reaches_the_pods_that_it_is_for_and_is_told_so(
     let kubectl = world.kubectl();
     kubectl.apply(&rules.to_string())?;
     let cluster_object = ["clustergitvolume", rules_name];
-    told(kubectl, &cluster_object, "Effective=True Covered: ")?;
-    told(kubectl, &cluster_object, "Shadowed=False NotShadowed: ")?;
+    wait_for_condition(kubectl, &cluster_object, "Effective=True Covered: ")?;
+    wait_for_condition(kubectl, &cluster_object, "Shadowed=False NotShadowed: ")?;
     has(&namespace, "web", &["other", "rules"])?;
     has(&namespace, "db", &["rules"])?;
 
@@ -248,9 +250,9 @@ pub(crate) fn an_object_reaches_the_pods_that_it_is_for_and_is_told_so(
     );
     namespace.apply(&same.to_string())?;
     let shadowed = format!(
-        "Shadowed=True Shadowed: spec.mountPath: that of GitVolume {name}/{rules_name} is heard"
+        "Shadowed=True Shadowed: spec.mountPath: overridden by GitVolume {name}/{rules_name}"
     );
-    told(kubectl, &cluster_object, &shadowed)?;
+    wait_for_condition(kubectl, &cluster_object, &shadowed)?;
 
     kubectl.delete("clustergitvolume", rules_name)?;
     has(&namespace, "db", &[])?;
@@ -261,9 +263,10 @@ pub(crate) fn an_object_reaches_the_pods_that_it_is_for_and_is_told_so(
     Ok(())
 }
 
-/// A webhook that was skipped in the first round is never called in the second, and a Pod that requests
-/// nothing itself was not sent to the entry for annotations: that for auto-injection must be called again.
-pub(crate) fn what_a_webhook_after_us_adds_to_an_auto_injected_pod_is_seen(
+/// The API server never reinvokes a webhook that it skipped in the first round, and a Pod without
+/// annotations did not match the webhook for annotations: the webhook for auto-injection must be
+/// reinvoked.
+pub(crate) fn additions_of_a_later_webhook_to_an_auto_injected_pod_are_processed(
     world: &World,
 ) -> TestResult {
     define(world)?;
@@ -285,8 +288,8 @@ pub(crate) fn what_a_webhook_after_us_adds_to_an_auto_injected_pod_is_seen(
     Ok(())
 }
 
-/// A Namespace and its first Pod are often applied together.
-pub(crate) fn a_pod_of_a_namespace_that_is_as_new_as_itself_gets_its_objects(
+/// Namespace and first Pod are often applied together.
+pub(crate) fn a_pod_created_together_with_its_namespace_gets_the_objects(
     world: &World,
 ) -> TestResult {
     define(world)?;
@@ -301,7 +304,7 @@ pub(crate) fn a_pod_of_a_namespace_that_is_as_new_as_itself_gets_its_objects(
     );
     let kubectl = world.kubectl();
     kubectl.apply(&rules.to_string())?;
-    told(
+    wait_for_condition(
         kubectl,
         &["clustergitvolume", "objects-new"],
         "Effective=False NoNamespace: ",
@@ -347,7 +350,7 @@ pub(crate) fn a_pod_of_a_namespace_that_is_as_new_as_itself_gets_its_objects(
     Ok(outcome?)
 }
 
-/// The guard goes by what was put in, and not by the mode that the Pod's own annotations have.
+/// The guard checks the injected container, not the mode in the Pod's own annotations.
 pub(crate) fn a_pod_whose_object_sets_its_mode_passes_the_guard(world: &World) -> TestResult {
     define(world)?;
     let _guarded = Guarded::with(world.cluster(), &[])?;
@@ -356,7 +359,7 @@ pub(crate) fn a_pod_whose_object_sets_its_mode_passes_the_guard(world: &World) -
     let namespace = world.namespace(&[(UNASKED, ""), (&own, ""), (AUTO, "enabled")])?;
     let site = volume("site", json!({"mode": "once", "mountPath": "/site"}));
     namespace.apply(&site.to_string())?;
-    told(
+    wait_for_condition(
         &namespace,
         &["gitvolume", "site"],
         "Effective=True Covered: ",
@@ -380,7 +383,7 @@ pub(crate) fn a_pod_whose_object_sets_its_mode_passes_the_guard(world: &World) -
     Ok(())
 }
 
-/// Also that each object is written once, however many replicas there are.
+/// Each object is written once, regardless of the number of replicas.
 pub(crate) fn replicas_do_not_write_the_same_status_twice(world: &World) -> TestResult {
     const OBJECTS: usize = 20;
     define(world)?;
@@ -388,7 +391,7 @@ pub(crate) fn replicas_do_not_write_the_same_status_twice(world: &World) -> Test
     let one = Watching::start(world.cluster(), world.kubectl(), "objects-one")?;
     let two = one.another(world.cluster(), "objects-two")?;
     let replicas = [&one.serving, &two];
-    // What other tests' objects are told is not counted.
+    // Objects of other tests are not counted.
     let selector = format!("test={}", namespace.name());
     let mut all = String::new();
     for number in 0..OBJECTS {
@@ -403,17 +406,17 @@ pub(crate) fn replicas_do_not_write_the_same_status_twice(world: &World) -> Test
     let versions = || -> Result<Vec<String>, String> {
         let list = namespace.get_json(&["gitvolumes", "-l", &selector, "--show-managed-fields"])?;
         let items = list["items"].as_array().into_iter().flatten();
-        let told = items.filter(|own| {
+        let complete = items.filter(|own| {
             own["status"]["conditions"]
                 .as_array()
                 .is_some_and(|all| all.len() == 3)
         });
-        Ok(told
+        Ok(complete
             .map(|own| own["metadata"]["resourceVersion"].to_string())
             .collect())
     };
     let conditions = || namespace.run(&["get", "gitvolumes", "-o=jsonpath={.items[*].status}"]);
-    let first = eventually("all are told", LONG, || {
+    let first = eventually("all are told", TIMEOUT, || {
         let versions = versions()?;
         match versions.len() {
             OBJECTS => Ok(versions),
@@ -421,7 +424,7 @@ pub(crate) fn replicas_do_not_write_the_same_status_twice(world: &World) -> Test
         }
     })?;
     let before = conditions()?;
-    // Both look again at all of them: a change that concerns every object there is.
+    // Both replicas evaluate all objects again, because this change concerns every object.
     let labelled = ["label", "namespace", namespace.name(), "another=label"];
     world.kubectl().run(&labelled)?;
     for number in 0..2 {
@@ -430,7 +433,7 @@ pub(crate) fn replicas_do_not_write_the_same_status_twice(world: &World) -> Test
             json!({"repo": "https://git.example/site.git"}),
         );
         namespace.apply(&object.to_string())?;
-        told(
+        wait_for_condition(
             &namespace,
             &["gitvolume", &format!("later-{number}")],
             "Accepted=True",
@@ -445,7 +448,7 @@ pub(crate) fn replicas_do_not_write_the_same_status_twice(world: &World) -> Test
     Ok(())
 }
 
-/// Asks for readiness all the while, and gives what was not ready.
+/// Polls readiness during an action; returns the failed probes.
 fn unready_during<T>(
     serving: &Serving,
     disturb: impl FnOnce() -> Result<T, String>,
@@ -467,7 +470,7 @@ fn unready_during<T>(
     })
 }
 
-pub(crate) fn an_api_server_that_restarts_changes_nothing_and_is_watched_again(
+pub(crate) fn after_a_restart_of_the_api_server_the_watch_resumes_and_nothing_changes(
     world: &World,
 ) -> TestResult {
     define(world)?;
@@ -483,14 +486,14 @@ pub(crate) fn an_api_server_that_restarts_changes_nothing_and_is_watched_again(
     let restart = || {
         let restarted = plane.restart_api_server();
         restarted.map_err(|error| format!("{error:#}"))?;
-        // Whether it is watched again or not: what was last known counts.
+        // The last known state counts, whether the watch is back or not.
         let found = repositories(&namespace, "web")?;
         assert_eq!(found, ["https://git.example/site.git"]);
         Ok(())
     };
     let ((), unready) = unready_during(serving, restart)?;
     assert_eq!(unready, [""; 0]);
-    eventually("a watch that is lost is said", LONG, || {
+    eventually("a watch that is lost is said", TIMEOUT, || {
         let log = serving.log();
         let is_said = log.contains("the GitVolumes cannot be watched")
             && log.contains("the GitVolumes are watched again");
@@ -499,12 +502,12 @@ pub(crate) fn an_api_server_that_restarts_changes_nothing_and_is_watched_again(
     let other = json!({"repo": "https://git.example/other.git"});
     namespace.apply(&volume("site", other).to_string())?;
     has(&namespace, "web", &["other"])?;
-    told(
+    wait_for_condition(
         &namespace,
         &["gitvolume", "site"],
         "Effective=True Covered: ",
     )?;
-    eventually("nothing is stale", LONG, || {
+    eventually("nothing is stale", TIMEOUT, || {
         match watching.metric("objects_stale_seconds")? {
             0.0 => Ok(()),
             stale => Err(format!("{stale} s")),
@@ -513,7 +516,7 @@ pub(crate) fn an_api_server_that_restarts_changes_nothing_and_is_watched_again(
     Ok(())
 }
 
-pub(crate) fn while_the_api_server_is_away_it_stays_ready_and_says_how_old_its_knowledge_is(
+pub(crate) fn while_the_api_server_is_down_the_webhook_stays_ready_and_reports_the_age_of_its_cache(
     world: &World,
 ) -> TestResult {
     define(world)?;
@@ -527,7 +530,7 @@ pub(crate) fn while_the_api_server_is_away_it_stays_ready_and_says_how_old_its_k
 
     plane.stop_api_server();
     let serving = &watching.serving;
-    let stale = eventually("knowledge that grows old", LONG, || {
+    let stale = eventually("knowledge that grows old", TIMEOUT, || {
         let stale = watching.metric("objects_stale_seconds")?;
         (stale > 1.0).then_some(()).ok_or(format!("{stale} s"))
     });
@@ -543,9 +546,7 @@ pub(crate) fn while_the_api_server_is_away_it_stays_ready_and_says_how_old_its_k
     Ok(())
 }
 
-pub(crate) fn kinds_that_are_not_installed_are_said_and_found_when_they_are(
-    world: &World,
-) -> TestResult {
+pub(crate) fn missing_crds_are_reported_and_used_once_installed(world: &World) -> TestResult {
     let remove = || -> Result<(), String> {
         for kind in ["gitvolumes", "clustergitvolumes"] {
             let name = format!("{kind}.gitvolume.dev");
@@ -572,12 +573,12 @@ pub(crate) fn kinds_that_are_not_installed_are_said_and_found_when_they_are(
             let site = json!({"repo": "https://git.example/site.git"});
             namespace.apply(&volume("site", site).to_string())?;
             has(&namespace, "web", &["site"])?;
-            told(
+            wait_for_condition(
                 &namespace,
                 &["gitvolume", "site"],
                 "Effective=True Covered: ",
             )?;
-            // With the kind go its objects, which the watch tells.
+            // Deleting the CRD deletes its objects, which the watch reports.
             remove()?;
             has(&namespace, "web", &[])?;
         }

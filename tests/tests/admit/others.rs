@@ -1,19 +1,19 @@
-//! Webhooks and policies of others, before us and after us: each ends right.
+//! Third-party webhooks and policies, before and after the webhook.
 
 use std::time::Duration;
 
 use serde_json::Value;
 use serde_json::json;
-use tests::control_plane::Version;
 use tests::eventually::eventually;
-use tests::namespace::Namespace;
-use tests::world::TestResult;
-use tests::world::World;
+use tests::installation::world::TestResult;
+use tests::installation::world::World;
+use tests::kubernetes::control_plane::Version;
+use tests::kubernetes::namespace::Namespace;
 
+use crate::shared::version;
 use crate::toy::AFTER_US;
 use crate::toy::Registration;
 use crate::toy::Toy;
-use crate::version;
 
 const REPO: &str = "https://git.example/site.git";
 
@@ -48,7 +48,7 @@ fn has_mount_of_ours(container: &Value) -> bool {
     names.any(|name| name.starts_with("gitvolume"))
 }
 
-/// Does what the operations say where the Pod is a test's, once.
+/// Returns the operations once, for a Pod of this test.
 pub(crate) fn once(operations: Value) -> impl Fn(&Value) -> Value {
     move |pod| {
         let annotations = &pod["metadata"]["annotations"];
@@ -67,7 +67,9 @@ pub(crate) fn once(operations: Value) -> impl Fn(&Value) -> Value {
     }
 }
 
-pub(crate) fn what_a_webhook_after_us_adds_does_not_double_us(world: &World) -> TestResult {
+pub(crate) fn additions_of_a_later_webhook_do_not_cause_a_second_injection(
+    world: &World,
+) -> TestResult {
     let namespace = world.namespace(&[])?;
     let operations = json!([
         {"op": "add", "path": "/spec/volumes/0", "value": {"name": "theirs", "emptyDir": {}}},
@@ -79,7 +81,7 @@ pub(crate) fn what_a_webhook_after_us_adds_does_not_double_us(world: &World) -> 
             "op": "add", "path": "/spec/initContainers/0",
             "value": {"name": "proxy-init", "image": "proxy"},
         },
-        // Ours is at 1 by now: a tracer that has something for every container.
+        // Our container is at index 1 by now: a tracer changes every container.
         {
             "op": "add", "path": "/spec/initContainers/1/env/-",
             "value": {"name": "TRACE", "value": "1"},
@@ -113,8 +115,8 @@ pub(crate) fn what_a_webhook_after_us_adds_does_not_double_us(world: &World) -> 
     Ok(())
 }
 
-/// Its container could be one only if ours were told anew, and what is in a Pod is never rewritten.
-pub(crate) fn a_repository_that_a_webhook_asks_for_after_us_is_refused_not_forgotten(
+/// Our container would have to change for it, and the webhook never rewrites what is in a Pod.
+pub(crate) fn a_repository_that_a_later_webhook_requests_is_refused_and_not_ignored(
     world: &World,
 ) -> TestResult {
     let namespace = world.namespace(&[])?;
@@ -139,7 +141,7 @@ pub(crate) fn a_repository_that_a_webhook_asks_for_after_us_is_refused_not_forgo
     Ok(())
 }
 
-pub(crate) fn a_git_repo_volume_that_a_webhook_adds_after_us_is_converted_too(
+pub(crate) fn a_git_repo_volume_that_a_later_webhook_adds_is_converted_too(
     world: &World,
 ) -> TestResult {
     let namespace = world.namespace(&[])?;
@@ -165,7 +167,9 @@ pub(crate) fn a_git_repo_volume_that_a_webhook_adds_after_us_is_converted_too(
     Ok(())
 }
 
-pub(crate) fn what_a_webhook_before_us_asks_for_is_injected(world: &World) -> TestResult {
+pub(crate) fn a_repository_that_an_earlier_webhook_requests_is_injected(
+    world: &World,
+) -> TestResult {
     let before_us = Registration {
         before_us: true,
         ..AFTER_US
@@ -180,10 +184,10 @@ pub(crate) fn what_a_webhook_before_us_asks_for_is_injected(world: &World) -> Te
     Ok(())
 }
 
-/// Policies come before webhooks (KEP-3962), so theirs are seen by us.
-pub(crate) fn a_policy_of_the_cluster_may_ask_for_a_repository(world: &World) -> TestResult {
+/// Mutating policies run before webhooks (KEP-3962), so the webhook sees their changes.
+pub(crate) fn a_mutating_admission_policy_can_request_a_repository(world: &World) -> TestResult {
     if version(world)? == Version::Oldest {
-        // Mutating policies are not served there by default.
+        // Mutating policies are not served by default in this version.
         return Ok(());
     }
     let namespace = world.namespace(&[])?;

@@ -1,11 +1,11 @@
-//! What stays of a decision, and what does not.
+//! Traces of an admission: annotations, audit log, and nothing else in the namespace.
 
 use serde_json::Value;
 use serde_json::json;
-use tests::namespace::Namespace;
-use tests::serving::WEBHOOK;
-use tests::world::TestResult;
-use tests::world::World;
+use tests::installation::serving::WEBHOOK;
+use tests::installation::world::TestResult;
+use tests::installation::world::World;
+use tests::kubernetes::namespace::Namespace;
 
 fn pod(annotations: Value) -> String {
     pod_on("linux", annotations)
@@ -21,7 +21,7 @@ fn pod_on(system: &str, annotations: Value) -> String {
     pod.to_string()
 }
 
-/// The annotations of the audit log's line about a namespace's Pod.
+/// The annotations of the audit event for a Pod of a namespace.
 fn audited(world: &World, namespace: &Namespace) -> Result<Value, String> {
     let plane = world.cluster().control_plane();
     let log = plane
@@ -44,8 +44,8 @@ pub(crate) fn each_decision_is_in_the_audit_log_with_reason_and_configuration(
         (pod(json!({"gitvolume.dev/mode": "always"})), "deny", "mode"),
     ] {
         let namespace = world.namespace(&[])?;
-        let said = namespace.create(&pod);
-        assert_eq!(said.is_err(), decision == "deny", "{said:?}");
+        let output = namespace.create(&pod);
+        assert_eq!(output.is_err(), decision == "deny", "{output:?}");
         let audited = audited(world, &namespace)?;
         let of = |key: &str| {
             audited[format!("{WEBHOOK}/{key}")]
@@ -65,7 +65,7 @@ pub(crate) fn each_decision_is_in_the_audit_log_with_reason_and_configuration(
     Ok(())
 }
 
-/// Everything in a namespace, by kind and name.
+/// All objects in a namespace, by kind and name.
 fn everything(namespace: &Namespace) -> Result<String, String> {
     let kinds = namespace.run(&[
         "api-resources",
@@ -95,11 +95,12 @@ pub(crate) fn a_dry_run_leaves_nothing_behind(world: &World) -> TestResult {
     Ok(())
 }
 
-/// Not even one that asks is sent to us: the cluster's own Pods never wait for a webhook.
-pub(crate) fn pods_of_system_namespaces_are_left_alone(world: &World) -> TestResult {
+/// The API server never calls the webhook for them, even with annotations: the cluster's own Pods
+/// must not wait for a webhook.
+pub(crate) fn pods_of_system_namespaces_are_never_injected(world: &World) -> TestResult {
     let system = world.kubectl().in_namespace("kube-system");
     let pod = pod(json!({}));
-    // No controller makes a ServiceAccount here.
+    // There is no controller that creates a ServiceAccount.
     let _ = system.run(&["create", "serviceaccount", "default"]);
     let (made, _) = system.created(&["--dry-run=server"], &pod)?;
     assert!(made[0]["spec"]["initContainers"].is_null(), "{}", made[0]);

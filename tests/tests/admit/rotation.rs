@@ -1,8 +1,8 @@
-//! Certificates that change while Pods are admitted: two replicas with one CA in a Secret, asked by
-//! turns as a Service would have them asked.
+//! Certificates that change while Pods are admitted: two replicas with one CA in a Secret, called
+//! alternately as through a Service.
 //!
-//! `GITVOLUME_ROTATION_SECONDS` and `GITVOLUME_ROTATION_RATE` make it longer and busier; `make soak`
-//! does.
+//! `GITVOLUME_ROTATION_SECONDS` and `GITVOLUME_ROTATION_RATE` set duration and load; `make soak`
+//! raises both.
 
 use std::io;
 use std::io::Read;
@@ -27,24 +27,24 @@ use serde_json::Value;
 use serde_json::json;
 use tests::eventually::eventually;
 use tests::http;
-use tests::images;
-use tests::kubectl::Kubectl;
+use tests::installation::world::TestResult;
+use tests::installation::world::World;
+use tests::kubernetes::kubectl::Kubectl;
+use tests::kubernetes::namespace::Namespace;
 use tests::metrics;
-use tests::namespace::Namespace;
+use tests::oci::images;
 use tests::process::Process;
 use tests::settings;
 use tests::tools::tool;
-use tests::world::TestResult;
-use tests::world::World;
 
-use crate::SETTINGS;
-use crate::UNASKED;
+use crate::shared::SETTINGS;
+use crate::shared::UNASKED;
 
 const SECRET: &str = "rotated-ca";
-/// How long all may take that is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Timeout of each wait.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The chart's rights of the webhook, with its names filled in.
+/// The webhook's RBAC rules from the chart, with its names filled in.
 const RIGHTS: &str = r#"
 apiVersion: v1
 kind: List
@@ -76,7 +76,8 @@ items:
   subjects: [{kind: ServiceAccount, name: webhook, namespace: NAMESPACE}]
 "#;
 
-/// Two replicas, and what the API server knows of them. The namespace's name is the configuration's.
+/// Two replicas and their objects in the API server. The configuration has the name of the
+/// namespace.
 struct Replicas<'a> {
     world: &'a World,
     namespace: Arc<Namespace>,
@@ -111,7 +112,6 @@ impl<'a> Replicas<'a> {
             let args = [
                 kubeconfig.as_str(),
                 &binary,
-                "serve",
                 "--listen=127.0.0.1:0",
                 "--admin-listen=127.0.0.1:0",
                 "--tls-name=127.0.0.1",
@@ -119,7 +119,7 @@ impl<'a> Replicas<'a> {
                 &own[1],
                 &own[2],
                 &image,
-                // Each new connection is a handshake with the certificate of that moment.
+                // Each new connection is a handshake with the current certificate.
                 "--max-connection-age=1s",
                 "--log-format=json",
             ];
@@ -130,7 +130,7 @@ impl<'a> Replicas<'a> {
                 .collect();
             let logs = dir.path().join(replica);
             processes.push(Process::start("gitvolume", Path::new("env"), &args, &logs)?);
-            let line = eventually("a webhook that listens", PATIENCE, || {
+            let line = eventually("a webhook that listens", TIMEOUT, || {
                 let log = std::fs::read_to_string(logs.join("gitvolume.log"));
                 let log = log.map_err(|error| error.to_string())?;
                 let line = log.lines().find(|line| line.contains("\"listening\""));
@@ -153,9 +153,9 @@ impl<'a> Replicas<'a> {
             .kubectl()
             .apply(&replicas.registration(&["a", "b"]))?;
         for replica in 0..2 {
-            eventually("a ready replica", PATIENCE, || replicas.readyz(replica))?;
+            eventually("a ready replica", TIMEOUT, || replicas.readyz(replica))?;
         }
-        eventually("an injected Pod", PATIENCE, || replicas.admit())?;
+        eventually("an injected Pod", TIMEOUT, || replicas.admit())?;
         Ok(replicas)
     }
 
@@ -163,7 +163,7 @@ impl<'a> Replicas<'a> {
         self.world.kubectl()
     }
 
-    /// Our configuration as a chart has it: without a caBundle.
+    /// The configuration as the chart renders it: without a caBundle.
     fn registration(&self, webhooks: &[&str]) -> String {
         self.registration_with(webhooks, json!({}))
     }
@@ -197,7 +197,7 @@ impl<'a> Replicas<'a> {
         .to_string()
     }
 
-    /// For each webhook whether there is a caBundle, and which.
+    /// The caBundle of each webhook, empty if there is none.
     fn bundles(&self) -> Result<Vec<String>, String> {
         let name = self.namespace.name();
         let found = self
@@ -224,12 +224,12 @@ impl<'a> Replicas<'a> {
     }
 
     fn admit(&self) -> Result<String, String> {
-        let said = self
+        let output = self
             .namespace
             .create_with(&["--dry-run=server", "-o=json"], &pod())?;
-        match said.contains(images::SYNCER) {
-            true => Ok(said),
-            false => Err(said),
+        match output.contains(images::SYNCER) {
+            true => Ok(output),
+            false => Err(output),
         }
     }
 
@@ -272,7 +272,7 @@ fn pod() -> String {
     .to_string()
 }
 
-/// Hands each connection to the next replica, as a Service does.
+/// Passes each connection to the next replica, like a Service.
 struct Balancer {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,
@@ -284,7 +284,7 @@ impl Balancer {
         let address = listener.local_addr()?;
         let connections = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&connections);
-        // It ends with the test program.
+        // The thread ends with the test program.
         thread::spawn(move || {
             for caller in listener.incoming().flatten() {
                 let turn = count.fetch_add(1, Ordering::Relaxed) % replicas.len();
@@ -305,7 +305,7 @@ impl Balancer {
     }
 }
 
-/// Passes on what comes, and its end.
+/// Copies a stream until its end, and forwards the end.
 fn pass(mut from: TcpStream, mut to: TcpStream) {
     let _ = from.set_nodelay(true);
     let _ = to.set_nodelay(true);
@@ -313,7 +313,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream) {
     let _ = to.shutdown(std::net::Shutdown::Write);
 }
 
-/// The API server without TLS, by kubectl: a request costs it as good as nothing.
+/// `kubectl proxy`: the API server without TLS, so that a request costs the test almost nothing.
 struct Proxy {
     address: SocketAddr,
     _process: Process,
@@ -324,7 +324,7 @@ impl Proxy {
         let kubeconfig = format!("--kubeconfig={}", kubectl.kubeconfig().display());
         let args = ["proxy".to_owned(), "--port=0".to_owned(), kubeconfig];
         let process = Process::start("proxy", &tool("kubectl"), &args, dir)?;
-        let address = eventually("a proxy that listens", PATIENCE, || {
+        let address = eventually("a proxy that listens", TIMEOUT, || {
             let log = std::fs::read_to_string(dir.join("proxy.log"));
             let log = log.map_err(|error| error.to_string())?;
             let address = log
@@ -339,7 +339,7 @@ impl Proxy {
         })
     }
 
-    /// Makes a Pod without making it, and answers what went wrong.
+    /// Creates a Pod as a dry run; the error is the failure.
     fn create(&self, namespace: &str) -> Result<(), String> {
         let answer = self.post(namespace).map_err(|error| error.to_string())?;
         let status = answer.lines().next().unwrap_or_default();
@@ -408,7 +408,7 @@ pub(crate) fn no_call_fails_while_ca_and_certificates_are_rotated(world: &World)
             }
             Ok(())
         };
-        // Both replicas are looked at all the time, and have been signed for by three CAs at least.
+        // Checks both replicas continuously, until each has been signed by at least three CAs.
         let mut watched = Ok(());
         while watched.is_ok() && began.elapsed() < Duration::from_secs(seconds + 120) {
             watched = rotated();
@@ -445,7 +445,7 @@ pub(crate) fn no_call_fails_while_ca_and_certificates_are_rotated(world: &World)
         let rotations = replicas.metric(replica, "ca_rotations_total")?;
         assert!(rotations >= 2.0, "replica {replica}: {rotations} rotations");
     }
-    // The chart's rights are enough: watching is by name, and nothing was refused.
+    // The chart's rights suffice: the webhook watches by name, and no request was denied.
     let log = world
         .cluster()
         .control_plane()
@@ -463,7 +463,7 @@ pub(crate) fn no_call_fails_while_ca_and_certificates_are_rotated(world: &World)
     Ok(())
 }
 
-pub(crate) fn a_ca_bundle_that_somebody_wipes_is_told_and_repaired(world: &World) -> TestResult {
+pub(crate) fn a_removed_ca_bundle_is_reported_and_repaired(world: &World) -> TestResult {
     let replicas = Replicas::start(world, &[])?;
     let name = replicas.namespace.name();
     let before = replicas.bundles()?;
@@ -481,9 +481,10 @@ pub(crate) fn a_ca_bundle_that_somebody_wipes_is_told_and_repaired(world: &World
     };
     wipe()?;
     replicas.wait_for_bundle("our CA again", Duration::from_secs(10), &before)?;
-    eventually("an injected Pod", PATIENCE, || replicas.admit())?;
+    eventually("an injected Pod", TIMEOUT, || replicas.admit())?;
 
-    // Without the right to repair it, everybody is told, and nobody goes.
+    // Without the right to repair it, every replica reports the problem, and every replica stays
+    // ready.
     let rights = replicas.kubectl().get_json(&["clusterrolebinding", name])?;
     let read_only = r#"[{"op": "replace", "path": "/rules/0/verbs", "value": ["get", "watch"]}]"#;
     let patch = |patch: &str| {
@@ -494,7 +495,7 @@ pub(crate) fn a_ca_bundle_that_somebody_wipes_is_told_and_repaired(world: &World
     };
     assert_eq!(rights["metadata"]["name"], name);
     patch(read_only)?;
-    eventually("a caBundle that stays wiped", PATIENCE, || {
+    eventually("a caBundle that stays wiped", TIMEOUT, || {
         wipe()?;
         thread::sleep(Duration::from_secs(1));
         match replicas.bundles()? == before {
@@ -504,30 +505,28 @@ pub(crate) fn a_ca_bundle_that_somebody_wipes_is_told_and_repaired(world: &World
         .map_err(str::to_owned)
     })?;
     for replica in 0..2 {
-        let told = eventually("a warning", PATIENCE, || {
-            match replicas.readyz(replica)? {
-                told if told.contains("cannot be kept current") => Ok(told),
-                told => Err(told),
-            }
+        let readiness = eventually("a warning", TIMEOUT, || match replicas.readyz(replica)? {
+            readiness if readiness.contains("cannot renew the certificates") => Ok(readiness),
+            readiness => Err(readiness),
         })?;
-        assert!(told.starts_with("ok\n"), "{told}");
-        let lacking = "warning: the caBundle of a.gitvolume.dev, b.gitvolume.dev lacks our CA";
-        assert!(told.contains(lacking), "{told}");
+        assert!(readiness.starts_with("ok\n"), "{readiness}");
+        let lacking = "warning: the caBundle of a.gitvolume.dev, b.gitvolume.dev does not contain the webhook's CA";
+        assert!(readiness.contains(lacking), "{readiness}");
         assert_eq!(replicas.metric(replica, "cabundle_in_sync")?, 0.0);
     }
     patch(&read_only.replace("watch\"]", "watch\", \"patch\"]"))?;
     replicas.wait_for_bundle("our CA again", Duration::from_secs(10), &before)?;
-    eventually("an injected Pod", PATIENCE, || replicas.admit())?;
+    eventually("an injected Pod", TIMEOUT, || replicas.admit())?;
     for replica in 0..2 {
-        eventually("no warning", PATIENCE, || {
+        eventually("no warning", TIMEOUT, || {
             match replicas.readyz(replica)? {
-                told if told.contains("warning") => Err(told),
+                readiness if readiness.contains("warning") => Err(readiness),
                 _ => Ok(()),
             }
         })?;
     }
 
-    // An upgrade adds a webhook: it gets the CA too, and no replica was unready for it.
+    // An upgrade adds a webhook: it gets the CA too, and no replica becomes unready.
     let third = replicas.registration(&["a", "b", "c"]);
     replicas
         .kubectl()

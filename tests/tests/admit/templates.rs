@@ -1,4 +1,5 @@
-//! Who applies a workload is told at once what its Pods would be refused for.
+//! Warnings for workloads: applying a Deployment reports the mistakes for which its Pods would be
+//! refused.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,19 +17,19 @@ use inject::Settings;
 use inject::answer;
 use serde_json::Value;
 use serde_json::json;
-use tests::cluster::Cluster;
 use tests::eventually::eventually;
-use tests::namespace::Namespace;
-use tests::product;
-use tests::serving::Serving;
+use tests::installation::product;
+use tests::installation::serving::Serving;
+use tests::installation::world::TestResult;
+use tests::installation::world::World;
+use tests::kubernetes::cluster::Cluster;
+use tests::kubernetes::namespace::Namespace;
 use tests::settings;
-use tests::world::TestResult;
-use tests::world::World;
 
 const REPO: &str = "https://git.example/site.git";
 const MISTAKE: &str = "gitvolume.dev/mode: \"always\": expected sync or once";
 
-/// A webhook of these tests' own, whichever API server asks it.
+/// The webhook of these tests, shared by both API servers.
 static SERVING: Mutex<Option<Arc<Serving>>> = Mutex::new(None);
 
 fn serving(cluster: &Cluster) -> Result<Arc<Serving>> {
@@ -44,41 +45,41 @@ fn serving(cluster: &Cluster) -> Result<Arc<Serving>> {
 }
 
 /// A namespace in which the chart's registration for templates is in force.
-struct Told<'a> {
+struct WarnedNamespace<'a> {
     world: &'a World,
     namespace: Arc<Namespace>,
 }
 
-impl<'a> Told<'a> {
+impl<'a> WarnedNamespace<'a> {
     fn in_a_namespace(world: &'a World) -> Result<Self, String> {
         let serving = serving(world.cluster()).map_err(|error| format!("{error:#}"))?;
-        let told = Self {
+        let warned = Self {
             world,
             namespace: world.namespace(&[])?,
         };
-        told.register(serving.address(), serving.ca())?;
+        warned.register(serving.address(), serving.ca())?;
         eventually(
             "the registration in force",
             Duration::from_secs(30),
-            || match told.says(&deployment(
+            || match warned.dry_run(&deployment(
                 "probe",
                 &json!({"gitvolume.dev/mode": "always"}),
             ))? {
-                said if said.contains(MISTAKE) => Ok(()),
-                said => Err(said),
+                output if output.contains(MISTAKE) => Ok(()),
+                output => Err(output),
             },
         )?;
-        Ok(told)
+        Ok(warned)
     }
 
-    /// As the chart has it, but for the address, and for this namespace alone.
+    /// As in the chart, except for the URL, and only for this namespace.
     fn register(&self, address: &str, ca: &std::path::Path) -> Result<(), String> {
         let only = ["--show-only=templates/mutatingwebhookconfiguration.yaml"];
         let rendered = product::render(self.world.cluster(), &only);
         let rendered = rendered.map_err(|error| error.to_string())?;
         let kubectl = self.world.kubectl();
-        let said = kubectl.apply_with(&["--dry-run=client", "-o=json"], &rendered)?;
-        let mut configuration: Value = serde_json::from_str(&said).map_err(|e| e.to_string())?;
+        let output = kubectl.apply_with(&["--dry-run=client", "-o=json"], &rendered)?;
+        let mut configuration: Value = serde_json::from_str(&output).map_err(|e| e.to_string())?;
         let webhooks = configuration["webhooks"].as_array_mut();
         let webhooks = webhooks.ok_or("no webhooks")?;
         webhooks.retain(|webhook| webhook["name"] == "templates.gitvolume.dev");
@@ -94,14 +95,14 @@ impl<'a> Told<'a> {
         kubectl.apply(&configuration.to_string()).map(drop)
     }
 
-    /// What kubectl shows of applying this.
-    fn says(&self, object: &Value) -> Result<String, String> {
+    /// kubectl's output for applying this object.
+    fn dry_run(&self, object: &Value) -> Result<String, String> {
         let flags = ["--dry-run=server", "--validate=false"];
         self.namespace.apply_with(&flags, &object.to_string())
     }
 }
 
-impl Drop for Told<'_> {
+impl Drop for WarnedNamespace<'_> {
     fn drop(&mut self) {
         let name = self.namespace.name();
         let kind = "mutatingwebhookconfiguration";
@@ -126,7 +127,7 @@ fn deployment(name: &str, annotations: &Value) -> Value {
     })
 }
 
-/// One object of each kind that makes Pods, with these annotations where its Pods have them.
+/// One object of each kind that creates Pods, with these annotations in its Pod template.
 fn each_kind(annotations: &Value) -> Vec<Value> {
     let with_selector = |kind: &str| {
         let mut object = deployment("web", annotations);
@@ -164,21 +165,22 @@ fn each_kind(annotations: &Value) -> Vec<Value> {
     ]
 }
 
-fn warnings(said: &str) -> BTreeSet<&str> {
-    said.lines()
+fn warnings(output: &str) -> BTreeSet<&str> {
+    output
+        .lines()
         .filter_map(|line| line.strip_prefix("Warning: "))
         .collect()
 }
 
-pub(crate) fn each_kind_tells_of_its_template_and_of_annotations_beside_it(
+pub(crate) fn each_kind_warns_about_its_template_and_about_misplaced_annotations(
     world: &World,
 ) -> TestResult {
-    let told = Told::in_a_namespace(world)?;
+    let warned = WarnedNamespace::in_a_namespace(world)?;
     let wrong = json!({"gitvolume.dev/repo": REPO, "gitvolume.dev/mode": "always"});
     for object in each_kind(&wrong) {
-        let said = told.says(&object)?;
-        assert_eq!(warnings(&said), BTreeSet::from([MISTAKE]), "{said}");
-        assert!(said.contains("created (server dry run)"), "{said}");
+        let output = warned.dry_run(&object)?;
+        assert_eq!(warnings(&output), BTreeSet::from([MISTAKE]), "{output}");
+        assert!(output.contains("created (server dry run)"), "{output}");
     }
     for mut object in each_kind(&json!({})) {
         let kind = object["kind"].as_str().unwrap_or_default().to_owned();
@@ -187,25 +189,33 @@ pub(crate) fn each_kind_tells_of_its_template_and_of_annotations_beside_it(
             "PodTemplate" => "template.metadata",
             _ => "spec.template.metadata",
         };
-        assert_eq!(warnings(&told.says(&object)?), BTreeSet::new(), "{kind}");
+        assert_eq!(
+            warnings(&warned.dry_run(&object)?),
+            BTreeSet::new(),
+            "{kind}"
+        );
         object["metadata"]["annotations"] =
             json!({"gitvolume.dev/repo": REPO, "gitvolume.dev/ref": "main"});
         let own =
             format!("gitvolume.dev/ref and 1 more: no effect on a {kind}; expected in {there}");
-        let said = told.says(&object)?;
-        assert_eq!(warnings(&said), BTreeSet::from([own.as_str()]), "{said}");
+        let output = warned.dry_run(&object)?;
+        assert_eq!(
+            warnings(&output),
+            BTreeSet::from([own.as_str()]),
+            "{output}"
+        );
     }
     let mut cron = each_kind(&json!({})).remove(5);
     cron["spec"]["jobTemplate"]["metadata"] = json!({"annotations": {"gitvolume.dev/repo": REPO}});
-    let said = told.says(&cron)?;
+    let output = warned.dry_run(&cron)?;
     let own = "gitvolume.dev/repo: no effect on a CronJob's Job; expected in \
                spec.jobTemplate.spec.template.metadata";
-    assert_eq!(warnings(&said), BTreeSet::from([own]), "{said}");
+    assert_eq!(warnings(&output), BTreeSet::from([own]), "{output}");
     Ok(())
 }
 
-/// Its kind is not the API server's own: nothing fills in defaults, and nothing checks it.
-pub(crate) fn a_rollout_of_argos_is_told_like_a_deployment(world: &World) -> TestResult {
+/// A custom resource: the API server neither fills in defaults nor validates it.
+pub(crate) fn an_argo_rollout_gets_the_same_warnings_as_a_deployment(world: &World) -> TestResult {
     let rollouts = json!({
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
         "metadata": {"name": "rollouts.argoproj.io"},
@@ -225,27 +235,35 @@ pub(crate) fn a_rollout_of_argos_is_told_like_a_deployment(world: &World) -> Tes
     world
         .kubectl()
         .wait_for("crd/rollouts.argoproj.io", "condition=Established", minute)?;
-    let told = Told::in_a_namespace(world)?;
+    let warned = WarnedNamespace::in_a_namespace(world)?;
     let mut rollout = deployment("web", &json!({"gitvolume.dev/mode": "always"}));
     rollout["apiVersion"] = json!("argoproj.io/v1alpha1");
     rollout["kind"] = json!("Rollout");
-    let said = eventually("the new kind", minute, || match told.says(&rollout)? {
-        said if warnings(&said).is_empty() => Err(said),
-        said => Ok(said),
+    let output = eventually("the new kind", minute, || {
+        match warned.dry_run(&rollout)? {
+            output if warnings(&output).is_empty() => Err(output),
+            output => Ok(output),
+        }
     })?;
-    assert!(warnings(&said).contains(MISTAKE), "{said}");
-    // What cannot be read as a template is none of our business.
+    assert!(warnings(&output).contains(MISTAKE), "{output}");
+    // The webhook ignores what it cannot parse as a template.
     rollout["spec"]["template"]["spec"]["containers"] = json!("none");
-    let said = told.says(&rollout)?;
-    assert_eq!(warnings(&said), BTreeSet::new(), "{said}");
-    assert!(said.contains("rollout.argoproj.io/web created"), "{said}");
+    let output = warned.dry_run(&rollout)?;
+    assert_eq!(warnings(&output), BTreeSet::new(), "{output}");
+    assert!(
+        output.contains("rollout.argoproj.io/web created"),
+        "{output}"
+    );
     Ok(())
 }
 
-/// Every mistake that a Pod is refused for, in the same words; and nothing is said of what is right.
-pub(crate) fn a_template_is_told_the_sentences_that_its_pods_would_be(world: &World) -> TestResult {
-    let told = Told::in_a_namespace(world)?;
-    let mut warning = Settings::new(tests::images::SYNCER);
+/// Every mistake for which a Pod is refused, in the same words; and no warning about a correct
+/// template.
+pub(crate) fn a_template_gets_the_error_sentences_of_its_pods_as_warnings(
+    world: &World,
+) -> TestResult {
+    let warned = WarnedNamespace::in_a_namespace(world)?;
+    let mut warning = Settings::new(tests::oci::images::SYNCER);
     warning.on_mistake = OnMistake::Warn;
     for kind in ["deny", "inject"] {
         let folder = settings::root().join("webhook/inject/testdata").join(kind);
@@ -256,10 +274,10 @@ pub(crate) fn a_template_is_told_the_sentences_that_its_pods_would_be(world: &Wo
             let mut pod: Value = serde_saphyr::from_str(&text)?;
             let annotations = pod["metadata"]["annotations"].as_object();
             if annotations.is_some_and(|all| all.values().any(|value| !value.is_string())) {
-                // No API server ever reads that.
+                // The API server rejects these before it calls webhooks.
                 continue;
             }
-            // All that a Deployment takes.
+            // A Deployment accepts no other value.
             pod["spec"]["restartPolicy"] = json!("Always");
             let name = case.file_name().unwrap_or_default().to_string_lossy();
             let mut object = deployment(&name, &pod["metadata"]["annotations"]);
@@ -271,12 +289,12 @@ pub(crate) fn a_template_is_told_the_sentences_that_its_pods_would_be(world: &Wo
             objects.push(object);
         }
         assert!(!expected.is_empty(), "{kind}");
-        let said = told.says(&json!({"apiVersion": "v1", "kind": "List", "items": objects}));
-        // What the API server itself refuses is no less told of.
-        let (Ok(said) | Err(said)) = said;
-        // The API server's own begin with the field.
+        let output = warned.dry_run(&json!({"apiVersion": "v1", "kind": "List", "items": objects}));
+        // The warnings come even if the API server refuses the object.
+        let (Ok(output) | Err(output)) = output;
+        // The API server's own warnings begin with the field.
         let is_ours = |text: &&str| !text.starts_with("spec.");
-        let found: BTreeSet<&str> = warnings(&said).into_iter().filter(is_ours).collect();
+        let found: BTreeSet<&str> = warnings(&output).into_iter().filter(is_ours).collect();
         let expected: BTreeSet<&str> = expected.iter().map(String::as_str).collect();
         let missing: Vec<&&str> = expected.difference(&found).collect();
         let invented: Vec<&&str> = found.difference(&expected).collect();
@@ -286,15 +304,15 @@ pub(crate) fn a_template_is_told_the_sentences_that_its_pods_would_be(world: &Wo
     Ok(())
 }
 
-pub(crate) fn it_is_told_once_and_again_when_the_template_changes(world: &World) -> TestResult {
-    let told = Told::in_a_namespace(world)?;
-    let namespace = &told.namespace;
+pub(crate) fn warnings_are_repeated_only_when_the_template_changes(world: &World) -> TestResult {
+    let warned = WarnedNamespace::in_a_namespace(world)?;
+    let namespace = &warned.namespace;
     let wrong = json!({"gitvolume.dev/repo": REPO, "gitvolume.dev/mode": "always"});
     let object = deployment("web", &wrong).to_string();
     let sent = ["--server-side", "--field-manager=author"];
-    let said = namespace.apply_with(&sent, &object)?;
-    assert_eq!(warnings(&said), BTreeSet::from([MISTAKE]), "{said}");
-    // Nothing of it was changed.
+    let output = namespace.apply_with(&sent, &object)?;
+    assert_eq!(warnings(&output), BTreeSet::from([MISTAKE]), "{output}");
+    // The webhook changes nothing in it.
     let stored = namespace.get_json(&["deployment", "web"])?;
     assert_eq!(stored["spec"]["template"]["metadata"]["annotations"], wrong);
     assert!(
@@ -308,25 +326,25 @@ pub(crate) fn it_is_told_once_and_again_when_the_template_changes(world: &World)
     more["spec"]["replicas"] = json!(3);
     more["metadata"]["annotations"] = json!({"example.com/note": "x"});
     for object in [&object, &more.to_string()] {
-        let said = namespace.apply_with(&sent, object)?;
-        assert_eq!(warnings(&said), BTreeSet::new(), "{said}");
+        let output = namespace.apply_with(&sent, object)?;
+        assert_eq!(warnings(&output), BTreeSet::new(), "{output}");
     }
     more["metadata"]["annotations"]["gitvolume.dev/ref"] = json!("main");
-    let said = namespace.apply_with(&sent, &more.to_string())?;
+    let output = namespace.apply_with(&sent, &more.to_string())?;
     assert!(
-        said.contains("gitvolume.dev/ref: no effect on a Deployment"),
-        "{said}"
+        output.contains("gitvolume.dev/ref: no effect on a Deployment"),
+        "{output}"
     );
     more["spec"]["template"]["spec"]["containers"][0]["image"] = json!("nginx:2");
-    let said = namespace.apply_with(&sent, &more.to_string())?;
-    assert!(warnings(&said).contains(MISTAKE), "{said}");
+    let output = namespace.apply_with(&sent, &more.to_string())?;
+    assert!(warnings(&output).contains(MISTAKE), "{output}");
     Ok(())
 }
 
-pub(crate) fn what_a_controller_makes_and_what_asks_for_nothing_is_not_sent(
+pub(crate) fn objects_of_controllers_and_objects_without_annotations_are_not_sent(
     world: &World,
 ) -> TestResult {
-    let told = Told::in_a_namespace(world)?;
+    let warned = WarnedNamespace::in_a_namespace(world)?;
     let wrong = json!({"gitvolume.dev/repo": REPO, "gitvolume.dev/mode": "always"});
     let mut replica_set = deployment("controlled", &wrong);
     replica_set["kind"] = json!("ReplicaSet");
@@ -336,13 +354,13 @@ pub(crate) fn what_a_controller_makes_and_what_asks_for_nothing_is_not_sent(
     }]);
     let plain = deployment("plain", &json!({"example.com/gitvolume.dev": "x"}));
     for object in [&replica_set, &plain] {
-        let said = told.says(object)?;
-        assert_eq!(warnings(&said), BTreeSet::new(), "{said}");
+        let output = warned.dry_run(object)?;
+        assert_eq!(warnings(&output), BTreeSet::new(), "{output}");
     }
-    told.says(&deployment("asking", &wrong))?;
+    warned.dry_run(&deployment("asking", &wrong))?;
     let log = serving(world.cluster())?.log();
     let of = |name: &str| {
-        let (namespace, name) = (told.namespace.name(), format!("\"pod\":\"{name}\""));
+        let (namespace, name) = (warned.namespace.name(), format!("\"pod\":\"{name}\""));
         let mut lines = log.lines();
         lines.find(|line| line.contains(namespace) && line.contains(&name))
     };
@@ -358,17 +376,17 @@ pub(crate) fn what_a_controller_makes_and_what_asks_for_nothing_is_not_sent(
     Ok(())
 }
 
-pub(crate) fn without_the_webhook_a_workload_is_applied_all_the_same(world: &World) -> TestResult {
-    let told = Told::in_a_namespace(world)?;
-    // Port 1 is no one's: the connection is refused at once.
-    told.register("127.0.0.1:1", serving(world.cluster())?.ca())?;
+pub(crate) fn without_the_webhook_a_workload_is_still_applied(world: &World) -> TestResult {
+    let warned = WarnedNamespace::in_a_namespace(world)?;
+    // Nothing listens on port 1: the connection is refused immediately.
+    warned.register("127.0.0.1:1", serving(world.cluster())?.ca())?;
     let wrong = json!({"gitvolume.dev/mode": "always"});
     eventually(
         "the new address in force",
         Duration::from_secs(30),
-        || match told.says(&deployment("web", &wrong))? {
-            said if said.trim() == "deployment.apps/web created (server dry run)" => Ok(()),
-            said => Err(said),
+        || match warned.dry_run(&deployment("web", &wrong))? {
+            output if output.trim() == "deployment.apps/web created (server dry run)" => Ok(()),
+            output => Err(output),
         },
     )?;
     Ok(())

@@ -1,4 +1,4 @@
-//! Webhooks of other people, as small as they can be.
+//! Minimal third-party webhooks.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,46 +20,47 @@ use inject::Settings;
 use serde_json::Value;
 use serde_json::json;
 use tests::eventually::eventually;
-use tests::kubectl::Kubectl;
-use tests::namespace::Namespace;
-use tests::world::World;
+use tests::installation::world::World;
+use tests::kubernetes::kubectl::Kubectl;
+use tests::kubernetes::namespace::Namespace;
 use tokio::runtime::Runtime;
-use webhook::judge::Failure;
-use webhook::judge::Verdict;
-use webhook::known::Known;
+use webhook::cluster::known::Known;
 use webhook::server;
 use webhook::server::Config;
 use webhook::server::Limits;
 use webhook::server::Running;
+use webhook::server::judge::Failure;
+use webhook::server::judge::Verdict;
 
-/// How it is registered.
+/// Registration of a toy webhook.
 pub(crate) struct Registration {
-    /// API servers ask webhooks in the order of their configurations' names; ours is `gitvolume`.
+    /// Whether it is called before ours. API servers call webhooks in the order of their
+    /// configurations' names; ours is `gitvolume`.
     pub(crate) before_us: bool,
     pub(crate) failure_policy: &'static str,
     pub(crate) match_condition: Option<&'static str>,
 }
 
-/// After us, and for every Pod of its namespace.
+/// After our webhook, and for every Pod of its namespace.
 pub(crate) const AFTER_US: Registration = Registration {
     before_us: false,
     failure_policy: "Fail",
     match_condition: None,
 };
 
-/// A mutating webhook that answers each creation of a Pod in one namespace with a patch.
+/// A mutating webhook that responds to each creation of a Pod in one namespace with a patch.
 pub(crate) struct Toy {
     calls: Arc<AtomicUsize>,
     name: String,
     kubectl: Kubectl,
-    // The server before the runtime that it runs on.
+    // Declared first: the server must be dropped before its runtime.
     _running: Running,
     _runtime: Runtime,
 }
 
 impl Toy {
-    /// Starts and registers it. `patch` makes the operations (RFC 6902) from the Pod; null is none
-    /// and an answer of 500.
+    /// Starts and registers it. `patch` returns the operations (RFC 6902) for a Pod; null means a
+    /// response of 500 without a patch.
     pub(crate) fn start(
         world: &World,
         namespace: &Namespace,
@@ -102,7 +103,7 @@ impl Toy {
         Ok(toy)
     }
 
-    /// How often it was asked.
+    /// Number of calls.
     pub(crate) fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }
@@ -141,24 +142,24 @@ impl Toy {
                 "timeoutSeconds": 5,
             }],
         });
-        let told = |error: String| anyhow!(error);
+        let to_error = |error: String| anyhow!(error);
         self.kubectl
             .create(&configuration.to_string())
-            .map_err(told)?;
-        // The API server learns of it by a watch, a moment later.
+            .map_err(to_error)?;
+        // The API server's watch delivers the registration with a short delay.
         let probe = json!({
             "apiVersion": "v1", "kind": "Pod",
             "metadata": {"name": "probe", "annotations": {"example.com/probe": ""}},
             "spec": {"containers": [{"name": "x", "image": "x"}]},
         });
         eventually("a toy in force", Duration::from_secs(30), || {
-            let said = namespace.create_with(&["--dry-run=server"], &probe.to_string());
+            let output = namespace.create_with(&["--dry-run=server"], &probe.to_string());
             match self.calls() {
-                0 => Err(format!("{said:?}")),
+                0 => Err(format!("{output:?}")),
                 _ => Ok(()),
             }
         })
-        .map_err(told)
+        .map_err(to_error)
         .context("the toy is never asked")
     }
 }

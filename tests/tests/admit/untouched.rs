@@ -1,20 +1,21 @@
-//! Nothing of a Pod's own is changed: each Pod is admitted with and without us, and compared.
+//! The webhook changes nothing of the Pod's own: each Pod is admitted with and without it, and
+//! compared.
 
 use serde_json::Value;
 use serde_json::json;
-use tests::control_plane::Version;
-use tests::kubectl::Kubectl;
-use tests::world::TestResult;
-use tests::world::World;
+use tests::installation::world::TestResult;
+use tests::installation::world::World;
+use tests::kubernetes::control_plane::Version;
+use tests::kubernetes::kubectl::Kubectl;
 
-use crate::TWICE;
-use crate::version;
+use crate::shared::TWICE;
+use crate::shared::version;
 
-/// Cases with fields that the oldest supported version has not or does not serve by default.
+/// Cases with fields that the oldest supported version does not know, or does not serve by default.
 const NEWER: [&str; 2] = ["fields newer than our types", "resources of the Pod's"];
 const REPO: &str = "https://git.example/site.git";
 
-/// Creates a Pod and answers what the API server made of it.
+/// Creates a Pod; returns it as the API server created it.
 fn created(kubectl: &Kubectl, flags: &[&str], pod: &Value) -> Result<Value, String> {
     let (mut made, _) = kubectl.created(flags, &pod.to_string())?;
     made.pop().ok_or("nothing was made".to_owned())
@@ -32,7 +33,7 @@ fn ours(item: &Value) -> bool {
         .is_some_and(|name| name.starts_with("gitvolume"))
 }
 
-/// The spec without what is ours and without what differs between any two Pods.
+/// The spec without our additions and without what differs between any two Pods.
 fn without_ours(pod: &Value) -> Result<Value, String> {
     let mut spec = pod["spec"].clone();
     let fields = spec.as_object_mut().ok_or("a Pod without a spec")?;
@@ -46,14 +47,14 @@ fn without_ours(pod: &Value) -> Result<Value, String> {
             if let Some(mounts) = item.get_mut("volumeMounts").and_then(Value::as_array_mut) {
                 mounts.retain(|mount| !ours(mount));
             }
-            // Where a list was made for us alone, it was not there before.
+            // A list that was created only for our additions did not exist before.
             item.retain(|_, value| value != &json!([]));
         }
         if items.is_empty() {
             fields.remove(list);
         }
     }
-    // Each Pod's token volume has a name of its own.
+    // The name of the token volume differs in each Pod.
     const TOKEN: &str = "kube-api-access-";
     let text = spec.to_string();
     let token = text.find(TOKEN).map(|at| &text[at..at + TOKEN.len() + 5]);
@@ -69,7 +70,9 @@ fn app(more: Value) -> Value {
     json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"generateName": "web-"}, "spec": spec})
 }
 
-pub(crate) fn a_pod_is_the_same_as_without_us_but_for_what_is_ours(world: &World) -> TestResult {
+pub(crate) fn a_pod_is_the_same_as_without_the_webhook_except_for_its_additions(
+    world: &World,
+) -> TestResult {
     let namespace = world.namespace(&[])?;
     let sidecar = json!({"name": "mesh", "image": "mesh", "restartPolicy": "Always"});
     let newer = json!([{
@@ -78,7 +81,7 @@ pub(crate) fn a_pod_is_the_same_as_without_us_but_for_what_is_ours(world: &World
             "action": "Restart", "exitCodes": {"operator": "In", "values": [42]},
         }],
     }]);
-    // What the oldest one does not know it drops before anybody is asked.
+    // The oldest version drops unknown fields before it calls webhooks.
     let knows_newer = version(world)? == Version::Newest;
     for (case, pod) in [
         (
@@ -134,10 +137,12 @@ pub(crate) fn a_pod_is_the_same_as_without_us_but_for_what_is_ours(world: &World
     Ok(())
 }
 
-pub(crate) fn twice_is_once_and_no_token_reaches_the_syncer(world: &World) -> TestResult {
+pub(crate) fn injecting_twice_equals_injecting_once_and_no_token_reaches_the_syncer(
+    world: &World,
+) -> TestResult {
     let namespace = world.namespace(&[(TWICE, "true")])?;
-    // The webhook is asked twice here; between the two, the API server's own plugins have run on
-    // the Pod that the first made, and mounted the ServiceAccount's token where they could.
+    // The webhook is called twice here. Between the calls, the API server's own plugins have
+    // processed the Pod of the first call, and mounted the ServiceAccount's token where possible.
     let pod = created(&namespace, &[], &with_annotation(&app(json!({}))))?;
     let injected: Vec<&Value> = pod["spec"]["initContainers"]
         .as_array()
@@ -161,7 +166,8 @@ pub(crate) fn twice_is_once_and_no_token_reaches_the_syncer(world: &World) -> Te
         .as_str()
         .unwrap_or_default()
         .to_owned();
-    // A created Pod's audit line names it only in the response, so it is found by its namespace.
+    // The audit event of a created Pod contains its name only in the response, so the search is by
+    // namespace.
     let log = plane.audit_log();
     let line = log
         .lines()
@@ -179,7 +185,9 @@ pub(crate) fn twice_is_once_and_no_token_reaches_the_syncer(world: &World) -> Te
     Ok(())
 }
 
-pub(crate) fn a_pod_that_asks_for_nothing_is_never_sent_to_us(world: &World) -> TestResult {
+pub(crate) fn a_pod_that_requests_nothing_is_never_sent_to_the_webhook(
+    world: &World,
+) -> TestResult {
     let namespace = world.namespace(&[])?;
     let with = |annotations: Value, volumes: Value| {
         let mut pod = app(json!({"volumes": volumes}));
@@ -194,27 +202,27 @@ pub(crate) fn a_pod_that_asks_for_nothing_is_never_sent_to_us(world: &World) -> 
         app(json!({})),
         with(json!({"example.com/gitvolume.dev": "x"}), json!([])),
         with(json!({}), others),
-        // Who opts out needs no webhook that answers.
+        // A Pod that opts out does not need the webhook.
         with(out.clone(), json!([])),
         with(out, git_repo()),
     ];
     for is_limited in [false, true] {
         if is_limited {
-            // Its plugin writes an annotation on each Pod that it changes.
+            // Its plugin adds an annotation to each Pod that it changes.
             crate::beliefs::limit(&namespace)?;
         }
         for pod in &pods {
             created(&namespace, &[], pod)?;
         }
     }
-    let log = || Ok::<_, &str>(crate::SERVING.get().ok_or("no webhook")?.log());
+    let log = || Ok::<_, &str>(crate::shared::SERVING.get().ok_or("no webhook")?.log());
     assert!(!log()?.contains(namespace.name()), "{}", log()?);
 
-    // The log names what is sent.
+    // The log contains the requests that are sent.
     created(&namespace, &[], &with_annotation(&app(json!({}))))?;
     assert!(log()?.contains(namespace.name()), "{}", log()?);
 
-    // A gitRepo volume asks by itself; on a Pod with no annotations at all, too.
+    // A gitRepo volume is a request by itself, even in a Pod without annotations.
     let plain = world.namespace(&[])?;
     let pod = created(&plain, &[], &app(json!({"volumes": git_repo()})))?;
     assert!(log()?.contains(plain.name()), "{}", log()?);

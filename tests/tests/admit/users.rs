@@ -1,21 +1,23 @@
-//! Who the injected containers run as, where that is not ours to choose.
+//! The user of the injected containers, where the cluster restricts it.
 
 use serde_json::Value;
 use serde_json::json;
 use std::time::Duration;
 
 use tests::eventually::eventually;
-use tests::images;
-use tests::serving::Serving;
-use tests::serving::WEBHOOK;
-use tests::world::TestResult;
-use tests::world::World;
+use tests::installation::serving::Serving;
+use tests::installation::serving::WEBHOOK;
+use tests::installation::world::TestResult;
+use tests::installation::world::World;
+use tests::oci::images;
 
-use crate::SETTINGS;
-use crate::UNASKED;
+use crate::shared::SETTINGS;
+use crate::shared::UNASKED;
 
-/// The annotation of OpenShift's namespaces; the watch learns of it while the webhook serves.
-pub(crate) fn a_namespace_that_hands_out_users_decides_who_we_are(world: &World) -> TestResult {
+/// The annotation of OpenShift's namespaces; the watch sees it while the webhook serves.
+pub(crate) fn a_namespaces_uid_range_decides_the_user_of_our_containers(
+    world: &World,
+) -> TestResult {
     let dir = tempfile::tempdir()?;
     let settings = json!({"image": images::SYNCER});
     let serving = Serving::start_watching(dir.path(), &settings, world.kubectl())?;
@@ -34,8 +36,9 @@ pub(crate) fn a_namespace_that_hands_out_users_decides_who_we_are(world: &World)
             "spec": {"containers": [{"name": "web", "image": "nginx"}]},
         });
         let args = ["--dry-run=server", "-o=json"];
-        let said = namespace.apply_with(&args, &pod.to_string())?;
-        let pod: Value = serde_json::from_str(&said).map_err(|error| format!("{error}: {said}"))?;
+        let output = namespace.apply_with(&args, &pod.to_string())?;
+        let pod: Value =
+            serde_json::from_str(&output).map_err(|error| format!("{error}: {output}"))?;
         Ok(pod["spec"]["initContainers"][0]["securityContext"].clone())
     };
     assert_eq!(user()?["runAsUser"], 65533);

@@ -1,50 +1,50 @@
-//! The alerts and the dashboard ask for what there is: each expression is one of Prometheus's, and each
-//! of its parts finds something in what the webhook and the API server tell of themselves.
+//! The alerts and the dashboard match existing metrics: each expression is valid PromQL, and each
+//! of its parts selects something in the metrics of the webhook and of the API server.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 use serde_json::json;
 use tests::eventually::eventually;
-use tests::product::NAMESPACE;
-use tests::product::RELEASE;
-use tests::serving::Serving;
-use tests::serving::WEBHOOK;
-use tests::world::TestResult;
-use tests::world::World;
+use tests::installation::product::NAMESPACE;
+use tests::installation::product::RELEASE;
+use tests::installation::serving::Serving;
+use tests::installation::serving::WEBHOOK;
+use tests::installation::world::TestResult;
+use tests::installation::world::World;
 
 use crate::promql;
 use crate::promql::Sample;
 use crate::running::LONG;
-use tests::chart::Rendered;
+use tests::installation::chart::Rendered;
 
-/// What kube-state-metrics has, of which there is none here
+/// A metric of kube-state-metrics, which does not run here
 /// (<https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/workload/deployment-metrics.md>).
 const KUBE_STATE: &str = "kube_deployment_status_replicas_available";
 
-/// An expression, and the labels that the texts beside it name.
+/// An expression, and the labels that the texts beside it use.
 #[derive(Debug)]
-struct Asked {
+struct LabelledExpression {
     place: String,
     expression: String,
     named: BTreeSet<String>,
 }
 
-pub(crate) fn each_part_of_each_expression_finds_something(world: &World) -> TestResult {
+pub(crate) fn each_part_of_each_expression_selects_a_metric(world: &World) -> TestResult {
     let dir = tempfile::tempdir()?;
     let serving = Serving::start(dir.path())?;
     let label = ("monitored", "yes");
     let selected = json!([{"key": label.0, "operator": "In", "values": [label.1]}]);
-    // It has refused a Pod when this is done; errors are shown before there is one.
+    // Returns after the webhook has refused a Pod; it exports error metrics before the first error.
     serving.register(
         world.cluster(),
         "monitored",
         &[(WEBHOOK, selected)],
         &[label],
     )?;
-    let told = serving.page("/metrics")?;
+    let page = serving.page("/metrics")?;
     let metrics = format!("{RELEASE}-metrics");
-    // What the Prometheus operator makes of the chart's ServiceMonitor.
+    // The labels that the Prometheus operator adds for the chart's ServiceMonitor.
     let scrape = [
         ("container", "gitvolume"),
         ("endpoint", "metrics"),
@@ -54,12 +54,12 @@ pub(crate) fn each_part_of_each_expression_finds_something(world: &World) -> Tes
         ("pod", "gitvolume-1"),
         ("service", &metrics),
     ];
-    let mut samples = Sample::all(&told, "gitvolume_webhook_", &scrape)?;
+    let mut samples = Sample::all(&page, "gitvolume_webhook_", &scrape)?;
     samples.push(Sample::read("up", &scrape)?);
     let deployment = [("namespace", NAMESPACE), ("deployment", RELEASE)];
     samples.push(Sample::read(KUBE_STATE, &deployment)?);
 
-    // Calls fail: first a Pod is refused for it, then one is let through.
+    // Calls fail: first a Pod is refused because of it, then one is admitted.
     drop(serving);
     let namespace = world.namespace(&[label])?;
     let pod = json!({
@@ -77,17 +77,17 @@ pub(crate) fn each_part_of_each_expression_finds_something(world: &World) -> Tes
     let kubectl = world.kubectl();
     kubectl.run(&[&["patch", "--type=json", &patch], &registration[..]].concat())?;
     eventually("a Pod that is let through", LONG, create)?;
-    let told = kubectl.run(&["get", "--raw=/metrics"])?;
+    let page = kubectl.run(&["get", "--raw=/metrics"])?;
     kubectl.run(&[&["delete"], &registration[..]].concat())?;
     let scrape = [("instance", "10.0.0.2:6443"), ("job", "apiserver")];
-    samples.extend(Sample::all(&told, "apiserver_admission_webhook_", &scrape)?);
+    samples.extend(Sample::all(&page, "apiserver_admission_webhook_", &scrape)?);
 
     let mut wrong = Vec::new();
-    for Asked {
+    for LabelledExpression {
         place,
         expression,
         named,
-    } in asked()?
+    } in expressions()?
     {
         let labels = promql::parse(&expression).and_then(|read| promql::labels(&read, &samples));
         match labels {
@@ -105,16 +105,16 @@ pub(crate) fn each_part_of_each_expression_finds_something(world: &World) -> Tes
 }
 
 /// Every expression of the rendered alerts and dashboard.
-fn asked() -> Result<Vec<Asked>, String> {
+fn expressions() -> Result<Vec<LabelledExpression>, String> {
     let on = json!({"enabled": true});
     let rendered = Rendered::with(&json!({"metrics": {"prometheusRule": on, "dashboard": on}}))?;
-    let mut asked = Vec::new();
+    let mut expressions = Vec::new();
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
 
     let rules = &rendered.one("PrometheusRule")?["spec"]["groups"][0]["rules"];
     for alert in list(rules) {
-        asked.push(Asked {
+        expressions.push(LabelledExpression {
             place: text(&alert["alert"]),
             expression: text(&alert["expr"]),
             named: named(&alert["annotations"].to_string(), "{{ $labels.", " }}"),
@@ -122,7 +122,7 @@ fn asked() -> Result<Vec<Asked>, String> {
     }
     let board = &rendered.one("ConfigMap/gitvolume-dashboard")?["data"]["gitvolume.json"];
     let board: Value = serde_json::from_str(&text(board)).map_err(|error| error.to_string())?;
-    let alerts = asked.len();
+    let alerts = expressions.len();
     for variable in list(&board["templating"]["list"]) {
         let query = text(&variable["query"]["query"]);
         let values = query
@@ -131,35 +131,35 @@ fn asked() -> Result<Vec<Asked>, String> {
         let Some((expression, label)) = values.and_then(|values| values.rsplit_once(", ")) else {
             continue;
         };
-        asked.push(Asked {
+        expressions.push(LabelledExpression {
             place: format!("variable {}", variable["name"]),
             expression: filled_in(expression),
             named: [label.to_owned()].into(),
         });
     }
-    let variables = asked.len();
+    let variables = expressions.len();
     for panel in list(&board["panels"]) {
         for target in list(&panel["targets"]) {
-            asked.push(Asked {
+            expressions.push(LabelledExpression {
                 place: format!("panel {}", panel["title"]),
                 expression: filled_in(&text(&target["expr"])),
                 named: named(&text(&target["legendFormat"]), "{{", "}}"),
             });
         }
     }
-    let found = (alerts, variables - alerts, asked.len() - variables);
+    let found = (alerts, variables - alerts, expressions.len() - variables);
     assert!(found.0 > 10 && found.1 == 2 && found.2 > 15, "{found:?}");
-    Ok(asked)
+    Ok(expressions)
 }
 
-/// What stands between these, each time.
+/// The texts between each pair of delimiters.
 fn named(text: &str, begin: &str, end: &str) -> BTreeSet<String> {
     let after = text.split(begin).skip(1);
     let names = after.filter_map(|rest| rest.split_once(end));
     names.map(|(name, _)| name.to_owned()).collect()
 }
 
-/// An expression as Grafana sends it.
+/// An expression with its variables replaced, as Grafana sends it.
 fn filled_in(expression: &str) -> String {
     expression
         .replace("$__rate_interval", "5m")

@@ -1,4 +1,4 @@
-//! Expressions of Prometheus's, and what they find in what a program tells.
+//! PromQL expressions, and what they select from a program's metrics.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -18,7 +18,8 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
-    /// The samples of a page whose names begin so, each with the labels that its scrape adds.
+    /// The samples of a page whose names begin with this prefix, each with the labels that its
+    /// scrape adds.
     pub(crate) fn all(
         page: &str,
         prefix: &str,
@@ -35,7 +36,7 @@ impl Sample {
             .collect()
     }
 
-    /// A name and labels, as a page of metrics has them and as a selector is written.
+    /// Parses a name with labels, as in a page of metrics or in a selector.
     pub(crate) fn read(sample: &str, scrape: &[(&str, &str)]) -> Result<Self, String> {
         let Expr::VectorSelector(VectorSelector { name, matchers, .. }) = parse(sample)? else {
             return Err(format!("no sample: {sample}"));
@@ -61,13 +62,13 @@ impl Sample {
     }
 }
 
-/// Reads an expression.
+/// Parses an expression.
 pub(crate) fn parse(expression: &str) -> Result<Expr, String> {
     parser::parse(expression).map_err(|error| format!("{error}: {expression}"))
 }
 
-/// The labels of what an expression answers; an error where a part of it finds none of these samples, or
-/// is about a label that what it finds does not have.
+/// The labels of an expression's result; an error if a part of it selects none of these samples, or
+/// uses a label that the selected samples do not have.
 pub(crate) fn labels(expression: &Expr, samples: &[Sample]) -> Result<BTreeSet<String>, String> {
     match expression {
         Expr::VectorSelector(selector) => found(selector, samples),
@@ -121,7 +122,7 @@ pub(crate) fn labels(expression: &Expr, samples: &[Sample]) -> Result<BTreeSet<S
     }
 }
 
-/// The labels of the samples that a selector takes.
+/// The labels of the samples that a selector matches.
 fn found(selector: &VectorSelector, samples: &[Sample]) -> Result<BTreeSet<String>, String> {
     let mut taken = samples
         .iter()
@@ -134,7 +135,7 @@ fn found(selector: &VectorSelector, samples: &[Sample]) -> Result<BTreeSet<Strin
         .flat_map(|sample| sample.labels.keys().cloned())
         .collect();
     for matcher in &selector.matchers.matchers {
-        // A label that is not there differs from everything.
+        // A missing label counts as different from every value.
         if matches!(matcher.op, MatchOp::NotEqual | MatchOp::NotRe(_)) {
             has_all(&labels, std::slice::from_ref(&matcher.name), selector)?;
         }

@@ -1,18 +1,18 @@
-//! A release's life: what upgrades and GitOps tools find, and what is left at its end.
+//! Life cycle of a release: upgrades, GitOps tools, and what remains after uninstalling.
 
 use std::collections::BTreeSet;
 
 use serde_json::json;
 use tests::eventually::eventually;
-use tests::kubectl::Kubectl;
-use tests::world::TestResult;
-use tests::world::World;
+use tests::installation::world::TestResult;
+use tests::installation::world::World;
+use tests::kubernetes::kubectl::Kubectl;
 
 use crate::running::LONG;
 use crate::running::Release;
 use crate::running::binary;
 
-pub(crate) fn upgrades_diffs_and_gitops_leave_the_ca_bundle_alone(world: &World) -> TestResult {
+pub(crate) fn upgrades_diffs_and_gitops_keep_the_ca_bundle(world: &World) -> TestResult {
     let release = Release::new(world.cluster(), "upgraded", &[]);
     let _installed = release.install()?;
     let _webhook = release.start(&binary())?;
@@ -47,21 +47,21 @@ pub(crate) fn upgrades_diffs_and_gitops_leave_the_ca_bundle_alone(world: &World)
     let file = release.rendered()?;
     let file = format!("--filename={}", file.display());
     let kubectl = world.kubectl();
-    // It fails where there is a difference, and shows it.
+    // It fails if there is a difference, and prints it.
     kubectl.run(&["diff", &file])?;
     let gitops = ["--server-side", "--field-manager=argocd-controller"];
     kubectl.run(&[&["diff", &file], &gitops[..]].concat())?;
     for force in [&[][..], &["--force-conflicts"]] {
-        // It fails where somebody else owns a field.
+        // It fails if another manager owns a field.
         kubectl.run(&[&["apply", &file], &gitops[..], force].concat())?;
         unchanged(&format!("an apply of Argo's {force:?}"))?;
     }
     Ok(())
 }
 
-/// AKS's admissions enforcer and GKE Autopilot add expressions to namespaceSelectors; Helm 4 applies on the
-/// server, which refuses to change what another manager owns.
-pub(crate) fn an_upgrade_gets_on_where_a_platform_has_edited_a_selector(
+/// AKS's admissions enforcer and GKE Autopilot add expressions to namespaceSelectors; Helm 4 uses
+/// server-side apply, which refuses to change what another manager owns.
+pub(crate) fn an_upgrade_succeeds_after_a_platform_has_edited_a_selector(
     world: &World,
 ) -> TestResult {
     let release = Release::new(world.cluster(), "edited", &[]);
@@ -87,10 +87,10 @@ pub(crate) fn an_upgrade_gets_on_where_a_platform_has_edited_a_selector(
     ];
     world.kubectl().run(&args)?;
 
-    // As NOTES and docs/install.md have it.
+    // As in NOTES and docs/install.md.
     let refused = match release.helm(&["upgrade"], true, &["--server-side=true"]) {
         Err(refused) => format!("{refused:#}"),
-        Ok(said) => return Err(format!("no conflict: the page is wrong: {said}").into()),
+        Ok(output) => return Err(format!("no conflict: the page is wrong: {output}").into()),
     };
     assert!(refused.contains("conflict"), "{refused}");
     assert!(refused.contains("namespaceSelector"), "{refused}");
@@ -98,13 +98,13 @@ pub(crate) fn an_upgrade_gets_on_where_a_platform_has_edited_a_selector(
     release.helm(&["upgrade"], true, &force)?;
     let after = registration()?;
     assert_eq!(after["webhooks"], before["webhooks"]);
-    // And then without it again.
+    // And then again without the flag.
     release.helm(&["upgrade"], true, &["--server-side=true"])?;
     Ok(())
 }
 
-/// As GitOps tools install: nothing of helm's is in the cluster.
-pub(crate) fn where_gitops_installs_alone_it_owns_no_ca_bundle(world: &World) -> TestResult {
+/// As GitOps tools install: helm stores nothing in the cluster.
+pub(crate) fn a_gitops_installation_does_not_own_the_ca_bundle(world: &World) -> TestResult {
     let release = Release::new(world.cluster(), "synced", &[]);
     let file = release.rendered()?;
     let file = format!("--filename={}", file.display());
@@ -172,7 +172,7 @@ pub(crate) fn uninstalling_leaves_nothing_and_blocks_no_pod(world: &World) -> Te
             "nothing was installed"
         );
         release.helm(&["uninstall"], false, &[])?;
-        // What the API server makes of a definition goes a moment after it.
+        // The API server removes the results of a CRD with a short delay.
         eventually("nothing else left", LONG, || {
             let after = everything(kubectl)?;
             let found: Vec<&String> = after.difference(&before).collect();
@@ -194,7 +194,7 @@ type Left = (
     &'static [&'static str],
 );
 
-/// The releases, and what is there of each after its end.
+/// The releases, and the remaining objects of each after uninstalling.
 const LEFT: &[Left] = &[
     (("gone", &["--set=crds.keep=false"]), &[]),
     (
@@ -207,7 +207,7 @@ const LEFT: &[Left] = &[
     ),
 ];
 
-/// All objects there are, but for those that come and go by themselves.
+/// All objects, except those that come and go by themselves.
 fn everything(kubectl: &Kubectl) -> Result<BTreeSet<String>, String> {
     let kinds = kubectl.run(&["api-resources", "--verbs=list", "-o=name"])?;
     let kinds: Vec<&str> = kinds

@@ -1,12 +1,13 @@
-//! What the webhook does to the API server, by the audit log, against what the chart lets it do.
+//! The webhook's requests to the API server, by the audit log, compared with the rights that the
+//! chart grants.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 use serde_json::json;
 use tests::eventually::eventually;
-use tests::world::TestResult;
-use tests::world::World;
+use tests::installation::world::TestResult;
+use tests::installation::world::World;
 
 use crate::running::LONG;
 use crate::running::Release;
@@ -15,7 +16,7 @@ use crate::running::binary;
 /// A verb on a resource of a group, of this name or (`*`) of any.
 type Right = (String, String, String, String);
 
-pub(crate) fn each_right_is_used_and_nothing_else_is_asked_for(world: &World) -> TestResult {
+pub(crate) fn each_right_is_used_and_no_other_request_is_made(world: &World) -> TestResult {
     let flags = ["--set=webhook.watchNamespaces=always"];
     let release = Release::new(world.cluster(), "rights", &flags);
     let _installed = release.install()?;
@@ -26,7 +27,7 @@ pub(crate) fn each_right_is_used_and_nothing_else_is_asked_for(world: &World) ->
     let who = format!("system:serviceaccount:rights:{objects}");
 
     let webhook = release.start(&binary())?;
-    // Somebody wipes what it wrote.
+    // Another client removes what the webhook wrote.
     let wipe = json!([{"op": "remove", "path": "/webhooks/0/clientConfig/caBundle"}]);
     let wipe = format!("--patch={wipe}");
     let at = [
@@ -37,7 +38,7 @@ pub(crate) fn each_right_is_used_and_nothing_else_is_asked_for(world: &World) ->
     ];
     world.kubectl().run(&[&at[..], &[&wipe]].concat())?;
     eventually("the caBundle again", LONG, || release.ca_bundles())?;
-    // Objects are answered in their status, each of a kind.
+    // The webhook writes the status of objects; one of each kind.
     let site = json!({"repo": "https://git.example/site.git", "podSelector": {}});
     for (kind, namespace) in [
         ("GitVolume", json!("rights")),
@@ -62,7 +63,7 @@ pub(crate) fn each_right_is_used_and_nothing_else_is_asked_for(world: &World) ->
     Ok(())
 }
 
-/// What the rendered rules say, each right by itself.
+/// The rights in the rendered rules, one by one.
 fn granted(release: &Release<'_>) -> Result<BTreeSet<Right>, String> {
     let mut rights = BTreeSet::new();
     for kind in ["role", "clusterrole"] {
@@ -90,12 +91,12 @@ fn granted(release: &Release<'_>) -> Result<BTreeSet<Right>, String> {
     Ok(rights)
 }
 
-/// The rights that one user has made use of, and what else it has tried.
+/// The rights that one user has used, and its other requests.
 fn used(log: &str, who: &str, granted: &BTreeSet<Right>) -> (BTreeSet<Right>, BTreeSet<Right>) {
     let (mut used, mut refused) = (BTreeSet::new(), BTreeSet::new());
     for line in log.lines() {
         let Ok(event) = serde_json::from_str::<Value>(line) else {
-            // The last line may be half written.
+            // The last line may be incomplete.
             continue;
         };
         let object = &event["objectRef"];

@@ -1,4 +1,5 @@
-//! The release on an API server, and the webhook as its ServiceAccount: what a node would run, without one.
+//! The release on an API server, and the webhook with its ServiceAccount: what a node would run,
+//! without a node.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,18 +8,18 @@ use anyhow::Context;
 use anyhow::Result;
 use anyhow::anyhow;
 use serde_json::Value;
-use tests::cluster::Cluster;
 use tests::eventually::eventually;
+use tests::installation::product;
+use tests::kubernetes::cluster::Cluster;
 use tests::process::Process;
-use tests::product;
 use tests::settings;
 
-use tests::chart;
+use tests::installation::chart;
 
-/// How long what is awaited may take on a busy machine.
+/// Timeout of each wait on a busy machine.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
-/// A release of the chart's.
+/// A release of the chart.
 #[derive(Clone, Debug)]
 pub(crate) struct Release<'a> {
     cluster: &'a Cluster,
@@ -27,7 +28,7 @@ pub(crate) struct Release<'a> {
 }
 
 impl<'a> Release<'a> {
-    /// This release, in a namespace of its name, with further flags of helm's such as `--set=a=b`.
+    /// A release in a namespace of the same name, with further helm flags such as `--set=a=b`.
     pub(crate) fn new(cluster: &'a Cluster, name: &'static str, flags: &[&str]) -> Self {
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
         Self {
@@ -37,7 +38,7 @@ impl<'a> Release<'a> {
         }
     }
 
-    /// `helm COMMAND`, with these arguments after the release and the chart.
+    /// Runs `helm COMMAND`, with these arguments after the release and the chart.
     pub(crate) fn helm(&self, command: &[&str], chart: bool, more: &[&str]) -> Result<String> {
         let path = chart::folder();
         let mut args = [command, &[self.name]].concat();
@@ -53,7 +54,7 @@ impl<'a> Release<'a> {
         product::helm(self.cluster, &args)
     }
 
-    /// Installs it, and removes it again when what is answered is dropped.
+    /// Installs it; dropping the result uninstalls it.
     pub(crate) fn install(&self) -> Result<Installed<'a>> {
         self.helm(&["install"], true, &["--create-namespace"])?;
         Ok(Installed {
@@ -61,7 +62,7 @@ impl<'a> Release<'a> {
         })
     }
 
-    /// What `helm template` makes of it, in a file.
+    /// Writes the output of `helm template` to a file.
     pub(crate) fn rendered(&self) -> Result<std::path::PathBuf> {
         let text = self.helm(&["template"], true, &[])?;
         let file = self.cluster.folder().join(format!("{}.yaml", self.name));
@@ -69,7 +70,7 @@ impl<'a> Release<'a> {
         Ok(file)
     }
 
-    /// An object of the release, as the API server has it.
+    /// An object of the release, from the API server.
     pub(crate) fn get(&self, kind: &str, name: &str) -> Result<Value, String> {
         let kubectl = self.cluster.kubectl().in_namespace(self.name);
         kubectl.get_json(&[kind, name])
@@ -93,8 +94,8 @@ impl<'a> Release<'a> {
         bundles.collect()
     }
 
-    /// Starts the webhook with the Deployment's own arguments and the ServiceAccount's token, but for
-    /// where it listens; waits until it has written the caBundle.
+    /// Starts the webhook with the Deployment's own arguments, except for the listen addresses, and
+    /// with the ServiceAccount's token; waits until it has written the caBundle.
     pub(crate) fn start(&self, binary: &Path) -> Result<Process> {
         let deployment = self
             .get("deployment", &self.objects())
@@ -154,7 +155,7 @@ impl Drop for Installed<'_> {
         let kubectl = self.release.cluster.kubectl();
         let uninstall = ["uninstall", "--ignore-not-found"];
         let uninstalled = self.release.helm(&uninstall, false, &[]);
-        // The definitions are kept, and another release would not take them over.
+        // helm keeps the CRDs, and another release could not adopt them.
         let kinds = [
             "gitvolumes.gitvolume.dev",
             "clustergitvolumes.gitvolume.dev",

@@ -1,4 +1,4 @@
-//! What a real API server says of the chart: the newest minor and the oldest that is supported.
+//! The chart against a real API server: the newest minor and the oldest supported one.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,21 +7,21 @@ use anyhow::Result;
 use anyhow::anyhow;
 use serde_json::Value;
 use serde_json::json;
-use tests::cluster::Cluster;
 use tests::eventually::eventually;
-use tests::product;
+use tests::installation::product;
+use tests::installation::world::TestResult;
+use tests::installation::world::World;
+use tests::kubernetes::cluster::Cluster;
 use tests::settings;
-use tests::world::TestResult;
-use tests::world::World;
 
-use tests::chart::Rendered;
-use tests::chart::sets;
-use tests::chart::text;
+use tests::installation::chart::Rendered;
+use tests::installation::chart::sets;
+use tests::installation::chart::text;
 
-/// How long the API server may take to learn of an object.
+/// Timeout for the API server to see a new object.
 const LONG: Duration = Duration::from_secs(30);
 
-/// The kinds of other projects' that the chart has objects of, as those publish them.
+/// Installs the CRDs of other projects whose kinds the chart uses, as those projects publish them.
 pub(crate) fn install_other_projects_kinds(cluster: &Cluster) -> Result<()> {
     let kubectl = cluster.kubectl();
     let run = |args: &[&str]| kubectl.run(args).map_err(|error| anyhow!(error));
@@ -35,7 +35,7 @@ pub(crate) fn install_other_projects_kinds(cluster: &Cluster) -> Result<()> {
         "--timeout=60s",
         "crds",
     ])?;
-    // kubectl asks what there is, and what the API server tells lags behind.
+    // kubectl uses discovery, which the API server updates with a delay.
     eventually("the new kinds to be told of", LONG, || {
         let known = kubectl.run(&["api-resources", "-o=name"])?;
         let kinds = [
@@ -58,19 +58,19 @@ pub(crate) fn each_object_of_each_set_is_accepted_strictly_and_without_a_warning
     for set in sets::all()? {
         let yaml = text(&set.values, &[])?;
         let flags = ["--dry-run=server", "--validate=strict"];
-        let said = world.kubectl().apply_with(&flags, &yaml);
-        let said = said.map_err(|error| format!("{}: {error}", set.name))?;
-        assert!(!said.contains("Warning"), "{}: {said}", set.name);
-        let count = said
+        let output = world.kubectl().apply_with(&flags, &yaml);
+        let output = output.map_err(|error| format!("{}: {error}", set.name))?;
+        assert!(!output.contains("Warning"), "{}: {output}", set.name);
+        let count = output
             .lines()
             .filter(|line| line.ends_with("(server dry run)"))
             .count();
-        assert_eq!(count, set.rendered()?.all().len(), "{}: {said}", set.name);
+        assert_eq!(count, set.rendered()?.all().len(), "{}: {output}", set.name);
     }
     Ok(())
 }
 
-/// While no webhook answers and failurePolicy is Fail, as on the first installation.
+/// While no webhook responds and failurePolicy is Fail, as during the first installation.
 pub(crate) fn our_own_pods_and_those_of_kube_system_start_without_us(world: &World) -> TestResult {
     let rendered = Rendered::with(&json!({}))?;
     let registration = rendered.one("MutatingWebhookConfiguration")?;
@@ -79,7 +79,7 @@ pub(crate) fn our_own_pods_and_those_of_kube_system_start_without_us(world: &Wor
     for namespace in [product::NAMESPACE, "kube-system"] {
         let label = ["label", "namespace", namespace, "--overwrite", auto];
         world.kubectl().run(&label)?;
-        // No controller makes a ServiceAccount here.
+        // There is no controller that creates a ServiceAccount.
         let made = ["create", "serviceaccount", "default"];
         let _ = world.kubectl().in_namespace(namespace).run(&made);
     }
@@ -120,7 +120,8 @@ fn start_without_us(world: &World, rendered: &Rendered) -> TestResult {
         })?;
         system.create_with(&flag, pod)?;
     }
-    // Who asks is sent to us from our own namespace too, which may be anybody's: `default`.
+    // The webhook is also called for annotated Pods in its own namespace, which may be shared, for
+    // example `default`.
     assert!(ours.create_with(&flag, &asking).is_err());
     ours.create_with(&flag, &silent)?;
     let mut own = rendered.one("Deployment")?["spec"]["template"].clone();
@@ -132,12 +133,12 @@ fn start_without_us(world: &World, rendered: &Rendered) -> TestResult {
     Ok(())
 }
 
-/// The Pod passes the level that the cluster may enforce in our namespace.
+/// The Pod complies with the level that the cluster may enforce in our namespace.
 pub(crate) fn our_own_pods_pass_the_restricted_level(world: &World) -> TestResult {
     let namespace = world.namespace(&[("pod-security.kubernetes.io/enforce", "restricted")])?;
     for set in sets::all()? {
         if set.values["hostNetwork"] == json!(true) {
-            // Not allowed there, whatever else is so.
+            // The level never allows it.
             continue;
         }
         let rendered = set.rendered()?;
@@ -152,8 +153,8 @@ pub(crate) fn our_own_pods_pass_the_restricted_level(world: &World) -> TestResul
         ] {
             spec.insert(key.to_owned(), value);
         }
-        let said = namespace.create_with(&["--dry-run=server"], &own.to_string());
-        said.map_err(|error| format!("{}: {error}", set.name))?;
+        let output = namespace.create_with(&["--dry-run=server"], &own.to_string());
+        output.map_err(|error| format!("{}: {error}", set.name))?;
     }
     Ok(())
 }

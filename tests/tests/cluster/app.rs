@@ -5,13 +5,13 @@ use std::time::Duration;
 use serde_json::Value;
 use serde_json::json;
 use tests::eventually::eventually;
-use tests::images::BUSYBOX;
-use tests::images::NGINX;
-use tests::kubectl::Kubectl;
+use tests::kubernetes::kubectl::Kubectl;
+use tests::oci::images::BUSYBOX;
+use tests::oci::images::NGINX;
 
-/// How long a Pod may take to become Ready on a busy machine; three seconds are usual.
+/// Timeout for a Pod to become Ready on a busy machine; it usually takes three seconds.
 pub(crate) const READY: Duration = Duration::from_secs(180);
-/// How long a change on the remote may take to be seen; one period is usual.
+/// Timeout for a change on the remote to be published; it usually takes one period.
 pub(crate) const SEEN: Duration = Duration::from_secs(120);
 /// The injected container.
 pub(crate) const SYNCER: &str = "gitvolume";
@@ -34,10 +34,10 @@ pub(crate) fn shell_pod(name: &str, annotations: Value, script: &str) -> Value {
     })
 }
 
-/// A Pod with these annotations and a container `web` with nginx, which starts only if a page is
-/// there already.
+/// A Pod with these annotations and a container `web` with nginx, which starts only if the page
+/// exists already.
 pub(crate) fn web_pod(name: &str, annotations: Value) -> Value {
-    // The image has a page of its own at this path, so a missing mount would not show.
+    // The image has its own page at this path, which would hide a missing mount.
     let script = "grep -q repository: /usr/share/nginx/html/index.html || exit 1; exec nginx";
     let mut pod = shell_pod(name, annotations, script);
     let web = &mut pod["spec"]["containers"][0];
@@ -47,7 +47,7 @@ pub(crate) fn web_pod(name: &str, annotations: Value) -> Value {
     pod
 }
 
-/// The fields that the restricted Pod Security level asks of a container.
+/// The fields that the restricted Pod Security level requires of a container.
 pub(crate) fn restricted() -> Value {
     json!({
         "allowPrivilegeEscalation": false,
@@ -57,7 +57,7 @@ pub(crate) fn restricted() -> Value {
     })
 }
 
-/// How often a container of a Pod was started again.
+/// Restart count of a container.
 pub(crate) fn restarts(kubectl: &Kubectl, pod: &str, container: &str) -> Result<i64, String> {
     let status = container_status(kubectl, pod, container)?;
     status["restartCount"]
@@ -65,7 +65,7 @@ pub(crate) fn restarts(kubectl: &Kubectl, pod: &str, container: &str) -> Result<
         .ok_or_else(|| format!("no restartCount in {status}"))
 }
 
-/// A container's status, whether it is an init container or not.
+/// The status of a container, init container or not.
 pub(crate) fn container_status(
     kubectl: &Kubectl,
     pod: &str,
@@ -81,9 +81,9 @@ pub(crate) fn container_status(
         .ok_or_else(|| format!("no container {container} in {}", pod["status"]))
 }
 
-/// Ends a Pod's syncer as a crash does: its PID 1 follows its child, and with PID 1 the rest ends.
+/// Kills a Pod's syncer like a crash: its PID 1 exits after its child, and the container with it.
 pub(crate) fn kill_syncer(kubectl: &Kubectl, pod: &str) -> Result<(), String> {
-    // The shell of this very command may end with the container, so its outcome says nothing.
+    // The shell of this command may end with the container, so its result is ignored.
     let before = restarts(kubectl, pod, SYNCER)?;
     let _ = kubectl.exec(pod, Some(SYNCER), &["sh", "-c", "kill -9 -1"]);
     eventually("a new run of the syncer", READY, || {

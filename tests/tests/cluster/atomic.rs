@@ -1,18 +1,18 @@
-//! Readers in the app's container, in tight loops, through a hundred revisions.
+//! Readers in the app's container, in tight loops, during a hundred revisions.
 
 use serde_json::Value;
 use serde_json::json;
 use tests::eventually::eventually;
-use tests::git_host::GitHost;
-use tests::world::TestResult;
-use tests::world::World;
+use tests::installation::git_host::GitHost;
+use tests::installation::world::TestResult;
+use tests::installation::world::World;
 
 use crate::app::READY;
 use crate::app::SEEN;
 use crate::app::shell_pod;
 
 /// One commit changes `a` and `b` together, adds one file, removes one, and rewrites a longer file
-/// whose lines all say the same.
+/// whose lines are all equal.
 const HUNDRED_COMMITS: &str = r#"
 for i in $(seq 1 100); do
     echo $i > a; echo $i > b; echo $i > added-$i; git rm -q --ignore-unmatch added-$((i - 1))
@@ -21,7 +21,7 @@ for i in $(seq 1 100); do
 done
 "#;
 
-/// Reads for ever, counts, and writes down what must not be. `$TREE` is what names the tree.
+/// Reads forever, counts, and records violations. `$TREE` is the path of the tree.
 const READERS: &str = r#"
 pair() {
     while :; do
@@ -49,11 +49,11 @@ plain() {
 pair & plain
 "#;
 
-pub(crate) fn readers_of_the_projected_layout_never_see_half_a_revision(
+pub(crate) fn readers_of_the_projected_layout_never_see_an_incomplete_revision(
     world: &World,
 ) -> TestResult {
     let namespace = readers_see_whole_revisions(world, json!({}), "/data/..data", "/data")?;
-    // Nothing of git can be reached through the app's mount.
+    // Nothing of git is reachable through the app's mount.
     let found = namespace.exec(
         "reader",
         Some("app"),
@@ -63,7 +63,9 @@ pub(crate) fn readers_of_the_projected_layout_never_see_half_a_revision(
     Ok(())
 }
 
-pub(crate) fn readers_of_the_link_layout_never_see_half_a_revision(world: &World) -> TestResult {
+pub(crate) fn readers_of_the_link_layout_never_see_an_incomplete_revision(
+    world: &World,
+) -> TestResult {
     let link = json!({"gitvolume.dev/link": "current"});
     readers_see_whole_revisions(world, link, "/data/current", "/data/current")?;
     Ok(())
@@ -74,7 +76,7 @@ fn readers_see_whole_revisions(
     layout: Value,
     tree: &str,
     plain: &str,
-) -> Result<std::sync::Arc<tests::namespace::Namespace>, libtest_mimic::Failed> {
+) -> Result<std::sync::Arc<tests::kubernetes::namespace::Namespace>, libtest_mimic::Failed> {
     let namespace = world.namespace(&[])?;
     let host = GitHost::start(&namespace)?;
     let data = host.repository("data")?;

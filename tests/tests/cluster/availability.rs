@@ -1,18 +1,19 @@
-//! Replicas come, go and die, and so does what is around them, under a steady load of admissions.
+//! Restarts, upgrades and crashes of the webhook and its environment, under a steady load of
+//! admissions.
 
 use std::error::Error;
 use std::time::Duration;
 use std::time::Instant;
 
 use serde_json::json;
-use tests::control_plane::ControlPlane;
 use tests::eventually::eventually;
-use tests::load::Load;
-use tests::load::Tally;
-use tests::product;
-use tests::product::NAMESPACE;
-use tests::world::TestResult;
-use tests::world::World;
+use tests::installation::load::Load;
+use tests::installation::load::Tally;
+use tests::installation::product;
+use tests::installation::product::NAMESPACE;
+use tests::installation::world::TestResult;
+use tests::installation::world::World;
+use tests::kubernetes::control_plane::ControlPlane;
 
 use crate::app::READY;
 use crate::app::shell_pod;
@@ -20,7 +21,7 @@ use crate::replicas::begin;
 use crate::replicas::elsewhere;
 use crate::replicas::only_replicas_that_stay;
 
-/// The name of the webhook in the chart's registration, which a refusal begins with.
+/// Name of the webhook in the chart's registration, with which a refusal begins.
 const WEBHOOK: &str = "pods.gitvolume.dev";
 
 /// Runs alone: it changes the installation.
@@ -50,20 +51,20 @@ pub(crate) fn no_admission_fails_while_replicas_restart_are_upgraded_and_are_sca
         Ok(())
     })();
     let back = steps.step("an upgrade back", || Ok(product::install(world.cluster())?));
-    // The last of the old ones has not gone yet.
+    // The last old replica has not terminated yet.
     let gone = steps.step("the old replicas' end", || {
         Ok(only_replicas_that_stay(world)?)
     });
-    let (tally, told) = steps.end("replicas that restart, are upgraded, are scaled")?;
+    let (tally, lines) = steps.end("replicas that restart, are upgraded, are scaled")?;
     changed.and(back).and(gone)?;
     assert!(tally.injected > 1000, "{tally}");
-    assert_eq!(tally.failed(), 0, "{tally}\n{told}");
+    assert_eq!(tally.failed(), 0, "{tally}\n{lines}");
     Ok(())
 }
 
-/// Runs alone. A busy node may send calls to replicas that are on their way out for longer than
-/// their drain's delay, so here it does for longer.
-pub(crate) fn a_proxy_that_is_slow_to_forget_replicas_costs_no_admission(
+/// Runs alone. On a busy node kube-proxy may send calls to terminating replicas for longer than
+/// their drain delay; here it is paused.
+pub(crate) fn no_admission_fails_while_kube_proxy_still_routes_to_terminating_replicas(
     world: &World,
 ) -> TestResult {
     let (Some(node), Some(plane)) = (world.cluster().node(), world.cluster().control_plane())
@@ -76,7 +77,7 @@ pub(crate) fn a_proxy_that_is_slow_to_forget_replicas_costs_no_admission(
     node.pause("kube-proxy")?;
     let restarted = steps.step("a restart and 8 seconds", || {
         product::restart(world.kubectl())?;
-        // Nobody but the replicas that leave is known to the node now.
+        // kube-proxy now knows only the terminating replicas.
         std::thread::sleep(Duration::from_secs(8));
         Ok(())
     });
@@ -84,14 +85,14 @@ pub(crate) fn a_proxy_that_is_slow_to_forget_replicas_costs_no_admission(
     let gone = steps.step("the old replicas' end", || {
         Ok(only_replicas_that_stay(world)?)
     });
-    let (tally, told) = steps.end("a proxy that is slow")?;
+    let (tally, lines) = steps.end("a proxy that is slow")?;
     restarted.and(gone)?;
-    assert_eq!(tally.failed(), 0, "{tally}\n{told}");
+    assert_eq!(tally.failed(), 0, "{tally}\n{lines}");
     Ok(())
 }
 
 /// Runs alone: some Pods are refused.
-pub(crate) fn after_a_replica_is_killed_admissions_fail_in_words_for_five_seconds_at_most(
+pub(crate) fn after_a_replica_is_killed_admissions_fail_with_a_message_for_at_most_five_seconds(
     world: &World,
 ) -> TestResult {
     let (Some(node), Some(plane)) = (world.cluster().node(), world.cluster().control_plane())
@@ -104,7 +105,7 @@ pub(crate) fn after_a_replica_is_killed_admissions_fail_in_words_for_five_second
     std::thread::sleep(Duration::from_secs(3));
 
     let pid = *node
-        .processes_of("/gitvolume")?
+        .processes_of("/gitvolume-webhook")?
         .first()
         .ok_or("no replica's process")?;
     let killed = Instant::now();
@@ -127,22 +128,22 @@ pub(crate) fn after_a_replica_is_killed_admissions_fail_in_words_for_five_second
     Ok(())
 }
 
-/// Runs alone: it takes the product away, and puts it back.
+/// Runs alone: it uninstalls the product, and installs it again.
 pub(crate) fn an_uninstalled_product_blocks_no_pod_and_leaves_nothing(world: &World) -> TestResult {
     let namespace = world.namespace(&[])?;
-    // Without this the kinds stay, and with them what users made of them.
+    // Otherwise helm keeps the CRDs, and with them the users' objects.
     product::upgrade(world.cluster(), &["--set=crds.keep=false"])?;
     product::uninstall(world.cluster())?;
     let outcome = (|| -> TestResult {
-        // A Pod that asks for a repository runs without one, as on any cluster that knows us not.
+        // A Pod that requests a repository runs without one, as on any cluster without gitvolume.
         let annotations = json!({"gitvolume.dev/repo": "https://git.example/site.git"});
         for (name, annotations) in [("annotated", annotations), ("plain", json!({}))] {
             let pod = shell_pod(name, annotations, "exec sleep 3600").to_string();
-            // The API server knows what it was told to forget for a moment longer.
+            // The API server forgets the deleted guard with a short delay.
             eventually("the guard forgotten", READY, || namespace.apply(&pod))?;
             namespace.wait_ready(name, READY)?;
         }
-        // The replicas' own end takes some seconds.
+        // The replicas terminate within some seconds.
         eventually("nothing left behind", READY, || match left_behind(world)? {
             left if left.is_empty() => Ok(()),
             left => Err(left.join("\n")),
@@ -153,8 +154,8 @@ pub(crate) fn an_uninstalled_product_blocks_no_pod_and_leaves_nothing(world: &Wo
     outcome
 }
 
-/// Everything in the cluster whose name or namespace is ours, but for what Kubernetes itself puts
-/// into each namespace and events, which go by themselves.
+/// All objects in the cluster whose name or namespace is ours, except what Kubernetes itself
+/// creates in each namespace, and events, which expire.
 fn left_behind(world: &World) -> Result<Vec<String>, String> {
     let kubectl = world.kubectl();
     let kinds = kubectl.run(&["api-resources", "--verbs=list", "--output=name"])?;
@@ -178,27 +179,27 @@ fn left_behind(world: &World) -> Result<Vec<String>, String> {
     Ok(all.lines().filter(own).map(str::to_owned).collect())
 }
 
-/// What is done under a load, step by step: a failure is to be known by its step.
+/// Steps under a load; each failure is assigned to a step.
 struct Steps {
     load: Load,
-    told: Vec<String>,
+    lines: Vec<String>,
 }
 
 impl Steps {
     fn under(load: Load) -> Self {
-        let told = Vec::new();
-        Self { load, told }
+        let lines = Vec::new();
+        Self { load, lines }
     }
 
-    /// Does something, and notes what came of the load meanwhile.
+    /// Runs a step, and records the results of the load during it.
     fn step(&mut self, what: &str, act: impl FnOnce() -> TestResult) -> TestResult {
         let (before, begun) = (self.load.so_far(), Instant::now());
         let done = act();
         let after = self.load.so_far();
-        let asked = after.asked() - before.asked();
+        let requests = after.asked() - before.asked();
         let failed = after.failed() - before.failed();
         let mut line = format!(
-            "{what}: {:.1?}, {failed} of {asked} failed",
+            "{what}: {:.1?}, {failed} of {requests} failed",
             begun.elapsed()
         );
         let refused = &after.refused[before.refused.len()..];
@@ -206,20 +207,20 @@ impl Steps {
             let (first, last) = (first.at - begun, last.at - begun);
             line += &format!(", refused from {first:.1?} to {last:.1?}");
         }
-        self.told.push(line);
+        self.lines.push(line);
         done
     }
 
-    /// Ends the load and prints what came of it; answers that, and the steps' lines.
+    /// Ends the load and prints its results; returns them, and the lines of the steps.
     fn end(self, what: &str) -> Result<(Tally, String), Box<dyn Error>> {
         let tally = self.load.end()?;
-        let told = self.told.join("\n");
-        eprintln!("{what}: {tally}\n{told}");
-        Ok((tally, told))
+        let lines = self.lines.join("\n");
+        eprintln!("{what}: {tally}\n{lines}");
+        Ok((tally, lines))
     }
 }
 
-/// How many calls of our webhook have failed, by the API server's own count.
+/// Number of failed calls of our webhook, by the API server's own metric.
 fn failed_calls(plane: &ControlPlane) -> Result<usize, String> {
     let text = plane.kubectl().run(&["get", "--raw", "/metrics"])?;
     let ours = |line: &&str| {

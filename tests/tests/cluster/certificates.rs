@@ -12,13 +12,13 @@ use serde_json::json;
 use tests::authority::Authority;
 use tests::authority::authority;
 use tests::eventually::eventually;
-use tests::kubectl::Kubectl;
-use tests::product;
-use tests::product::NAMESPACE;
-use tests::product::RELEASE;
+use tests::installation::product;
+use tests::installation::product::NAMESPACE;
+use tests::installation::product::RELEASE;
+use tests::installation::world::TestResult;
+use tests::installation::world::World;
+use tests::kubernetes::kubectl::Kubectl;
 use tests::settings;
-use tests::world::TestResult;
-use tests::world::World;
 
 use crate::app::READY;
 use crate::replicas::all_are_ready;
@@ -28,11 +28,11 @@ use crate::replicas::metric;
 use crate::replicas::replicas;
 
 const DAY: f64 = 86400.0;
-/// What the chart mounts in mode `files`.
+/// The Secret that the chart mounts in mode `files`.
 const PAIR: &str = "own-certificate";
 
 /// Runs alone: while the API server does not trust the webhook, annotated Pods are refused.
-pub(crate) fn a_ca_bundle_that_somebody_wiped_is_written_again(world: &World) -> TestResult {
+pub(crate) fn a_removed_ca_bundle_is_written_again(world: &World) -> TestResult {
     let bundle = || -> Result<String, String> {
         world.kubectl().run(&[
             "get",
@@ -61,7 +61,7 @@ pub(crate) fn a_ca_bundle_that_somebody_wiped_is_written_again(world: &World) ->
             now => Err(format!("{now:?}")),
         },
     )?;
-    // The API server trusts it again a moment later.
+    // The API server trusts the webhook again after a short delay.
     let namespace = world.namespace(&[])?;
     let annotations = serde_json::json!({"gitvolume.dev/repo": "https://git.example/site.git"});
     let pod = crate::app::shell_pod("app", annotations, "exec sleep 3600").to_string();
@@ -71,7 +71,7 @@ pub(crate) fn a_ca_bundle_that_somebody_wiped_is_written_again(world: &World) ->
     Ok(())
 }
 
-/// Runs alone: its replicas' certificates live for seconds. `make soak` makes it longer.
+/// Runs alone: its replicas' certificates are valid for seconds. `make soak` makes it longer.
 pub(crate) fn no_admission_fails_while_ca_and_certificates_are_rotated(
     world: &World,
 ) -> TestResult {
@@ -87,7 +87,7 @@ pub(crate) fn no_admission_fails_while_ca_and_certificates_are_rotated(
         let load = begin(plane, &namespace)?;
         let begun = Instant::now();
         let mut rotations;
-        // Until each replica has been signed for by three other authorities, too.
+        // Until each replica has also been signed by three other CAs.
         let rotated = loop {
             all_are_ready(&replicas)?;
             let counts = replicas.iter().map(|one| metric(one, "ca_rotations_total"));
@@ -107,8 +107,8 @@ pub(crate) fn no_admission_fails_while_ca_and_certificates_are_rotated(
         assert_eq!(tally.failed(), 0, "{tally}");
         Ok(())
     })();
-    // An authority that lives for long first: with the usual propagation the short one would be at its
-    // end before the next one is everywhere.
+    // First a CA with a long validity: with the default propagation time the short-lived one would
+    // expire before all clients have the next one.
     product::upgrade(world.cluster(), &["--set=extraArgs={--ca-propagation=1s}"])?;
     let restored = (|| -> TestResult {
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64();
@@ -127,8 +127,8 @@ pub(crate) fn no_admission_fails_while_ca_and_certificates_are_rotated(
     outcome.and(restored)
 }
 
-/// Runs alone: the installation has a certificate of somebody else's meanwhile.
-pub(crate) fn a_mounted_certificate_is_exchanged_by_the_kubelet_and_no_admission_fails(
+/// Runs alone: during the test the installation uses a third-party certificate.
+pub(crate) fn no_admission_fails_while_the_kubelet_replaces_a_mounted_certificate(
     world: &World,
 ) -> TestResult {
     let Some(plane) = world.cluster().control_plane() else {
@@ -142,7 +142,7 @@ pub(crate) fn a_mounted_certificate_is_exchanged_by_the_kubelet_and_no_admission
     put_pair(&kubectl, &authority, 10)?;
     let arguments = [
         "--set=tls.mode=files",
-        // The caBundle is still the webhook's own.
+        // The caBundle still belongs to the webhook's field manager.
         "--force-conflicts",
         &format!("--set=tls.files.secretName={PAIR}"),
         &format!("--set-file=tls.files.caBundle={}", ca_file.display()),
@@ -160,7 +160,7 @@ pub(crate) fn a_mounted_certificate_is_exchanged_by_the_kubelet_and_no_admission
         let before = ends()?;
         let load = begin(plane, &namespace)?;
         put_pair(&kubectl, &authority, 20)?;
-        // The kubelet looks at a Pod each minute, and when it changes.
+        // The kubelet syncs a Pod each minute, and when it changes.
         kubectl.run(&["annotate", "pods", "--all", "gitvolume.test/looked-at=now"])?;
         eventually("the other certificate", READY, || match ends()? {
             now if now.iter().zip(&before).all(|(now, before)| now > before) => Ok(()),
@@ -178,7 +178,7 @@ pub(crate) fn a_mounted_certificate_is_exchanged_by_the_kubelet_and_no_admission
     outcome
 }
 
-/// Writes the Secret: a pair that is valid for so many years.
+/// Writes the Secret: a pair that is valid for this many years.
 fn put_pair(kubectl: &Kubectl, authority: &Authority, years: i32) -> Result<(), Box<dyn Error>> {
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::new(vec![format!("{RELEASE}.{NAMESPACE}.svc")])?;

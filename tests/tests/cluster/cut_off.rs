@@ -1,4 +1,4 @@
-//! What the webhook does without is away: the API server, its store, or its answers to us.
+//! The webhook without the API server, without etcd, or without the API server's responses.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,14 +9,14 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use serde_json::json;
 use tempfile::TempDir;
-use tests::cut::Cut;
 use tests::eventually::eventually;
-use tests::load::Load;
-use tests::namespace::Namespace;
-use tests::product::NAMESPACE;
-use tests::product::RELEASE;
-use tests::world::TestResult;
-use tests::world::World;
+use tests::installation::load::Load;
+use tests::installation::product::NAMESPACE;
+use tests::installation::product::RELEASE;
+use tests::installation::world::TestResult;
+use tests::installation::world::World;
+use tests::kubernetes::cut::Cut;
+use tests::kubernetes::namespace::Namespace;
 
 use crate::app::READY;
 use crate::app::shell_pod;
@@ -30,9 +30,7 @@ use crate::replicas::metric;
 use crate::replicas::replicas;
 
 /// Runs alone: for some seconds there is no API server.
-pub(crate) fn an_api_server_that_restarts_finds_the_webhook_where_it_was(
-    world: &World,
-) -> TestResult {
+pub(crate) fn admissions_succeed_after_the_api_server_restarts(world: &World) -> TestResult {
     let Some(plane) = world.cluster().control_plane() else {
         return elsewhere();
     };
@@ -47,7 +45,7 @@ pub(crate) fn an_api_server_that_restarts_finds_the_webhook_where_it_was(
     eprintln!("an API server that restarts: {tally}");
     assert_eq!(tally.bare, 0, "{tally}");
     for failure in tally.refused.iter().chain(&tally.unanswered) {
-        // What it says while it starts is its own: nothing of it is about us.
+        // Errors of a starting API server are its own, not ours.
         assert!(!failure.said.contains("gitvolume"), "{tally}");
         assert!(failure.at <= ready + Duration::from_secs(1), "{tally}");
     }
@@ -55,9 +53,9 @@ pub(crate) fn an_api_server_that_restarts_finds_the_webhook_where_it_was(
     Ok(())
 }
 
-/// Runs alone: for half a minute the API server stores nothing, and so makes no Pod. What it would
-/// have asked the replicas is asked by ourselves.
-pub(crate) fn while_etcd_is_silent_the_webhook_answers_and_afterwards_so_does_everything(
+/// Runs alone: for half a minute the API server can store nothing, and so creates no Pod. The test
+/// sends the reviews to the replicas itself.
+pub(crate) fn the_webhook_responds_while_etcd_is_suspended_and_admissions_succeed_afterwards(
     world: &World,
 ) -> TestResult {
     let Some(plane) = world.cluster().control_plane() else {
@@ -103,8 +101,8 @@ pub(crate) fn while_etcd_is_silent_the_webhook_answers_and_afterwards_so_does_ev
     Ok(())
 }
 
-/// Runs alone: the replicas hear nothing of any object for a while.
-pub(crate) fn replicas_whose_watch_is_cut_serve_what_they_knew_and_say_how_old_it_is(
+/// Runs alone: for a while the replicas receive no watch events.
+pub(crate) fn replicas_without_a_watch_serve_the_last_known_objects_and_report_their_age(
     world: &World,
 ) -> TestResult {
     let Some(plane) = world.cluster().control_plane() else {
@@ -150,7 +148,7 @@ pub(crate) fn replicas_whose_watch_is_cut_serve_what_they_knew_and_say_how_old_i
     Ok(())
 }
 
-/// An object for each Pod of its namespace, with this ref.
+/// A GitVolume for each Pod of its namespace, with this ref.
 fn object(reference: &str) -> String {
     json!({
         "apiVersion": "gitvolume.dev/v1alpha1", "kind": "GitVolume",
@@ -160,7 +158,7 @@ fn object(reference: &str) -> String {
     .to_string()
 }
 
-/// Whether Pods are injected with this ref by whichever replica is asked.
+/// Checks by ten dry runs, which reach any replica, that Pods are injected with this ref.
 fn is_injected_with(namespace: &Namespace, reference: &str) -> Result<(), String> {
     let pod = shell_pod("asked", json!({}), "exec sleep 3600").to_string();
     for _ in 0..10 {
@@ -174,7 +172,7 @@ fn is_injected_with(namespace: &Namespace, reference: &str) -> Result<(), String
     Ok(())
 }
 
-/// What the API server asks about an annotated Pod.
+/// The AdmissionReview for an annotated Pod.
 fn review(namespace: &str) -> Value {
     let mut pod = loaded_pod(json!({"gitvolume.dev/repo": "https://git.example/site.git"}));
     pod["metadata"]["namespace"] = json!(namespace);
@@ -191,7 +189,7 @@ fn review(namespace: &str) -> Value {
     })
 }
 
-/// The authority that the API server trusts our replicas by, as a file.
+/// The CA that the API server trusts for our replicas, as a file.
 fn ca(world: &World) -> Result<(TempDir, PathBuf), Box<dyn std::error::Error>> {
     let kind = "mutatingwebhookconfiguration";
     let known = world.kubectl().get_json(&[kind, RELEASE])?;

@@ -1,24 +1,24 @@
-//! Manifests written for git-sync v2, v3 and v4, as people have them: `testdata/field`. Only the
-//! images' names are changed, and the git host's.
+//! Real-world manifests for git-sync v2, v3 and v4: `testdata/field`. Only the images' names and
+//! the git host's are changed.
 
 use std::fs;
 
 use serde_json::Value;
 use serde_json::json;
 use tests::eventually::eventually;
-use tests::git_host::GitHost;
-use tests::git_host::PASSWORD;
-use tests::git_host::USER;
-use tests::images;
-use tests::kubectl::Kubectl;
+use tests::installation::git_host::GitHost;
+use tests::installation::git_host::PASSWORD;
+use tests::installation::git_host::USER;
+use tests::installation::world::TestResult;
+use tests::installation::world::World;
+use tests::kubernetes::kubectl::Kubectl;
+use tests::oci::images;
 use tests::settings;
-use tests::world::TestResult;
-use tests::world::World;
 
 use crate::app::READY;
 use crate::app::SEEN;
 
-/// The images that the manifests name, and what stands for them here.
+/// The images in the manifests, and their replacements here.
 const IMAGES: [(&str, &str); 8] = [
     ("k8s.gcr.io/git-sync:v2.0.6", images::SYNCER),
     ("k8s.gcr.io/git-sync:v3.1.1", images::SYNCER),
@@ -30,7 +30,7 @@ const IMAGES: [(&str, &str); 8] = [
     ("nginx:1.17", images::NGINX),
 ];
 
-/// A manifest with our images, and with this repository in place of theirs.
+/// A manifest with our images, and with this repository in place of its own.
 fn manifest(name: &str, repository: &str) -> Result<Value, libtest_mimic::Failed> {
     let path = settings::root().join("tests/testdata/field").join(name);
     let mut text = fs::read_to_string(path)?;
@@ -49,7 +49,7 @@ fn secret(name: &str, data: Value) -> String {
         .to_string()
 }
 
-/// Waits until a file in a Pod's container has just this content.
+/// Waits until a file in a Pod's container has exactly this content.
 fn file_says(
     kubectl: &Kubectl,
     pod: &str,
@@ -65,7 +65,7 @@ fn file_says(
     })
 }
 
-pub(crate) fn a_v2_manifest_without_known_hosts_is_told_what_to_add_and_runs_with_either(
+pub(crate) fn a_v2_manifest_without_known_hosts_reports_the_remedies_and_runs_with_either(
     world: &World,
 ) -> TestResult {
     let namespace = world.namespace(&[])?;
@@ -90,7 +90,7 @@ pub(crate) fn a_v2_manifest_without_known_hosts_is_told_what_to_add_and_runs_wit
             .to_owned();
         namespace.apply(&pod.to_string())?;
         eventually(&format!("{name}: what to add"), READY, || {
-            // Between two runs of a container that ends the present one may have said nothing yet.
+            // If the container has just restarted, its current log may be empty.
             let log = namespace.logs(&name, "git-sync")?;
             if log.contains("known_hosts") && log.contains("GIT_KNOWN_HOSTS=false") {
                 Ok(())
@@ -153,7 +153,7 @@ pub(crate) fn a_v3_manifest_with_one_dash_flags_serves_pages_through_nginx(
     Ok(())
 }
 
-pub(crate) fn a_v3_manifests_neighbour_asks_git_what_changed_at_each_webhook_call(
+pub(crate) fn a_v3_manifests_app_reads_the_changes_from_git_at_each_webhook_call(
     world: &World,
 ) -> TestResult {
     let namespace = world.namespace(&[])?;

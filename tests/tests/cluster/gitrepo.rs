@@ -1,14 +1,14 @@
-//! gitRepo volumes on a node of Kubernetes 1.36, whose kubelet does not fill them any more.
+//! gitRepo volumes on a node of Kubernetes 1.36, whose kubelet no longer supports them.
 
 use serde_json::Value;
 use serde_json::json;
 use tests::eventually::eventually;
-use tests::git_host::GitHost;
-use tests::images::BUSYBOX;
-use tests::images::NGINX;
-use tests::kubectl::Kubectl;
-use tests::world::TestResult;
-use tests::world::World;
+use tests::installation::git_host::GitHost;
+use tests::installation::world::TestResult;
+use tests::installation::world::World;
+use tests::kubernetes::kubectl::Kubectl;
+use tests::oci::images::BUSYBOX;
+use tests::oci::images::NGINX;
 
 use crate::app::READY;
 use crate::app::SEEN;
@@ -19,7 +19,7 @@ use crate::app::shell_pod;
 /// The injected container.
 const CLONER: &str = "gitvolume-gitrepo";
 
-/// The example of the Kubernetes documentation, which every old manifest was made from
+/// The example of the Kubernetes documentation that most old manifests derive from
 /// (concepts/storage/volumes, gitRepo); the image is one that the node has.
 fn documented(repository: &str, revision: &str) -> String {
     format!(
@@ -44,7 +44,7 @@ spec:
     )
 }
 
-/// A Pod with these gitRepo volumes, which its container mounts below `/src`.
+/// A Pod with these gitRepo volumes; its container mounts them below `/src`.
 fn pod(name: &str, annotations: Value, volumes: &[(&str, Value)], script: &str) -> Value {
     let mut pod = shell_pod(name, annotations, script);
     for (volume, source) in volumes {
@@ -71,7 +71,7 @@ fn sh(kubectl: &Kubectl, pod: &str, script: &str) -> Result<String, String> {
     kubectl.exec(pod, None, &["sh", "-euc", script])
 }
 
-pub(crate) fn the_documentations_pod_runs_and_so_do_its_relatives(world: &World) -> TestResult {
+pub(crate) fn the_documentations_git_repo_pod_and_its_variants_run(world: &World) -> TestResult {
     let namespace = world.namespace(&[])?;
     let host = GitHost::start(&namespace)?;
     let site = host.repository("site")?;
@@ -86,7 +86,7 @@ pub(crate) fn the_documentations_pod_runs_and_so_do_its_relatives(world: &World)
         source
     };
 
-    // The kubelet tried again for ever; an init container that fails ends a Pod that never restarts.
+    // The kubelet retried forever; a failed init container ends a Pod that never restarts.
     host.vanish()?;
     let mut late = pod(
         "late",
@@ -116,7 +116,7 @@ pub(crate) fn the_documentations_pod_runs_and_so_do_its_relatives(world: &World)
     );
     let spec = &mut many["spec"];
     spec["securityContext"] = json!({"runAsUser": 1000});
-    // So that the Pod's sandbox can be ended from inside.
+    // To end the Pod's sandbox from inside.
     spec["shareProcessNamespace"] = json!(true);
     let by_sub_path = json!({"name": "branch", "mountPath": "/docs", "subPath": "site/docs"});
     push(&mut spec["containers"][0]["volumeMounts"], by_sub_path);
@@ -150,7 +150,7 @@ pub(crate) fn the_documentations_pod_runs_and_so_do_its_relatives(world: &World)
     namespace.wait_for_log("late", "app", "two\n")?;
     assert_eq!(restarts(&namespace, "late", CLONER)?, 0, "it went on");
 
-    // As at a reboot of the node: the volumes stay, and all containers run again, ours too.
+    // As after a reboot of the node: the volumes remain, and all containers run again, ours too.
     sh(
         &namespace,
         "many",
@@ -198,10 +198,10 @@ pub(crate) fn a_private_and_a_followed_volume_run_under_the_restricted_level(
         )],
         script,
     );
-    let said = namespace.apply(&private.to_string())?;
+    let output = namespace.apply(&private.to_string())?;
     assert!(
-        !said.contains("deprecated"),
-        "nothing is left of it: {said}"
+        !output.contains("deprecated"),
+        "nothing is left of it: {output}"
     );
     let followed = pod(
         "followed",

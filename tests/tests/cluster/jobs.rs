@@ -1,10 +1,10 @@
-//! Pods that end.
+//! Pods that run to completion.
 
 use serde_json::Value;
 use serde_json::json;
-use tests::git_host::GitHost;
-use tests::world::TestResult;
-use tests::world::World;
+use tests::installation::git_host::GitHost;
+use tests::installation::world::TestResult;
+use tests::installation::world::World;
 
 use crate::app::READY;
 use crate::app::container_status;
@@ -21,9 +21,7 @@ fn job(name: &str, annotations: Value) -> Value {
     })
 }
 
-pub(crate) fn a_job_with_the_sidecar_completes_and_mode_once_leaves_none(
-    world: &World,
-) -> TestResult {
+pub(crate) fn a_job_completes_with_the_sidecar_and_with_mode_once(world: &World) -> TestResult {
     let namespace = world.namespace(&[])?;
     let host = GitHost::start(&namespace)?;
     let data = host.repository("data")?;

@@ -1,10 +1,11 @@
-//! What the product is for: an annotated Pod gets its repository before it starts, and follows it.
+//! The main purpose of the product: an annotated Pod gets its repository before it starts, and
+//! follows it.
 
 use serde_json::json;
 use tests::eventually::eventually;
-use tests::git_host::GitHost;
-use tests::world::TestResult;
-use tests::world::World;
+use tests::installation::git_host::GitHost;
+use tests::installation::world::TestResult;
+use tests::installation::world::World;
 
 use crate::app::READY;
 use crate::app::SEEN;

@@ -1,15 +1,15 @@
-//! The node is a real one: what the product's tests take for granted.
+//! Checks of the node itself: the assumptions of the product's tests.
 
 use tests::eventually::eventually;
 use tests::http;
-use tests::images::BUSYBOX;
-use tests::images::NGINX;
-use tests::world::TestResult;
-use tests::world::World;
+use tests::installation::world::TestResult;
+use tests::installation::world::World;
+use tests::oci::images::BUSYBOX;
+use tests::oci::images::NGINX;
 
 use crate::app::READY;
 
-/// The fields that the restricted Pod Security level asks of each container.
+/// The fields that the restricted Pod Security level requires of each container.
 const RESTRICTED: &str = "{allowPrivilegeEscalation: false, runAsNonRoot: true, \
     capabilities: {drop: [ALL]}, seccompProfile: {type: RuntimeDefault}}";
 
@@ -170,15 +170,15 @@ pub(crate) fn a_pod_reaches_the_api_server_with_its_service_accounts_files(
     let namespace = world.namespace(&[])?;
     namespace.apply(&client())?;
     namespace.wait_ready("client", READY)?;
-    // Plain text where TLS is spoken: the server says so, which is all we ask of it here.
+    // Plain text to a TLS port: the server's error message is sufficient here.
     let script = "cd /var/run/secrets/kubernetes.io/serviceaccount
         test $(grep -c BEGIN ca.crt) = 1
         test \"$(cut -c1-2 token)\" = ey
         printf 'GET / HTTP/1.0\\r\\n\\r\\n' |
             nc $KUBERNETES_SERVICE_HOST $KUBERNETES_SERVICE_PORT | head -c 4";
-    let said = namespace.exec("client", None, &["sh", "-ec", script])?;
+    let output = namespace.exec("client", None, &["sh", "-ec", script])?;
     assert_eq!(
-        said, "HTTP",
+        output, "HTTP",
         "the API server says in clear text that it wants TLS"
     );
     Ok(())
@@ -186,7 +186,7 @@ pub(crate) fn a_pod_reaches_the_api_server_with_its_service_accounts_files(
 
 pub(crate) fn a_git_repo_volume_is_refused_by_the_kubelet(world: &World) -> TestResult {
     let namespace = world.namespace(&[])?;
-    let said = namespace.apply(&format!(
+    let output = namespace.apply(&format!(
         "
 apiVersion: v1
 kind: Pod
@@ -201,8 +201,8 @@ spec:
 "
     ))?;
     assert!(
-        said.contains("deprecated"),
-        "the API server only warns: {said}"
+        output.contains("deprecated"),
+        "the API server only warns: {output}"
     );
 
     eventually("the kubelet's refusal", READY, || {

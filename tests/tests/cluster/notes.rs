@@ -1,15 +1,15 @@
-//! What `helm install` tells a user to try.
+//! The commands that `helm install` prints for the user.
 
 use std::process::Command;
 
-use tests::git_host::GitHost;
-use tests::images::NGINX;
-use tests::product;
-use tests::product::NAMESPACE;
-use tests::product::RELEASE;
+use tests::installation::git_host::GitHost;
+use tests::installation::product;
+use tests::installation::product::NAMESPACE;
+use tests::installation::product::RELEASE;
+use tests::installation::world::TestResult;
+use tests::installation::world::World;
+use tests::oci::images::NGINX;
 use tests::settings;
-use tests::world::TestResult;
-use tests::world::World;
 
 pub(crate) fn the_commands_of_the_charts_notes_show_a_file_of_the_repository(
     world: &World,
@@ -29,7 +29,7 @@ pub(crate) fn the_commands_of_the_charts_notes_show_a_file_of_the_repository(
         .collect();
     assert_eq!(commands.len(), 3, "{notes}");
     let mut script = commands.join("\n");
-    // Neither is reached from here.
+    // The test reaches neither address.
     for (theirs, ours) in [
         ("--image=nginx ", format!("--image={NGINX} ")),
         ("https://github.com/octocat/Hello-World", site.http()),
@@ -38,7 +38,7 @@ pub(crate) fn the_commands_of_the_charts_notes_show_a_file_of_the_repository(
         script = script.replace(theirs, &ours);
     }
 
-    // As the user would: of the namespace that the kubeconfig names.
+    // As a user would: without a namespace, so the kubeconfig's applies.
     let dir = tempfile::tempdir()?;
     let kubeconfig = dir.path().join("kubeconfig");
     std::fs::copy(world.kubectl().kubeconfig(), &kubeconfig)?;
@@ -54,12 +54,12 @@ pub(crate) fn the_commands_of_the_charts_notes_show_a_file_of_the_repository(
         ))
         .env("KUBECONFIG", &kubeconfig)
         .output()?;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{script}\n{said}{complaint}");
+    assert!(output.status.success(), "{script}\n{printed}{complaint}");
     assert!(
-        said.ends_with("Hello from the tests!\n"),
-        "{said}{complaint}"
+        printed.ends_with("Hello from the tests!\n"),
+        "{printed}{complaint}"
     );
     Ok(())
 }

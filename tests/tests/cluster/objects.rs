@@ -1,21 +1,21 @@
-//! A Pod that asks for nothing, in a namespace whose objects say what it gets.
+//! A Pod without annotations, in a namespace with GitVolumes.
 
 use std::process::Command;
 
 use serde_json::Value;
 use serde_json::json;
 use tests::eventually::eventually;
-use tests::git_host::GitHost;
+use tests::installation::git_host::GitHost;
+use tests::installation::world::TestResult;
+use tests::installation::world::World;
 use tests::settings;
-use tests::world::TestResult;
-use tests::world::World;
 
 use crate::app::READY;
 use crate::app::SEEN;
 use crate::app::restarts;
 use crate::app::web_pod;
 
-pub(crate) fn a_pod_that_asks_for_nothing_has_its_namespaces_repository_and_the_doctor_is_content(
+pub(crate) fn an_auto_injected_pod_has_its_namespaces_repository_and_the_doctor_finds_nothing(
     world: &World,
 ) -> TestResult {
     let namespace = world.namespace(&[("gitvolume.dev/auto-inject", "enabled")])?;
@@ -37,7 +37,7 @@ pub(crate) fn a_pod_that_asks_for_nothing_has_its_namespaces_repository_and_the_
 
     let mut pod = web_pod("web", json!({}));
     pod["metadata"]["labels"] = json!({"app": "web"});
-    // The other replica may hear of the object a moment later.
+    // The other replica may see the object with a short delay.
     eventually("a Pod that the object is for", READY, || {
         namespace.apply(&pod.to_string())?;
         let made = namespace.get_json(&["pod", "web"])?;
@@ -66,17 +66,18 @@ pub(crate) fn a_pod_that_asks_for_nothing_has_its_namespaces_repository_and_the_
     is_well(world, namespace.name())
 }
 
-/// The doctor sees the installation through the API server, its replicas' own pages included.
+/// Checks that the doctor has no findings; it reads the installation, including the replicas' own
+/// pages, through the API server.
 fn is_well(world: &World, namespace: &str) -> TestResult {
-    let output = Command::new(settings::webhook_binary())
+    let output = Command::new(settings::cli_binary())
         .args(["doctor", "-o", "json", "--namespace", namespace])
         .arg("--kubeconfig")
         .arg(world.kubectl().kubeconfig())
         .output()?;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(0), "{said}{complaint}");
-    let said: Value = serde_json::from_str(&said)?;
-    assert_eq!(said["notLookedAt"], json!([]), "{said:#}");
+    assert_eq!(output.status.code(), Some(0), "{printed}{complaint}");
+    let printed: Value = serde_json::from_str(&printed)?;
+    assert_eq!(printed["notLookedAt"], json!([]), "{printed:#}");
     Ok(())
 }

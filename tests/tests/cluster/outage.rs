@@ -1,13 +1,13 @@
-//! Remotes that vanish and syncers that are killed.
+//! Remotes that become unreachable, and syncers that are killed.
 
 use std::thread::sleep;
 use std::time::Duration;
 
 use serde_json::json;
 use tests::eventually::eventually;
-use tests::git_host::GitHost;
-use tests::world::TestResult;
-use tests::world::World;
+use tests::installation::git_host::GitHost;
+use tests::installation::world::TestResult;
+use tests::installation::world::World;
 
 use crate::app::READY;
 use crate::app::SEEN;
@@ -15,7 +15,7 @@ use crate::app::SYNCER;
 use crate::app::kill_syncer;
 use crate::app::shell_pod;
 
-pub(crate) fn the_last_revision_is_served_while_the_remote_is_away_for_a_minute(
+pub(crate) fn the_last_revision_is_served_while_the_remote_is_unreachable_for_a_minute(
     world: &World,
 ) -> TestResult {
     let namespace = world.namespace(&[])?;
@@ -27,7 +27,7 @@ pub(crate) fn the_last_revision_is_served_while_the_remote_is_away_for_a_minute(
     namespace.wait_ready("app", READY)?;
 
     host.vanish()?;
-    // Into the old repository's clone, whose push goes past the Service.
+    // Commits in the old repository's clone, whose push bypasses the Service.
     site.commit(&[("file", "two\n")])?;
     for _ in 0..12 {
         sleep(Duration::from_secs(5));
@@ -49,7 +49,7 @@ pub(crate) fn the_last_revision_is_served_while_the_remote_is_away_for_a_minute(
     assert!(!ready.contains("\"Ready\",\"status\":\"False\""), "{ready}");
 
     host.return_again()?;
-    // The wait between tries has grown to a minute at most, and a fifth for jitter.
+    // By now the backoff may have grown to its maximum of one minute, plus a fifth for jitter.
     eventually(
         "the new revision",
         Duration::from_secs(90),
@@ -61,7 +61,9 @@ pub(crate) fn the_last_revision_is_served_while_the_remote_is_away_for_a_minute(
     Ok(())
 }
 
-pub(crate) fn a_syncer_killed_three_times_goes_on_from_a_whole_tree(world: &World) -> TestResult {
+pub(crate) fn a_syncer_killed_three_times_continues_from_a_complete_tree(
+    world: &World,
+) -> TestResult {
     let namespace = world.namespace(&[])?;
     let host = GitHost::start(&namespace)?;
     let site = host.repository("site")?;

@@ -1,37 +1,37 @@
-//! The webhook's replicas on the node: who they are, how they are, and what a load makes of them.
+//! The webhook's replicas on the node: their addresses, readiness and metrics, and a load on them.
 
 use serde_json::Value;
 use serde_json::json;
-use tests::control_plane::ControlPlane;
 use tests::eventually::eventually;
 use tests::http;
-use tests::load::Load;
+use tests::installation::load::Load;
+use tests::installation::product::NAMESPACE;
+use tests::installation::world::TestResult;
+use tests::installation::world::World;
+use tests::kubernetes::control_plane::ControlPlane;
+use tests::kubernetes::namespace::Namespace;
 use tests::metrics;
-use tests::namespace::Namespace;
-use tests::product::NAMESPACE;
-use tests::world::TestResult;
-use tests::world::World;
 
 use crate::app::READY;
 use crate::app::shell_pod;
 
-/// Admissions a second.
+/// Admissions per second.
 pub(crate) const RATE: u32 = 200;
 
-/// For a cluster that is not ours: its programs are out of reach.
+/// Skips the test on an external cluster, whose programs the test cannot control.
 pub(crate) fn elsewhere() -> TestResult {
     eprintln!("passed over: it needs the control plane's own programs");
     Ok(())
 }
 
-/// Begins to ask for an annotated Pod.
+/// Starts to create an annotated Pod.
 pub(crate) fn begin(plane: &ControlPlane, namespace: &Namespace) -> Result<Load, String> {
     let annotations = json!({"gitvolume.dev/repo": "https://git.example/site.git"});
     begin_with(plane, namespace, &loaded_pod(annotations))
 }
 
-/// Begins to ask for a Pod that is to be injected, when the node knows the way to the replicas: it
-/// learns it a moment after they are ready.
+/// Starts to create a Pod that must be injected, once the node routes to the replicas, which
+/// happens shortly after they become ready.
 pub(crate) fn begin_with(
     plane: &ControlPlane,
     namespace: &Namespace,
@@ -43,7 +43,7 @@ pub(crate) fn begin_with(
     Load::start(plane, namespace.name(), pod, RATE).map_err(|error| format!("{error:#}"))
 }
 
-/// A Pod that can be asked for again and again.
+/// A Pod that can be created again and again.
 pub(crate) fn loaded_pod(annotations: Value) -> Value {
     let mut pod = shell_pod("", annotations, "exec sleep 3600");
     pod["metadata"] = json!({
@@ -52,7 +52,7 @@ pub(crate) fn loaded_pod(annotations: Value) -> Value {
     pod
 }
 
-/// Waits until no replica is on its way in or out.
+/// Waits until no replica is starting or terminating.
 pub(crate) fn only_replicas_that_stay(world: &World) -> Result<(), String> {
     let kubectl = world.kubectl().in_namespace(NAMESPACE);
     eventually("two replicas, ready, and no other", READY, || {
@@ -86,7 +86,7 @@ pub(crate) fn replicas(world: &World) -> Result<Vec<String>, String> {
     Ok(pods.iter().filter_map(address).collect())
 }
 
-/// Asks the replicas themselves: what the API server says about them may be old.
+/// Checks the replicas directly: the API server's state may be outdated.
 pub(crate) fn all_are_ready(replicas: &[String]) -> Result<(), String> {
     for replica in replicas {
         http::get(replica, 8080, "/readyz")?;
@@ -94,7 +94,7 @@ pub(crate) fn all_are_ready(replicas: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// The value of one of a replica's metrics, by its name without our prefix.
+/// The value of one of a replica's metrics; name without our prefix.
 pub(crate) fn metric(replica: &str, name: &str) -> Result<f64, String> {
     metrics::value(&http::get(replica, 8080, "/metrics")?, name)
 }

@@ -1,11 +1,11 @@
-//! Who is sent to us and who is not.
+//! Pods for which the API server calls the webhook, and Pods for which it does not.
 
 use serde_json::json;
 use tests::eventually::eventually;
-use tests::git_host::GitHost;
-use tests::product;
-use tests::world::TestResult;
-use tests::world::World;
+use tests::installation::git_host::GitHost;
+use tests::installation::product;
+use tests::installation::world::TestResult;
+use tests::installation::world::World;
 
 use crate::app::READY;
 use crate::app::restricted;
@@ -32,7 +32,7 @@ pub(crate) fn a_namespace_under_the_restricted_level_admits_and_runs_it(
     Ok(())
 }
 
-/// Runs alone: while it does, no other Pod can be injected.
+/// Runs alone: meanwhile no other Pod can be injected.
 pub(crate) fn without_the_webhook_other_pods_start_and_annotated_ones_are_refused_by_name(
     world: &World,
 ) -> TestResult {
@@ -45,12 +45,12 @@ pub(crate) fn without_the_webhook_other_pods_start_and_annotated_ones_are_refuse
 
         let annotations = json!({"gitvolume.dev/repo": "https://git.example/site.git"});
         let annotated = shell_pod("annotated", annotations, "exec sleep 3600").to_string();
-        // The Service's last endpoint may be known a moment longer than its Pod lives.
+        // The Service's last endpoint may disappear shortly after its Pod.
         let refusal = eventually("a refusal", READY, || match namespace.apply(&annotated) {
             Err(refusal) => Ok(refusal),
-            Ok(said) => {
+            Ok(output) => {
                 namespace.delete("pod", "annotated")?;
-                Err(said)
+                Err(output)
             }
         })?;
         assert!(refusal.contains("pods.gitvolume.dev"), "{refusal}");

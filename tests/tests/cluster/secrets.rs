@@ -1,14 +1,14 @@
-//! Private repositories, and what is said when a credential is wrong.
+//! Private repositories, and the errors for wrong credentials.
 
 use serde_json::Value;
 use serde_json::json;
 use tests::eventually::eventually;
-use tests::git_host::GitHost;
-use tests::git_host::PASSWORD;
-use tests::git_host::USER;
-use tests::kubectl::Kubectl;
-use tests::world::TestResult;
-use tests::world::World;
+use tests::installation::git_host::GitHost;
+use tests::installation::git_host::PASSWORD;
+use tests::installation::git_host::USER;
+use tests::installation::world::TestResult;
+use tests::installation::world::World;
+use tests::kubernetes::kubectl::Kubectl;
 
 use crate::app::READY;
 use crate::app::SYNCER;
@@ -29,7 +29,8 @@ fn private_pod(name: &str, url: &str) -> String {
     shell_pod(name, annotations, "cat /git/file && exec sleep 3600").to_string()
 }
 
-/// Waits until the syncer's last line says one of these in words; the app must not have started.
+/// Waits until the syncer's last log line contains one of these texts; the app must not have
+/// started.
 fn last_line_says(kubectl: &Kubectl, pod: &str, words: &[&str]) -> Result<(), String> {
     eventually(&format!("{pod}: {words:?}"), READY, || {
         let log = kubectl.logs(pod, SYNCER)?;
@@ -46,7 +47,7 @@ fn last_line_says(kubectl: &Kubectl, pod: &str, words: &[&str]) -> Result<(), St
     }
 }
 
-pub(crate) fn ssh_works_with_the_right_keys_and_says_which_one_is_wrong(
+pub(crate) fn ssh_works_with_the_right_keys_and_reports_which_one_is_wrong(
     world: &World,
 ) -> TestResult {
     let namespace = world.namespace(&[])?;
@@ -81,19 +82,19 @@ pub(crate) fn ssh_works_with_the_right_keys_and_says_which_one_is_wrong(
     last_line_says(&namespace, "wrong-key", &["key"])?;
     last_line_says(&namespace, "no-key", &["key"])?;
 
-    // A user sees the same with `kubectl describe`, from the probe.
+    // `kubectl describe` shows the same to a user, from the probe.
     eventually("the probe's words in the events", READY, || {
-        let said = namespace.describe("pod", "wrong-host-key")?;
-        if said.to_lowercase().contains("host key") {
+        let output = namespace.describe("pod", "wrong-host-key")?;
+        if output.to_lowercase().contains("host key") {
             Ok(())
         } else {
-            Err(said)
+            Err(output)
         }
     })?;
     Ok(())
 }
 
-pub(crate) fn http_takes_the_secrets_password_and_shows_it_nowhere(world: &World) -> TestResult {
+pub(crate) fn http_uses_the_secrets_password_and_never_shows_it(world: &World) -> TestResult {
     let namespace = world.namespace(&[])?;
     let host = GitHost::start(&namespace)?;
     let site = host.repository("site")?;
@@ -105,7 +106,7 @@ pub(crate) fn http_takes_the_secrets_password_and_shows_it_nowhere(world: &World
             json!({"username": USER, "password": password}),
         ))?;
         let pod = private_pod(name, &site.private_http());
-        // Every command and its output is logged.
+        // At this log level every command and its output is logged.
         namespace.apply(&pod)?;
     }
     namespace.wait_ready("right", READY)?;
@@ -131,7 +132,7 @@ pub(crate) fn http_takes_the_secrets_password_and_shows_it_nowhere(world: &World
         "--selector=app.kubernetes.io/name=gitvolume",
         "--tail=-1",
     ])?;
-    // Its parts that no quoting changes; JSON writes the quote as \".
+    // The parts that no quoting changes; JSON writes the quote as \".
     for needle in ["p4ss", "(word)", "wr0ng-passw0rd"] {
         assert!(!everything.contains(needle), "{needle} is in\n{everything}");
     }

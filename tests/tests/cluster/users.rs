@@ -1,11 +1,11 @@
-//! Any user, a read-only root, no line in /etc/passwd: https and ssh work all the same.
+//! Any UID, with a read-only root and without an entry in /etc/passwd: https and ssh work.
 
 use std::time::Duration;
 
 use serde_json::json;
-use tests::git_host::GitHost;
-use tests::world::TestResult;
-use tests::world::World;
+use tests::installation::git_host::GitHost;
+use tests::installation::world::TestResult;
+use tests::installation::world::World;
 
 use crate::app::READY;
 use crate::app::kill_syncer;
@@ -66,7 +66,7 @@ pub(crate) fn a_syncer_killed_while_the_remote_is_down_is_ready_again_in_seconds
 
     host.vanish()?;
     kill_syncer(&namespace, "app")?;
-    // The kubelet's own wait before it starts a container again is ten seconds.
+    // The kubelet waits ten seconds before it restarts a container.
     namespace.wait_ready("app", Duration::from_secs(60))?;
     assert_eq!(
         namespace.exec("app", Some("app"), &["cat", "/git/file"])?,

@@ -1,8 +1,10 @@
-//! What needs more than one crate and no cluster: the contract between injector and syncer, the chart as
-//! helm renders it, the documentation, and the demo.
+//! Tests that need more than one crate and no cluster: the contract between injector and syncer,
+//! the chart as helm renders it, and the documentation.
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
+mod cases;
 mod chart;
 mod contract;
-mod demo;
 mod docs;
+mod language;
+mod structure;

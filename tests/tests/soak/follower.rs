@@ -1,4 +1,4 @@
-//! A syncer that follows the repository in one layout, and what it needs over time.
+//! A syncer that follows the repository in one layout, and its resource usage over time.
 
 use std::fs;
 use std::io;
@@ -20,14 +20,14 @@ use tests::settings;
 
 use crate::reader::Reader;
 
-/// How long the first sync, or a moment between two passes, may take to come.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Timeout for the first sync, or for a moment between two passes.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A syncer at work and its reader.
+/// A running syncer and its reader.
 pub(crate) struct Follower {
     layout: &'static str,
     program: Contained,
-    /// What it fills: its root, and its state where that is elsewhere.
+    /// Its directories: the root, and the state directory if separate.
     dirs: Vec<PathBuf>,
     pub(crate) reader: Arc<Reader>,
     disk: Vec<f64>,
@@ -64,7 +64,7 @@ impl Follower {
         let started = Instant::now();
         while !tree.exists() {
             program.check()?;
-            if started.elapsed() > PATIENCE {
+            if started.elapsed() > TIMEOUT {
                 bail!("{layout}: nothing is published\n{}", program.log());
             }
             sleep(Duration::from_millis(50));
@@ -79,7 +79,7 @@ impl Follower {
         })
     }
 
-    /// Notes the disk's use, and the memory between two passes, in MB.
+    /// Records disk usage, and memory between two passes, in MB.
     pub(crate) fn look(&mut self) -> Result<()> {
         let bytes: u64 = self.dirs.iter().map(|dir| used(dir)).sum();
         self.disk.push(bytes as f64 / 1e6);
@@ -94,14 +94,14 @@ impl Follower {
                     return Ok(());
                 }
             }
-            if started.elapsed() > PATIENCE {
+            if started.elapsed() > TIMEOUT {
                 bail!("{}: it never rests\n{}", self.layout, self.program.log());
             }
             sleep(Duration::from_millis(5));
         }
     }
 
-    /// How it stands, in some words.
+    /// One line about its current state.
     pub(crate) fn state(&self) -> String {
         let last = |values: &[f64]| values.last().copied().unwrap_or_default();
         let found = self.reader.found();
@@ -114,7 +114,7 @@ impl Follower {
         )
     }
 
-    /// How it was.
+    /// One line about the whole run.
     pub(crate) fn summary(&self, commits: u64) -> String {
         let found = self.reader.found();
         let over_time = |values: &[f64]| {
@@ -136,7 +136,7 @@ impl Follower {
         )
     }
 
-    /// What must not be.
+    /// Violations: incomplete trees, and growth of disk usage or memory.
     pub(crate) fn mistakes(&self, commits: u64) -> Vec<String> {
         let found = self.reader.found();
         let mut mistakes = found.mistakes;
@@ -145,8 +145,8 @@ impl Follower {
         if seen * 2 < commits {
             mistakes.push(format!("only {seen} of {commits} revisions were seen"));
         }
-        // What a leak adds in half of the time is more than the share of what is there that git's
-        // own rhythm of packing comes to.
+        // Within half of the run, a leak adds more than the share by which git's packing rhythm
+        // varies the usage.
         for (what, values, slack) in [("disk", &self.disk, 1.0), ("memory", &self.memory, 0.5)] {
             let (early, late) = halves(values);
             let (early, late) = (early.median(), late.median());
@@ -172,7 +172,7 @@ fn halves(values: &[f64]) -> (Samples, Samples) {
     (samples(early), samples(late))
 }
 
-/// The bytes that a directory and all below it take; what goes meanwhile takes none.
+/// Disk usage in bytes of a directory tree; files that disappear meanwhile count as zero.
 fn used(dir: &Path) -> u64 {
     let entries = || -> io::Result<Vec<PathBuf>> {
         fs::read_dir(dir)?

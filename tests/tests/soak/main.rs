@@ -1,6 +1,6 @@
-//! A commit each second for some minutes, with garbage collection on: `make soak`. In each layout
-//! that follows, a reader looks all the time whether each revision is whole; in the end neither the
-//! disk's use nor the program's memory may have grown.
+//! Soak test (`make soak`): a commit each second for some minutes, with garbage collection on. In
+//! each layout that follows the remote, a reader continuously checks that each revision is
+//! complete; at the end neither disk usage nor the program's memory may have grown.
 
 mod follower;
 mod reader;
@@ -25,11 +25,11 @@ use crate::follower::Follower;
 use crate::reader::commit;
 
 const MINUTES: u64 = 10;
-/// From one commit to the next.
+/// Time between two commits.
 const COMMIT: Duration = Duration::from_secs(1);
-/// From one look at disk and memory to the next.
+/// Time between two measurements of disk and memory.
 const LOOK: Duration = Duration::from_secs(5);
-/// From one printed line to the next.
+/// Time between two printed lines.
 const LINE: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
@@ -91,7 +91,7 @@ fn run() -> Result<()> {
     Ok(())
 }
 
-/// Looks at everything now and then, and prints a line a minute.
+/// Measures all followers periodically, and prints a line a minute.
 fn watch(followers: &mut [Follower], length: Duration) -> Result<()> {
     let start = Instant::now();
     let mut line = start + LINE;

@@ -1,4 +1,4 @@
-//! What the repository holds, and whether a published tree is just that.
+//! The repository's contents, and the check that a published tree is exactly one revision.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use remotes::Repo;
 
-/// Lines of the file that one write does not hold.
+/// Number of lines of a file that is too long for a single write.
 const LINES: usize = 2_000;
-/// Bytes of a file that is another one in each revision, so that old ones are missed if they stay.
+/// Size in bytes of a file that differs in each revision, so that old ones show in the disk usage.
 const NOISE: usize = 100_000;
 
-/// Commits revision `number`: each file says which one it is of.
+/// Commits revision `number`: each file contains the number.
 pub(crate) fn commit(repo: &Repo, number: u64) {
     let commit = repo
         .commit()
@@ -34,7 +34,7 @@ pub(crate) fn commit(repo: &Repo, number: u64) {
     .push();
 }
 
-/// Bytes that compression cannot make fewer (splitmix64).
+/// Incompressible bytes (splitmix64).
 fn noise(seed: u64) -> Vec<u8> {
     let mut state = seed;
     let words = (0..NOISE / 8).map(|_| {
@@ -47,21 +47,21 @@ fn noise(seed: u64) -> Vec<u8> {
     words.flat_map(u64::to_le_bytes).collect()
 }
 
-/// Reads a published tree again and again.
+/// Reads a published tree repeatedly.
 pub(crate) struct Reader {
-    /// The link that names the tree.
+    /// The link to the tree.
     tree: PathBuf,
-    found: Mutex<Found>,
+    found: Mutex<Readings>,
 }
 
-/// What a reader has seen.
+/// Results of a reader.
 #[derive(Clone, Default)]
-pub(crate) struct Found {
-    /// How often it has looked.
+pub(crate) struct Readings {
+    /// Number of readings.
     pub(crate) readings: u64,
-    /// The revisions.
+    /// The revisions seen.
     pub(crate) revisions: BTreeSet<u64>,
-    /// What was wrong.
+    /// Descriptions of violations.
     pub(crate) mistakes: Vec<String>,
 }
 
@@ -88,14 +88,14 @@ impl Reader {
         }
     }
 
-    /// What was seen so far.
-    pub(crate) fn found(&self) -> Found {
+    /// The results so far.
+    pub(crate) fn found(&self) -> Readings {
         let found = self.found.lock();
         found.unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// Finds the tree once, and reads all of it; answers the revision.
+/// Resolves the link once, and reads the whole tree; returns the revision.
 fn read(link: &Path) -> Result<u64, String> {
     let tree = fs::canonicalize(link).map_err(|error| format!("{}: {error}", link.display()))?;
     let text = |name: &str| {

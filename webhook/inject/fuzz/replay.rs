@@ -1,5 +1,5 @@
-//! The decoder of reviews, and all that follows, under any bytes: every file of `corpus`, and what
-//! chance makes of them. What once broke it is kept there as a file.
+//! Random bytes for the decoder of reviews and everything after it: every file of `corpus`, and
+//! random changes of them. An input that once caused a failure is kept there as a file.
 //!
 //! A long run, on the stable compiler: `PROPTEST_CASES=1000000 cargo test --release -p inject
 //! --test inject -- fuzz`. A fuzzer that measures coverage drives the example `fuzz`, which reads one input
@@ -31,7 +31,7 @@ fn corpus() -> Vec<(PathBuf, Vec<u8>)> {
     files.into_iter().map(read).collect()
 }
 
-/// What stands in reviews: a change of one into another reaches further than a changed byte.
+/// Strings from reviews: replacing one by another reaches more code than changing a byte.
 const WORDS: &[&str] = &[
     "null",
     "true",
@@ -72,7 +72,7 @@ const WORDS: &[&str] = &[
     "\"",
 ];
 
-/// One change to some bytes.
+/// One change to an input.
 #[derive(Clone, Debug)]
 enum Edit {
     Cut(Index, usize),
@@ -122,7 +122,7 @@ fn the_corpus_is_answered() {
 
 proptest! {
     #[test]
-    fn what_chance_makes_of_the_corpus_is_answered(
+    fn random_changes_of_the_corpus_are_answered(
         file in any::<Index>(),
         edits in vec(edit(), 0..6),
     ) {

@@ -1,4 +1,4 @@
-//! The target as a program that reads one input, as AFL and its like start it; see `replay.rs`.
+//! The target as a program that reads one input, for AFL and similar fuzzers; see `replay.rs`.
 
 use std::io;
 use std::io::Read;

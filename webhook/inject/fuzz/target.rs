@@ -1,4 +1,4 @@
-//! What a fuzzer drives: any bytes as the body of a call.
+//! The fuzz target: any bytes as the body of a call.
 
 use inject::InternalError;
 use inject::Namespace;
@@ -9,8 +9,8 @@ use inject::SkipReason;
 use inject::answer;
 use serde_json::Value;
 
-/// Answers the bytes as a call, and panics where the answer is none that can be sent, where its
-/// patch does not apply, or where the patched object is not left alone.
+/// Answers the bytes as a call. Panics where the answer cannot be sent, its patch does not apply,
+/// or a second call changes the patched object.
 pub(crate) fn fuzz(data: &[u8]) {
     let Ok(review) = Review::parse(data) else {
         return;
@@ -18,7 +18,7 @@ pub(crate) fn fuzz(data: &[u8]) {
     let settings = Settings::new("syncer:1");
     let answered = match answer(&review, &settings, &Namespace::default()) {
         Ok(answered) => answered,
-        // What is no Pod at all is told as what it is; the others are faults of ours.
+        // The object is not a Pod, and the webhook answers with an error; other errors are bugs.
         Err(InternalError::NoPlace(_) | InternalError::Unreadable(_)) => return,
         Err(error) => panic!("{error}: {error:?}"),
     };

@@ -1,9 +1,12 @@
-//! Says which source said what about a Pod, what comes of it, and why: for people, and as data.
+//! Explanations: which source set which value for a Pod, the effect and the reason; as text and as
+//! data.
 //!
-//! What is decided is [`answer`]'s; here it is told, from the very values that it is decided by.
+//! The decision is that of [`propose`]; it is rendered here from its inputs.
 
+pub(crate) mod explanation;
 mod object;
 mod repository;
+pub(crate) mod setting;
 mod syncer;
 mod table;
 mod text;
@@ -11,9 +14,34 @@ mod text;
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::PodSpec;
-use serde::Serialize;
-use serde_json::Map;
-use serde_json::Value;
+
+use crate::Answer;
+use crate::InternalError;
+use crate::Key;
+use crate::Namespace;
+use crate::Outcome;
+use crate::Plan;
+use crate::Review;
+use crate::Scope;
+use crate::Settings;
+use crate::SkipReason;
+use crate::Source;
+use crate::decision::answer::propose;
+use crate::decision::considered::Considered;
+use crate::decision::considered::DecodedPod;
+use crate::decision::considered::in_force;
+use crate::explain::explanation::Explanation;
+use crate::explain::explanation::Present;
+use crate::explain::setting::Setting;
+use crate::plan::input::PlanInput;
+use crate::pod::document;
+use crate::pod::evictable;
+use crate::pod::typed;
+use crate::renew;
+use crate::sources::sourced::OPERATOR;
+use crate::sources::sourced::Origin;
+use crate::sources::sourced::Sourced;
+use crate::sources::status::Status;
 
 pub use self::object::ExplainedObject;
 pub use self::object::explain_object;
@@ -24,103 +52,15 @@ pub use self::table::annotations_json;
 pub use self::table::annotations_text;
 pub use self::text::wrapped;
 
-use crate::ANNOTATIONS;
-use crate::Answer;
-use crate::InternalError;
-use crate::Namespace;
-use crate::Outcome;
-use crate::PREFIX;
-use crate::Plan;
-use crate::Review;
-use crate::Scope;
-use crate::Settings;
-use crate::SkipReason;
-use crate::Source;
-use crate::answer;
-use crate::decide;
-use crate::evictable;
-use crate::gitrepo;
-use crate::renew;
-use crate::status::Status;
-use crate::typed;
-use crate::value::without_secrets;
-use crate::wanted::Served;
-use crate::wanted::Wanted;
-
-/// Everything there is to know about what becomes of a Pod.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Explanation {
-    /// `inject`, `skip`, `deny`, or `warn` for a refusal that admits.
-    pub decision: &'static str,
-    /// Why, in a word.
-    pub reason: &'static str,
-    /// Why, in a sentence, where the word does not say it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub because: Option<&'static str>,
-    /// What an earlier injection left in the Pod.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub present: Option<Present>,
-    /// The repositories, those of gitRepo volumes too.
-    pub repositories: Vec<Repository>,
-    /// What holds for all of them.
-    pub pod: Vec<Setting>,
-    /// The containers that are added.
-    pub containers: Vec<Explained>,
-    /// The volumes that are added, with what is in them.
-    pub volumes: BTreeMap<String, String>,
-    /// What else is changed.
-    pub others: Vec<String>,
-    /// What is odd and allowed.
-    pub warnings: Vec<String>,
-    /// What is refused.
-    pub mistakes: Vec<String>,
-}
-
-/// One value, and who said it.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct Setting {
-    /// The annotation's key, without prefix and NAME, or a volume's field.
-    pub key: String,
-    /// The value; what may be a password is left out.
-    pub value: String,
-    /// The whole key of the annotation, or in words who else.
-    pub from: String,
-}
-
-/// What an earlier injection says of itself.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Present {
-    /// The version that wrote it.
-    pub version: String,
-    /// The hash of the settings it had.
-    pub config: String,
-    /// The hash of the present settings.
-    pub present_config: String,
-    /// Whether version and settings are those that explain now.
-    pub is_same: bool,
-    /// What a new Pod would get otherwise than this one has it: a container or volume, and its
-    /// fields.
-    pub differences: Vec<String>,
-    /// Whether what is in the Pod is what it claims and the annotations ask for.
-    pub is_there: bool,
-}
-
-const DEFAULT: &str = "default";
-const OPERATOR: &str = "the operator";
-
-/// Explains what the webhook would do about the creation of a Pod.
+/// Explains what the webhook would do on the creation of a Pod.
 pub fn explain(
     review: &Review,
     settings: &Settings,
     namespace: &Namespace,
 ) -> Result<Explanation, InternalError> {
-    let answer = answer(review, settings, namespace)?;
+    let (answer, considered) = propose(review.clone(), settings, namespace)?.explained()?;
     let document = review.object();
-    let annotations = document
-        .pointer("/metadata/annotations")
-        .and_then(Value::as_object);
+    let annotations = document::annotations(document);
     let mut explanation = Explanation {
         decision: answer.decision(),
         reason: answer.reason(),
@@ -137,60 +77,61 @@ pub fn explain(
             _ => Vec::new(),
         },
     };
-    let is_none_of_ours = matches!(
-        answer.outcome,
-        Outcome::Skip(SkipReason::NotAPodCreation | SkipReason::NotRequested)
-    );
-    let Some(pod) = typed::read::<PodSpec>(&document["spec"])
-        .ok()
-        .filter(|_| !is_none_of_ours)
-    else {
+    let is_not_requested = answer.outcome == Outcome::Skip(SkipReason::NotRequested);
+    let considered = considered.filter(|_| !is_not_requested);
+    let Some(Considered { mut requested, pod }) = considered else {
         return Ok(explanation);
     };
     let status = Status::read(annotations);
-    let (mut asked, was) =
-        decide::asked(document, annotations, status.as_ref(), settings, namespace);
-    let found = gitrepo::read(&pod, &asked, was, settings);
-    let (requests, _) = asked.requests(&found.names);
+    let was = in_force(document, status.as_ref());
     let namespace = namespace.of_pod(annotations);
-    let wanted = Wanted {
-        pod: &pod,
-        wide: &asked.pod,
-        sources: &asked.sources,
-        requests: &requests,
-        git_repos: &found.volumes,
-        settings,
-        namespace: &namespace,
-        default_secret: settings.default_secret(review.namespace()),
-        served: Served::new(),
+    let decoded = pod.or_else(|| {
+        // The annotations alone decided that the Pod is skipped.
+        let spec: PodSpec = typed::read(&document["spec"]).ok()?;
+        let namespace = namespace.clone();
+        Some(DecodedPod::new(
+            spec,
+            &mut requested,
+            was,
+            settings,
+            namespace,
+        ))
+    });
+    let Some(decoded) = decoded else {
+        return Ok(explanation);
     };
+    let input = decoded.input(&requested, settings, review.namespace());
+    let renewal = renew(review, settings, &namespace)?;
+    // Where the injected container was removed by hand and other parts are left, the status is
+    // evidence of an injection too.
+    let was = was.or(status.as_ref().filter(|_| renewal.is_some()));
     if let Some(was) = was {
         explanation.present = Some(Present {
-            version: was.version().to_owned(),
-            config: was.config().to_owned(),
+            version: was.version.clone(),
+            config: was.config.clone(),
             present_config: settings.hash(),
             is_same: was.is_by(settings),
-            differences: renew(review, settings, &namespace)?
+            differences: renewal
                 .map(|renewal| renewal.differences)
                 .unwrap_or_default(),
             is_there: answer.outcome == Outcome::Skip(SkipReason::AlreadyInjected),
         });
     }
-    explanation.repositories = repository::all(&wanted, &asked, annotations);
+    explanation.repositories = repository::all(&input);
     let is_there = explanation.present.as_ref().is_some_and(|own| own.is_there);
     if explanation.decision != "inject" && !is_there {
         for repository in &mut explanation.repositories {
             repository.seen.clear();
         }
     }
-    explanation.pod = wide(annotations, &wanted);
+    explanation.pod = pod_settings(&input);
     if let Outcome::Inject(plan) = &answer.outcome {
         let syncers = plan.syncers.iter();
         explanation.containers = syncers
-            .map(|syncer| syncer::explained(syncer, &wanted))
+            .map(|syncer| syncer::explained(syncer, &input))
             .collect();
         explanation.volumes = volumes(plan);
-        explanation.others = others(plan, &wanted);
+        explanation.others = others(plan, &input);
     }
     Ok(explanation)
 }
@@ -202,7 +143,8 @@ impl Explanation {
     }
 }
 
-/// Under `warn` the mistakes are warnings too; here each is told once.
+/// The warnings of an answer. With `onMistake: warn` the answer repeats the mistakes as warnings;
+/// they are listed under `mistakes` and dropped here.
 fn warnings(answer: &Answer) -> Vec<String> {
     let mistakes: Vec<String> = match &answer.outcome {
         Outcome::Deny(refusal) => refusal.mistakes().map(ToString::to_string).collect(),
@@ -218,53 +160,44 @@ fn because(answer: &Answer) -> Option<&'static str> {
         return None;
     };
     Some(match reason {
-        SkipReason::AlreadyInjected => "what would be added is there",
-        SkipReason::MirrorPod => "the kubelet runs the static Pod's file, and not what is changed",
-        SkipReason::NotRequested => "no annotation and no gitRepo volume asks for anything",
-        SkipReason::OptedOut => "its author does not want it",
-        SkipReason::Windows => "there is no syncer for Windows",
-        SkipReason::ExcludedNamespace => "the operator leaves the Pods of the namespace alone",
-        SkipReason::GitRepoTurnedOff => "the operator leaves gitRepo volumes to the kubelet",
-        SkipReason::Template => "it is no Pod, but makes some, and they are judged one by one",
-        SkipReason::NotAPodCreation => "it is no Pod that is created",
+        SkipReason::AlreadyInjected => "the Pod already contains the syncer",
+        SkipReason::MirrorPod => {
+            "the kubelet runs the static Pod from its file and ignores changes through the API"
+        }
+        SkipReason::NotRequested => {
+            "no annotation, GitVolume or gitRepo volume requests a repository"
+        }
+        SkipReason::OptedOut => "the Pod opts out by annotation",
+        SkipReason::Windows => "the syncer does not run on Windows",
+        SkipReason::ExcludedNamespace => {
+            "the cluster's gitvolume settings exclude the Pods of this namespace"
+        }
+        SkipReason::GitRepoTurnedOff => {
+            "the cluster's gitvolume settings leave gitRepo volumes to the kubelet"
+        }
+        SkipReason::Template => {
+            "this is a workload; each Pod that it creates is evaluated separately"
+        }
+        SkipReason::NotAPodCreation => "the request does not create a Pod",
     })
 }
 
-/// What is said of the Pod as a whole, by annotations or objects, and what holds by default.
-fn wide(annotations: Option<&Map<String, Value>>, wanted: &Wanted<'_>) -> Vec<Setting> {
-    let rows = ANNOTATIONS.iter().filter(|row| row.scope == Scope::Pod);
-    rows.filter_map(|row| {
-        let key = format!("{PREFIX}{}", row.key);
-        let given = annotations.and_then(|all| all.get(&key));
-        let by_object = wanted.sources.text(None, row.key);
-        let (value, from) = match given {
-            Some(given) => (shown(given), key),
-            None if by_object.is_some() => (by_object?.to_owned(), wanted.key(None, row.key)),
-            // Where that is, and why, is told of each container.
-            None if row.key == "position" => return None,
-            None => (row.default?.to_owned(), DEFAULT.to_owned()),
-        };
-        Some(Setting {
-            key: row.key.to_owned(),
-            value,
-            from,
-        })
-    })
-    .collect()
-}
-
-/// An annotation's value, of which nothing that may be a password is shown.
-fn shown(value: &Value) -> String {
-    match value {
-        Value::String(text) => without_secrets(text),
-        value => value.to_string(),
-    }
+/// The settings of the Pod as a whole. A default position depends on the container, so it is listed
+/// there.
+fn pod_settings(input: &PlanInput<'_>) -> Vec<Setting> {
+    let values = input.requested.pod_values.clone();
+    let values = values.or_defaults(Scope::Pod, None, input.settings);
+    let is_shown = |(key, value): &(Key, &Sourced<String>)| {
+        *key != Key::Position || value.origin != Origin::Default
+    };
+    let shown = values.iter().filter(is_shown);
+    shown.map(|(key, value)| Setting::new(key, value)).collect()
 }
 
 fn volumes(plan: &Plan) -> BTreeMap<String, String> {
     let volumes = plan.volumes.iter().map(|volume| {
         let what = match &volume.source {
-            Source::Secret { name, .. } => format!("the Secret {name}, for the syncer alone"),
+            Source::Secret { name, .. } => format!("the Secret {name}, mounted only by the syncer"),
             Source::Empty { .. } => {
                 let is_read = plan.consumers.iter().any(|consumer| {
                     let mut mounts = consumer.mounts.iter();
@@ -273,7 +206,7 @@ fn volumes(plan: &Plan) -> BTreeMap<String, String> {
                 let is_token = volume.name.starts_with("gitvolume-no-token");
                 match (is_read, is_token) {
                     (true, _) => "the files",
-                    (false, true) => "nothing: it keeps the ServiceAccount's token out",
+                    (false, true) => "empty: hides the ServiceAccount token from the syncer",
                     (false, false) => "the syncer's own",
                 }
                 .to_owned()
@@ -284,22 +217,22 @@ fn volumes(plan: &Plan) -> BTreeMap<String, String> {
     volumes.collect()
 }
 
-fn others(plan: &Plan, wanted: &Wanted<'_>) -> Vec<String> {
+fn others(plan: &Plan, input: &PlanInput<'_>) -> Vec<String> {
     let mut others = Vec::new();
     for name in plan.replaced.keys() {
         others.push(format!(
-            "volume {name} becomes an emptyDir of the same name and place"
+            "volume {name} becomes an emptyDir with the same name and position"
         ));
     }
     for name in &plan.pull_secrets {
-        others.push(format!("imagePullSecrets gets {name}, as {OPERATOR} wants"));
+        others.push(format!("imagePullSecrets gets {name}, set by {OPERATOR}"));
     }
     if let Some(value) = &plan.evictable {
         others.push(format!("annotation {} becomes {value}", evictable::KEY));
     }
     for consumer in plan.consumers.iter().filter(|own| !own.env.is_empty()) {
         others.push(format!(
-            "container {} gets {}, as {} wants",
+            "container {} gets {}, set by {}",
             consumer.name,
             consumer
                 .env
@@ -307,7 +240,7 @@ fn others(plan: &Plan, wanted: &Wanted<'_>) -> Vec<String> {
                 .map(|(name, _)| *name)
                 .collect::<Vec<_>>()
                 .join(", "),
-            wanted.key(None, "safe-directory")
+            input.key(None, Key::SafeDirectory)
         ));
     }
     others

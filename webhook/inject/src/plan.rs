@@ -1,3 +1,11 @@
+pub(crate) mod conflicts;
+pub(crate) mod container;
+pub(crate) mod entry;
+pub(crate) mod injected;
+pub(crate) mod input;
+pub(crate) mod outcome;
+pub(crate) mod position;
+pub(crate) mod warnings;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -9,36 +17,34 @@ use crate::Mount;
 use crate::Request;
 use crate::Syncer;
 use crate::Volume;
-use crate::container;
-use crate::container::Role;
-use crate::container::What;
-use crate::entry::Content;
-use crate::entry::Entry;
-use crate::evictable;
-use crate::gitrepo;
-use crate::position;
-use crate::reader::List;
-use crate::reader::Reader;
-use crate::volume::Source;
-use crate::volume::Volumes;
-use crate::wanted::Wanted;
+use crate::model::role::Role;
+use crate::model::volume::Source;
+use crate::model::volume::Volumes;
+use crate::plan::container::What;
+use crate::plan::entry::Content;
+use crate::plan::entry::Entry;
+use crate::plan::input::PlanInput;
+use crate::pod::evictable;
+use crate::pod::reader::List;
+use crate::pod::reader::Reader;
+use crate::sources::gitrepo;
 
-/// What a Pod gets.
+/// The plan for a Pod: everything that is added to it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
-    /// The repositories, as asked for by annotations and objects.
+    /// The repositories that annotations and objects request.
     pub requests: Vec<Request>,
-    /// The objects that said some of it, the highest first.
+    /// The objects that contribute to the requests, in order of precedence.
     pub objects: Vec<Arc<GitVolume>>,
-    /// The gitRepo volumes that become volumes of ours.
+    /// The gitRepo volumes to convert.
     pub git_repos: Vec<GitRepo>,
-    /// What those volumes were, by name; addresses are without credentials.
+    /// The original sources of those volumes, by name; addresses are without credentials.
     pub replaced: BTreeMap<String, GitRepoVolumeSource>,
     /// The init containers that are added, in order.
     pub syncers: Vec<Syncer>,
     /// The volumes that are added.
     pub volumes: Vec<Volume>,
-    /// The Pod's own containers that get something.
+    /// The Pod's own containers that are changed.
     pub consumers: Vec<Consumer>,
     /// The names of pull secrets that are added.
     pub pull_secrets: Vec<String>,
@@ -47,8 +53,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Whether every repository of annotations is one of an object's: then the Pod need not have
-    /// asked for anything.
+    /// Whether every repository of annotations comes from an object: then the Pod itself may have
+    /// requested nothing.
     pub(crate) fn is_by_objects(&self) -> bool {
         self.requests.iter().all(|request| {
             let mut objects = self.objects.iter();
@@ -60,52 +66,52 @@ impl Plan {
 /// One of the Pod's own containers that gets files.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Consumer {
-    /// Which list it is in.
+    /// The list that it is in.
     pub list: List,
-    /// Its place in that list.
+    /// Its index in that list.
     pub index: usize,
     /// Its name.
     pub name: String,
-    /// What it mounts in addition.
+    /// The mounts that are added to it.
     pub mounts: Vec<Mount>,
-    /// The variables it gets in addition.
+    /// The variables that are added to it.
     pub env: Vec<(&'static str, &'static str)>,
 }
 
-/// What tells git in a container to work in repositories of another user, by its environment
-/// (git-config(1), `GIT_CONFIG_COUNT`).
+/// Variables that make git in a container accept repositories of another user (git-config(1),
+/// `GIT_CONFIG_COUNT`).
 pub(crate) const SAFE_DIRECTORY: [(&str, &str); 3] = [
     ("GIT_CONFIG_COUNT", "1"),
     ("GIT_CONFIG_KEY_0", "safe.directory"),
     ("GIT_CONFIG_VALUE_0", "*"),
 ];
 
-/// Plans what is wanted, for a Pod that allows it, but for the roles whose containers are there.
-pub(crate) fn plan(wanted: &Wanted<'_>, missing: &[Role], evictable: Option<&str>) -> Plan {
-    let pod = wanted.pod;
+/// Plans the containers of the missing roles, for a Pod that allows the input.
+pub(crate) fn plan(input: &PlanInput<'_>, missing: &[Role], evictable: Option<&str>) -> Plan {
+    let pod = input.pod;
     let mut volumes = Volumes::new(pod);
     let mut syncers = Vec::new();
-    // The volume of each request, in their order within a role.
+    // The volume of each request, in the order of the requests of a role.
     let mut contents: Vec<(Role, Vec<String>)> = Vec::new();
     for role in Role::ALL.into_iter().filter(|role| missing.contains(role)) {
-        let entries = wanted.entries(role);
+        let entries = input.entries(role);
         if entries.is_empty() {
             continue;
         }
-        let (syncer, content) = syncer(role, entries, wanted, &mut volumes);
+        let (syncer, content) = syncer(role, entries, input, &mut volumes);
         syncers.push(syncer);
         contents.push((role, content));
     }
-    // A later one goes behind an earlier one of the same place.
-    syncers.sort_by_key(|syncer: &Syncer| syncer.position);
+    // Of two at the same index, the later role comes second.
+    syncers.sort_by_key(|syncer: &Syncer| syncer.position.index);
     let planned = |role: Role| missing.contains(&role);
-    let git_repos: Vec<GitRepo> = wanted
+    let git_repos: Vec<GitRepo> = input
         .git_repos
         .iter()
         .filter(|volume| planned(volume.role()))
         .cloned()
         .collect();
-    let requests: Vec<Request> = wanted
+    let requests: Vec<Request> = input
         .requests
         .iter()
         .filter(|request| planned(Role::of_mode(request.mode)))
@@ -132,9 +138,9 @@ pub(crate) fn plan(wanted: &Wanted<'_>, missing: &[Role], evictable: Option<&str
         .chain(git_repos.iter().map(|volume| volume.volume.as_str()));
     Plan {
         evictable: evictable::merged(evictable, lost),
-        consumers: consumers(wanted, &requests, &git_repos, &contents),
-        objects: wanted.sources.objects.clone(),
-        pull_secrets: pull_secrets(wanted),
+        consumers: consumers(input, &requests, &git_repos, &contents),
+        objects: input.requested.objects.clone(),
+        pull_secrets: pull_secrets(input),
         replaced,
         requests,
         git_repos,
@@ -143,11 +149,11 @@ pub(crate) fn plan(wanted: &Wanted<'_>, missing: &[Role], evictable: Option<&str
     }
 }
 
-/// Plans the container of a role, and gives the volume of each of its entries.
+/// Plans the container of a role; returns the volume of each of its entries too.
 fn syncer(
     role: Role,
     entries: &[Entry],
-    wanted: &Wanted<'_>,
+    input: &PlanInput<'_>,
     volumes: &mut Volumes<'_>,
 ) -> (Syncer, Vec<String>) {
     let mut contents = Vec::new();
@@ -172,29 +178,34 @@ fn syncer(
         mounts.push(Mount {
             volume,
             path: place.path,
+            sub_path: None,
             read_only: place.read_only,
         });
     }
-    let told_to_all = wanted.told_to_all();
-    let resources = &wanted.settings.resources;
+    let told_to_all = input.told_to_all();
+    let of_operator = &input.settings.resources;
+    let (resources, resources_rule) = of_operator.for_pod(input.pod, &input.wide.resources);
+    let of_role = input.role(role);
     let syncer = Syncer {
         role,
-        position: position::of(role, wanted),
-        told: container::told(role, entries, told_to_all),
+        position: position::of(role, input),
+        syncer_config: container::syncer_config(role, entries, told_to_all),
         kinds: container::kinds(entries),
         mounts,
-        resources: resources.for_pod(wanted.pod, &wanted.wide.resources),
-        user: wanted.user(role),
-        image: wanted.wide.image.clone(),
+        resources,
+        resources_rule,
+        user: of_role.user,
+        user_rule: of_role.user_rule,
+        image: input.wide.image.clone(),
         metrics_port: container::metrics_port(role, told_to_all),
     };
     (syncer, contents)
 }
 
-/// What the Pod's own containers get: a mount for each request, and variables where they are asked
-/// for.
+/// The additions to the Pod's own containers: a mount for each request, and variables where they
+/// are requested.
 fn consumers(
-    wanted: &Wanted<'_>,
+    input: &PlanInput<'_>,
     requests: &[Request],
     git_repos: &[GitRepo],
     contents: &[(Role, Vec<String>)],
@@ -209,51 +220,56 @@ fn consumers(
             mounts.push(Mount {
                 volume: volume.clone(),
                 path: request.mount_path.to_string(),
+                sub_path: request.sub_path(),
                 read_only: request.read_only,
             });
         }
     }
-    let selected = match requests.is_empty() {
-        true => Vec::new(),
-        false => wanted.readers(),
+    // An earlier call may have added those mounts already.
+    let selected = if requests.is_empty() {
+        &[]
+    } else {
+        &input.readers[..]
     };
     let volumes: Vec<&str> = git_repos.iter().map(|own| own.volume.as_str()).collect();
     let has_link = requests.iter().any(|request| request.link.is_some());
     let consumer = |reader: Reader<'_>| {
         let is_selected = selected.iter().any(|other| other.is(&reader));
         let reads_git = reader.mounts_any(&volumes) || has_link && is_selected;
-        let env = match wanted.wide.safe_directory && reads_git && !configures_git(&reader) {
-            true => SAFE_DIRECTORY.to_vec(),
-            false => Vec::new(),
+        let env = if input.wide.safe_directory && reads_git && !configures_git(&reader) {
+            SAFE_DIRECTORY.to_vec()
+        } else {
+            Vec::new()
         };
         Consumer {
             list: reader.list,
             index: reader.index,
             name: reader.container.name.clone(),
-            mounts: match is_selected {
-                true => mounts.clone(),
-                false => Vec::new(),
+            mounts: if is_selected {
+                mounts.clone()
+            } else {
+                Vec::new()
             },
             env,
         }
     };
-    crate::reader::all(wanted.pod)
+    crate::pod::reader::all(input.pod)
         .map(consumer)
         .filter(|consumer| !consumer.mounts.is_empty() || !consumer.env.is_empty())
         .collect()
 }
 
-/// Tells whether a container has variables of its own that ours would change the meaning of.
+/// Whether a container has variables of its own whose meaning the added ones would change.
 pub(crate) fn configures_git(reader: &Reader<'_>) -> bool {
     let env = reader.container.env.iter().flatten();
     env.into_iter()
         .any(|own| own.name.starts_with("GIT_CONFIG_"))
 }
 
-/// The operator's pull secrets that the Pod does not have.
-fn pull_secrets(wanted: &Wanted<'_>) -> Vec<String> {
-    let own = wanted.pod.image_pull_secrets.as_deref().unwrap_or_default();
-    let names = wanted.settings.image_pull_secrets.iter();
+/// The operator's pull secrets that the Pod does not have yet.
+fn pull_secrets(input: &PlanInput<'_>) -> Vec<String> {
+    let own = input.pod.image_pull_secrets.as_deref().unwrap_or_default();
+    let names = input.settings.image_pull_secrets.iter();
     names
         .filter(|name| own.iter().all(|own| own.name != **name))
         .cloned()

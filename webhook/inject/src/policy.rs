@@ -4,103 +4,113 @@ use std::sync::OnceLock;
 use args::CaBundle;
 use args::GitDuration;
 use args::KnownHosts;
+use args::LfsHosts;
 use args::RepoKind;
 use args::is_label;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::Key;
 use crate::Resources;
-use crate::value;
+use crate::keys::value;
 
 mod duration;
 mod hosts;
+pub(crate) mod invalid;
 mod patterns;
 mod proxy;
 mod trust;
 
 pub use proxy::Proxy;
 
-/// What the operator decided about every injection; the rest is the Pod's.
+/// The operator's settings for all injections.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Settings {
     /// The syncer's image, with tag or digest.
     #[serde(deserialize_with = "image")]
     pub image: String,
-    /// When the kubelet pulls that image; Kubernetes' own rule where it is left out.
+    /// The pull policy of that image; `None` is Kubernetes' default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_pull_policy: Option<PullPolicy>,
-    /// Pull secrets that are added to a Pod; they must be in its namespace.
+    /// Pull secrets that are added to a Pod; they must exist in its namespace.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub image_pull_secrets: Vec<String>,
-    /// The keys of annotations that authors may set, on Pods and as fields of GitVolumes; a `*` at
-    /// the end stands for anything. Of a repository with a name it is the key without that. Empty is
-    /// every key; [`inject`](crate::ANNOTATIONS) and `status` always are.
+    /// The keys of annotations that authors may set, on Pods and as fields of GitVolumes; a
+    /// trailing `*` matches any suffix. Keys are listed without the NAME of a repository. Empty
+    /// allows every key; [`inject`](crate::ANNOTATIONS) and `status` are always allowed.
     #[serde(
         default,
         deserialize_with = "patterns::annotations",
         skip_serializing_if = "Vec::is_empty"
     )]
     pub allowed_annotations: Vec<String>,
-    /// The images that a Pod may choose instead; a `*` at the end stands for anything.
+    /// The images that a Pod may choose instead; a trailing `*` matches any suffix.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allowed_images: Vec<String>,
-    /// The hosts that repositories may be on, whatever the port: names, `*.` and a domain for all
-    /// names below it, or addresses. Empty is every host. Where submodules are is the repository's
-    /// own affair.
+    /// The hosts of repositories that are allowed, with any port: names, `*.` and a domain for all
+    /// names below it, or addresses. Empty allows every host. The addresses of submodules are not
+    /// checked.
     #[serde(
         default,
         deserialize_with = "hosts::read",
         skip_serializing_if = "Vec::is_empty"
     )]
     pub allowed_hosts: Vec<String>,
-    /// The namespaces whose Pods are left alone, whatever they ask for; a `*` at the end stands for
-    /// anything.
+    /// The hosts of Git LFS content in addition to the repository's own: `HOST`, `HOST:PORT`, or
+    /// `*.DOMAIN`.
+    #[serde(
+        default,
+        deserialize_with = "hosts::read_lfs",
+        serialize_with = "hosts::write_lfs",
+        skip_serializing_if = "hosts::has_no_lfs"
+    )]
+    pub lfs_allowed_hosts: LfsHosts,
+    /// The namespaces whose Pods are never changed; a trailing `*` matches any suffix.
     #[serde(
         default,
         deserialize_with = "patterns::namespaces",
         skip_serializing_if = "Vec::is_empty"
     )]
     pub excluded_namespaces: Vec<String>,
-    /// The proxies that syncers go by.
+    /// The proxies of syncers.
     #[serde(default, skip_serializing_if = "Proxy::is_none")]
     pub proxy: Proxy,
-    /// Authorities that https repositories trust beside the image's own, PEM.
+    /// Private CAs that https repositories trust in addition to the image's own, PEM.
     #[serde(
         default,
         deserialize_with = "trust::ca_bundle",
         skip_serializing_if = "Option::is_none"
     )]
     pub ca_bundle: Option<CaBundle>,
-    /// Host keys for ssh repositories whose Secret has none of its own, as a known_hosts file has
-    /// them.
+    /// Host keys for ssh repositories whose Secret has none, in the format of a known_hosts file.
     #[serde(
         default,
         deserialize_with = "trust::known_hosts",
         skip_serializing_if = "Option::is_none"
     )]
     pub known_hosts: Option<KnownHosts>,
-    /// What a syncer asks for, and where it may end.
+    /// The requests and limits of a syncer.
     #[serde(default)]
     pub resources: Resources,
-    /// How long a tree outlives the swap to the next one, for readers that have it open.
+    /// How long an old tree is kept after the swap to the next one, for readers that have it open.
     #[serde(default = "stale_worktree_timeout", with = "duration")]
     pub stale_worktree_timeout: GitDuration,
-    /// The longest time one pass may take, the first clone included.
+    /// The timeout of one pass, the first clone included.
     #[serde(default = "sync_timeout", with = "duration")]
     pub sync_timeout: GitDuration,
-    /// What happens to a Pod whose author made a mistake.
+    /// The treatment of a Pod with a mistake in its annotations.
     #[serde(default)]
     pub on_mistake: OnMistake,
-    /// Whether the syncer's user is derived from the Pod.
+    /// The origin of the syncer's user.
     #[serde(default)]
     pub run_as: RunAs,
     /// Whether the Pods' gitRepo volumes are converted; `false` leaves them to the kubelet.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub git_repo: bool,
     /// The Secret with credentials for repositories that name none, by the Pod's namespace; `*` is
-    /// every other namespace. It is given for addresses that are encrypted (ssh, https), and a Pod
-    /// starts without it where its namespace has no such Secret.
+    /// every other namespace. It is used for encrypted addresses (ssh, https), and a Pod starts
+    /// without it where its namespace has no such Secret.
     #[serde(
         default,
         deserialize_with = "secrets",
@@ -114,8 +124,8 @@ pub struct Settings {
     hash: Hash,
 }
 
-/// [`Settings::hash`], once somebody has asked: each decision does, and settings stay for hours. A
-/// copy finds its own, since it may be changed before it is used.
+/// The cache of [`Settings::hash`]: each decision needs the hash, and settings stay the same for
+/// hours. A clone starts with an empty cache, since it may be changed before it is used.
 #[derive(Debug, Default)]
 struct Hash(OnceLock<String>);
 
@@ -125,7 +135,7 @@ impl Clone for Hash {
     }
 }
 
-/// When the kubelet pulls the syncer's image.
+/// The pull policy of the syncer's image.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum PullPolicy {
     /// At each start of the container.
@@ -136,31 +146,32 @@ pub enum PullPolicy {
     Never,
 }
 
-/// What happens to a Pod whose author made a mistake in an annotation.
+/// The treatment of a Pod with a mistake in its annotations.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnMistake {
-    /// The Pod is refused with the sentence.
+    /// The Pod is refused with the mistakes as message.
     #[default]
     Deny,
-    /// The Pod is admitted without the repository; the sentence is a warning and in its status.
+    /// The Pod is admitted without the repository; the mistakes become a warning and part of its
+    /// status.
     Warn,
 }
 
-/// Where the syncer's user comes from.
+/// The origin of the syncer's user.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RunAs {
     /// From the containers that read the repository, else the Pod, else the image's own.
     #[default]
     Derive,
-    /// From the namespace's range: OpenShift's restricted SCC refuses a number outside of it and
-    /// fills in its own where there is none.
+    /// Assigned from the namespace's range: OpenShift's restricted SCC refuses a UID outside of it
+    /// and sets one where there is none.
     Namespace,
 }
 
 impl Settings {
-    /// The defaults, with the one thing that has none.
+    /// The default settings with this image, which has no default.
     pub fn new(image: impl Into<String>) -> Self {
         Self {
             image: image.into(),
@@ -169,6 +180,7 @@ impl Settings {
             allowed_annotations: Vec::new(),
             allowed_images: Vec::new(),
             allowed_hosts: Vec::new(),
+            lfs_allowed_hosts: LfsHosts::default(),
             excluded_namespaces: Vec::new(),
             proxy: Proxy::default(),
             ca_bundle: None,
@@ -185,43 +197,43 @@ impl Settings {
         }
     }
 
-    /// Tells whether authors may set an annotation: its key is without the prefix and without a
-    /// repository's name.
-    pub(crate) fn allows_annotation(&self, key: &str) -> bool {
-        let always = ["inject", "injected", "status"];
+    /// Whether authors may set an annotation.
+    pub(crate) fn allows_annotation(&self, key: Key) -> bool {
+        let is_always = matches!(key, Key::Inject | Key::Injected | Key::Status);
         let allowed = &self.allowed_annotations;
-        allowed.is_empty() || always.contains(&key) || patterns::is_one_of(allowed, key)
+        allowed.is_empty() || is_always || patterns::is_one_of(allowed, key.as_str())
     }
 
-    /// The entries of [`Self::allowed_annotations`] that stand for one of these keys.
-    pub(crate) fn allowed_of(&self, keys: &[&str]) -> impl Iterator<Item = &str> {
+    /// The entries of [`Self::allowed_annotations`] that match one of these keys.
+    pub(crate) fn allowed_of(&self, keys: &[Key]) -> impl Iterator<Item = &str> {
         let allowed = self.allowed_annotations.iter().map(String::as_str);
-        allowed.filter(|own| keys.iter().any(|key| patterns::is_match(own, key)))
+        allowed.filter(|own| keys.iter().any(|key| patterns::is_match(own, key.as_str())))
     }
 
-    /// Tells whether a Pod may choose this image.
+    /// Whether a Pod may choose this image.
     pub(crate) fn allows_image(&self, image: &str) -> bool {
         patterns::is_one_of(&self.allowed_images, image)
     }
 
-    /// Tells whether the Pods of a namespace are left alone.
+    /// Whether the operator excludes a namespace: its Pods are never changed.
     pub fn excludes(&self, namespace: &str) -> bool {
         patterns::is_one_of(&self.excluded_namespaces, namespace)
     }
 
-    /// Tells whether repositories may be on a host; one that is not known for sure is none of them.
+    /// Whether repositories on a host are allowed; an unknown host (`None`) matches no entry.
     pub(crate) fn allows_host(&self, host: Option<&str>) -> bool {
         hosts::allows(&self.allowed_hosts, host)
     }
 
-    /// The Secret for what names none in a namespace.
+    /// The Secret for repositories in a namespace that name none.
     pub(crate) fn default_secret(&self, namespace: &str) -> Option<&str> {
         let secrets = &self.default_secrets;
         let own = secrets.get(namespace).or_else(|| secrets.get("*"));
         own.map(String::as_str)
     }
 
-    /// The variable by which repositories of this kind are told whom to trust, and its text.
+    /// The environment variable with the CAs or host keys for repositories of this kind, and its
+    /// value.
     pub(crate) fn trust(&self, kind: RepoKind) -> Option<(&'static str, &str)> {
         match kind {
             RepoKind::Http => Some((trust::CA_BUNDLE, self.ca_bundle.as_ref()?.as_str())),
@@ -230,12 +242,11 @@ impl Settings {
         }
     }
 
-    /// A short name of these settings for the status annotation: equal settings have equal names,
-    /// in every replica and after every restart. It tells versions of a configuration apart and
-    /// protects nothing, hence the simple FNV-1a (<http://www.isthe.com/chongo/tech/comp/fnv/>).
+    /// A short hash of these settings for the status annotation: equal settings have equal hashes,
+    /// in every replica and after every restart. It identifies a configuration and protects
+    /// nothing, hence the simple FNV-1a (<http://www.isthe.com/chongo/tech/comp/fnv/>).
     ///
-    /// It is that of the settings as they were when it was first asked for; who changes some takes a
-    /// copy.
+    /// It is computed on the first call and cached; change the settings on a clone.
     pub fn hash(&self) -> String {
         let find = || {
             let text = serde_json::to_vec(self).unwrap_or_default();
@@ -253,8 +264,8 @@ fn stale_worktree_timeout() -> GitDuration {
     GitDuration::from_secs(60)
 }
 
-/// Ten minutes: a first clone of a large repository over a slow line fits; a connection that
-/// hangs is still given up.
+/// Ten minutes: enough for a first clone of a large repository over a slow line, while a connection
+/// that hangs is still given up.
 fn sync_timeout() -> GitDuration {
     GitDuration::from_secs(600)
 }
@@ -263,7 +274,7 @@ fn yes() -> bool {
     true
 }
 
-/// serde hands on a reference.
+/// The signature is serde's.
 #[expect(
     clippy::trivially_copy_pass_by_ref,
     reason = "the signature is serde's"
@@ -272,7 +283,7 @@ fn is_yes(value: &bool) -> bool {
     *value
 }
 
-/// Names that the API server takes: a Pod with another one would be refused for it.
+/// Names that the API server accepts: it would refuse a Pod with another one.
 fn secrets<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, String>, D::Error> {
@@ -281,22 +292,18 @@ fn secrets<'de, D: serde::Deserializer<'de>>(
         let is_known = namespace == "*" || is_label(namespace);
         if !is_known || value::secret(secret).is_err() {
             return Err(serde::de::Error::custom(format!(
-                "{namespace:?}: {secret:?}: expected a namespace, or *, and the name of a Secret"
+                "{namespace:?}: {secret:?}: expected a namespace (or * for all) mapped to the name of a Secret"
             )));
         }
     }
     Ok(secrets)
 }
 
-fn wrong<E: serde::de::Error>(text: &str, expected: &str) -> E {
-    E::custom(format!("{text:?}: expected {expected}"))
-}
-
 fn version() -> String {
     env!("CARGO_PKG_VERSION").to_owned()
 }
 
-/// An image the API server will take: a container without one is invalid.
+/// An image that the API server accepts: a container without one is invalid.
 fn image<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;
     if text.is_empty() || text.contains(char::is_whitespace) {

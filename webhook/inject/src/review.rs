@@ -1,31 +1,35 @@
+pub(crate) mod template;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::ShapeError;
-use crate::status::Status;
-use crate::template::pod_template;
+use crate::keys::key;
+use crate::pod::document;
+use crate::review::template::pod_template;
 
-/// The only version of the review that we register for and that is not removed
+/// The API version of the review: the one that the webhook registers for, and the only one that is
+/// not removed
 /// (<https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/>).
 pub(crate) const API_VERSION: &str = "admission.k8s.io/v1";
 
-/// The kind of both the question and the answer.
+/// The kind of both request and response.
 pub(crate) const KIND: &str = "AdmissionReview";
 
-/// The API server's question: the object as the raw document, and what is needed to answer.
+/// An admission review: the object as the raw document, and the fields needed to answer.
 #[derive(Clone, Debug)]
 pub struct Review {
     request: AdmissionRequest,
 }
 
-/// Says why a request's body is not an admission review; the caller is then no API server of ours.
+/// The error of a request body that is not an admission review; the caller is then no API server
+/// that the webhook is registered with.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReviewError {
     /// The body is no JSON, or a field of the review has the wrong type.
     #[error("the body is not an AdmissionReview")]
     Decode(#[source] ShapeError),
-    /// The review is of a kind or version that we do not speak.
+    /// The review is of an unsupported kind or version.
     #[error("expected {API_VERSION} {KIND}, got {api_version} {kind}")]
     Kind {
         /// The body's `apiVersion`.
@@ -33,7 +37,7 @@ pub enum ReviewError {
         /// The body's `kind`.
         kind: String,
     },
-    /// The review is an answer, or empty.
+    /// The review is a response, or empty.
     #[error("the AdmissionReview has no request")]
     NoRequest,
 }
@@ -48,7 +52,7 @@ struct Envelope {
     request: Option<AdmissionRequest>,
 }
 
-/// The fields we use; the others (userInfo, oldObject, options …) are passed over unread.
+/// The fields that are used; the others (userInfo, oldObject, options …) are skipped.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct AdmissionRequest {
@@ -75,10 +79,10 @@ struct GroupVersionKind {
 }
 
 impl Review {
-    /// Decodes an AdmissionReview v1. The object stays raw, so nothing about the Pod can make this
-    /// fail and the answer always has its uid.
+    /// Decodes an AdmissionReview v1. The object stays raw, so no Pod can make this fail, and the
+    /// answer always has the request's uid.
     pub fn parse(body: &[u8]) -> Result<Self, ReviewError> {
-        // The encoding of all of it is looked at much faster than that of each text in it.
+        // Validating the encoding of the whole body is much faster than that of each string.
         let read = match std::str::from_utf8(body) {
             Ok(text) => serde_json::from_str(text),
             Err(_) => serde_json::from_slice(body),
@@ -96,7 +100,7 @@ impl Review {
         Ok(Self { request })
     }
 
-    /// The question for the creation of a Pod outside any cluster: for tests and offline use.
+    /// The review of the creation of a Pod outside any cluster: for tests and offline use.
     pub fn of_pod(pod: Value) -> Self {
         Self {
             request: AdmissionRequest {
@@ -112,19 +116,19 @@ impl Review {
         }
     }
 
-    /// Says which namespace the Pod will be in, where the object does not.
+    /// Sets the Pod's namespace, where the object has none.
     #[must_use]
     pub fn in_namespace(mut self, namespace: &str) -> Self {
         self.request.namespace = Some(namespace.to_owned());
         self
     }
 
-    /// The identity that the answer must repeat.
+    /// The request's uid, which the answer must repeat.
     pub fn uid(&self) -> &str {
         &self.request.uid
     }
 
-    /// The namespace the Pod will be in; the request knows it also where the object does not yet.
+    /// The Pod's namespace; the request has it even where the object has not.
     pub fn namespace(&self) -> &str {
         match self.request.namespace.as_deref() {
             Some(namespace) => namespace,
@@ -142,7 +146,7 @@ impl Review {
             .unwrap_or_default()
     }
 
-    /// Tells whether the object will not be stored; our answer is the same, a log may say so.
+    /// Whether the object will not be stored; the answer is the same, and the log records it.
     pub fn dry_run(&self) -> bool {
         self.request.dry_run.unwrap_or(false)
     }
@@ -152,8 +156,12 @@ impl Review {
         &self.request.object
     }
 
-    /// Tells whether this is about a new Pod. The webhook is registered for nothing else; a rule
-    /// widened by hand must not make us edit what cannot be edited.
+    pub(crate) fn into_object(self) -> Value {
+        self.request.object
+    }
+
+    /// Whether the review is about a new Pod. The webhook is registered for nothing else; if a rule
+    /// is widened by hand, the webhook must not edit objects that cannot be edited.
     pub(crate) fn creates_a_pod(&self) -> bool {
         let AdmissionRequest {
             kind,
@@ -167,15 +175,16 @@ impl Review {
         pod && operation == "CREATE" && sub_resource.as_deref().unwrap_or_default().is_empty()
     }
 
-    /// Tells whether this is about a new Pod that no call has answered with a change.
+    /// Whether the review is about a new Pod that no earlier call has changed.
     pub fn is_unanswered_pod(&self) -> bool {
-        let annotations = self.object().pointer("/metadata/annotations");
-        let mut keys = Status::KEYS.into_iter();
-        let is_answered = keys.any(|key| annotations.is_some_and(|all| all.get(key).is_some()));
+        let annotations = document::annotations(self.object());
+        let mut keys = key::WRITTEN.into_iter();
+        let is_answered = keys.any(|key| annotations.is_some_and(|all| all.contains_key(key)));
         self.creates_a_pod() && !is_answered
     }
 
-    /// Tells whether this is about what makes Pods: the other thing the webhook is registered for.
+    /// Whether the review is about a workload with a Pod template: the other kind of object that
+    /// the webhook is registered for.
     pub(crate) fn has_template(&self) -> bool {
         let operation = self.request.operation.as_str();
         let sub_resource = self.request.sub_resource.as_deref().unwrap_or_default();
@@ -202,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_review_is_read_whatever_its_object_is() {
+    fn a_review_is_parsed_with_any_object() {
         for object in [json!(null), json!("x"), json!({"spec": {"containers": 7}})] {
             let review = Review::parse(&body(json!({
                 "uid": "u", "kind": {"group": "", "version": "v1", "kind": "Pod"},
@@ -218,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_without_a_name_is_called_by_its_generate_name() {
+    fn a_pod_without_a_name_is_logged_by_its_generate_name() {
         let named = |request: Value| Review::parse(&body(request)).unwrap().pod().to_owned();
         let metadata = json!({"metadata": {"generateName": "web-"}});
         assert_eq!(named(json!({"uid": "u", "object": metadata})), "web-");
@@ -261,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_an_error_that_says_what_it_is() {
+    fn other_bodies_are_errors_that_name_the_problem() {
         let error = |body: &[u8]| Review::parse(body).unwrap_err().to_string();
         assert_eq!(error(b"{"), "the body is not an AdmissionReview");
         assert_eq!(

@@ -1,10 +1,11 @@
-//! The labels of the metrics; what they can be is a closed set, but for the hash of the settings in force.
+//! The labels of the metrics. Their values are closed sets, except the hash of the settings in
+//! force.
 
 use prometheus_client::encoding::EncodeLabelSet;
 
 use super::Trouble;
 
-/// What became of a call.
+/// The outcome of a call.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(super) struct RequestLabels {
     pub(super) decision: &'static str,
@@ -20,14 +21,14 @@ impl RequestLabels {
     }
 }
 
-/// Which objects are counted.
+/// The kind of counted objects, and whether they are accepted.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(super) struct ObjectLabels {
     pub(super) kind: &'static str,
     pub(super) accepted: &'static str,
 }
 
-/// What became of what was tried.
+/// The outcome of an attempt.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(super) struct OutcomeLabels {
     pub(super) outcome: &'static str,
@@ -39,13 +40,13 @@ pub(super) struct ConfigLabels {
     pub(super) hash: String,
 }
 
-/// What there was too much of.
+/// The limit that shed a call.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(super) struct ShedLabels {
     pub(super) limit: &'static str,
 }
 
-/// What is running.
+/// The running version.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(super) struct BuildLabels {
     pub(super) version: &'static str,

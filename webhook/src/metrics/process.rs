@@ -1,4 +1,4 @@
-//! What the process itself costs, under the names that every Prometheus client has
+//! Metrics of the process itself, under the standard names of Prometheus clients
 //! (<https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics>).
 
 use std::fmt;
@@ -15,14 +15,14 @@ use prometheus_client::encoding::EncodeMetric;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
-/// Reads `/proc/self` when it is asked; what cannot be read is left out.
+/// A collector that reads `/proc/self` at each scrape; values that cannot be read are omitted.
 #[derive(Debug)]
 pub(super) struct Process {
     started: SystemTime,
 }
 
 impl Process {
-    /// To be made at the process's start.
+    /// Creates the collector; to be called when the process starts.
     pub(super) fn new() -> Self {
         Self {
             started: SystemTime::now(),
@@ -89,7 +89,7 @@ impl Collector for Process {
     }
 }
 
-/// A line of `/proc/self/status` after its name.
+/// The rest of the `/proc/self/status` line with this name.
 fn line<'a>(status: &'a str, name: &str) -> Option<&'a str> {
     let mut lines = status.lines();
     lines
@@ -101,7 +101,7 @@ fn kibibytes(status: &str, name: &str) -> Option<f64> {
     line(status, name)?.strip_suffix(" kB")?.parse().ok()
 }
 
-/// The soft limit: the first column.
+/// The soft limit of open files: the first column.
 fn max_fds() -> Option<f64> {
     let limits = fs::read_to_string("/proc/self/limits").ok()?;
     let line = line(&limits, "Max open files")?;

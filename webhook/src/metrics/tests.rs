@@ -7,14 +7,14 @@ use inject::Settings;
 
 use super::*;
 
-/// `make goldens` sets it.
+/// Whether golden files are updated (`make goldens`).
 #[expect(clippy::disallowed_methods, reason = "tests have no arguments")]
 fn is_update() -> bool {
     std::env::var_os("UPDATE_GOLDENS").is_some()
 }
 
-/// What `/metrics` shows of a webhook that has just started.
-fn told() -> String {
+/// The `/metrics` of a webhook that has just started.
+fn exposed() -> String {
     let known = Known::only(Settings::new("syncer:1"));
     let metrics = Metrics::new();
     metrics
@@ -22,7 +22,7 @@ fn told() -> String {
         .unwrap()
 }
 
-/// The metrics in a text for Prometheus, as a table.
+/// The metrics of a Prometheus text, as a Markdown table.
 fn table(text: &str) -> String {
     let mut table = "| name | type | labels | what it is |\n|---|---|---|---|\n".to_owned();
     for family in text.split("# HELP ").skip(1) {
@@ -30,7 +30,7 @@ fn table(text: &str) -> String {
         let (help, rest) = rest.split_once('\n').unwrap();
         let kind = rest.lines().next().unwrap().rsplit(' ').next().unwrap();
         let samples = || rest.lines().filter(|line| line.starts_with(name));
-        // What the format adds to the name of a family.
+        // The suffix that the format adds to the family's name.
         let added = match kind {
             "counter" => "_total",
             "info" => "_info",
@@ -60,7 +60,7 @@ fn the_page_has_every_metric() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/metrics.md");
     let page = fs::read_to_string(&file).unwrap();
     let (before, _) = page.split_once(START).unwrap();
-    let expected = format!("{before}{START}{}", table(&told()));
+    let expected = format!("{before}{START}{}", table(&exposed()));
     if is_update() {
         fs::write(&file, &expected).unwrap();
     }
@@ -70,15 +70,15 @@ fn the_page_has_every_metric() {
     );
 }
 
-/// What only begins to be told with its first event is not seen by `increase()`.
+/// `increase()` does not see the first event of a series that is not exposed before it.
 #[test]
 fn errors_are_at_zero_before_there_is_one() {
-    let told = told();
+    let exposed = exposed();
     for trouble in Trouble::ALL {
         let reason = trouble.as_str();
         let line = format!(
             "gitvolume_webhook_requests_total{{decision=\"error\",reason=\"{reason}\"}} 0\n"
         );
-        assert!(told.contains(&line), "{line}{told}");
+        assert!(exposed.contains(&line), "{line}{exposed}");
     }
 }

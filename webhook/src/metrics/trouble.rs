@@ -1,21 +1,21 @@
-//! Why a call gets no decision: a closed set, so that each is shown before it happens.
+//! Reasons why a call gets no decision: a closed set, so that each is exposed before it occurs.
 
-/// What kept a call from being decided.
+/// The reason why a call got no decision.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Trouble {
-    /// The body ended too early.
+    /// The body ended before its announced length.
     Incomplete,
-    /// An answer of ours that did not stand its check.
+    /// The answer failed its own verification.
     Internal,
-    /// There is too much to do.
+    /// The call was rejected to shed load.
     Overload,
-    /// The answer panicked.
+    /// The code that makes the request handler panicked.
     Panic,
-    /// The body did not arrive in time.
+    /// The body did not arrive before its timeout.
     Slow,
-    /// The body is larger than any review.
+    /// The body exceeds the size limit.
     TooLarge,
-    /// The body is no review.
+    /// The body is not an AdmissionReview.
     Unreadable,
 }
 
@@ -30,7 +30,7 @@ impl Trouble {
         Self::Unreadable,
     ];
 
-    /// The word for it in logs and metrics.
+    /// The name in logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Incomplete => "incomplete",

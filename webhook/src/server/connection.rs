@@ -26,18 +26,18 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tower::Service;
 
-use super::Limits;
 use super::head_deadline::Calls;
 use super::head_deadline::HeadDeadline;
 use crate::metrics::Metrics;
+use crate::server::limits::Limits;
 use crate::shutdown::Stage;
 use crate::shutdown::reached;
 
-/// What is read ahead of a connection, at most: all headers, or a part of a body. With the number of
-/// connections it bounds the memory of those whose calls have not begun.
+/// Read buffer of a connection in bytes: all headers, or a part of a body. Together with the number
+/// of connections it bounds the memory of connections without a call in flight.
 const BUFFER: usize = 64 * 1024;
 
-/// What every connection is served with.
+/// The state that every connection shares.
 #[derive(Clone)]
 pub(super) struct Connection {
     pub(super) acceptor: TlsAcceptor,
@@ -48,7 +48,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Serves one connection to its end.
+    /// Serves one connection until it closes.
     pub(super) async fn run(self, stream: TcpStream, peer: SocketAddr) {
         match self.handshake(stream).await {
             Ok(stream) => self.serve(stream, peer).await,
@@ -60,7 +60,8 @@ impl Connection {
     }
 
     async fn handshake(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        // An answer is one small write that the caller waits for.
+        // An answer is one small write that the caller waits for, so Nagle's algorithm would only
+        // delay it.
         stream.set_nodelay(true)?;
         timeout(self.limits.handshake, self.acceptor.accept(stream)).await?
     }
@@ -92,8 +93,8 @@ impl Connection {
                 let mut response = answer(&mut router, request).await;
                 let is_old = expires.is_some_and(|expires| Instant::now() >= expires);
                 if is_old || *now.borrow() != Stage::Serving {
-                    // The only way to close a kept connection that loses no call: the caller knows
-                    // before it sends the next one.
+                    // The only way to close a kept connection without losing a call: the caller
+                    // knows before it sends the next one.
                     let close = HeaderValue::from_static("close");
                     response.headers_mut().insert(CONNECTION, close);
                 }
@@ -116,7 +117,7 @@ impl Connection {
             }
         };
         if let Err(error) = served {
-            tracing::debug!(%peer, %error, "a connection ended badly");
+            tracing::debug!(%peer, %error, "a connection failed");
         }
     }
 }
@@ -128,7 +129,7 @@ async fn answer(router: &mut Router, request: Request<Incoming>) -> Response<Bod
     }
 }
 
-/// Up to this much at random; the standard library's hash keys are random enough for it.
+/// A random duration up to `most`; the standard library's hash keys are random enough for this.
 fn jitter(most: Duration) -> Duration {
     let random = RandomState::new().hash_one(0u8);
     most.mul_f64(random as f64 / u64::MAX as f64)

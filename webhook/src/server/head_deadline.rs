@@ -12,13 +12,13 @@ use tokio::io::AsyncWrite;
 use tokio::io::ReadBuf;
 use tokio::time::Sleep;
 
-/// Limits the time until a connection's first byte, and from each call's first byte to the end of its
-/// headers.
+/// A stream with a timeout until its first byte, and from the first byte of each call to the end of
+/// its headers.
 ///
 /// hyper's own `header_read_timeout` also runs between two calls of a kept connection (its
 /// `poll_read_head` starts the clock before a byte is there), so it cannot be shorter than the
-/// idle time that the API server's client relies on. We use it as the idle limit, and this for a
-/// connection that never sends anything, and for a head that trickles in.
+/// idle time that the API server's client relies on. It serves as the idle limit, and this type
+/// covers a connection that never sends a byte, and headers that arrive too slowly.
 pub(super) struct HeadDeadline<T> {
     inner: T,
     head: Duration,
@@ -26,38 +26,39 @@ pub(super) struct HeadDeadline<T> {
     calls: Calls,
 }
 
-/// What a connection is limited by at the moment.
+/// The timeout that currently applies to a connection.
 enum Stage {
-    /// No byte has come yet.
+    /// No byte has arrived yet.
     Silent(Pin<Box<Sleep>>),
-    /// A head is being read, which began after so many beginnings and ends of calls.
+    /// Headers are being read; `since` is the value of [`Calls`] at their first byte.
     Head {
         since: u64,
         deadline: Pin<Box<Sleep>>,
     },
-    /// A call is being answered, or the next one is awaited.
+    /// A call is being answered, or the connection is idle.
     Unlimited,
 }
 
-/// Counts the beginnings and ends of a connection's calls: odd while one is being answered, and
-/// what arrives is no head then.
+/// Counts the starts and ends of a connection's calls: odd while a call is being answered, when
+/// arriving bytes are not headers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Calls(Arc<AtomicU64>);
 
 impl Calls {
-    /// Says that a head is complete.
+    /// Records that the headers of a call are complete.
     pub(super) fn begin(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Says that its answer is ready.
+    /// Records that the answer of a call is ready.
     pub(super) fn end(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 impl<T> HeadDeadline<T> {
-    /// Limits the time until the first byte to `silence`, and that of each head to `head`.
+    /// Wraps a stream: `silence` limits the time until the first byte, `head` that of each call's
+    /// headers.
     pub(super) fn new(inner: T, silence: Duration, head: Duration, calls: Calls) -> Self {
         Self {
             inner,
@@ -76,7 +77,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for HeadDeadline<T> {
     ) -> Poll<io::Result<()>> {
         let count = self.calls.0.load(Ordering::Relaxed);
         if matches!(self.stage, Stage::Head { since, .. } if since != count) {
-            // That head came to its end.
+            // Those headers are complete.
             self.stage = Stage::Unlimited;
         }
         if let Stage::Silent(deadline) | Stage::Head { deadline, .. } = &mut self.stage

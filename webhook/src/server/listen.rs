@@ -12,24 +12,24 @@ use tokio::net::TcpListener;
 pub enum Listen {
     /// One address.
     At(SocketAddr),
-    /// Every address, of both families where there are both.
+    /// Every address, both IPv4 and IPv6 if available.
     Everywhere(u16),
 }
 
-/// Why a text is no address to listen on.
+/// An invalid listen address.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("expected an address such as :10250, 127.0.0.1:10250 or [::1]:10250")]
 pub struct ParseListenError;
 
 impl Listen {
-    /// Binds it; port 0 takes a free port, which the returned address tells.
+    /// Binds the address. Port 0 takes a free port, which the returned address contains.
     pub async fn bind(self) -> io::Result<(TcpListener, SocketAddr)> {
         let listener = match self {
             Self::At(address) => TcpListener::bind(address).await?,
             Self::Everywhere(port) => {
                 match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await {
                     Ok(listener) => listener,
-                    // A machine without IPv6.
+                    // The machine has no IPv6.
                     Err(_) => TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await?,
                 }
             }
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_read_and_written_alike() {
+    fn an_address_is_printed_as_it_is_parsed() {
         for text in [":10250", "127.0.0.1:0", "[::1]:8080"] {
             assert_eq!(text.parse::<Listen>().unwrap().to_string(), text);
         }

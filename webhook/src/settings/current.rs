@@ -1,4 +1,4 @@
-//! The settings in force: those of the file as it is now, as long as they can be used.
+//! The settings in force: the last valid content of the settings file.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -16,31 +16,31 @@ use super::SettingsError;
 use super::Whole;
 use crate::logging;
 
-/// How often the file is looked at. What it is written in counts and not its date: a kubelet hands a
-/// changed ConfigMap on by exchanging a link above the file, which no watch of the file sees
+/// Polling interval of the file. Its content is compared, not its modification time: the kubelet
+/// updates a ConfigMap by replacing a symlink above the file, which no watch of the file reports
 /// (kubewarden/policy-server#1026). The kubelet itself takes about a minute.
 pub const PERIOD: Duration = Duration::from_secs(5);
 
-/// The settings in force, for whoever decides, and what became of the file since.
+/// The settings in force, and the outcome of reloads.
 #[derive(Debug)]
 pub struct Current {
     settings: ArcSwap<Settings>,
     reloads: Mutex<Reloads>,
 }
 
-/// What became of the file since the start.
+/// The outcome of reloads since the start.
 #[derive(Clone, Debug, Default)]
 pub struct Reloads {
-    /// How many times new settings were taken.
+    /// The number of accepted reloads.
     pub accepted: u64,
-    /// How many times a new file was not.
+    /// The number of rejected reloads.
     pub rejected: u64,
-    /// Why the file as it is now is not in force, in one sentence; `None` where it is.
+    /// Why the current file is not in force, in one sentence; `None` if it is.
     pub trouble: Option<String>,
 }
 
 impl Current {
-    /// Settings that stay, unless [`keep`] is told to renew them.
+    /// Fixed settings, unless [`keep`] reloads them.
     pub fn new(settings: Settings) -> Arc<Self> {
         Arc::new(Self {
             settings: ArcSwap::from_pointee(settings),
@@ -48,18 +48,18 @@ impl Current {
         })
     }
 
-    /// The settings in force. One decision loads them once.
+    /// The settings in force. A decision loads them once, so that it never mixes two versions.
     pub fn load(&self) -> Guard<Arc<Settings>> {
         self.settings.load()
     }
 
-    /// What became of the file.
+    /// The outcome of reloads.
     pub fn reloads(&self) -> Reloads {
         self.locked().clone()
     }
 
     fn locked(&self) -> MutexGuard<'_, Reloads> {
-        // Each change is whole, so a panic between two leaves nothing half done.
+        // Every change is made in one step, so a panic leaves no inconsistent state.
         self.reloads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -74,24 +74,30 @@ impl Current {
             self.settings.store(Arc::new(settings));
             self.locked().accepted += 1;
         } else if self.locked().trouble.is_some() {
-            tracing::info!(settings = hash, "the file has the settings in force again");
+            tracing::info!(
+                settings = hash,
+                "the file matches the settings in force again"
+            );
         }
         self.locked().trouble = None;
     }
 
     fn reject(&self, error: SettingsError) {
         let error = format!("{:#}", anyhow::Error::new(error));
-        // An error in YAML shows the place on lines of its own.
+        // A YAML error shows its position on separate lines.
         let error = error.split_whitespace().collect::<Vec<_>>().join(" ");
-        tracing::error!(error, "the new settings cannot be used, the old ones stay");
+        tracing::error!(
+            error,
+            "the new settings cannot be used; the previous ones stay in force"
+        );
         let mut reloads = self.locked();
         reloads.rejected += 1;
         reloads.trouble = Some(error);
     }
 }
 
-/// Keeps the settings those of the file, for ever. What cannot be used changes nothing, and is said
-/// once and not at every look.
+/// Reloads the settings when the file changes; never returns. Invalid content changes nothing and
+/// is logged once, not at every poll.
 pub async fn keep(current: Arc<Current>, args: SettingsArgs, period: Duration) -> Infallible {
     let mut last = None;
     let mut level = None;
@@ -101,17 +107,17 @@ pub async fn keep(current: Arc<Current>, args: SettingsArgs, period: Duration) -
         ticks.tick().await;
         let text = args.text();
         let seen = text.as_ref().map_err(ToString::to_string).cloned();
-        // The first look may see another file than the start did.
+        // The first poll may see another file than the start did.
         if last.replace(seen.clone()) == Some(seen) {
             continue;
         }
         match text.and_then(|text| args.clone().over(text.as_deref(), None)) {
             Ok(Whole { settings, log }) => {
                 if replaced(&mut level, log) {
-                    // It was read as a filter before.
+                    // The filter was already parsed once.
                     let _ = logging::set(level.as_deref());
                     let log = level.as_deref().unwrap_or("as the flag says");
-                    tracing::info!(log, "what is logged has changed");
+                    tracing::info!(log, "the log filter has changed");
                 }
                 current.accept(settings);
             }
@@ -120,7 +126,7 @@ pub async fn keep(current: Arc<Current>, args: SettingsArgs, period: Duration) -
     }
 }
 
-/// Puts a value in the place of another one; tells whether they differ.
+/// Replaces a value; returns whether the new one differs.
 fn replaced<T: PartialEq>(old: &mut T, new: T) -> bool {
     let is_new = *old != new;
     *old = new;

@@ -1,4 +1,4 @@
-//! The real server inside the test's process, and a client that trusts its CA alone.
+//! The real server inside the test's process, and a client that trusts only its CA.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -31,17 +31,17 @@ use serde_json::json;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use webhook::judge::Injector;
-use webhook::judge::Judge;
-use webhook::known::Known;
-use webhook::namespaces::Namespaces;
+use webhook::cluster::known::Known;
+use webhook::cluster::namespaces::Namespaces;
 use webhook::server;
 use webhook::server::Config;
 use webhook::server::Limits;
 use webhook::server::Listen;
 use webhook::server::Running;
+use webhook::server::judge::Injector;
+use webhook::server::judge::Judge;
 
-/// The syncer's image by the settings.
+/// The syncer's image in the settings.
 const IMAGE: &str = "registry.example/syncer:1";
 
 pub(crate) struct World {
@@ -61,7 +61,7 @@ impl Answered {
         serde_json::from_slice(&self.body).context("the answer is no JSON")
     }
 
-    /// The text of the patch in it.
+    /// The text of the patch in the answer.
     pub(crate) fn patch(&self) -> anyhow::Result<String> {
         let answer = self.json()?;
         let patch = answer["response"]["patch"].as_str().unwrap_or_default();
@@ -85,7 +85,7 @@ pub(crate) async fn world() -> anyhow::Result<World> {
     world_that_knows(Known::only(Settings::new(IMAGE))).await
 }
 
-/// A server that knows these namespaces.
+/// A server with these namespaces.
 pub(crate) async fn world_where(namespaces: Arc<Namespaces>) -> anyhow::Result<World> {
     let known = Known {
         namespaces,
@@ -94,7 +94,7 @@ pub(crate) async fn world_where(namespaces: Arc<Namespaces>) -> anyhow::Result<W
     world_that_knows(known).await
 }
 
-/// A server that answers from this.
+/// A server with this state.
 pub(crate) async fn world_that_knows(known: Known) -> anyhow::Result<World> {
     let injector = Injector::new(known.clone());
     start(Limits::default(), known, Arc::new(injector)).await
@@ -242,7 +242,7 @@ pub(crate) fn good_review() -> Vec<u8> {
     }))
 }
 
-/// Looks until it is so.
+/// Repeats a check until it holds.
 #[allow(unused_macros, reason = "each test program uses a part")]
 macro_rules! eventually {
     ($holds:expr) => {

@@ -19,7 +19,7 @@ const SECRET: &str = "/api/v1/namespaces/ns/secrets/ca";
 const CONFIGURATION: &str =
     "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/ours";
 
-/// What it has, and what was asked of it.
+/// The objects of the API server, and the calls that it has received.
 pub(super) struct Objects {
     pub(super) secret: Value,
     pub(super) configuration: Value,
@@ -27,19 +27,19 @@ pub(super) struct Objects {
     pub(super) writes: Vec<String>,
     pub(super) conflicts: u32,
     pub(super) reachable: bool,
-    /// What time it is here, for the history.
+    /// The server's time, for the history.
     pub(super) now: SystemTime,
-    /// Each caBundle of the second webhook, and since when.
+    /// Every caBundle of the second webhook, with the time from which it was in force.
     pub(super) history: Vec<(SystemTime, Value)>,
-    /// Picks how calls of several clients mingle.
+    /// Random order in which calls of several clients interleave.
     pub(super) chance: fastrand::Rng,
 }
 
-/// After how many more calls a client dies.
+/// The number of further calls after which a client dies.
 #[derive(Clone, Copy)]
 pub(super) struct Death {
     pub(super) calls: u32,
-    /// Whether the last one is done, and its answer is lost.
+    /// Whether the last call is executed and only its answer is lost.
     pub(super) is_done: bool,
 }
 
@@ -71,19 +71,27 @@ impl ApiServer {
         })))
     }
 
-    /// A client of it.
+    /// The number of certificates in the caBundle of the first webhook.
+    pub(super) fn trusted(&self) -> usize {
+        let bundle = self.ca_bundle(0);
+        let pem: Option<k8s_openapi::ByteString> = serde_json::from_value(bundle).unwrap();
+        let pem = String::from_utf8(pem.unwrap().0).unwrap();
+        pem.matches("-----BEGIN CERTIFICATE-----").count()
+    }
+
+    /// A client of this server.
     pub(super) fn cluster(&self) -> Cluster {
         self.mortal_cluster(Arc::default())
     }
 
-    /// A client of it that dies.
+    /// A client of this server that dies.
     pub(super) fn mortal_cluster(&self, death: Arc<Mutex<Option<Death>>>) -> Cluster {
         let server = self.clone();
         let service = tower::service_fn(move |request: Request<Body>| {
             let server = server.clone();
             let death = Arc::clone(&death);
             async move {
-                // Lets other replicas in between a read and the write that follows it.
+                // Lets other replicas run between a read and the write that follows it.
                 let others = server.objects().chance.u32(0..4);
                 for _ in 0..others {
                     tokio::task::yield_now().await;

@@ -1,6 +1,6 @@
-//! Replicas under a clock of our own, that die, race and disagree about the time. What must never
-//! happen: one of them serves a certificate that some API server does not trust, however late that
-//! one hears of a new caBundle within the time that is allowed for it.
+//! Replicas under a simulated clock that crash, race and disagree about the time. The invariant: no
+//! replica serves a certificate that some API server does not trust, however late within the
+//! propagation time that API server receives a new caBundle.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -17,17 +17,17 @@ use crate::Lifetimes;
 use crate::Names;
 use crate::Serving;
 use crate::bundle::read_certificates;
-use crate::keep::Keeper;
-use crate::rotation::State;
+use crate::keep::Rotator;
+use crate::rotation::state::State;
 
 const LIFETIMES: Lifetimes = Lifetimes {
     ca: Duration::from_secs(300),
     leaf: Duration::from_secs(60),
     propagation: Duration::from_secs(20),
 };
-/// From one look to the next.
+/// The time between two passes.
 const STEP: Duration = Duration::from_secs(5);
-/// When the first CA is due.
+/// The time at which the first CA is due for replacement.
 const DUE: Duration = Duration::from_secs(200);
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
@@ -36,7 +36,7 @@ struct Replica {
     cluster: Cluster,
     known: Option<State>,
     death: Arc<Mutex<Option<Death>>>,
-    /// How far its clock is ahead of the true time, or behind it.
+    /// Offset of the replica's clock from the true time: forwards, and backwards.
     ahead: Duration,
     behind: Duration,
 }
@@ -60,10 +60,10 @@ impl Replica {
         }
     }
 
-    async fn look(&mut self, now: SystemTime) {
+    async fn reconcile(&mut self, now: SystemTime) {
         let now = now + self.ahead - self.behind;
         let names = Names::service("gitvolume", "ns");
-        let mut keeper = Keeper {
+        let mut rotator = Rotator {
             serving: &self.serving,
             cluster: &self.cluster,
             names: &names,
@@ -71,24 +71,24 @@ impl Replica {
             clock: &move || now,
             known: self.known.take(),
         };
-        // A dead one looks in vain.
-        let _ = keeper.look().await;
-        let _ = keeper.renew();
-        self.known = keeper.known.take();
+        // A dead replica's pass fails.
+        let _ = rotator.reconcile().await;
+        let _ = rotator.renew();
+        self.known = rotator.known.take();
     }
 
     fn is_dead(&self) -> bool {
         matches!(*self.death.lock().unwrap(), Some(Death { calls: 0, .. }))
     }
 
-    /// Whether it would be asked.
+    /// Whether the API server would call this replica.
     fn is_ready(&self, now: SystemTime) -> bool {
         !self.is_dead() && self.serving.missing(now).is_empty()
     }
 }
 
 impl World {
-    /// Replicas that have served for a while: every API server knows the first caBundle.
+    /// A world whose replicas have run for a while: every API server knows the first caBundle.
     async fn with(replicas: usize, seed: u64) -> Self {
         let server = ApiServer::new();
         server.objects().chance = fastrand::Rng::with_seed(seed);
@@ -99,32 +99,37 @@ impl World {
             replicas,
             now,
         };
-        world.look().await;
+        world.reconcile().await;
         world.run(LIFETIMES.propagation + STEP).await;
         world
     }
 
-    /// All look at once, and their calls mingle.
-    async fn look(&mut self) {
+    /// Runs one pass of every replica; their calls interleave.
+    async fn reconcile(&mut self) {
         self.server.objects().now = self.now;
         let now = self.now;
-        join_all(self.replicas.iter_mut().map(|replica| replica.look(now))).await;
+        join_all(
+            self.replicas
+                .iter_mut()
+                .map(|replica| replica.reconcile(now)),
+        )
+        .await;
     }
 
     async fn run(&mut self, time: Duration) {
         let end = self.now + time;
         while self.now < end {
             self.now += STEP;
-            self.look().await;
+            self.reconcile().await;
         }
     }
 
-    /// The same, looking at what each API server trusts.
+    /// The same, with a check of what each API server trusts.
     async fn run_trusted(&mut self, time: Duration) {
         let end = self.now + time;
         while self.now < end {
             self.now += STEP;
-            self.look().await;
+            self.reconcile().await;
             for (index, replica) in self.replicas.iter().enumerate() {
                 if !replica.is_dead() && replica.ahead < YEAR {
                     assert!(replica.is_ready(self.now), "{index}: {:?}", replica.serving);
@@ -134,13 +139,14 @@ impl World {
         }
     }
 
-    /// An API server knows the caBundle of now, or any that was in force not too long ago.
+    /// Checks the leaf against every caBundle that an API server may know: the current one, and
+    /// each that was in force within the propagation time.
     fn assert_trusted(&self, index: usize) {
         let leaf = self.replicas[index].serving.leaf().unwrap();
         assert!(leaf.is_valid(self.now), "replica {index}");
         let objects = self.server.objects();
         let since = self.now - LIFETIMES.propagation;
-        // The one that was in force then counts too.
+        // The one in force at that time counts too.
         let first = objects.history.iter().rposition(|(at, _)| *at <= since);
         for (at, bundle) in &objects.history[first.unwrap_or_default()..] {
             let bundle: ByteString = serde_json::from_value(bundle.clone()).unwrap();
@@ -157,7 +163,7 @@ impl World {
         let secret = self.server.objects().secret.clone();
         let secret: k8s_openapi::api::core::v1::Secret = serde_json::from_value(secret).unwrap();
         match State::read(secret.data.as_ref()) {
-            crate::rotation::Found::Usable(state) => state,
+            crate::rotation::state::Found::Usable(state) => state,
             found => panic!("{found:?}"),
         }
     }
@@ -198,15 +204,16 @@ async fn a_rotation_keeps_every_leaf_trusted_and_ends_with_one_ca() {
     assert_eq!(world.state().trusted().count(), 1);
 }
 
-/// Each call of a rotation is once the last one of a replica's life, unsent or unanswered.
+/// Every call of a rotation is once the last one before a replica crashes, either unsent or
+/// unanswered.
 #[tokio::test]
-async fn whenever_a_replica_dies_another_one_goes_on() {
+async fn if_a_replica_dies_at_any_call_another_one_resumes_the_rotation() {
     for is_done in [false, true] {
         for calls in 1..=28 {
             let mut world = World::with(2, calls).await;
             let first = world.state().signer.signer().clone();
-            let asked = serde_json::json!({"gitvolume.dev/rotate-ca": ""});
-            world.server.objects().secret["metadata"]["annotations"] = asked;
+            let annotations = serde_json::json!({"gitvolume.dev/rotate-ca": ""});
+            world.server.objects().secret["metadata"]["annotations"] = annotations;
             let calls = u32::try_from(calls).unwrap();
             *world.replicas[0].death.lock().unwrap() = Some(Death { calls, is_done });
             world.run_trusted(STEP * 30).await;
@@ -219,7 +226,7 @@ async fn whenever_a_replica_dies_another_one_goes_on() {
 }
 
 #[tokio::test]
-async fn replicas_that_come_and_go_in_any_order_serve_nothing_that_is_not_trusted() {
+async fn replicas_that_crash_and_restart_at_random_serve_only_trusted_certificates() {
     for seed in 0..5 {
         let mut world = World::with(3, seed).await;
         let mut chance = fastrand::Rng::with_seed(seed);
@@ -230,10 +237,10 @@ async fn replicas_that_come_and_go_in_any_order_serve_nothing_that_is_not_truste
             let index = chance.usize(0..world.replicas.len());
             let others = world.replicas.iter().filter(|replica| !replica.is_dead());
             if world.replicas[index].is_dead() {
-                // A new process: it knows nothing.
+                // A new process without any state.
                 world.replicas[index] = Replica::new(&world.server);
                 let now = world.now;
-                world.replicas[index].look(now).await;
+                world.replicas[index].reconcile(now).await;
             } else if others.count() > 1 && chance.u32(0..4) == 0 {
                 let death = Death {
                     calls: chance.u32(1..20),
@@ -253,7 +260,7 @@ async fn replicas_that_come_and_go_in_any_order_serve_nothing_that_is_not_truste
 }
 
 #[tokio::test]
-async fn a_machine_that_slept_renews_what_ended_meanwhile() {
+async fn a_resumed_machine_renews_the_certificates_that_expired() {
     for slept in [LIFETIMES.leaf, DUE, LIFETIMES.ca, YEAR] {
         let mut world = World::with(2, 3).await;
         world.now += slept;
@@ -263,12 +270,12 @@ async fn a_machine_that_slept_renews_what_ended_meanwhile() {
 }
 
 #[tokio::test]
-async fn a_clock_that_was_ahead_and_went_back_is_no_end() {
+async fn the_rotation_survives_a_clock_that_was_ahead_and_went_back() {
     for back in [Duration::from_secs(30), Duration::from_secs(3600), YEAR] {
         let mut world = World::with(2, 4).await;
         world.run(DUE).await;
         world.now -= back;
-        // The history is of a time that never was.
+        // Drop the history with times in the future.
         world.run(LIFETIMES.propagation * 2 + STEP * 2).await;
         let now = world.now;
         world.server.objects().history.retain(|(at, _)| *at <= now);
@@ -276,9 +283,10 @@ async fn a_clock_that_was_ahead_and_went_back_is_no_end() {
     }
 }
 
-/// Its certificates are refused, and it cannot sign with the others' CA. They go on.
+/// The replica's certificates are rejected and it cannot sign with the CA of the others, which
+/// continue.
 #[tokio::test]
-async fn a_replica_whose_clock_is_years_off_harms_no_other() {
+async fn a_replica_with_a_clock_that_is_years_off_does_not_affect_others() {
     let mut world = World::with(3, 5).await;
     world.replicas[1].ahead = 10 * YEAR;
     world.run_trusted(STEP * 30).await;
@@ -288,7 +296,7 @@ async fn a_replica_whose_clock_is_years_off_harms_no_other() {
 }
 
 #[tokio::test]
-async fn a_secret_that_was_emptied_or_spoilt_is_put_back_by_who_knows_it() {
+async fn a_replica_restores_a_secret_that_was_emptied_or_corrupted() {
     for spoilt in [
         serde_json::json!(null),
         serde_json::json!({"ca.crt": "bm8="}),
@@ -305,11 +313,11 @@ async fn a_secret_that_was_emptied_or_spoilt_is_put_back_by_who_knows_it() {
 }
 
 #[tokio::test]
-async fn who_annotates_the_secret_gets_another_ca() {
+async fn the_annotation_of_the_secret_starts_a_rotation() {
     let mut world = World::with(2, 7).await;
     let first = world.state().signer.signer().clone();
-    let asked = serde_json::json!({"gitvolume.dev/rotate-ca": "", "another": "stays"});
-    world.server.objects().secret["metadata"]["annotations"] = asked;
+    let annotations = serde_json::json!({"gitvolume.dev/rotate-ca": "", "another": "stays"});
+    world.server.objects().secret["metadata"]["annotations"] = annotations;
     world.run_trusted(STEP * 10).await;
     assert_ne!(*world.state().signer.signer(), first);
     let left = world.server.objects().secret["metadata"]["annotations"].clone();

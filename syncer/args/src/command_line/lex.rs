@@ -1,39 +1,39 @@
-//! The syntax of a command line: pflag's, and Go's own with one dash, which git-sync v3 had.
+//! Syntax of the command line: pflag's, and Go's own with one dash, which git-sync v3 used.
 
-use crate::command_line::Refusal;
-use crate::command_line::old_names::MEANINGLESS_FLAGS;
-use crate::command_line::old_names::OLD_FLAGS;
-use crate::command_line::old_names::OldFlag;
-use crate::command_line::table::FLAGS;
-use crate::command_line::table::Flag;
-use crate::command_line::table::find;
-use crate::command_line::value::Kind;
+use crate::command_line::legacy_flags::MEANINGLESS_FLAGS;
+use crate::command_line::legacy_flags::OLD_FLAGS;
+use crate::command_line::legacy_flags::OldFlag;
+use crate::command_line::sensitive::is_secret;
+use crate::command_line::usage_error::UsageError;
+use crate::flags::FLAGS;
+use crate::flags::Flag;
+use crate::flags::find;
+use crate::flags::kind::Kind;
 use crate::nearest::nearest;
-use crate::sensitive::is_secret;
 
-/// A command line, taken apart.
+/// A command line split into flags and other words.
 #[derive(Debug, Default)]
 pub(crate) struct Lexed {
-    /// Each flag that was given, in order.
-    pub(crate) given: Vec<Given>,
-    /// What is no flag, and the flag before it if that is a boolean.
+    /// The flags, in order.
+    pub(crate) given: Vec<FlagOccurrence>,
+    /// Words that are not flags, each with the flag before it if that is a boolean.
     pub(crate) stray: Vec<(String, Option<String>)>,
     /// The long flags that were written with one dash.
     pub(crate) one_dash: Vec<String>,
 }
 
-/// One flag of a command line.
+/// One occurrence of a flag.
 #[derive(Debug)]
-pub(crate) struct Given {
-    pub(crate) flag: Known,
+pub(crate) struct FlagOccurrence {
+    pub(crate) flag: KnownFlag,
     pub(crate) values: Vec<String>,
-    /// As it was typed, without the value.
+    /// The flag as typed, without the value.
     pub(crate) typed: String,
 }
 
-/// A flag that the command line may have.
+/// A flag that the command line accepts.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Known {
+pub(crate) enum KnownFlag {
     /// `--help`, `--man` or `--version`.
     Print(&'static str),
     Present(&'static str, Kind),
@@ -41,10 +41,10 @@ pub(crate) enum Known {
     Meaningless(&'static OldFlag),
 }
 
-/// In the order in which they win.
+/// In order of precedence.
 pub(crate) const PRINTS: [&str; 3] = ["version", "help", "man"];
 
-impl Known {
+impl KnownFlag {
     fn find(name: &str) -> Option<Self> {
         if let Some(print) = PRINTS.iter().find(|print| **print == name) {
             return Some(Self::Print(print));
@@ -53,12 +53,12 @@ impl Known {
         if let Some(flag) = old(OLD_FLAGS, name) {
             return Some(Self::Old(flag));
         }
-        let is_it = |flag: &&Flag| match (flag.kind, flag.env) {
-            // git-sync's own tests give secrets in this way.
+        let is_it = |flag: &&Flag| match (flag.kind, flag.variable()) {
+            // git-sync's test suite passes secrets in this form.
             (Kind::Secret, Some(env)) => name.strip_prefix("__env__") == Some(env),
             _ => flag.name == name,
         };
-        if let Some(flag) = FLAGS.iter().find(is_it) {
+        if let Some(flag) = FLAGS.iter().copied().find(is_it) {
             return Some(Self::Present(flag.name, flag.kind));
         }
         old(MEANINGLESS_FLAGS, &name.replace('-', "_")).map(Self::Meaningless)
@@ -81,8 +81,8 @@ impl Known {
     }
 }
 
-/// Takes a command line apart, without the program's name. Every value is well formed then.
-pub(crate) fn lex(argv: impl IntoIterator<Item = String>) -> Result<Lexed, Refusal> {
+/// Splits a command line without the program's name, and checks the grammar of every value.
+pub(crate) fn lex(argv: impl IntoIterator<Item = String>) -> Result<Lexed, UsageError> {
     let mut lexed = Lexed::default();
     let mut argv = argv.into_iter();
     let mut bare_bool = None;
@@ -102,16 +102,16 @@ pub(crate) fn lex(argv: impl IntoIterator<Item = String>) -> Result<Lexed, Refus
             Some((name, value)) => (name, Some(value.to_owned())),
             None => (body, None),
         };
-        let is_one_dash = long.is_none() && name.len() > 1 && Known::find(name).is_some();
+        let is_one_dash = long.is_none() && name.len() > 1 && KnownFlag::find(name).is_some();
         if long.is_none() && !is_one_dash {
             lexed.short(after_dash, &mut argv)?;
             continue;
         }
         if name.is_empty() || name.starts_with('-') {
-            return Err(Refusal::usage(format!("bad flag syntax: {argument}")));
+            return Err(UsageError::usage(format!("bad flag syntax: {argument}")));
         }
         let typed = argument[..argument.len() - body.len() + name.len()].to_owned();
-        let flag = Known::find(name).ok_or_else(|| unknown(&typed, name))?;
+        let flag = KnownFlag::find(name).ok_or_else(|| unknown(&typed, name))?;
         if is_one_dash {
             lexed.one_dash.push(typed.clone());
         }
@@ -129,39 +129,49 @@ pub(crate) fn lex(argv: impl IntoIterator<Item = String>) -> Result<Lexed, Refus
 }
 
 impl Lexed {
-    /// What whoever typed it should know.
+    /// One notice for each argument that is not a flag.
+    pub(crate) fn ignored(&self) -> Vec<String> {
+        let stray = self.stray.iter().map(|(text, before)| {
+            let hint = before.as_ref().filter(|_| Kind::Bool.read(text).is_ok());
+            let hint =
+                hint.map_or_else(String::new, |flag| format!("; did you mean {flag}={text}?"));
+            format!("argument {text:?} is not a flag and is ignored{hint}")
+        });
+        stray.collect()
+    }
+
+    /// Notices about the flags, one sentence each.
     pub(crate) fn notices(&self) -> Vec<String> {
         let mut notices = Vec::new();
-        for (text, before) in &self.stray {
-            let hint = before.as_ref().filter(|_| Kind::Bool.read(text).is_ok());
-            let hint = hint.map_or_else(String::new, |flag| format!("; is it {flag}={text}?"));
-            notices.push(format!("argument {text:?} is no flag, and ignored{hint}"));
-        }
         if !self.one_dash.is_empty() {
             let flags = self.one_dash.join(", ");
-            notices.push(format!("read as if they had two dashes: {flags}"));
+            notices.push(format!(
+                "flags with one dash are read as if they had two: {flags}"
+            ));
         }
         for given in &self.given {
-            if let Known::Old(flag) | Known::Meaningless(flag) = given.flag {
+            if let KnownFlag::Old(flag) | KnownFlag::Meaningless(flag) = given.flag {
                 notices.push(flag.flag_deprecation(&given.typed));
             }
         }
         notices
     }
 
-    /// The name of a flag that, or as, v4 does not have.
+    /// The name of a flag, or of a spelling, that v4 does not have.
     pub(crate) fn v3(&self) -> Option<String> {
-        let old = |given: &&Given| matches!(given.flag, Known::Old(_) | Known::Meaningless(_));
+        let old = |given: &&FlagOccurrence| {
+            matches!(given.flag, KnownFlag::Old(_) | KnownFlag::Meaningless(_))
+        };
         let old = self.given.iter().find(old).map(|given| &given.typed);
         old.or(self.one_dash.first()).cloned()
     }
 
-    /// Reads what follows one dash, letter by letter: `v`, which has a value, `h` and `?`.
+    /// Parses the letters after one dash: `v`, which has a value, `h` and `?`.
     fn short(
         &mut self,
         letters: &str,
         argv: &mut impl Iterator<Item = String>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), UsageError> {
         let mut rest = letters;
         while let Some(letter) = rest.chars().next() {
             rest = &rest[letter.len_utf8()..];
@@ -169,7 +179,7 @@ impl Lexed {
             match letter {
                 'h' | '?' => {
                     let value = rest.strip_prefix('=').unwrap_or("true");
-                    self.give(Known::Print("help"), value, typed)?;
+                    self.give(KnownFlag::Print("help"), value, typed)?;
                     if rest.starts_with('=') {
                         break;
                     }
@@ -179,7 +189,7 @@ impl Lexed {
                         "" => argv.next().ok_or_else(|| no_value(&typed))?,
                         _ => rest.strip_prefix('=').unwrap_or(rest).to_owned(),
                     };
-                    self.give(Known::Present("verbose", Kind::Int), &value, typed)?;
+                    self.give(KnownFlag::Present("verbose", Kind::Int), &value, typed)?;
                     break;
                 }
                 _ => {
@@ -192,12 +202,12 @@ impl Lexed {
         Ok(())
     }
 
-    fn give(&mut self, flag: Known, value: &str, typed: String) -> Result<(), Refusal> {
+    fn give(&mut self, flag: KnownFlag, value: &str, typed: String) -> Result<(), UsageError> {
         let values = flag.kind().read(value).map_err(|expected| {
             let value = shown(value, flag.is_secret());
-            Refusal::usage(format!("{typed}: {value}: {expected}"))
+            UsageError::usage(format!("{typed}: {value}: {expected}"))
         })?;
-        self.given.push(Given {
+        self.given.push(FlagOccurrence {
             flag,
             values,
             typed,
@@ -206,7 +216,7 @@ impl Lexed {
     }
 }
 
-/// Gives a value as it may be shown.
+/// A value as it may be printed.
 pub(crate) fn shown(value: &str, is_secret: bool) -> String {
     if is_secret {
         "…".to_owned()
@@ -215,19 +225,19 @@ pub(crate) fn shown(value: &str, is_secret: bool) -> String {
     }
 }
 
-fn no_value(typed: &str) -> Refusal {
-    Refusal::usage(format!("{typed}: expected a value"))
+fn no_value(typed: &str) -> UsageError {
+    UsageError::usage(format!("{typed}: expected a value"))
 }
 
-fn unknown(typed: &str, name: &str) -> Refusal {
-    let hint = if let Some(env) = find(name).and_then(|flag| flag.env) {
-        // A secret, or it were no stranger.
-        format!("; ${env} alone sets it")
+fn unknown(typed: &str, name: &str) -> UsageError {
+    let hint = if let Some(env) = find(name).and_then(Flag::variable) {
+        // The flag is known but only its variable is accepted: its value is a secret.
+        format!("; only ${env} sets it")
     } else {
         let known = FLAGS.iter().filter(|flag| flag.kind != Kind::Secret);
         let known = known.map(|flag| flag.name).chain(PRINTS);
         let known = known.chain(OLD_FLAGS.iter().map(|flag| flag.name));
-        nearest(name, known).map_or_else(String::new, |near| format!("; is it --{near}?"))
+        nearest(name, known).map_or_else(String::new, |near| format!("; did you mean --{near}?"))
     };
-    Refusal::usage(format!("unknown flag: {typed}{hint}"))
+    UsageError::usage(format!("unknown flag: {typed}{hint}"))
 }

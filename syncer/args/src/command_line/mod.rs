@@ -1,162 +1,136 @@
-//! The command line and the environment of the program, as git-sync v2, v3 and v4 had them.
+//! The command line and the environment of the program, compatible with git-sync v2, v3 and v4.
 //!
-//! `table` lists every flag and `old_names` those of the elders. What was typed is taken apart by
-//! `lex`, the environment read by `variables`, both brought together in `settings`, and what comes
-//! out is a plain command line for clap, which checks the values and knows their types.
+//! `flags` declares every flag, `legacy_flags` those of v2 and v3. `lex` splits the command line,
+//! `variables` reads the environment, `settings` merges both and `translate` replaces legacy flags.
+//! The result is parsed into the fields of the flags' structs. clap describes the flags, and parses
+//! only subcommands.
 
+use crate::command_line::reference::help;
+use crate::command_line::reference::manual;
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::Parser;
 use clap::Subcommand;
-use clap::error::ContextKind;
-use clap::error::ContextValue;
 
-use crate::Cli;
-use crate::Command;
 use crate::CredentialArgs;
 use crate::ProbeArgs;
+use crate::ProcessArgs;
+use crate::RepoArgs;
 use crate::SyncArgs;
-use crate::command_line::lex::Given;
-use crate::command_line::lex::Known;
+use crate::command_line::lex::FlagOccurrence;
+use crate::command_line::lex::KnownFlag;
 use crate::command_line::lex::PRINTS;
 use crate::command_line::lex::shown;
-use crate::command_line::settings::Setting;
+use crate::command_line::reference::help::command;
+use crate::command_line::sensitive::is_secret;
+use crate::command_line::setting::Setting;
 use crate::command_line::settings::Settings;
-use crate::command_line::table::Flag;
-use crate::command_line::value::Kind;
+use crate::command_line::usage_error::UsageError;
 use crate::command_line::variables::Variables;
+use crate::flags;
+use crate::flags::Cli;
+use crate::flags::Command;
+use crate::flags::Flag;
+use crate::flags::flag_value::WrongValue;
+use crate::flags::kind::Kind;
 use crate::paths;
-use crate::sensitive::is_secret;
 
-pub(crate) mod help;
-pub(crate) mod keys;
+pub(crate) mod legacy_flags;
 mod lex;
-pub(crate) mod manual;
-pub(crate) mod old_names;
-pub(crate) mod page;
+pub(crate) mod reference;
+pub(crate) mod sensitive;
+mod setting;
 mod settings;
-pub(crate) mod table;
-#[cfg(test)]
-mod tests;
-pub(crate) mod value;
+mod translate;
+pub(crate) mod usage_error;
 mod variables;
 
-/// What the program was asked to do.
+/// The task of the program.
 #[derive(Debug)]
-pub enum Asked {
-    /// To answer git.
+pub enum Action {
+    /// Answer git as its credential helper.
     Credential(CredentialArgs),
-    /// To print this text and end.
+    /// Print this text and exit.
     Print(String),
-    /// To say whether a whole tree is published.
+    /// Report whether a complete tree is published.
     Probe(ProbeArgs),
-    /// To sync.
-    Sync(Box<Typed>),
+    /// Sync.
+    Sync(Box<ParsedSync>),
 }
 
-/// What was typed for a sync.
+/// The parsed command line and environment of a sync.
 #[derive(Debug)]
-pub struct Typed {
+pub struct ParsedSync {
     /// The values.
     pub sync: SyncArgs,
-    /// What was set, as flags, without secrets; for the log.
+    /// The flags that are set, without secrets; for the log.
     pub flags: Vec<String>,
-    /// Under which name each was set.
+    /// The name under which each flag was set.
     pub names: Names,
-    /// What whoever wrote it should know, one sentence each.
+    /// Notices for the user, one sentence each.
     pub notices: Vec<String>,
-    /// The root was set by nobody but the image.
+    /// Those of the notices that are about variables and arguments without effect.
+    pub ignored: Vec<String>,
+    /// Whether the root comes from the image's environment only.
     pub is_root_the_images: bool,
+    /// Whether the depth is git-sync v3's default: a name of v3 is used and the depth is not set.
+    pub has_v3_depth: bool,
 }
 
-/// Under which name each flag was set, for sentences about its value.
+/// The name under which each flag was set; for messages about its value.
 #[derive(Clone, Debug, Default)]
 pub struct Names(BTreeMap<&'static str, String>);
 
 impl Names {
-    /// The name of a flag as it was typed, or the names under which it can be set.
+    /// The name under which a flag was set, or all names that can set it.
     pub fn of(&self, flag: &str) -> String {
         if let Some(name) = self.0.get(flag) {
             return name.clone();
         }
-        match table::find(flag) {
+        match flags::find(flag) {
             Some(Flag {
                 kind: Kind::Secret,
-                env: Some(env),
+                env: [env, ..],
                 ..
             }) => (*env).to_owned(),
-            Some(Flag { env: Some(env), .. }) => format!("--{flag} (or {env})"),
+            Some(Flag { env: [env, ..], .. }) => format!("--{flag} (or {env})"),
             _ => format!("--{flag}"),
         }
     }
 }
 
-/// Why the program does not begin.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct Refusal {
-    /// One sentence for whoever wrote it; without secrets.
-    pub message: String,
-    /// The exit code: 2 for what is no flag or no value of its kind, 1 for everything else.
-    pub code: u8,
-    /// What else whoever wrote it should know.
-    pub notices: Vec<String>,
-    /// The file for errors, if one was named.
-    pub error_file: Option<PathBuf>,
-}
-
-impl Refusal {
-    fn new(message: String, code: u8) -> Self {
-        Self {
-            message,
-            code,
-            notices: Vec::new(),
-            error_file: None,
-        }
-    }
-
-    pub(crate) fn fatal(message: String) -> Self {
-        Self::new(message, 1)
-    }
-
-    pub(crate) fn usage(message: String) -> Self {
-        Self::new(message, 2)
-    }
-}
-
-/// Reads the arguments (without the program's name) and the environment of a process.
+/// Parses the arguments (without the program's name) and the environment of a process.
 pub fn read(
     argv: impl IntoIterator<Item = OsString>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
-) -> Result<Asked, Refusal> {
+) -> Result<Action, UsageError> {
     let variables = Variables::new(environment);
     let argv: Vec<String> = argv
         .into_iter()
         .map(OsString::into_string)
         .collect::<Result<_, _>>()
-        .map_err(|_| Refusal::usage("an argument is not a text in UTF-8".to_owned()))?;
-    if let Some(asked) = subcommand(&argv, &variables) {
-        return asked;
+        .map_err(|_| UsageError::usage("an argument is not valid UTF-8".to_owned()))?;
+    if let Some(action) = subcommand(&argv, &variables) {
+        return action;
     }
     let mut notices = Vec::new();
     let mut error_file = None;
-    sync(argv, &variables, &mut notices, &mut error_file).map_err(|refusal| Refusal {
+    sync(argv, &variables, &mut notices, &mut error_file).map_err(|refusal| UsageError {
         notices,
         error_file,
         ..refusal
     })
 }
 
-/// Reads the flags of a subcommand, which clap does by itself; `None` if there is none.
-fn subcommand(argv: &[String], variables: &Variables) -> Option<Result<Asked, Refusal>> {
+/// Parses the flags of a subcommand with clap; `None` if there is no subcommand.
+fn subcommand(argv: &[String], variables: &Variables) -> Option<Result<Action, UsageError>> {
     let first = argv
         .first()
         .filter(|first| Command::has_subcommand(first))?;
     let mut argv: Vec<OsString> = argv.iter().map(OsString::from).collect();
-    // A probe has the container's environment, and not the sync's argv.
+    // A probe shares the container's environment, but not the argv of the sync.
     let state = variables
         .text("GITSYNC_STATE")
         .filter(|state| !state.is_empty());
@@ -166,19 +140,19 @@ fn subcommand(argv: &[String], variables: &Variables) -> Option<Result<Asked, Re
         argv.insert(1, flag);
     }
     let program = std::iter::once(OsString::from(help::NAME));
-    let asked = match Cli::try_parse_from(program.chain(argv)) {
+    let action = match Cli::try_parse_from(program.chain(argv)) {
         Ok(cli) => match cli.command? {
-            Command::Credential(args) => Ok(Asked::Credential(args)),
-            Command::Probe(args) => Ok(Asked::Probe(args)),
+            Command::Credential(args) => Ok(Action::Credential(args)),
+            Command::Probe(args) => Ok(Action::Probe(args)),
         },
         Err(error) if error.use_stderr() => {
             let text = error.to_string();
             let text = text.strip_prefix("error: ").unwrap_or(&text);
-            Err(Refusal::usage(text.trim_end().to_owned()))
+            Err(UsageError::usage(text.trim_end().to_owned()))
         }
-        Err(help) => Ok(Asked::Print(help.to_string())),
+        Err(help) => Ok(Action::Print(help.to_string())),
     };
-    Some(asked)
+    Some(action)
 }
 
 fn sync(
@@ -186,26 +160,29 @@ fn sync(
     variables: &Variables,
     notices: &mut Vec<String>,
     error_file: &mut Option<PathBuf>,
-) -> Result<Asked, Refusal> {
+) -> Result<Action, UsageError> {
     let lexed = lex::lex(argv)?;
     for print in PRINTS {
-        let is_it = |given: &&Given| matches!(given.flag, Known::Print(name) if name == print);
+        let is_it =
+            |given: &&FlagOccurrence| matches!(given.flag, KnownFlag::Print(name) if name == print);
         let last = lexed.given.iter().rfind(is_it);
         if last.is_some_and(|given| given.values == ["true"]) {
-            return Ok(Asked::Print(help::print(print)));
+            return Ok(Action::Print(crate::command_line::print(print)));
         }
     }
     *error_file = error_file_of(&lexed.given, variables);
-    notices.extend(variables.unknown());
+    let mut ignored = variables.unknown();
+    ignored.extend(lexed.ignored());
+    notices.extend_from_slice(&ignored);
     notices.extend(lexed.notices());
     let mut settings = Settings::new(&lexed.given, variables, notices)?;
     let old = Settings::of_old_flags(&lexed.given, variables, notices)?;
-    old_names::apply(&old, &mut settings, notices)?;
+    crate::command_line::translate::apply(&old, &mut settings, notices)?;
     let v3 = lexed.v3().or(old.v3()).or(variables.v3());
-    if let (Some(name), None) = (v3, settings.get("depth")) {
+    let has_v3_depth = v3.is_some() && settings.get("depth").is_none();
+    if let (Some(name), true) = (v3, has_v3_depth) {
         notices.push(format!(
-            "all history is fetched, as git-sync v3 did, because {name} is of its time; \
-             --depth=1 fetches the newest commit alone"
+            "the full history is fetched, as in git-sync v3, because {name} is a v3 name; --depth=1 fetches only the newest commit"
         ));
         settings.set("depth", Setting::new("0".to_owned(), name));
     }
@@ -221,34 +198,46 @@ fn sync(
         .iter()
         .any(|flag| is_set(flag))
     {
-        return Err(Refusal::fatal(format!(
+        return Err(UsageError::fatal(format!(
             "{}: required: expected the directory to publish in",
             Names::default().of("root")
         )));
     }
-    let argv = settings.to_argv();
+    let mut sync = SyncArgs {
+        process: ProcessArgs::default(),
+        repo: RepoArgs::default(),
+    };
+    for (flag, setting) in settings.iter() {
+        let texts = &setting.values;
+        // A flag set to no text, such as an empty path, keeps its default.
+        if !texts.is_empty() {
+            let set = sync.process.set(flag, texts);
+            set.and_then(|()| sync.repo.set(flag, texts))
+                .map_err(|wrong| refusal(flag, &wrong, &setting.name))?;
+        }
+    }
     let flags = settings.shown();
     let names = Names(settings.into_names());
-    let program = std::iter::once(help::NAME.to_owned());
-    let cli = Cli::try_parse_from(program.chain(argv)).map_err(|error| refusal(&error, &names))?;
-    Ok(Asked::Sync(Box::new(Typed {
-        sync: cli.sync,
+    Ok(Action::Sync(Box::new(ParsedSync {
+        sync,
         flags,
         names,
         notices: std::mem::take(notices),
+        ignored,
         is_root_the_images,
+        has_v3_depth,
     })))
 }
 
-/// The file for errors, as well as it can be known before every value is read.
-fn error_file_of(given: &[Given], variables: &Variables) -> Option<PathBuf> {
+/// The error file, as far as it is known before every value is parsed.
+fn error_file_of(given: &[FlagOccurrence], variables: &Variables) -> Option<PathBuf> {
     let path = |name| {
-        let flag = table::find(name)?;
+        let flag = flags::find(name)?;
         let variable = variables.of_flag(flag, &mut Vec::new()).ok().flatten();
         let setting = settings::merge(flag.kind, variable, settings::typed(given, flag))?;
         setting.values.last().map(PathBuf::from)
     };
-    // A relative one belongs in the root.
+    // A relative path is below the root.
     let file = path("error-file")?;
     if file.is_absolute() {
         Some(file)
@@ -257,29 +246,22 @@ fn error_file_of(given: &[Given], variables: &Variables) -> Option<PathBuf> {
     }
 }
 
-/// Says in one sentence, and in the words of whoever set it, what clap finds wrong with a value.
-/// The values are well formed: what is wrong is what they mean, which is not a matter of usage.
-fn refusal(error: &clap::Error, names: &Names) -> Refusal {
-    let context = |kind| match error.get(kind) {
-        Some(ContextValue::String(text)) => Some(text.as_str()),
-        _ => None,
-    };
-    let flag = context(ContextKind::InvalidArg)
-        .and_then(|shown| shown.strip_prefix("--")?.split([' ', '=']).next());
-    let Some(flag) = flag else {
-        return Refusal::fatal(error.to_string().trim_end().to_owned());
-    };
-    let value = context(ContextKind::InvalidValue).unwrap_or_default();
-    let kind = table::find(flag).map(|flag| flag.kind);
-    let expected = match (error.get(ContextKind::ValidValue), error.source()) {
-        (Some(ContextValue::Strings(values)), _) => format!("expected {}", values.join(" or ")),
-        (_, _) if kind == Some(Kind::Int) && value.starts_with('-') => {
-            "expected a whole number that is not negative".to_owned()
-        }
-        (_, _) if kind == Some(Kind::Int) => "expected a smaller number".to_owned(),
-        (_, Some(source)) => source.to_string(),
-        (_, None) => "expected another value".to_owned(),
-    };
+/// Error for a value, under the name by which it was set. The value is well formed and only its
+/// meaning is wrong, so it is not a usage error.
+fn refusal(flag: &str, wrong: &WrongValue, name: &str) -> UsageError {
+    let WrongValue { value, expected } = wrong;
     let value = shown(value, is_secret(flag));
-    Refusal::fatal(format!("{}: {value}: {expected}", names.of(flag)))
+    UsageError::fatal(format!("{name}: {value}: {expected}"))
 }
+
+/// The output of `--help`, `--man` or `--version`.
+pub(crate) fn print(which: &str) -> String {
+    match which {
+        "man" => manual::manual(),
+        "version" => command().render_version(),
+        _ => command().render_help().to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,33 +1,26 @@
-use std::collections::BTreeSet;
-
-use clap::CommandFactory;
-
-use super::old_names::MEANINGLESS_FLAGS;
-use super::old_names::OLD_FLAGS;
-use super::table::FLAGS;
 use super::*;
 use crate::GarbageCollection;
 use crate::GitDuration;
 use crate::Password;
 use crate::ProcessArgs;
 use crate::RepoArgs;
+use crate::flags::FLAGS;
 
+mod legacy_flags;
 mod lists;
-mod old_names;
-mod tables;
 
-/// What a command line, in words, and an environment ask for.
-fn asked(argv: &[&str], env: &[(&str, &str)]) -> Result<Asked, Refusal> {
+/// The action for a command line, split at spaces, and an environment.
+fn parse_action(argv: &[&str], env: &[(&str, &str)]) -> Result<Action, UsageError> {
     let env = env.iter().map(|(name, value)| (name.into(), value.into()));
     read(argv.iter().map(Into::into), env)
 }
 
-/// The same for a sync, whose repository and root are given.
-fn typed(argv: &[&str], env: &[(&str, &str)]) -> Result<Typed, (u8, String)> {
+/// The same for a sync with repository and root.
+fn typed(argv: &[&str], env: &[(&str, &str)]) -> Result<ParsedSync, (u8, String)> {
     let argv = [&["--repo=https://git.example/x", "--root=/x"], argv].concat();
-    match asked(&argv, env) {
-        Ok(Asked::Sync(typed)) => Ok(*typed),
-        Ok(asked) => panic!("{asked:?}"),
+    match parse_action(&argv, env) {
+        Ok(Action::Sync(typed)) => Ok(*typed),
+        Ok(other) => panic!("{other:?}"),
         Err(refusal) => Err((refusal.code, refusal.message)),
     }
 }
@@ -80,16 +73,16 @@ fn an_old_variable_wins_over_the_present_one_and_the_last_over_all() {
 }
 
 #[test]
-fn every_old_variable_is_read_and_told_of() {
+fn every_legacy_variable_is_read_with_a_notice() {
     let value = |kind| match kind {
         Kind::Bool => "true",
         Kind::Duration => "7s",
         Kind::Int => "7",
         _ => "/x",
     };
-    for flag in FLAGS {
-        for old in flag.old_env.iter().filter(|_| flag.name != "repo") {
-            // Choices, and what goes only with something else, are refused, but by that name.
+    for flag in FLAGS.iter() {
+        for old in flag.old_variables().iter().filter(|_| flag.name != "repo") {
+            // Choices, and flags that require another flag, are rejected, but under this name.
             match typed(&[], &[(old, value(flag.kind))]) {
                 Ok(typed) => {
                     assert_eq!(
@@ -119,7 +112,7 @@ fn a_variable_that_is_set_to_nothing_is_set() {
             "GIT_SYNC_DEPTH: \"\": expected a whole number such as 1".to_owned()
         )
     );
-    // Even where it loses.
+    // Even if it is overridden.
     assert_eq!(refused(&["--depth=1"], &[("GITSYNC_DEPTH", "")]).0, 1);
     let env = [("GITSYNC_LINK", "a"), ("GIT_SYNC_LINK", "")];
     assert_eq!(repo(&[], &env).link, None);
@@ -175,9 +168,12 @@ fn flags_have_pflags_syntax() {
         (["--bogus"].as_slice(), "unknown flag: --bogus"),
         (
             &["--perod=secret"],
-            "unknown flag: --perod; is it --period?",
+            "unknown flag: --perod; did you mean --period?",
         ),
-        (&["-perod=secret"], "unknown flag: -perod; is it --period?"),
+        (
+            &["-perod=secret"],
+            "unknown flag: -perod; did you mean --period?",
+        ),
         (&["-x"], "unknown flag: -x"),
         (&["---x"], "bad flag syntax: ---x"),
         (&["--=x"], "bad flag syntax: --=x"),
@@ -199,7 +195,7 @@ fn flags_have_pflags_syntax() {
         ),
         (
             &["--github-app-private-key=x"],
-            "unknown flag: --github-app-private-key; $GITSYNC_GITHUB_APP_PRIVATE_KEY alone sets it",
+            "unknown flag: --github-app-private-key; only $GITSYNC_GITHUB_APP_PRIVATE_KEY sets it",
         ),
     ] {
         assert_eq!(refused(argv, &[]), (2, sentence.to_owned()));
@@ -207,23 +203,23 @@ fn flags_have_pflags_syntax() {
 }
 
 #[test]
-fn what_is_no_flag_is_ignored_and_told_of() {
+fn a_stray_word_is_ignored_with_a_notice() {
     let typed = typed(&["--one-time", "false", "stray", "--", "--x"], &[]).unwrap();
     assert!(typed.sync.repo.one_time);
     assert_eq!(
         typed.notices,
         [
-            "argument \"false\" is no flag, and ignored; is it --one-time=false?",
-            "argument \"stray\" is no flag, and ignored",
-            "argument \"--x\" is no flag, and ignored",
+            "argument \"false\" is not a flag and is ignored; did you mean --one-time=false?",
+            "argument \"stray\" is not a flag and is ignored",
+            "argument \"--x\" is not a flag and is ignored",
         ]
     );
 }
 
 #[test]
 fn help_version_and_manual_are_printed_in_that_order_and_before_all_else() {
-    let text = |argv: &[&str]| match asked(argv, &[("GITSYNC_DEPTH", "x")]) {
-        Ok(Asked::Print(text)) => text,
+    let text = |argv: &[&str]| match parse_action(argv, &[("GITSYNC_DEPTH", "x")]) {
+        Ok(Action::Print(text)) => text,
         other => panic!("{other:?}"),
     };
     assert!(text(&["--version"]).starts_with("gitvolume-syncer "));
@@ -235,12 +231,12 @@ fn help_version_and_manual_are_printed_in_that_order_and_before_all_else() {
     assert_eq!(text(&["-?"]), text(&["-h"]));
     assert_eq!(text(&["-help"]), text(&["-h"]));
     assert!(text(&["--man"]).contains("\nNAME\n"));
-    assert!(asked(&["--help", "--bogus"], &[]).is_err());
-    assert_eq!(asked(&["--help=false"], &[]).unwrap_err().code, 1);
+    assert!(parse_action(&["--help", "--bogus"], &[]).is_err());
+    assert_eq!(parse_action(&["--help=false"], &[]).unwrap_err().code, 1);
 }
 
 #[test]
-fn what_a_value_means_is_no_matter_of_usage() {
+fn a_value_with_a_wrong_meaning_is_not_a_usage_error() {
     for (flag, env, value, sentence) in [
         (
             "--submodules",
@@ -270,7 +266,7 @@ fn what_a_value_means_is_no_matter_of_usage() {
             "--ref",
             "GITSYNC_REF",
             "-x",
-            "\"-x\": expected a branch, a tag or a full commit hash such as main, v1.2.0 or refs/heads/main",
+            "\"-x\": expected a branch, a tag, a full commit hash or a range of version tags such as main, v1.2.0, refs/heads/main or semver:^1.2",
         ),
     ] {
         let typed = format!("{flag}={value}");
@@ -289,22 +285,23 @@ fn what_a_value_means_is_no_matter_of_usage() {
 }
 
 #[test]
-fn the_root_is_asked_for_before_all_else() {
+fn a_missing_root_is_reported_before_any_other_error() {
     for argv in [[].as_slice(), &["--root="], &["--submodules=x"]] {
-        let refusal = asked(argv, &[]).unwrap_err();
+        let refusal = parse_action(argv, &[]).unwrap_err();
         assert_eq!(
             refusal.to_string(),
             "--root (or GITSYNC_ROOT): required: expected the directory to publish in"
         );
         assert_eq!(refusal.code, 1);
     }
-    assert!(asked(&["--config=/file"], &[]).is_ok());
-    assert!(asked(&[], &[("GITSYNC_CONFIG_INLINE", "{}")]).is_ok());
+    assert!(parse_action(&["--config=/file"], &[]).is_ok());
+    assert!(parse_action(&[], &[("GITSYNC_CONFIG_INLINE", "{}")]).is_ok());
 }
 
 #[test]
-fn a_refusal_says_where_the_errors_file_is() {
-    let file = |argv: &[&str], env: &[(&str, &str)]| asked(argv, env).unwrap_err().error_file;
+fn a_refusal_contains_the_path_of_the_error_file() {
+    let file =
+        |argv: &[&str], env: &[(&str, &str)]| parse_action(argv, env).unwrap_err().error_file;
     let bad = ("GITSYNC_DEPTH", "x");
     assert_eq!(
         file(&["--root=/r", "--error-file=e"], &[bad]),
@@ -318,10 +315,10 @@ fn a_refusal_says_where_the_errors_file_is() {
 }
 
 #[test]
-fn the_images_root_is_known_from_a_users() {
-    let is_images = |argv: &[&str], env: &[(&str, &str)]| match asked(argv, env).unwrap() {
-        Asked::Sync(typed) => typed.is_root_the_images,
-        asked => panic!("{asked:?}"),
+fn the_root_of_the_image_is_distinguished_from_a_users() {
+    let is_images = |argv: &[&str], env: &[(&str, &str)]| match parse_action(argv, env).unwrap() {
+        Action::Sync(typed) => typed.is_root_the_images,
+        other => panic!("{other:?}"),
     };
     let image = ("GITSYNC_ROOT", "/git");
     assert!(is_images(&[], &[image]));
@@ -331,10 +328,10 @@ fn the_images_root_is_known_from_a_users() {
 }
 
 #[test]
-fn subcommands_have_flags_of_their_own() {
-    let state = |argv: &[&str], env: &[(&str, &str)]| match asked(argv, env).unwrap() {
-        Asked::Probe(args) => args.state,
-        asked => panic!("{asked:?}"),
+fn subcommands_have_their_own_flags() {
+    let state = |argv: &[&str], env: &[(&str, &str)]| match parse_action(argv, env).unwrap() {
+        Action::Probe(args) => args.state,
+        other => panic!("{other:?}"),
     };
     let env = [("GITSYNC_STATE", "/env"), ("GITSYNC_DEPTH", "x")];
     assert_eq!(state(&["probe"], &[]), PathBuf::from(paths::STATE));
@@ -344,11 +341,14 @@ fn subcommands_have_flags_of_their_own() {
         PathBuf::from("/flag")
     );
     assert!(matches!(
-        asked(&["probe", "--help"], &[]),
-        Ok(Asked::Print(_))
+        parse_action(&["probe", "--help"], &[]),
+        Ok(Action::Print(_))
     ));
-    assert_eq!(asked(&["probe", "--bogus"], &[]).unwrap_err().code, 2);
-    // Anywhere else it is a stray word.
+    assert_eq!(
+        parse_action(&["probe", "--bogus"], &[]).unwrap_err().code,
+        2
+    );
+    // In any other position it is a stray word.
     assert!(typed(&["probe"], &[]).is_ok());
 }
 

@@ -1,51 +1,48 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-use crate::command_line::Refusal;
+use crate::command_line::legacy_flags::MEANINGLESS_VARIABLES;
+use crate::command_line::legacy_flags::OLD_FLAGS;
+use crate::command_line::legacy_flags::OldFlag;
+use crate::command_line::legacy_flags::why_meaningless;
 use crate::command_line::lex::shown;
-use crate::command_line::old_names::MEANINGLESS_VARIABLES;
-use crate::command_line::old_names::OLD_FLAGS;
-use crate::command_line::old_names::OldFlag;
-use crate::command_line::old_names::why_meaningless;
-use crate::command_line::settings::Setting;
-use crate::command_line::table::FLAGS;
-use crate::command_line::table::Flag;
-use crate::command_line::value::Kind;
+use crate::command_line::sensitive::is_secret;
+use crate::command_line::setting::Setting;
+use crate::command_line::usage_error::UsageError;
+use crate::flags::FLAGS;
+use crate::flags::Flag;
+use crate::flags::find;
+use crate::flags::kind::Kind;
 use crate::nearest::nearest;
-use crate::sensitive::is_secret;
 
-/// What git-sync v4 puts in front of a flag's name, and what its elders did.
+/// Prefixes of the variables of git-sync v4, and of v2 and v3.
 const PREFIXES: [&str; 2] = ["GITSYNC_", "GIT_SYNC_"];
 
-/// The variables of the environment whose names are ours or look so.
+/// The environment variables whose names begin with `GIT`.
 #[derive(Debug, Default)]
 pub(crate) struct Variables(BTreeMap<String, OsString>);
 
 impl Variables {
     pub(crate) fn new(environment: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
-        // A name that is not UTF-8 is none of ours.
+        // A name that is not UTF-8 cannot be one of these.
         let named = environment
             .into_iter()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
         Self(named.filter(|(name, _)| name.starts_with("GIT")).collect())
     }
 
-    /// The value of a present flag: an old name wins over the present one, and of several old ones
-    /// the last. Each old one is told of.
+    /// The value of a present flag: a legacy name takes precedence over the present one, and of
+    /// several legacy names the last. Each legacy name adds a notice.
     pub(crate) fn of_flag(
         &self,
         flag: &Flag,
         notices: &mut Vec<String>,
-    ) -> Result<Option<Setting>, Refusal> {
-        let Some(env) = flag.env else {
+    ) -> Result<Option<Setting>, UsageError> {
+        let Some(env) = flag.variable() else {
             return Ok(None);
         };
-        let is_set = |name: &&&str| self.0.contains_key(**name);
-        let set: Vec<&str> = std::iter::once(&env)
-            .chain(flag.old_env)
-            .filter(is_set)
-            .copied()
-            .collect();
+        let is_set = |name: &&str| self.0.contains_key(*name);
+        let set: Vec<&str> = flag.env.iter().copied().filter(is_set).collect();
         for old in set.iter().filter(|name| **name != env) {
             notices.push(format!(
                 "env ${old} has been deprecated, use ${env} instead"
@@ -60,27 +57,27 @@ impl Variables {
         self.read(winner, flag.kind, is_secret(flag.name)).map(Some)
     }
 
-    /// The value of a flag of v2 or v3.
-    pub(crate) fn of_old_flag(&self, flag: &OldFlag) -> Result<Option<Setting>, Refusal> {
+    /// The value of a legacy flag (v2, v3).
+    pub(crate) fn of_old_flag(&self, flag: &OldFlag) -> Result<Option<Setting>, UsageError> {
         match flag.env.filter(|env| self.0.contains_key(*env)) {
             Some(env) => self.read(env, flag.kind, is_secret(flag.name)).map(Some),
             None => Ok(None),
         }
     }
 
-    /// The plain text of a variable, of which nothing is expected.
+    /// The plain text of a variable, without any grammar.
     pub(crate) fn text(&self, name: &str) -> Option<&OsString> {
         self.0.get(name)
     }
 
-    fn read(&self, name: &str, kind: Kind, is_secret: bool) -> Result<Setting, Refusal> {
+    fn read(&self, name: &str, kind: Kind, is_secret: bool) -> Result<Setting, UsageError> {
         let value = self.0.get(name).cloned().unwrap_or_default();
         let value = value
             .into_string()
-            .map_err(|_| Refusal::fatal(format!("{name}: expected a text in UTF-8")))?;
+            .map_err(|_| UsageError::fatal(format!("{name}: expected valid UTF-8")))?;
         let values = kind.read_variable(&value).map_err(|expected| {
             let value = shown(&value, is_secret);
-            Refusal::fatal(format!("{name}: {value}: {expected}"))
+            UsageError::fatal(format!("{name}: {value}: {expected}"))
         })?;
         Ok(Setting {
             values,
@@ -96,7 +93,7 @@ impl Variables {
             .map(|name| (*name).to_owned())
     }
 
-    /// One sentence for each variable that looks like ours and is not.
+    /// One notice for each unknown variable with such a prefix.
     pub(crate) fn unknown(&self) -> Vec<String> {
         let looks_ours = |name: &str| PREFIXES.iter().any(|prefix| name.starts_with(prefix));
         self.0
@@ -110,14 +107,13 @@ impl Variables {
 }
 
 fn is_known(name: &str) -> bool {
-    FLAGS
-        .iter()
-        .any(|flag| flag.env == Some(name) || flag.old_env.contains(&name))
+    FLAGS.iter().any(|flag| flag.env.contains(&name))
         || OLD_FLAGS.iter().any(|flag| flag.env == Some(name))
 }
 
-/// Tells whether Kubernetes made this variable, for a Service whose name begins like ours, such as
-/// `git-sync` (<https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>).
+/// Whether Kubernetes made this variable for a Service whose name begins with one of our prefixes,
+/// such as `git-sync`
+/// (<https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>).
 fn is_of_a_service(name: &str, value: &OsString) -> bool {
     let is_address = value
         .to_str()
@@ -146,24 +142,23 @@ fn bare(name: &str) -> &str {
 fn sentence(name: &str) -> String {
     if MEANINGLESS_VARIABLES.iter().any(|m| bare(m) == bare(name)) {
         let why = why_meaningless(bare(name));
-        return format!("env ${name} has no meaning any more: {why}");
+        return format!("env ${name} is ignored: {why}");
     }
-    // Each known name, old ones too, with the variable that is to be used.
-    let present = FLAGS.iter().filter_map(|flag| Some((flag, flag.env?)));
-    let present = present.flat_map(|(flag, env)| {
-        let names = flag.old_env.iter().copied().chain([env]);
-        names.map(move |name| (bare(name), env))
+    // Each known name, legacy ones included, with the variable to use.
+    let present = FLAGS.iter().flat_map(|flag| {
+        let names = flag.env.iter().rev();
+        names.map(|name| (bare(name), flag.env[0]))
     });
     let old = OLD_FLAGS.iter().filter_map(|old| {
-        let flag = FLAGS.iter().find(|flag| Some(flag.name) == old.instead)?;
-        Some((bare(old.env?), flag.env?))
+        let flag = find(old.instead?)?;
+        Some((bare(old.env?), flag.variable()?))
     });
     let known: Vec<(&str, &str)> = present.chain(old).collect();
     let near = nearest(bare(name), known.iter().map(|(known, _)| *known));
     let near = near.and_then(|near| known.iter().find(|(known, _)| *known == near));
     match near {
-        Some((_, env)) => format!("env ${name} is unknown, and ignored; is it ${env}?"),
-        None => format!("env ${name} is unknown, and ignored; --man lists those that are known"),
+        Some((_, env)) => format!("env ${name} is unknown, and ignored; did you mean ${env}?"),
+        None => format!("env ${name} is unknown, and ignored; --man lists the known variables"),
     }
 }
 
@@ -181,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_variable_is_told_of_with_the_nearest_one() {
+    fn an_unknown_variable_is_reported_with_the_most_similar_name() {
         for (name, near) in [
             ("GITSYNC_PERIDO", "GITSYNC_PERIOD"),
             ("GITSYNC_BRANCH", "GITSYNC_REF"),
@@ -198,29 +193,27 @@ mod tests {
         ] {
             assert_eq!(
                 unknown(name, "x").unwrap(),
-                format!("env ${name} is unknown, and ignored; is it ${near}?")
+                format!("env ${name} is unknown, and ignored; did you mean ${near}?")
             );
         }
         assert_eq!(
             unknown("GITSYNC_ZZZ", "x").unwrap(),
-            "env $GITSYNC_ZZZ is unknown, and ignored; --man lists those that are known"
+            "env $GITSYNC_ZZZ is unknown, and ignored; --man lists the known variables"
         );
     }
 
     #[test]
-    fn ssh_was_a_switch_once() {
+    fn the_boolean_ssh_variable_is_ignored_with_a_notice() {
         for name in ["GIT_SYNC_SSH", "GITSYNC_SSH"] {
             assert_eq!(
                 unknown(name, "yes").unwrap(),
-                format!(
-                    "env ${name} has no meaning any more: the address says whether ssh is used"
-                )
+                format!("env ${name} is ignored: the repository address selects ssh")
             );
         }
     }
 
     #[test]
-    fn what_kubernetes_says_of_services_is_none_of_ours() {
+    fn the_service_variables_of_kubernetes_are_ignored() {
         for (name, value) in [
             ("GIT_SYNC_PORT", "tcp://10.0.0.1:80"),
             ("GIT_SYNC_PORT_80_TCP", "tcp://10.0.0.1:80"),
@@ -240,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_or_gits_own_is_not_told_of() {
+    fn known_variables_and_those_of_git_cause_no_notice() {
         for name in [
             "GITSYNC_REPO",
             "GIT_SYNC_REPO",

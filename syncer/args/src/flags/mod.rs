@@ -1,25 +1,45 @@
+//! Every flag of a sync: each is declared once, at its field.
+
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use clap::Args;
 use clap::Parser;
 use clap::Subcommand;
-use clap::ValueEnum;
-use serde::Deserialize;
-use serde::Serialize;
 
+use crate::GitDuration;
 use crate::RepoUrl;
 use crate::paths;
 
+pub(crate) mod choices;
+mod declare;
+mod entry;
+pub(crate) mod flag;
+pub(crate) mod flag_value;
+pub(crate) mod kind;
 mod process;
 mod repo;
-mod written;
+pub(crate) mod to_argv;
 
+pub use flag::Conversion;
+pub use flag::Flag;
 pub use process::ProcessArgs;
-pub use repo::GarbageCollection;
 pub use repo::RepoArgs;
-pub use repo::Submodules;
 
-/// The syncer's command line: the sync itself without a subcommand, as git-sync.
+/// Every flag of a sync, by name.
+pub(crate) static FLAGS: LazyLock<Vec<&'static Flag>> = LazyLock::new(|| {
+    let mut flags: Vec<_> = RepoArgs::FLAGS.iter().chain(ProcessArgs::FLAGS).collect();
+    flags.sort_by_key(|flag| flag.name);
+    flags
+});
+
+/// The flag of this name.
+pub(crate) fn find(name: &str) -> Option<&'static Flag> {
+    let index = FLAGS.binary_search_by_key(&name, |flag| flag.name);
+    index.ok().map(|index| FLAGS[index])
+}
+
+/// The syncer's subcommands, and what its help begins with.
 #[derive(Clone, Debug, Parser)]
 #[command(
     name = "gitvolume-syncer",
@@ -29,18 +49,15 @@ pub use repo::Submodules;
     args_override_self = true,
     disable_help_subcommand = true
 )]
-pub struct Cli {
+pub(crate) struct Cli {
     /// Another task than syncing.
     #[command(subcommand)]
-    pub command: Option<Command>,
-    /// The flags of the sync.
-    #[command(flatten)]
-    pub sync: SyncArgs,
+    pub(crate) command: Option<Command>,
 }
 
 /// What the syncer's program does besides syncing.
 #[derive(Clone, Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Answer 0 when a whole tree is published, else print why not and answer 1
     Probe(ProbeArgs),
     /// git's credential helper: answers on standard output, for known servers only
@@ -64,32 +81,23 @@ pub struct ProbeArgs {
     /// The state directory of the sync that is asked about
     #[arg(long, default_value = paths::STATE, value_name = "DIR")]
     pub state: PathBuf,
+    /// How long to wait while the first clone is running and nothing has failed yet
+    ///
+    /// The kubelet starts a probe once a second; a probe that waits ends with the clone.
+    #[arg(long, default_value = "0s", value_name = "DURATION")]
+    pub wait: GitDuration,
 }
 
-/// How a tree appears under the root (design: Injection 6).
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Layout {
-    /// git-sync's: one symlink to the tree of the revision, with a working `.git`
-    #[default]
-    Link,
-    /// A ConfigMap volume's: the entries appear at the root itself, switched by `..data`
-    Projected,
-    /// A gitRepo volume's: a real clone with all its history, made once and never touched again
-    Clone,
-}
-
-/// Flags of the sync, with git-sync's names, environment names and defaults: what is the process's,
-/// and what is a repository's.
+/// Flags of the sync, with the names, variables and defaults of git-sync: those of the process and
+/// those of a repository.
 ///
-/// A flag beats its environment variable, which beats the default. Durations are in Go's notation.
-#[derive(Args, Clone, Debug, PartialEq)]
+/// A flag takes precedence over its variable, and the variable over the default. Durations are in
+/// Go's notation.
+#[derive(Clone, Debug, PartialEq)]
 pub struct SyncArgs {
     /// The flags of the process.
-    #[command(flatten)]
     pub process: ProcessArgs,
     /// The flags of the repository.
-    #[command(flatten)]
     pub repo: RepoArgs,
 }
 
@@ -107,74 +115,85 @@ impl SyncArgs {
 mod tests {
     use super::*;
     use crate::GitDuration;
+    use crate::Layout;
     use crate::Rev;
-    use clap::CommandFactory;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
     fn parse(argv: &[String]) -> SyncArgs {
         match crate::read(argv.iter().map(Into::into), []).unwrap() {
-            crate::Asked::Sync(typed) => typed.sync,
-            asked => panic!("{asked:?}"),
+            crate::Action::Sync(typed) => typed.sync,
+            other => panic!("{other:?}"),
         }
     }
 
     #[test]
-    fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
+    fn no_name_is_declared_twice_and_each_variable_is_spelled_like_its_flag() {
+        let mut names = BTreeSet::new();
+        for flag in FLAGS.iter() {
+            if let Some(env) = flag.variable() {
+                let expected = format!("GITSYNC_{}", flag.name.replace('-', "_").to_uppercase());
+                assert_eq!(env, expected);
+            }
+            for name in flag.env.iter().chain([&flag.name]) {
+                assert!(names.insert(*name), "{name} stands twice");
+            }
+            assert_eq!(
+                flag.kind == kind::Kind::Bool,
+                flag.value == "BOOL",
+                "{}",
+                flag.name
+            );
+        }
+    }
+
+    fn entry(text: &str, mut args: RepoArgs) -> Result<RepoArgs, (String, String)> {
+        let entry: serde_json::Map<_, _> = serde_json::from_str(text).unwrap();
+        for (key, value) in &entry {
+            assert!(RepoArgs::is_key(key), "{key}");
+            args.set_key(key, value)?;
+        }
+        Ok(args)
     }
 
     #[test]
-    fn clap_the_code_and_a_file_have_the_same_defaults() {
-        let typed = Cli::try_parse_from(["gitvolume-syncer"]).unwrap().sync;
-        assert_eq!(typed.repo, RepoArgs::default());
-        assert_eq!(typed.process, ProcessArgs::default());
-        assert_eq!(typed.repo, serde_json::from_str("{}").unwrap());
-    }
-
-    #[test]
-    fn an_entry_of_a_file_has_the_flags_as_its_keys() {
-        let serde_json::Value::Object(entry) = serde_json::to_value(RepoArgs::default()).unwrap()
-        else {
-            panic!("an entry is an object");
-        };
-        let command = RepoArgs::augment_args(clap::Command::new("entry"));
-        let flags: BTreeSet<_> = command
-            .get_arguments()
-            .filter_map(|arg| arg.get_long())
-            .collect();
-        assert_eq!(
-            entry.keys().map(String::as_str).collect::<BTreeSet<_>>(),
-            flags
-        );
-        let error = serde_json::from_str::<RepoArgs>(r#"{"perriod": "5s"}"#).unwrap_err();
-        assert!(
-            error.to_string().contains("unknown field `perriod`"),
-            "{error}"
-        );
-        let error = serde_json::from_str::<RepoArgs>(r#"{"period": "5 min"}"#).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "\"5 min\": expected a duration such as 30s, 5m or 1h30m at line 1 column 19"
-        );
+    fn an_entry_has_values_of_the_flags_kinds() {
+        let expected = |text| entry(text, RepoArgs::default()).unwrap_err();
+        let duration = "expected a duration such as 30s, 5m or 1h30m";
+        for (text, value, problem) in [
+            (r#"{"period": "5 min"}"#, "\"5 min\"", duration),
+            (r#"{"period": 5}"#, "5", "expected a text in quotes"),
+            (r#"{"depth": "1"}"#, "\"1\"", "expected a whole number"),
+            (r#"{"one-time": {"a": 1}}"#, "", "expected true or false"),
+            (r#"{"ssh-key-file": "/a"}"#, "\"/a\"", "expected a list"),
+        ] {
+            assert_eq!(expected(text), (value.to_owned(), problem.to_owned()));
+        }
+        assert!(!RepoArgs::is_key("perriod") && !RepoArgs::is_key("http-bind"));
+        let args = entry(
+            r#"{"depth": null, "ssh-key-file": []}"#,
+            RepoArgs::default(),
+        )
+        .unwrap();
+        assert_eq!((args.depth, args.ssh_key_file.len()), (1, 0));
     }
 
     #[test]
     fn an_entry_is_read_back_with_its_secrets() {
-        let entry = r#"{
+        let text = r#"{
             "repo": "https://me:secret@git.example/site.git", "ref": "main", "root": "/git",
             "period": "1m", "password": "secret", "one-time": true, "ssh-key-file": ["/a", "/b"],
             "credential": [{"url": "https://a", "username": "me", "password": "secret"}]
         }"#;
-        let args: RepoArgs = serde_json::from_str(entry).unwrap();
+        let args = entry(text, RepoArgs::default()).unwrap();
         assert_eq!(args.password.as_ref().unwrap().reveal(), "secret");
         assert_eq!(args.credential.len(), 1);
-        let written = serde_json::to_string(&args).unwrap();
-        assert_eq!(serde_json::from_str::<RepoArgs>(&written).unwrap(), args);
+        let written = serde_json::Value::Object(args.to_entry(&RepoArgs::default())).to_string();
+        assert_eq!(entry(&written, RepoArgs::default()).unwrap(), args);
     }
 
     #[test]
-    fn an_entry_is_what_differs_from_the_flags_beside_it() {
+    fn an_entry_contains_the_differences_from_the_flags_beside_it() {
         let beside = RepoArgs {
             max_failures: -1,
             ..RepoArgs::default()
@@ -184,19 +203,17 @@ mod tests {
             period: GitDuration::from_secs(60),
             ..beside.clone()
         };
-        let entry = serde_json::Value::Object(args.to_entry(&beside)).to_string();
+        let written = serde_json::Value::Object(args.to_entry(&beside)).to_string();
         assert_eq!(
-            entry,
+            written,
             r#"{"period":"1m","repo":"https://git.example/site.git"}"#
         );
-        let mut read: RepoArgs = serde_json::from_str(&entry).unwrap();
-        read.max_failures = -1;
-        assert_eq!(read, args);
+        assert_eq!(entry(&written, beside).unwrap(), args);
     }
 
     proptest! {
         #[test]
-        fn what_is_written_is_parsed_back(
+        fn writing_and_parsing_an_argv_round_trips(
             rev in "[a-z][a-z0-9/]{0,8}[a-z0-9]",
             projected: bool,
             depth: u32,

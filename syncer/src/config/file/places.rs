@@ -1,4 +1,4 @@
-//! Where the entries of a file write: each at places of its own, none within another's.
+//! The paths that the entries of a file write to; they must not be equal or nested.
 
 use std::fmt;
 use std::fs;
@@ -8,17 +8,17 @@ use std::path::PathBuf;
 
 use crate::config::LayoutConfig;
 use crate::config::RepoConfig;
-use crate::config::file::FileError;
+use crate::config::file_error::FileError;
 
-/// A place where an entry writes.
+/// A path that an entry writes to.
 struct Place<'a> {
     entry: &'a str,
     key: &'static str,
-    /// As it is written, without `.` and doubled slashes.
+    /// The configured path, without `.` and double slashes.
     path: PathBuf,
-    /// Where it is, free of symlinks and `..` as far as it exists.
+    /// The real path: symlinks and `..` are resolved as far as it exists.
     real: PathBuf,
-    /// A whole directory is the entry's; else it is one name.
+    /// The entry owns the whole directory; otherwise only this one name.
     is_dir: bool,
 }
 
@@ -28,8 +28,7 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-/// Refuses two entries of which one would write where the other does: the same place, or one within
-/// the other, where its owner would remove it.
+/// Refuses two entries with equal or nested paths: one of them would remove the other's files.
 pub(super) fn check(file: &str, configs: &[RepoConfig]) -> Result<(), FileError> {
     let mut taken: Vec<Place<'_>> = Vec::new();
     for config in configs {
@@ -44,7 +43,7 @@ pub(super) fn check(file: &str, configs: &[RepoConfig]) -> Result<(), FileError>
                     entry: place.entry.to_owned(),
                     key: place.key.to_owned(),
                     why: format!(
-                        "{:?} {relation}: expected a place of its own",
+                        "{:?} {relation}: expected a path that no other entry uses",
                         place.path.display().to_string()
                     ),
                 });
@@ -55,13 +54,13 @@ pub(super) fn check(file: &str, configs: &[RepoConfig]) -> Result<(), FileError>
     Ok(())
 }
 
-/// How two places are in each other's way.
+/// How two paths conflict.
 fn relation(place: &Place<'_>, other: &Place<'_>) -> Option<&'static str> {
     let is_own = place.entry == other.entry;
     if place.real == other.real {
         return Some("is also");
     }
-    // An entry's names may be in its own root, its state may not.
+    // An entry's own names may be in its root, but not its state directory.
     if other.is_dir && place.real.starts_with(&other.real) && (!is_own || place.is_dir) {
         return Some("is inside");
     }
@@ -73,7 +72,7 @@ fn places(config: &RepoConfig) -> Vec<Place<'_>> {
     let place = |key, path: &Path, is_dir| {
         let path: PathBuf = config.root.join(path).components().collect();
         let real = match (is_dir, path.parent(), path.file_name()) {
-            // What is a symlink itself is not followed.
+            // A final symlink is not resolved.
             (false, Some(parent), Some(name)) => real(parent).join(name),
             _ => real(&path),
         };
@@ -87,7 +86,9 @@ fn places(config: &RepoConfig) -> Vec<Place<'_>> {
     };
     let link = match &config.layout {
         LayoutConfig::Link { link } => Some(link.as_path()),
-        LayoutConfig::Projected { .. } | LayoutConfig::Clone { .. } => None,
+        LayoutConfig::Projected { .. }
+        | LayoutConfig::Files { .. }
+        | LayoutConfig::Clone { .. } => None,
     };
     let dirs = [
         ("root", Some(config.root.as_path())),
@@ -103,7 +104,7 @@ fn places(config: &RepoConfig) -> Vec<Place<'_>> {
     dirs.chain(names).collect()
 }
 
-/// Follows symlinks and `..`, step by step, as far as the path exists.
+/// Resolves symlinks and `..` component by component, as far as the path exists.
 fn real(path: &Path) -> PathBuf {
     let mut real = PathBuf::from("/");
     for component in path.components() {

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::*;
 
-/// What a text means beside these flags, or the sentence against it.
+/// The repositories of a text with these flags as defaults, or the error.
 fn repos_beside(text: &str, change: impl FnOnce(&mut RepoArgs)) -> Result<Vec<RepoConfig>, String> {
     let mut beside = RepoArgs::default();
     change(&mut beside);
@@ -66,15 +66,15 @@ fn yaml_and_json_say_the_same() {
         format!("{:?}", repos_of(YAML).unwrap())
     );
     let names: Vec<_> = json.iter().map(|repo| repo.name.as_deref()).collect();
-    assert_eq!(names, [Some("site"), Some("data")]);
-    assert_eq!(json[0].period, Duration::from_secs(90));
-    assert_eq!(json[1].rev.as_str(), "v1.10");
-    assert_eq!(json[1].access.ssh_keys, [Path::new("/a"), Path::new("/b")]);
-    assert!(json[1].one_time);
+    assert_eq!(names, [Some("data"), Some("site")]);
+    assert_eq!(json[1].period, Duration::from_secs(90));
+    assert_eq!(json[0].rev.as_str(), "v1.10");
+    assert_eq!(json[0].access.ssh_keys, [Path::new("/a"), Path::new("/b")]);
+    assert!(json[0].one_time);
 }
 
 #[test]
-fn what_an_entry_does_not_say_is_as_the_flags_beside_say_it() {
+fn an_entry_inherits_unset_values_from_the_process_flags() {
     let text = r#"{"repos": {
         "a": {"repo": "https://git.example/x"},
         "b": {"repo": "https://git.example/x", "period": "5s", "root": "/b", "state": "/s"}
@@ -96,7 +96,7 @@ fn what_an_entry_does_not_say_is_as_the_flags_beside_say_it() {
 }
 
 #[test]
-fn an_entry_with_a_user_of_its_own_has_nothing_of_the_user_beside() {
+fn an_entry_with_its_own_user_inherits_no_credentials() {
     let text = r#"{"repos": {
         "a": {"repo": "https://git.example/x", "root": "/a"},
         "b": {"repo": "https://git.example/x", "root": "/b", "username": "you", "password-file": "/p"},
@@ -124,40 +124,38 @@ fn every_mistake_is_named_with_its_file_its_entry_and_its_key() {
     for (entry, sentence) in [
         (
             r#""perriod": "5s""#,
-            "perriod: there is no such key: did you mean period?",
+            "perriod: unknown key: did you mean period?",
         ),
-        (r#""wait": 30"#, "wait: an old name: expected period"),
+        (r#""wait": 30"#, "wait: a legacy name: expected period"),
         (
             r#""group-write": true"#,
-            "group-write: is for the whole process: expected beside the file, as a flag",
+            "group-write: applies to the whole process: expected as a flag, not in the file",
         ),
         (
             r#""change-permissions": 7"#,
-            "change-permissions: is for the whole process: expected beside the file, as a flag",
+            "change-permissions: applies to the whole process: expected as a flag, not in the file",
         ),
         (
             r#""frobnicate": 1"#,
-            "frobnicate: there is no such key: expected the name of a flag of one repository",
+            "frobnicate: unknown key: expected the name of a repository flag",
         ),
         (
             r#""period": "5 min""#,
             r#"period: "5 min": expected a duration such as 30s, 5m or 1h30m"#,
         ),
-        (
-            r#""period": 5"#,
-            "period: integer `5`, expected a text in quotes",
-        ),
+        (r#""period": 5"#, "period: 5: expected a text in quotes"),
         (
             r#""period": "1ms""#,
             r#"period: "1ms": expected a duration of at least 10ms, such as 30s or 5m"#,
         ),
-        (
-            r#""depth": "1""#,
-            r#"depth: string "1", expected a whole number of at least 0"#,
-        ),
+        (r#""depth": "1""#, r#"depth: "1": expected a whole number"#),
         (
             r#""layout": "flat""#,
-            "layout: unknown variant `flat`, expected one of `link`, `projected`, `clone`",
+            r#"layout: "flat": expected link or projected or files or clone"#,
+        ),
+        (
+            r#""depth": -1"#,
+            r#"depth: "-1": expected a whole number that is not negative"#,
         ),
         (
             r#""layout": "projected""#,
@@ -185,7 +183,7 @@ fn every_mistake_is_named_with_its_file_its_entry_and_its_key() {
         ),
         (
             r#"{"repos": {"My Site": {}}}"#,
-            "repos.My Site: expected a name of at most 63 small letters, digits and inner hyphens",
+            "repos.My Site: expected a name of at most 63 lower-case letters, digits and inner hyphens",
         ),
         (
             r#"{"repos": {}}"#,
@@ -193,15 +191,15 @@ fn every_mistake_is_named_with_its_file_its_entry_and_its_key() {
         ),
         (
             r#"{"repos": {"a": {}, "a": {}}}"#,
-            "a is given twice at line 1 column 23",
+            "line 1: a is given twice",
         ),
         (
             r#"{"repos": {"a": {"repo": "https://h/x", "repo": "https://h/y"}}}"#,
-            "a: repo is given twice at line 1 column 46",
+            "line 1: repo is given twice",
         ),
         (
             r#"{"repositories": {}}"#,
-            "unknown field `repositories`, expected `repos` at line 1 column 15",
+            "repositories: expected repos as the only key",
         ),
     ] {
         assert_eq!(refused(text), format!("GITSYNC_CONFIG_INLINE: {sentence}"));
@@ -209,12 +207,12 @@ fn every_mistake_is_named_with_its_file_its_entry_and_its_key() {
 }
 
 #[test]
-fn yaml_that_is_none_is_refused_by_its_line_without_its_words() {
+fn malformed_yaml_is_reported_by_line_without_its_text() {
     let sentence = refused("repos:\n  a:\n    repo: https://me:secret@h/x\n   root: /a\n");
     assert!(sentence.contains("line 4"), "{sentence}");
     assert!(!sentence.contains("secret"), "{sentence}");
     let sentence = refused("repos: {a: {repo: https://h/x}, a: {repo: https://h/y}}");
-    assert!(sentence.contains("duplicate"), "{sentence}");
+    assert!(sentence.contains("a is given twice"), "{sentence}");
 }
 
 #[test]
@@ -232,7 +230,7 @@ fn no_sentence_repeats_a_secret() {
 }
 
 #[test]
-fn two_entries_never_share_a_place() {
+fn entries_never_share_a_path() {
     let two = |one: &str, other: &str| {
         format!(
             r#"{{"repos": {{
@@ -269,10 +267,11 @@ fn two_entries_never_share_a_place() {
         ),
     ] {
         let text = two(one, other).replace(r#""root": "/git/a", "root""#, r#""root""#);
-        let sentence = format!("GITSYNC_CONFIG_INLINE: {sentence}: expected a place of its own");
+        let sentence =
+            format!("GITSYNC_CONFIG_INLINE: {sentence}: expected a path that no other entry uses");
         assert_eq!(refused(&text), sentence);
     }
-    // The same names below different roots are different places.
+    // Equal names below different roots do not conflict.
     let text = two(
         r#""link": "x", "error-file": "e""#,
         r#""link": "x", "error-file": "e""#,
@@ -357,8 +356,9 @@ fn no_entry_is_within_another_one() {
         match expected {
             Some(sentence) => {
                 let sentence = sentence.replace("D/", &format!("{at}/"));
-                let sentence =
-                    format!("GITSYNC_CONFIG_INLINE: {sentence}: expected a place of its own");
+                let sentence = format!(
+                    "GITSYNC_CONFIG_INLINE: {sentence}: expected a path that no other entry uses"
+                );
                 assert_eq!(refused(&text), sentence);
             }
             None => assert!(repos_of(&text).is_ok(), "{text}"),
@@ -367,15 +367,15 @@ fn no_entry_is_within_another_one() {
 }
 
 #[test]
-fn what_is_one_repositorys_is_refused_beside_the_file() {
+fn flags_of_a_single_repository_are_refused_with_a_file() {
     let repo = |beside: &mut RepoArgs| beside.repo = "https://h/x".parse().ok();
     assert_eq!(
         repos_beside(JSON, repo).unwrap_err(),
-        "--repo (or GITSYNC_REPO): expected nothing beside --config, each of whose entries has its own"
+        "--repo (or GITSYNC_REPO): expected no value together with --config, whose entries set their own"
     );
     let link = |beside: &mut RepoArgs| beside.link = "x".parse().ok();
     assert!(repos_beside(JSON, link).unwrap_err().starts_with("--link"));
-    // A value beside that is wrong for all has its flag's name.
+    // An invalid default is reported under the flag's name.
     let period = |beside: &mut RepoArgs| beside.period = "1ms".parse().unwrap();
     let text = r#"{"repos": {"a": {"repo": "https://h/x", "root": "/a"}}}"#;
     assert!(
@@ -386,7 +386,7 @@ fn what_is_one_repositorys_is_refused_beside_the_file() {
 }
 
 #[test]
-fn what_stands_at_the_wrong_place_is_named_and_never_repeated() {
+fn misplaced_values_are_named_and_never_quoted() {
     for text in [
         r#"{"repos": {"site": {"repo": "https://h/x"}, "password": "hunter2"}}"#,
         r#"{"repos": {"site": {"repo": "https://h/x"}, "password": ["hunter2"]}}"#,
@@ -409,7 +409,7 @@ fn what_stands_at_the_wrong_place_is_named_and_never_repeated() {
     }
     let sentence = refused(r#"{"repos": {"password": "hunter2"}}"#);
     assert!(
-        sentence.starts_with("GITSYNC_CONFIG_INLINE: password: expected a mapping"),
+        sentence.starts_with("GITSYNC_CONFIG_INLINE: repos.password: expected a mapping"),
         "{sentence}"
     );
 }

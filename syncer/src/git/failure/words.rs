@@ -1,180 +1,209 @@
-//! The words by which a cause is recognised in git's and ssh's complaints.
+//! The texts that identify a cause in the messages of git and ssh.
 
-use crate::git::failure::Why;
+use crate::git::failure::FailureCause;
 use crate::git::failure::is_debug;
 
-/// What is looked for in git's own lines, the first that is found counts: causes stand before
-/// consequences.
-const WORDS: &[(&str, Why)] = &[
-    ("no space left on device", Why::DiskFull),
-    ("disk quota exceeded", Why::DiskFull),
-    ("read-only file system", Why::ReadOnly),
-    ("cannot fork", Why::Exhausted),
-    ("resource temporarily unavailable", Why::Exhausted),
-    ("unable to create thread", Why::Exhausted),
-    ("cannot allocate memory", Why::Exhausted),
-    ("out of memory", Why::Exhausted),
-    ("too many open files", Why::Exhausted),
-    (".lock': file exists", Why::Locked),
-    ("mismatched algorithms", Why::ObjectFormat),
-    ("no user exists for uid", Why::NoPasswdLine),
+/// Texts of git's own lines. The first match wins: causes precede consequences.
+const WORDS: &[(&str, FailureCause)] = &[
+    ("no space left on device", FailureCause::DiskFull),
+    ("disk quota exceeded", FailureCause::DiskFull),
+    ("read-only file system", FailureCause::ReadOnly),
+    ("cannot fork", FailureCause::Exhausted),
+    ("resource temporarily unavailable", FailureCause::Exhausted),
+    ("unable to create thread", FailureCause::Exhausted),
+    ("cannot allocate memory", FailureCause::Exhausted),
+    ("out of memory", FailureCause::Exhausted),
+    // Killed by the kernel for lack of memory; git then only reports a closed connection.
+    ("died of signal 9", FailureCause::Exhausted),
+    ("too many open files", FailureCause::Exhausted),
+    (".lock': file exists", FailureCause::Locked),
+    ("mismatched algorithms", FailureCause::ObjectFormat),
+    // Protocol versions 0 and 1.
+    (
+        "server does not support this repository's object format",
+        FailureCause::ObjectFormat,
+    ),
+    // A server of version 2 that knows only SHA-1.
+    (
+        "server does not support algorithm",
+        FailureCause::ObjectFormat,
+    ),
+    ("no user exists for uid", FailureCause::NoPasswdLine),
     (
         "remote host identification has changed",
-        Why::HostKeyChanged,
+        FailureCause::HostKeyChanged,
     ),
-    ("host key is known for", Why::HostKeyUnknown),
-    ("host key verification failed", Why::HostKeyUnknown),
-    ("unable to negotiate with", Why::SshNegotiation),
-    ("no matching host key type", Why::SshNegotiation),
-    ("no matching key exchange method", Why::SshNegotiation),
-    ("no matching cipher", Why::SshNegotiation),
-    ("no matching mac found", Why::SshNegotiation),
-    ("error in libcrypto", Why::BadKey),
-    ("invalid format", Why::BadKey),
-    ("permission denied (", Why::PublicKey),
-    ("too many authentication failures", Why::PublicKey),
-    ("could not resolve proxy", Why::Proxy),
-    ("from proxy after connect", Why::Proxy),
-    ("connect tunnel failed", Why::Proxy),
-    ("proxy connect aborted", Why::Proxy),
-    ("returned error: 407", Why::Proxy),
-    ("could not resolve host", Why::HostUnknown),
-    ("name or service not known", Why::HostUnknown),
-    ("temporary failure in name resolution", Why::HostUnknown),
-    ("connection refused", Why::Refused),
-    ("couldn't connect to server", Why::Refused),
-    ("failed to connect to", Why::Refused),
-    ("connection timed out", Why::Unreachable),
-    ("operation timed out", Why::Unreachable),
-    ("connection reset", Why::Unreachable),
-    ("network is unreachable", Why::Unreachable),
-    ("no route to host", Why::Unreachable),
-    ("empty reply from server", Why::Unreachable),
-    ("server certificate verification failed", Why::Certificate),
-    ("ssl certificate", Why::Certificate),
-    ("certificate subject name", Why::Certificate),
-    ("certificate has expired", Why::Certificate),
-    ("ssl peer certificate", Why::Certificate),
-    ("error setting certificate", Why::Certificate),
+    ("host key is known for", FailureCause::HostKeyUnknown),
+    ("host key verification failed", FailureCause::HostKeyUnknown),
+    ("unable to negotiate with", FailureCause::SshNegotiation),
+    ("no matching host key type", FailureCause::SshNegotiation),
+    (
+        "no matching key exchange method",
+        FailureCause::SshNegotiation,
+    ),
+    ("no matching cipher", FailureCause::SshNegotiation),
+    ("no matching mac found", FailureCause::SshNegotiation),
+    ("error in libcrypto", FailureCause::BadKey),
+    ("invalid format", FailureCause::BadKey),
+    ("permission denied (", FailureCause::PublicKey),
+    ("too many authentication failures", FailureCause::PublicKey),
+    ("could not resolve proxy", FailureCause::Proxy),
+    ("from proxy after connect", FailureCause::Proxy),
+    ("connect tunnel failed", FailureCause::Proxy),
+    ("proxy connect aborted", FailureCause::Proxy),
+    ("returned error: 407", FailureCause::Proxy),
+    ("could not resolve host", FailureCause::DnsFailure),
+    ("name or service not known", FailureCause::DnsFailure),
+    (
+        "temporary failure in name resolution",
+        FailureCause::DnsFailure,
+    ),
+    ("connection refused", FailureCause::Refused),
+    ("couldn't connect to server", FailureCause::Refused),
+    ("failed to connect to", FailureCause::Refused),
+    ("connection timed out", FailureCause::Unreachable),
+    ("operation timed out", FailureCause::Unreachable),
+    ("connection reset", FailureCause::Unreachable),
+    ("network is unreachable", FailureCause::Unreachable),
+    ("no route to host", FailureCause::Unreachable),
+    ("empty reply from server", FailureCause::Unreachable),
+    ("certificate required", FailureCause::ClientCertificate),
+    ("certificate is required", FailureCause::ClientCertificate),
+    (
+        "server certificate verification failed",
+        FailureCause::Certificate,
+    ),
+    ("ssl certificate", FailureCause::Certificate),
+    ("certificate subject name", FailureCause::Certificate),
+    ("certificate has expired", FailureCause::Certificate),
+    ("ssl peer certificate", FailureCause::Certificate),
+    ("error setting certificate", FailureCause::Certificate),
     (
         "unable to update url base from redirection",
-        Why::Redirected,
+        FailureCause::Redirected,
     ),
-    ("returned error: 3", Why::Redirected),
-    ("returned error: 401", Why::Authentication),
-    ("returned error: 403", Why::Forbidden),
-    ("returned error: 404", Why::RepositoryNotFound),
-    ("returned error: 410", Why::RepositoryNotFound),
-    ("returned error: 429", Why::TooOften),
-    ("returned error: 503", Why::Unavailable),
-    ("returned error: 5", Why::ServerTrouble),
-    ("returned error: 4", Why::Rejected),
-    ("authentication failed for", Why::Authentication),
-    ("could not read username", Why::Authentication),
-    ("could not read password", Why::Authentication),
-    ("unable to get password", Why::Authentication),
-    ("couldn't find remote ref", Why::RefNotFound),
-    ("not our ref", Why::RefNotFound),
-    ("unadvertised object", Why::RefNotFound),
-    ("did not match any file", Why::RefNotFound),
-    ("invalid reference", Why::RefNotFound),
-    ("to a non-commit", Why::NotACommit),
-    ("reference is not a tree", Why::NotACommit),
-    ("repository not found", Why::RepositoryNotFound),
+    ("returned error: 3", FailureCause::Redirected),
+    ("returned error: 401", FailureCause::Authentication),
+    ("returned error: 403", FailureCause::Forbidden),
+    ("returned error: 404", FailureCause::RepositoryNotFound),
+    ("returned error: 410", FailureCause::RepositoryNotFound),
+    ("returned error: 429", FailureCause::RateLimited),
+    ("returned error: 503", FailureCause::Unavailable),
+    ("returned error: 5", FailureCause::ServerError),
+    ("returned error: 4", FailureCause::Rejected),
+    ("authentication failed for", FailureCause::Authentication),
+    ("could not read username", FailureCause::Authentication),
+    ("could not read password", FailureCause::Authentication),
+    ("unable to get password", FailureCause::Authentication),
+    ("couldn't find remote ref", FailureCause::RefNotFound),
+    ("not our ref", FailureCause::RefNotFound),
+    ("unadvertised object", FailureCause::RefNotFound),
+    ("did not match any file", FailureCause::RefNotFound),
+    ("invalid reference", FailureCause::RefNotFound),
+    ("to a non-commit", FailureCause::NotACommit),
+    ("reference is not a tree", FailureCause::NotACommit),
+    ("repository not found", FailureCause::RepositoryNotFound),
     (
         "does not appear to be a git repository",
-        Why::RepositoryNotFound,
+        FailureCause::RepositoryNotFound,
     ),
-    ("' does not exist", Why::RepositoryNotFound),
-    ("cannot run ssh", Why::SshMissing),
-    ("unable to find remote helper", Why::Address),
-    ("transport '", Why::Address),
-    ("is this a git repository?", Why::NotGit),
-    ("invalid server response", Why::NotGit),
-    ("bad line length character", Why::NotGit),
-    ("expected flush", Why::NotGit),
-    ("no url found for submodule", Why::Submodule),
-    ("no submodule mapping found", Why::Submodule),
-    ("cannot init submodule", Why::Submodule),
-    ("direct fetching of that commit failed", Why::Submodule),
-    ("repository has been updated to", Why::Submodule),
-    ("file name too long", Why::FileName),
-    ("invalid path '", Why::FileName),
-    ("invalid or incomplete multibyte", Why::FileName),
-    ("smudge filter", Why::Filter),
-    ("external filter", Why::Filter),
-    ("git-lfs: ", Why::Filter),
-    ("fsck error in packed object", Why::Disliked),
-    ("from promisor remote", Why::Unreachable),
-    ("not a git repository", Why::Unusable),
-    ("bad config", Why::Unusable),
-    ("unknown repository extension", Why::Unusable),
-    ("expected git repo version", Why::Unusable),
-    ("bad shallow line", Why::Unusable),
-    ("bad object", Why::Object),
-    ("bad tree object", Why::Object),
-    ("unable to read tree", Why::Object),
-    ("unable to read sha1 file", Why::Object),
-    ("unable to read object", Why::Object),
-    ("unable to unpack", Why::Object),
-    ("unable to parse object", Why::Object),
-    ("could not parse object", Why::Object),
-    ("could not parse commit", Why::Object),
-    ("data stream error", Why::Object),
-    ("corrupt loose object", Why::Object),
-    (") is corrupt", Why::Object),
-    ("corrupt or missing", Why::Object),
-    ("garbage at end of loose object", Why::Object),
-    ("hash mismatch", Why::Object),
-    ("does not match index", Why::Object),
-    ("is far too short to be a packfile", Why::Object),
-    ("is not a git packfile", Why::Object),
-    ("error: packfile ", Why::Object),
-    ("failed to traverse parents", Why::Object),
-    ("revision walk setup failed", Why::Object),
-    ("did not receive expected object", Why::Object),
-    ("did not send all necessary objects", Why::Object),
-    ("unresolved delta", Why::Object),
-    ("missing blob", Why::Object),
-    ("missing tree", Why::Object),
-    ("missing commit", Why::Object),
-    ("invalid sha1 pointer", Why::Object),
-    ("kex_exchange_identification", Why::Unreachable),
-    ("ssh_exchange_identification", Why::Unreachable),
-    ("banner exchange", Why::Unreachable),
-    ("connection closed", Why::Unreachable),
-    ("closed by remote host", Why::Unreachable),
-    ("broken pipe", Why::Unreachable),
-    ("gnutls", Why::Unreachable),
-    ("ssl_connect", Why::Unreachable),
-    ("ssl_read", Why::Unreachable),
-    ("ssl_error", Why::Unreachable),
-    ("ssl routines", Why::Unreachable),
-    ("transfer closed", Why::Unreachable),
-    ("operation too slow", Why::Unreachable),
-    ("rpc failed", Why::Unreachable),
-    ("early eof", Why::Unreachable),
-    ("hung up unexpectedly", Why::Unreachable),
-    ("unexpected disconnect", Why::Unreachable),
-    ("protocol error", Why::NotGit),
-    ("invalid index-pack output", Why::Unreachable),
-    ("unable to access 'http", Why::Unreachable),
-    ("could not read from remote repository", Why::Unreachable),
-    ("no such file or directory", Why::Vanished),
+    ("' does not exist", FailureCause::RepositoryNotFound),
+    ("cannot run ssh", FailureCause::SshMissing),
+    ("unable to find remote helper", FailureCause::Address),
+    ("transport 'file' not allowed", FailureCause::FileTransport),
+    ("transport '", FailureCause::Address),
+    ("is this a git repository?", FailureCause::NotGit),
+    ("invalid server response", FailureCause::NotGit),
+    ("bad line length character", FailureCause::NotGit),
+    ("expected flush", FailureCause::NotGit),
+    ("no url found for submodule", FailureCause::Submodule),
+    ("no submodule mapping found", FailureCause::Submodule),
+    ("cannot init submodule", FailureCause::Submodule),
+    (
+        "direct fetching of that commit failed",
+        FailureCause::Submodule,
+    ),
+    ("repository has been updated to", FailureCause::Submodule),
+    ("file name too long", FailureCause::FileName),
+    ("invalid path '", FailureCause::FileName),
+    ("invalid or incomplete multibyte", FailureCause::FileName),
+    ("smudge filter", FailureCause::Filter),
+    ("external filter", FailureCause::Filter),
+    ("git-lfs: ", FailureCause::Filter),
+    ("fsck error in packed object", FailureCause::Disliked),
+    ("from promisor remote", FailureCause::Unreachable),
+    ("not a git repository", FailureCause::Unusable),
+    ("bad config", FailureCause::Unusable),
+    ("unknown repository extension", FailureCause::Unusable),
+    ("expected git repo version", FailureCause::Unusable),
+    ("bad shallow line", FailureCause::Unusable),
+    ("bad object", FailureCause::Object),
+    ("bad tree object", FailureCause::Object),
+    ("unable to read tree", FailureCause::Object),
+    ("unable to read sha1 file", FailureCause::Object),
+    ("unable to read object", FailureCause::Object),
+    ("unable to unpack", FailureCause::Object),
+    ("unable to parse object", FailureCause::Object),
+    ("could not parse object", FailureCause::Object),
+    ("could not parse commit", FailureCause::Object),
+    ("data stream error", FailureCause::Object),
+    ("corrupt loose object", FailureCause::Object),
+    (") is corrupt", FailureCause::Object),
+    ("corrupt or missing", FailureCause::Object),
+    ("garbage at end of loose object", FailureCause::Object),
+    ("hash mismatch", FailureCause::Object),
+    ("does not match index", FailureCause::Object),
+    ("is far too short to be a packfile", FailureCause::Object),
+    ("is not a git packfile", FailureCause::Object),
+    ("error: packfile ", FailureCause::Object),
+    ("failed to traverse parents", FailureCause::Object),
+    ("revision walk setup failed", FailureCause::Object),
+    ("did not receive expected object", FailureCause::Object),
+    ("did not send all necessary objects", FailureCause::Object),
+    ("unresolved delta", FailureCause::Object),
+    ("missing blob", FailureCause::Object),
+    ("missing tree", FailureCause::Object),
+    ("missing commit", FailureCause::Object),
+    ("invalid sha1 pointer", FailureCause::Object),
+    ("kex_exchange_identification", FailureCause::Unreachable),
+    ("ssh_exchange_identification", FailureCause::Unreachable),
+    ("banner exchange", FailureCause::Unreachable),
+    ("connection closed", FailureCause::Unreachable),
+    ("closed by remote host", FailureCause::Unreachable),
+    ("broken pipe", FailureCause::Unreachable),
+    ("gnutls", FailureCause::Unreachable),
+    ("ssl_connect", FailureCause::Unreachable),
+    ("ssl_read", FailureCause::Unreachable),
+    ("ssl_error", FailureCause::Unreachable),
+    ("ssl routines", FailureCause::Unreachable),
+    ("transfer closed", FailureCause::Unreachable),
+    ("operation too slow", FailureCause::Unreachable),
+    ("rpc failed", FailureCause::Unreachable),
+    ("early eof", FailureCause::Unreachable),
+    ("hung up unexpectedly", FailureCause::Unreachable),
+    ("unexpected disconnect", FailureCause::Unreachable),
+    ("protocol error", FailureCause::NotGit),
+    ("invalid index-pack output", FailureCause::Unreachable),
+    ("unable to access 'http", FailureCause::Unreachable),
+    (
+        "could not read from remote repository",
+        FailureCause::Unreachable,
+    ),
+    ("no such file or directory", FailureCause::Vanished),
 ];
 
-/// What is looked for in the lines that are the server's own; they never speak of our disk.
-const WORDS_OF_SERVERS: &[(&str, Why)] = &[
-    ("repository not found", Why::RepositoryNotFound),
-    ("could not be found", Why::RepositoryNotFound),
-    ("access denied", Why::Authentication),
+/// Texts of the server's lines; they never refer to the local disk.
+const WORDS_OF_SERVERS: &[(&str, FailureCause)] = &[
+    ("repository not found", FailureCause::RepositoryNotFound),
+    ("could not be found", FailureCause::RepositoryNotFound),
+    ("access denied", FailureCause::Authentication),
     (
         "possible repository corruption on the remote side",
-        Why::ServerTrouble,
+        FailureCause::ServerError,
     ),
 ];
 
-/// Lines that speak of one object of ours by its hash, where the words around it are general.
+/// Prefixes of general messages that name a local object by its hash.
 const WORDS_BEFORE_HASHES: [&str; 4] = [
     "unable to read ",
     "could not read ",
@@ -182,8 +211,8 @@ const WORDS_BEFORE_HASHES: [&str; 4] = [
     "invalid object ",
 ];
 
-impl Why {
-    /// Recognises the cause in what a command wrote to standard error.
+impl FailureCause {
+    /// Recognises the cause in the standard error of a command.
     pub(crate) fn of(stderr: &str) -> Option<Self> {
         let lines = stderr.lines().filter(|line| !is_debug(line));
         let lines: Vec<String> = lines.map(|line| line.trim().to_lowercase()).collect();
@@ -197,13 +226,15 @@ impl Why {
             let found = known.find(|(words, _)| lines.iter().any(|line| line.contains(words)));
             found.map(|&(_, why)| why)
         };
-        // "fatal: repository 'https://…' not found": the address stands between the words.
+        // "fatal: repository 'https://…' not found": the address is in the middle of the message.
         let http_404 = || {
             own.iter()
                 .any(|line| line.contains("repository '") && line.ends_with("not found"))
         };
-        match find(WORDS, &own) {
-            // A server's words say more than that the connection has ended.
+        // git cuts its messages after about 4,096 bytes, before the system's error.
+        let is_cut = |line: &&String| line.len() > 4000 && line.contains("cannot create");
+        match find(WORDS, &own).or_else(|| own.iter().any(is_cut).then_some(Self::FileName)) {
+            // A server's message is more specific than a closed connection.
             None | Some(Self::Unreachable | Self::Vanished) => {
                 let servers = find(WORDS_OF_SERVERS, &servers);
                 let known = servers.or_else(|| http_404().then_some(Self::RepositoryNotFound));
@@ -219,15 +250,15 @@ impl Why {
     }
 }
 
-/// Tells whether a line of `git fsck` finds fault with the form of an object, which came like that
-/// from the remote.
+/// Whether a line of `git fsck` reports a malformed object, which came from the remote in that
+/// form.
 fn is_dislike(line: &str) -> bool {
     ["error in ", "warning in ", "notice: "]
         .iter()
         .any(|prefix| line.starts_with(prefix))
 }
 
-/// Tells whether a line is about an object that cannot be read, which it names.
+/// Whether a line names an object that cannot be read.
 fn names_object(line: &str) -> bool {
     WORDS_BEFORE_HASHES.iter().any(|words| {
         let rest = line.split_once(words).map(|(_, rest)| rest);
@@ -237,252 +268,4 @@ fn names_object(line: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SAMPLE_HOST_KEY_CHANGED: &str = "\
-@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
-@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @
-@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
-Someone could be eavesdropping on you right now (man-in-the-middle attack)!
-Host key for [127.0.0.1]:2222 has changed and you have requested strict checking.
-Host key verification failed.
-fatal: Could not read from remote repository.
-
-Please make sure you have the correct access rights
-and the repository exists.
-";
-
-    const SAMPLE_HOST_KEY_UNKNOWN: &str = "\
-No ED25519 host key is known for [127.0.0.1]:2222 and you have requested strict checking.
-Host key verification failed.
-fatal: Could not read from remote repository.
-";
-
-    #[test]
-    fn every_known_complaint_is_recognised() {
-        for (stderr, why) in [
-            (SAMPLE_HOST_KEY_CHANGED, Why::HostKeyChanged),
-            (SAMPLE_HOST_KEY_UNKNOWN, Why::HostKeyUnknown),
-            (
-                "git@host: Permission denied (publickey).\nfatal: Could not read from remote repository.",
-                Why::PublicKey,
-            ),
-            (
-                "Load key \"/x/ssh\": error in libcrypto\ngit@h: Permission denied (publickey).",
-                Why::BadKey,
-            ),
-            (
-                "No user exists for uid 12345\nfatal: Could not read from remote repository.",
-                Why::NoPasswdLine,
-            ),
-            (
-                "fatal: Authentication failed for 'http://127.0.0.1:1/x.git/'",
-                Why::Authentication,
-            ),
-            (
-                "fatal: could not read Username for 'http://h': terminal prompts disabled",
-                Why::Authentication,
-            ),
-            (
-                "fatal: unable to access 'http://h/x.git/': The requested URL returned error: 403",
-                Why::Forbidden,
-            ),
-            (
-                "fatal: repository 'http://127.0.0.1:1/x.git/' not found",
-                Why::RepositoryNotFound,
-            ),
-            (
-                "ERROR: Repository not found.\nfatal: Could not read",
-                Why::RepositoryNotFound,
-            ),
-            (
-                "fatal: '/x' does not appear to be a git repository",
-                Why::RepositoryNotFound,
-            ),
-            ("fatal: couldn't find remote ref nope", Why::RefNotFound),
-            (
-                "fatal: remote error: upload-pack: not our ref 1234567890123456789012345678901234567890",
-                Why::RefNotFound,
-            ),
-            (
-                "fatal: unable to access 'http://h/': Could not resolve host: h",
-                Why::HostUnknown,
-            ),
-            (
-                "ssh: Could not resolve hostname h: Name or service not known",
-                Why::HostUnknown,
-            ),
-            (
-                "fatal: unable to access 'http://h/': Failed to connect to h port 1 after 0 ms: Couldn't connect to server",
-                Why::Refused,
-            ),
-            (
-                "ssh: connect to host h port 22: Connection refused",
-                Why::Refused,
-            ),
-            (
-                "fatal: unable to access 'https://h/': server certificate verification failed. CAfile: none",
-                Why::Certificate,
-            ),
-            (
-                "error: file write error: No space left on device",
-                Why::DiskFull,
-            ),
-            (
-                "error: cannot run ssh: No such file or directory",
-                Why::SshMissing,
-            ),
-        ] {
-            assert_eq!(Why::of(stderr), Some(why), "{stderr}");
-        }
-        assert_eq!(Why::of("fatal: something new"), None);
-    }
-
-    #[test]
-    fn outages_refusals_and_the_revisions_content_are_told_from_our_disk() {
-        for (stderr, why) in [
-            (
-                "fatal: unable to update url base from redirection:\n  asked for: http://h/x.git/info/refs?service=git-upload-pack\n   redirect: http://h/users/sign_in",
-                Why::Redirected,
-            ),
-            (
-                "fatal: unable to access 'http://h/x.git/': The requested URL returned error: 307",
-                Why::Redirected,
-            ),
-            (
-                "fatal: unable to access 'https://h/x.git/': Received HTTP code 407 from proxy after CONNECT",
-                Why::Proxy,
-            ),
-            (
-                "fatal: unable to access 'https://h/x.git/': CONNECT tunnel failed, response 407",
-                Why::Proxy,
-            ),
-            (
-                "fatal: unable to access 'http://h/x.git/': The requested URL returned error: 407",
-                Why::Proxy,
-            ),
-            (
-                "fatal: unable to access 'http://h/x.git/': Could not resolve proxy: p",
-                Why::Proxy,
-            ),
-            (
-                "Unable to negotiate with 127.0.0.1 port 22: no matching host key type found. Their offer: ssh-rsa\nfatal: Could not read from remote repository.",
-                Why::SshNegotiation,
-            ),
-            (
-                "kex_exchange_identification: read: Connection reset by peer\nfatal: Could not read from remote repository.",
-                Why::Unreachable,
-            ),
-            (
-                "kex_exchange_identification: Connection closed by remote host\nfatal: Could not read from remote repository.",
-                Why::Unreachable,
-            ),
-            (
-                "error: RPC failed; curl 92 HTTP/2 stream 0 was not closed cleanly: CANCEL (err 8)\nfatal: early EOF",
-                Why::Unreachable,
-            ),
-            (
-                "remote: fatal: write error: No space left on device\nfatal: early EOF\nfatal: fetch-pack: invalid index-pack output",
-                Why::Unreachable,
-            ),
-            (
-                "remote: fatal: unable to read e83c5163316f89bfbde7d9ab23ca2e25604af290\nremote: aborting due to possible repository corruption on the remote side.\nfatal: early EOF",
-                Why::ServerTrouble,
-            ),
-            (
-                "fatal: unable to access 'https://h/': gnutls_handshake() failed: The TLS connection was non-properly terminated.",
-                Why::Unreachable,
-            ),
-            (
-                "fatal: https://h/x/info/refs not valid: is this a git repository?",
-                Why::NotGit,
-            ),
-            (
-                "fatal: protocol error: bad line length character: <htm",
-                Why::NotGit,
-            ),
-            (
-                "error: unable to create file nnnn: File name too long\nfatal: could not check out",
-                Why::FileName,
-            ),
-            ("error: invalid path '.git/x'", Why::FileName),
-            (
-                "fatal: No url found for submodule path 'y' in .gitmodules",
-                Why::Submodule,
-            ),
-            (
-                "error: cannot fork() for index-pack: Resource temporarily unavailable\nfatal: fetch-pack: unable to fork off index-pack",
-                Why::Exhausted,
-            ),
-            (
-                "git-lfs filter-process: 1: git-lfs: not found\nfatal: the remote end hung up unexpectedly",
-                Why::Filter,
-            ),
-            (
-                "fatal: repository 'https://h/git-lfs/git-lfs.git/' not found",
-                Why::RepositoryNotFound,
-            ),
-            (
-                "remote: The project you were looking for could not be found\nfatal: Could not read from remote repository.",
-                Why::RepositoryNotFound,
-            ),
-            (
-                "fatal: could not fetch e83c5163316f89bfbde7d9ab23ca2e25604af290 from promisor remote",
-                Why::Unreachable,
-            ),
-            (
-                "error in commit e83c5163316f89bfbde7d9ab23ca2e25604af290: badTimezone: invalid author/committer line - bad time zone",
-                Why::Disliked,
-            ),
-        ] {
-            assert_eq!(Why::of(stderr), Some(why), "{stderr}");
-        }
-        assert_eq!(Why::of("remote: fatal: No space left on device"), None);
-    }
-
-    #[test]
-    fn damage_of_our_own_repository_is_recognised() {
-        let hash = "e83c5163316f89bfbde7d9ab23ca2e25604af290";
-        for (stderr, why) in [
-            (
-                "fatal: Unable to create '/x/shallow.lock': File exists.".to_owned(),
-                Why::Locked,
-            ),
-            (format!("fatal: unable to read {hash}"), Why::Object),
-            (format!("fatal: unable to read tree {hash}"), Why::Object),
-            (
-                format!("error: unable to read sha1 file of b ({hash})"),
-                Why::Object,
-            ),
-            (format!("error: Could not read {hash}"), Why::Object),
-            (
-                format!(
-                    "error: object file .git/objects/e8/3c is empty\nfatal: loose object {hash} (stored in .git/objects/e8/3c) is corrupt"
-                ),
-                Why::Object,
-            ),
-            (
-                "error: inflate: data stream error (incorrect data check)".to_owned(),
-                Why::Object,
-            ),
-            (
-                "fatal: pack has 3 unresolved deltas\nfatal: fetch-pack: invalid index-pack output"
-                    .to_owned(),
-                Why::Object,
-            ),
-            (
-                "fatal: not a git repository: '/x'".to_owned(),
-                Why::Unusable,
-            ),
-            (
-                "fatal: bad config line 1 in file /x/config".to_owned(),
-                Why::Unusable,
-            ),
-        ] {
-            assert_eq!(Why::of(&stderr), Some(why), "{stderr}");
-        }
-        let address = "fatal: unable to read askpass response from 'x'";
-        assert_eq!(Why::of(address), None);
-    }
-}
+mod tests;

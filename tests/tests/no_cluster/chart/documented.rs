@@ -1,23 +1,23 @@
-//! The comments of values.yaml are the one place where a value is described: the README's table and
-//! the schema's descriptions are written from them.
+//! The comments of values.yaml are the only description of a value: the README's table and the
+//! schema's descriptions are generated from them.
 
 use std::fmt::Write as _;
 
 use serde_json::Value;
 use serde_json::json;
-use tests::world::TestResult;
+use tests::installation::world::TestResult;
 
 use crate::chart::golden::is_golden;
-use tests::chart::file;
+use tests::installation::chart::file;
 
 /// A value with a comment above it.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Row {
-    /// Where it is, such as `image.tag`.
+    /// Its path, such as `image.tag`.
     pub(crate) path: Vec<String>,
     /// The comment's lines, joined.
     pub(crate) meaning: String,
-    /// The heading (`## …`) it is under.
+    /// The heading (`## …`) above it.
     heading: String,
 }
 
@@ -27,12 +27,12 @@ impl Row {
     }
 }
 
-/// Reads the values that have a comment, in their order.
+/// Parses the values that have a comment, in order.
 pub(crate) fn rows(values: &str) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut heading = String::new();
     let mut comment: Vec<&str> = Vec::new();
-    // The keys we are in, with their indentation.
+    // The enclosing keys, with their indentation.
     let mut within: Vec<(usize, String)> = Vec::new();
     for line in values.lines() {
         let text = line.trim_start();
@@ -149,7 +149,7 @@ fn alerts_table() -> Result<String, libtest_mimic::Failed> {
     Ok(table)
 }
 
-/// Puts a text between `<!-- NAME: … -->` and `<!-- /NAME -->`.
+/// Replaces the text between `<!-- NAME: … -->` and `<!-- /NAME -->`.
 fn between(readme: &str, name: &str, text: &str) -> Result<String, String> {
     let missing = || format!("README.md lacks the marks of {name}");
     let begin = readme.find(&format!("<!-- {name}:")).ok_or_else(missing)?;

@@ -1,14 +1,14 @@
-//! Which value reaches which field: a table for each template, in `fields/`.
+//! The fields that each value sets: one table per template, in `fields/`.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 use serde_json::json;
-use tests::world::TestResult;
+use tests::installation::world::TestResult;
 
 use crate::chart::documented;
-use tests::chart::Rendered;
-use tests::chart::file;
+use tests::installation::chart::Rendered;
+use tests::installation::chart::file;
 
 const TABLES: [(&str, &str); 9] = [
     ("arguments", include_str!("fields/arguments.yaml")),
@@ -46,15 +46,15 @@ pub(crate) fn each_value_of_the_other_objects_reaches_its_field() -> TestResult 
     hold("others")
 }
 
-pub(crate) fn each_value_that_the_webhook_is_told_is_an_argument() -> TestResult {
-    let told = |values: &Value| -> Result<Vec<Value>, String> {
+pub(crate) fn each_value_for_the_webhook_becomes_an_argument() -> TestResult {
+    let arguments = |values: &Value| -> Result<Vec<Value>, String> {
         let rendered = Rendered::with(values)?;
         let container = &rendered.one("Deployment")?["spec"]["template"]["spec"]["containers"][0];
         Ok(container["args"].as_array().cloned().unwrap_or_default())
     };
-    let by_default = told(&json!({}))?;
+    let by_default = arguments(&json!({}))?;
     for row in table("arguments")? {
-        let args = told(&row["with"])?;
+        let args = arguments(&row["with"])?;
         assert!(args.contains(&row["is"]), "{row}: {args:?}");
         if row["with"] != json!({}) {
             assert!(!by_default.contains(&row["is"]), "{row} proves nothing");
@@ -63,7 +63,7 @@ pub(crate) fn each_value_that_the_webhook_is_told_is_an_argument() -> TestResult
     Ok(())
 }
 
-pub(crate) fn objects_come_and_go_with_their_switches() -> TestResult {
+pub(crate) fn each_optional_object_is_rendered_only_if_enabled() -> TestResult {
     for row in table("switches")? {
         let object = row["object"].as_str().ok_or("no object")?;
         let there = Rendered::with(&row["with"])?.one(object).is_ok();
@@ -72,7 +72,7 @@ pub(crate) fn objects_come_and_go_with_their_switches() -> TestResult {
     Ok(())
 }
 
-pub(crate) fn each_entry_of_the_registration_can_be_switched_off_but_the_first() -> TestResult {
+pub(crate) fn each_webhook_of_the_registration_except_the_first_can_be_disabled() -> TestResult {
     for row in table("entries")? {
         let rendered = Rendered::with(&row["with"])?;
         let webhooks = rendered.webhooks()?;
@@ -82,7 +82,7 @@ pub(crate) fn each_entry_of_the_registration_can_be_switched_off_but_the_first()
     Ok(())
 }
 
-/// A value that no table has is one that nobody has seen work.
+/// A value without a row in a table is untested.
 pub(crate) fn each_value_of_the_chart_is_in_one_of_the_tables() -> TestResult {
     fn paths(value: &Value, path: &[String], all: &mut BTreeSet<Vec<String>>) {
         all.insert(path.to_vec());
@@ -96,7 +96,7 @@ pub(crate) fn each_value_of_the_chart_is_in_one_of_the_tables() -> TestResult {
             paths(&row["with"], &[], &mut seen);
         }
     }
-    // What is in the settings' file has a test of its own.
+    // Another test covers the settings file.
     seen.insert(vec!["settings".to_owned()]);
     seen.insert(vec!["webhook".to_owned(), "onMistake".to_owned()]);
     let rows = documented::rows(&file("values.yaml")?);
@@ -127,7 +127,7 @@ fn hold(name: &str) -> TestResult {
             .map_err(|error| format!("{row}: {error}"))?;
         let found = found.pointer(place).unwrap_or(&Value::Null);
         assert_eq!(*found, row["is"], "{row}");
-        // With the chart's own values it must be another one.
+        // With the chart's defaults the field must differ.
         let before = by_default.one(object).ok();
         let before = before
             .and_then(|object| object.pointer(place))

@@ -1,9 +1,9 @@
-//! Files that are checked in and must be what comes out; `UPDATE_GOLDENS=1` writes them.
+//! Comparison of checked-in files with generated ones; `UPDATE_GOLDENS=1` rewrites them.
 
+use tests::installation::world::TestResult;
 use tests::settings;
-use tests::world::TestResult;
 
-/// Compares a file of the checkout with what it should be, or writes it.
+/// Compares a file of the checkout with the expected text, or rewrites it.
 pub(crate) fn is_golden(path: &str, expected: &str) -> TestResult {
     let file = settings::root().join(path);
     if settings::update_goldens() {

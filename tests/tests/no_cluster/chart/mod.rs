@@ -1,4 +1,5 @@
-//! The chart as helm renders it: values, schema, documentation, and what every rendering keeps.
+//! The chart as helm renders it: values, schema, documentation, and the properties of every
+//! rendering.
 
 mod documented;
 mod fields;
@@ -6,10 +7,10 @@ mod golden;
 mod promises;
 mod schema;
 
+use tests::installation::world::TestResult;
 use tests::tools;
-use tests::world::TestResult;
 
-/// Makes a test of each function, which is reported as not run where helm is missing.
+/// Turns each function into a test, which is reported as not run if helm is missing.
 macro_rules! with_helm {
     ($($module:ident::$test:ident),* $(,)?) => {
         $(
@@ -28,7 +29,7 @@ with_helm![
     documented::each_value_has_a_comment,
     documented::the_readme_has_each_value_and_each_alert,
     documented::the_schema_describes_each_value_as_its_comment_does,
-    fields::each_entry_of_the_registration_can_be_switched_off_but_the_first,
+    fields::each_webhook_of_the_registration_except_the_first_can_be_disabled,
     fields::each_value_of_the_certificates_reaches_its_field,
     fields::each_value_of_the_chart_is_in_one_of_the_tables,
     fields::each_value_of_the_deployment_reaches_its_field,
@@ -36,20 +37,20 @@ with_helm![
     fields::each_value_of_the_network_reaches_its_field,
     fields::each_value_of_the_other_objects_reaches_its_field,
     fields::each_value_of_the_registration_reaches_its_field,
-    fields::each_value_that_the_webhook_is_told_is_an_argument,
-    fields::objects_come_and_go_with_their_switches,
+    fields::each_value_for_the_webhook_becomes_an_argument,
+    fields::each_optional_object_is_rendered_only_if_enabled,
     promises::every_object_carries_the_labels_of_the_release,
-    promises::helm_finds_nothing_to_complain_of_in_any_set,
-    promises::namespaces_are_watched_where_they_hand_out_users_and_the_right_comes_with_it,
-    promises::no_entry_is_about_our_own_pods_or_kube_system,
-    promises::other_settings_are_no_other_pods,
-    promises::templates_are_only_looked_at,
-    promises::the_ca_bundle_is_left_to_whoever_writes_it,
+    promises::helm_lint_accepts_every_set_of_values,
+    promises::namespaces_are_watched_if_they_assign_users_and_the_rbac_rule_is_rendered_with_it,
+    promises::no_webhook_matches_our_own_pods_or_kube_system,
+    promises::changed_settings_do_not_change_the_pods,
+    promises::the_webhook_for_templates_never_blocks_an_apply,
+    promises::the_ca_bundle_is_rendered_only_if_a_value_sets_it,
     promises::the_default_values_render_to_the_golden,
-    promises::the_pods_are_restricted_and_have_no_user_where_the_namespace_gives_one,
+    promises::the_pods_are_restricted_and_have_no_user_if_the_namespace_assigns_one,
     promises::the_rights_are_by_name_wherever_rbac_can_name,
-    promises::the_settings_reach_the_webhook_as_it_reads_them,
+    promises::the_webhook_parses_the_rendered_settings,
     promises::there_is_no_hook_and_no_image_but_ours,
-    schema::a_typo_or_a_wrong_value_is_refused_by_its_name,
-    schema::no_map_of_the_chart_s_own_takes_an_unknown_key,
+    schema::a_typo_or_a_wrong_value_is_refused_with_its_name,
+    schema::each_map_with_fixed_keys_rejects_an_unknown_key,
 ];

@@ -1,38 +1,42 @@
-//! What the chart promises whatever its values are.
+//! Properties of the chart that hold for all values.
 
 use serde_json::Value;
 use serde_json::json;
-use tests::product;
-use tests::world::TestResult;
+use tests::installation::product;
+use tests::installation::world::TestResult;
 
 use crate::chart::golden::is_golden;
-use tests::chart;
-use tests::chart::Rendered;
-use tests::chart::sets;
+use tests::installation::chart;
+use tests::installation::chart::Rendered;
+use tests::installation::chart::sets;
 
-/// So that a review sees what a change changes.
+/// Shows the effect of a change in the review.
 pub(crate) fn the_default_values_render_to_the_golden() -> TestResult {
     let text = chart::text(&json!({}), &[])?;
     is_golden("tests/testdata/chart/default.yaml", &text)
 }
 
-pub(crate) fn helm_finds_nothing_to_complain_of_in_any_set() -> TestResult {
+pub(crate) fn helm_lint_accepts_every_set_of_values() -> TestResult {
     let home = tempfile::tempdir()?;
     for set in sets::all()? {
         let file = home.path().join("values.json");
         std::fs::write(&file, set.values.to_string())?;
         let values = format!("--values={}", file.display());
         let args = ["lint", "--strict", &chart::folder(), &values];
-        let said = product::helm_in(home.path(), &args)
+        let output = product::helm_in(home.path(), &args)
             .map_err(|error| format!("{}: {error}", set.name))?;
-        assert!(said.contains("0 chart(s) failed"), "{}: {said}", set.name);
-        assert!(!said.contains("[WARNING]"), "{}: {said}", set.name);
+        assert!(
+            output.contains("0 chart(s) failed"),
+            "{}: {output}",
+            set.name
+        );
+        assert!(!output.contains("[WARNING]"), "{}: {output}", set.name);
     }
     Ok(())
 }
 
-/// A chart that renders it, even empty, takes it away at each upgrade.
-pub(crate) fn the_ca_bundle_is_left_to_whoever_writes_it() -> TestResult {
+/// A chart that renders the caBundle, even empty, removes it at each upgrade.
+pub(crate) fn the_ca_bundle_is_rendered_only_if_a_value_sets_it() -> TestResult {
     for set in sets::all()? {
         let rendered = set.rendered()?;
         for webhook in rendered.webhooks()? {
@@ -44,7 +48,7 @@ pub(crate) fn the_ca_bundle_is_left_to_whoever_writes_it() -> TestResult {
     Ok(())
 }
 
-/// Nothing runs before, after or beside the webhook: no hook, no Job, no image but ours.
+/// Nothing runs before, after or beside the webhook: no hook, no Job, no third-party image.
 pub(crate) fn there_is_no_hook_and_no_image_but_ours() -> TestResult {
     for set in sets::all()? {
         for object in set.rendered()?.all() {
@@ -74,8 +78,8 @@ pub(crate) fn there_is_no_hook_and_no_image_but_ours() -> TestResult {
     Ok(())
 }
 
-/// Every object says whose it is, and stands in the release's namespace, in another that a value names,
-/// or in none.
+/// Every object has the labels of the release, and is in the release's namespace, in another that a
+/// value names, or in none.
 pub(crate) fn every_object_carries_the_labels_of_the_release() -> TestResult {
     for set in sets::all()? {
         for object in set.rendered()?.all() {
@@ -97,8 +101,9 @@ pub(crate) fn every_object_carries_the_labels_of_the_release() -> TestResult {
     Ok(())
 }
 
-/// An entry that matched our own Pods, or the cluster's, would have them wait for us.
-pub(crate) fn no_entry_is_about_our_own_pods_or_kube_system() -> TestResult {
+/// If a webhook matched our own Pods or those of the cluster, they would have to wait for the
+/// webhook itself.
+pub(crate) fn no_webhook_matches_our_own_pods_or_kube_system() -> TestResult {
     for set in sets::all()? {
         let rendered = set.rendered()?;
         for webhook in rendered.webhooks()? {
@@ -109,7 +114,8 @@ pub(crate) fn no_entry_is_about_our_own_pods_or_kube_system() -> TestResult {
             assert!(names.contains(&json!("kube-system")), "{}", set.name);
         }
         let template = &rendered.one("Deployment")?["spec"]["template"]["metadata"];
-        // The conditions of both entries leave who says so alone; `server` asks the API server.
+        // The match conditions of both webhooks exclude Pods with this annotation; `server` tests
+        // it on the API server.
         assert_eq!(
             template["annotations"]["gitvolume.dev/inject"], "false",
             "{}",
@@ -119,9 +125,9 @@ pub(crate) fn no_entry_is_about_our_own_pods_or_kube_system() -> TestResult {
     Ok(())
 }
 
-/// The level `restricted` of the Pod Security Standards, on the fields themselves; on OpenShift, where a
-/// number outside the namespace's range is refused, without one.
-pub(crate) fn the_pods_are_restricted_and_have_no_user_where_the_namespace_gives_one() -> TestResult
+/// The level `restricted` of the Pod Security Standards, checked on the fields; without a UID on
+/// OpenShift, which refuses one outside the namespace's range.
+pub(crate) fn the_pods_are_restricted_and_have_no_user_if_the_namespace_assigns_one() -> TestResult
 {
     for (flags, user) in [
         (&[][..], json!(65532)),
@@ -156,7 +162,7 @@ pub(crate) fn the_rights_are_by_name_wherever_rbac_can_name() -> TestResult {
         for object in set.rendered()?.all() {
             let kind = object["kind"].as_str().unwrap_or_default();
             let labels = object["metadata"]["labels"].to_string();
-            // The roles that are for users, not for us.
+            // Roles for users instead of the webhook.
             if !["Role", "ClusterRole"].contains(&kind) || labels.contains("aggregate-to") {
                 continue;
             }
@@ -188,7 +194,7 @@ pub(crate) fn the_rights_are_by_name_wherever_rbac_can_name() -> TestResult {
     Ok(())
 }
 
-pub(crate) fn namespaces_are_watched_where_they_hand_out_users_and_the_right_comes_with_it()
+pub(crate) fn namespaces_are_watched_if_they_assign_users_and_the_rbac_rule_is_rendered_with_it()
 -> TestResult {
     let openshift = "--api-versions=security.openshift.io/v1";
     let watch =
@@ -216,8 +222,9 @@ pub(crate) fn namespaces_are_watched_where_they_hand_out_users_and_the_right_com
     Ok(())
 }
 
-/// A file that is read again while the webhook runs: nothing in the Pods may depend on what is in it.
-pub(crate) fn other_settings_are_no_other_pods() -> TestResult {
+/// The webhook reloads the settings file while it runs, so nothing in the Pods may depend on its
+/// contents.
+pub(crate) fn changed_settings_do_not_change_the_pods() -> TestResult {
     let pods = |settings: Value| -> Result<Value, String> {
         let rendered = Rendered::with(&settings)?;
         Ok(rendered.one("Deployment")?.clone())
@@ -228,8 +235,8 @@ pub(crate) fn other_settings_are_no_other_pods() -> TestResult {
     Ok(())
 }
 
-pub(crate) fn the_settings_reach_the_webhook_as_it_reads_them() -> TestResult {
-    // Texts of several lines.
+pub(crate) fn the_webhook_parses_the_rendered_settings() -> TestResult {
+    // Multi-line texts.
     let golden = "webhook/inject/testdata/inject/trust/settings.yaml";
     let golden = std::fs::read_to_string(tests::settings::root().join(golden))?;
     let trust: Value = serde_saphyr::from_str(&golden)?;
@@ -243,6 +250,7 @@ pub(crate) fn the_settings_reach_the_webhook_as_it_reads_them() -> TestResult {
         "gitRepo": false,
         "imagePullSecrets": ["pull"],
         "knownHosts": trust["knownHosts"],
+        "lfsAllowedHosts": ["media.example", "*.cdn.example:8443"],
         "proxy": {"httpsProxy": "http://proxy.example:3128"},
         "resources": {"requests": {"cpu": "7m"}},
         "runAs": "namespace",
@@ -257,14 +265,14 @@ pub(crate) fn the_settings_reach_the_webhook_as_it_reads_them() -> TestResult {
     let mut read: Value = serde_saphyr::from_str(text)?;
     let mut expected = all.clone();
     expected["onMistake"] = json!("warn");
-    // What the API server never asks about is known to be left alone.
+    // Namespaces that the registration excludes are excluded in the settings too.
     let never = ["kube-system", "kube-public", "kube-node-lease", "ops"];
     expected["excludedNamespaces"] = json!(never);
     assert_eq!(read, expected);
-    // What is told by a flag, and what nobody chooses.
+    // `image` comes from a flag, and `version` is not configurable.
     read["image"] = json!("syncer:1");
     let read = serde_json::to_value(serde_json::from_value::<inject::Settings>(read)?)?;
-    let told: Vec<&String> = read.as_object().ok_or("no object")?.keys().collect();
+    let keys: Vec<&String> = read.as_object().ok_or("no object")?.keys().collect();
     let mut expected: Vec<&str> = expected
         .as_object()
         .ok_or("no object")?
@@ -273,7 +281,7 @@ pub(crate) fn the_settings_reach_the_webhook_as_it_reads_them() -> TestResult {
         .collect();
     expected.extend(["image", "version"]);
     expected.sort_unstable();
-    assert_eq!(told, expected, "each setting is one of the chart's");
+    assert_eq!(keys, expected, "each setting is one of the chart's");
 
     let spec = &rendered.one("Deployment")?["spec"]["template"]["spec"];
     assert_eq!(
@@ -287,7 +295,7 @@ pub(crate) fn the_settings_reach_the_webhook_as_it_reads_them() -> TestResult {
     Ok(())
 }
 
-pub(crate) fn templates_are_only_looked_at() -> TestResult {
+pub(crate) fn the_webhook_for_templates_never_blocks_an_apply() -> TestResult {
     let rendered = Rendered::with(&json!({}))?;
     let templates = rendered.webhook("templates.gitvolume.dev")?;
     for (field, expected) in [

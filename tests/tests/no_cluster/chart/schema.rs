@@ -1,14 +1,15 @@
-//! Values that cannot be meant are refused before anything is installed, in words that name them.
+//! Values that cannot be intended are rejected before the installation, with a message that names
+//! them.
 
 use serde_json::Value;
 use serde_json::json;
-use tests::world::TestResult;
+use tests::installation::world::TestResult;
 
 use crate::chart::documented;
-use tests::chart::file;
-use tests::chart::text;
+use tests::installation::chart::file;
+use tests::installation::chart::text;
 
-pub(crate) fn a_typo_or_a_wrong_value_is_refused_by_its_name() -> TestResult {
+pub(crate) fn a_typo_or_a_wrong_value_is_refused_with_its_name() -> TestResult {
     for (values, named) in [
         (
             json!({"replica": 3}),
@@ -109,14 +110,14 @@ pub(crate) fn a_typo_or_a_wrong_value_is_refused_by_its_name() -> TestResult {
         ),
         (json!({"dnsPolicy": "None"}), "at '/dnsPolicy'"),
         (json!({"podLabels": {"a": 1}}), "at '/podLabels/a'"),
-        // What no schema says.
+        // Cases that no schema can express.
         (
             json!({"tls": {"mode": "files"}}),
-            "tls.files.secretName must be set with tls.mode files",
+            "tls.files.secretName is required when tls.mode is files",
         ),
         (
             json!({"serviceAccount": {"create": false}}),
-            "serviceAccount.name must be set where serviceAccount.create is false",
+            "serviceAccount.name is required when serviceAccount.create is false",
         ),
     ] {
         match text(&values, &[]) {
@@ -127,8 +128,8 @@ pub(crate) fn a_typo_or_a_wrong_value_is_refused_by_its_name() -> TestResult {
     Ok(())
 }
 
-/// Each map of the values that the chart itself has keys in takes no others.
-pub(crate) fn no_map_of_the_chart_s_own_takes_an_unknown_key() -> TestResult {
+/// Each map with keys of the chart's own rejects other keys.
+pub(crate) fn each_map_with_fixed_keys_rejects_an_unknown_key() -> TestResult {
     let schema: Value = serde_json::from_str(&file("values.schema.json")?)?;
     let mut maps = vec![Vec::new()];
     for row in documented::rows(&file("values.yaml")?) {

@@ -1,5 +1,5 @@
-//! The directory that a gitRepo volume's files are in, where its manifest names none, is the one that
-//! git itself makes: the kubelet left it to git.
+//! The default directory of a gitRepo volume's files is the one that git itself would create: the
+//! kubelet left the choice to git.
 
 use std::process::Command;
 
@@ -9,10 +9,10 @@ use inject::Review;
 use inject::Settings;
 use serde_json::json;
 
-/// What `git clone` makes of an address: it says so before it asks anybody.
-fn gits(address: &str) -> Option<String> {
+/// The directory that `git clone` would create for an address; git prints it before it connects.
+fn gits_directory(address: &str) -> Option<String> {
     let folder = tempfile::tempdir().unwrap();
-    let said = Command::new("git")
+    let output = Command::new("git")
         .args(["-c", "protocol.allow=never", "clone", "--", address])
         .current_dir(folder.path())
         .env("LC_ALL", "C")
@@ -20,20 +20,20 @@ fn gits(address: &str) -> Option<String> {
         .env_remove("GIT_ALLOW_PROTOCOL")
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&said.stderr).into_owned();
-    let name = said.strip_prefix("Cloning into '").and_then(|rest| {
+    let output = String::from_utf8_lossy(&output.stderr).into_owned();
+    let name = output.strip_prefix("Cloning into '").and_then(|rest| {
         let (name, _) = rest.split_once("'...\n")?;
         Some(name.to_owned())
     });
     assert!(
-        name.is_some() || said.contains("No directory name could be guessed"),
-        "{address}: {said}"
+        name.is_some() || output.contains("No directory name could be guessed"),
+        "{address}: {output}"
     );
     name
 }
 
-/// What the injected container is told, or why the Pod is refused.
-fn ours(address: &str) -> Result<String, String> {
+/// The directory in the injected container's flags; the error is the refusal of the Pod.
+fn our_directory(address: &str) -> Result<String, String> {
     let pod = json!({"spec": {
         "containers": [{"name": "web", "image": "nginx"}],
         "volumes": [{"name": "source", "gitRepo": {"repository": address}}],
@@ -51,7 +51,7 @@ fn ours(address: &str) -> Result<String, String> {
 }
 
 #[test]
-fn a_git_repo_volume_without_a_directory_has_the_one_that_git_makes() {
+fn a_git_repo_volume_without_a_directory_gets_the_one_that_git_would_create() {
     for address in [
         "https://git.example/me/site.git",
         "https://git.example/me/site",
@@ -95,15 +95,19 @@ fn a_git_repo_volume_without_a_directory_has_the_one_that_git_makes() {
         "git@git.example:/",
         "ssh://git@git.example:/.git/",
     ] {
-        assert_eq!(ours(address).ok(), gits(address), "{address}");
+        assert_eq!(
+            our_directory(address).ok(),
+            gits_directory(address),
+            "{address}"
+        );
     }
 }
 
 #[test]
-fn an_address_that_git_finds_no_directory_in_is_refused() {
+fn an_address_without_a_default_directory_is_refused() {
     for address in ["git@git.example:.git", "git.example:.git/"] {
-        let refusal = ours(address).expect_err(address);
-        match gits(address) {
+        let refusal = our_directory(address).expect_err(address);
+        match gits_directory(address) {
             None => assert!(
                 refusal.contains("no directory name could be guessed"),
                 "{refusal}"

@@ -1,5 +1,5 @@
-//! What the webhook writes is what the syncer reads: each golden Pod's injected container, expanded
-//! as the kubelet does, is parsed by the syncer's own command line and held against the annotations.
+//! The syncer reads what the webhook writes: each golden Pod's injected container, expanded as the
+//! kubelet does, is parsed by the syncer's own command line and compared with the annotations.
 
 mod directories;
 
@@ -7,11 +7,10 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::PathBuf;
 
-use args::Cli;
+use args::Action;
 use args::Layout;
 use args::expand_as_kubelet;
 use args::paths;
-use clap::Parser;
 use serde_json::Value;
 use tests::settings;
 
@@ -40,7 +39,7 @@ fn goldens() -> Vec<Golden> {
 }
 
 impl Golden {
-    /// What the operator says in this case.
+    /// The operator's settings in this case.
     fn settings(&self) -> Value {
         let text = fs::read_to_string(self.dir.join("settings.yaml")).unwrap_or_default();
         serde_saphyr::from_str(&text).unwrap_or_default()
@@ -50,7 +49,7 @@ impl Golden {
         self.pod["metadata"]["annotations"][format!("gitvolume.dev/{key}")].as_str()
     }
 
-    /// Tells whether all that is asked for is one repository, by unnamed annotations.
+    /// Whether exactly one repository is requested, by annotations without a name.
     fn asks_for_one(&self) -> bool {
         let annotations = self.pod["metadata"]["annotations"].as_object();
         let is_named = |key: &&String| key.starts_with("gitvolume.dev/") && key.ends_with(".repo");
@@ -61,7 +60,7 @@ impl Golden {
         self.annotation("repo").is_some() && !has_named && !has_git_repos
     }
 
-    /// The container that has our program.
+    /// The container that runs the syncer.
     fn syncer(&self) -> Option<&Value> {
         let containers = self.pod["spec"]["initContainers"].as_array()?;
         containers
@@ -78,7 +77,7 @@ fn mount_paths(container: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn the_syncer_reads_from_each_golden_pod_what_its_annotations_say() {
+fn the_syncer_parses_each_golden_pod_to_the_values_of_its_annotations() {
     let mut read = 0;
     for golden in goldens() {
         let Some(container) = golden.syncer().filter(|_| golden.asks_for_one()) else {
@@ -98,10 +97,10 @@ fn the_syncer_reads_from_each_golden_pod_what_its_annotations_say() {
             .map(|argument| {
                 expand_as_kubelet(argument.as_str().unwrap(), |name| env.get(name).copied())
             });
-        let program = std::iter::once(paths::PROGRAM.to_owned());
-        let cli = Cli::try_parse_from(program.chain(argv))
-            .unwrap_or_else(|error| panic!("{case}: {error}"));
-        let sync = cli.sync.repo;
+        let sync = match args::read(argv.map(Into::into), []) {
+            Ok(Action::Sync(typed)) => typed.sync.repo,
+            other => panic!("{case}: {other:?}"),
+        };
 
         let repo = golden.annotation("repo").map(str::to_owned);
         assert_eq!(
@@ -135,7 +134,7 @@ fn the_syncer_reads_from_each_golden_pod_what_its_annotations_say() {
             "{case}: an injected syncer retries for ever"
         );
 
-        // What the arguments name is mounted, and the probe looks where the sync writes.
+        // The paths in the arguments are mounted, and the probe reads where the sync writes.
         let mounted = mount_paths(container);
         let named = [sync.root, sync.state.clone(), sync.secret_dir.clone()];
         for path in named.into_iter().flatten() {
@@ -159,7 +158,7 @@ fn the_syncer_reads_from_each_golden_pod_what_its_annotations_say() {
     assert!(read >= 30, "only {read} golden Pods with a syncer");
 }
 
-/// The variables of a container, as the kubelet hands them on.
+/// The variables of a container, as the kubelet passes them.
 fn variables(container: &Value) -> Vec<(&str, String)> {
     let all = container["env"].as_array().into_iter().flatten();
     all.filter_map(|own| Some((own["name"].as_str()?, own["value"].as_str()?)))
@@ -168,7 +167,7 @@ fn variables(container: &Value) -> Vec<(&str, String)> {
 }
 
 #[test]
-fn the_syncer_understands_every_variable_of_its_own_that_it_is_given() {
+fn the_syncer_knows_every_gitsync_variable_that_the_webhook_sets() {
     let (mut authorities, mut host_keys) = (0, 0);
     for golden in goldens() {
         let settings = golden.settings();
@@ -182,11 +181,11 @@ fn the_syncer_understands_every_variable_of_its_own_that_it_is_given() {
             let env = env
                 .into_iter()
                 .map(|(name, value)| (name.into(), value.into()));
-            let args::Asked::Sync(typed) = args::read(argv, env).unwrap() else {
+            let args::Action::Sync(typed) = args::read(argv, env).unwrap() else {
                 panic!("{case}: it does not sync");
             };
             assert_eq!(typed.notices, [""; 0], "{case}");
-            let told = |given: Option<String>, key: &str| {
+            let check_setting = |given: Option<String>, key: &str| {
                 given.inspect(|given| {
                     let setting: String = serde_json::from_value(settings[key].clone()).unwrap();
                     let is_comment = |line: &&str| line.starts_with('#');
@@ -197,9 +196,9 @@ fn the_syncer_understands_every_variable_of_its_own_that_it_is_given() {
             };
             let repo = typed.sync.repo;
             let bundle = repo.ca_bundle.map(|bundle| bundle.to_string());
-            authorities += usize::from(told(bundle, "caBundle").is_some());
+            authorities += usize::from(check_setting(bundle, "caBundle").is_some());
             let hosts = repo.default_known_hosts.map(|hosts| hosts.to_string());
-            host_keys += usize::from(told(hosts, "knownHosts").is_some());
+            host_keys += usize::from(check_setting(hosts, "knownHosts").is_some());
         }
     }
     assert!(
@@ -209,7 +208,7 @@ fn the_syncer_understands_every_variable_of_its_own_that_it_is_given() {
 }
 
 #[test]
-fn the_probe_is_a_command_that_the_syncer_has() {
+fn the_probe_command_is_a_subcommand_of_the_syncer() {
     for golden in goldens() {
         let Some(container) = golden.syncer() else {
             continue;
@@ -217,11 +216,11 @@ fn the_probe_is_a_command_that_the_syncer_has() {
         let Some(probe) = container["startupProbe"]["exec"]["command"].as_array() else {
             continue;
         };
-        let argv = probe.iter().filter_map(Value::as_str);
-        let cli = Cli::try_parse_from(argv).unwrap_or_else(|error| panic!("{error}"));
+        let argv = probe.iter().skip(1).filter_map(Value::as_str);
+        let action = args::read(argv.map(Into::into), []);
         assert!(
-            matches!(cli.command, Some(args::Command::Probe(_))),
-            "{}",
+            matches!(action, Ok(Action::Probe(_))),
+            "{}: {action:?}",
             golden.case
         );
     }

@@ -1,12 +1,13 @@
-//! Every command can be typed: ours are read by their own parsers, helm renders the chart, and
-//! kubectl knows its subcommands and flags.
+//! Every command in the pages is valid: our own parsers accept our commands, helm renders the
+//! chart, and kubectl knows its subcommands and flags.
 
+use clap::CommandFactory;
+use clap::Parser;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
-use clap::Parser;
 use tests::settings;
 use tests::tools::found_or_not_run;
 use tests::tools::tool;
@@ -17,7 +18,7 @@ use crate::docs::pages::pages;
 use crate::docs::shell::Words;
 use crate::docs::shell::commands;
 
-/// Programs of others, which are not looked into.
+/// Third-party programs whose arguments are not checked.
 const OTHERS: [&str; 24] = [
     "awk",
     "cargo",
@@ -46,7 +47,7 @@ const OTHERS: [&str; 24] = [
 ];
 
 #[test]
-fn every_command_can_be_typed() {
+fn every_command_is_valid() {
     let targets = make_targets();
     let has_kubectl = found_or_not_run("kubectl").is_some();
     let mut kubectl = Kubectl::default();
@@ -84,9 +85,9 @@ fn every_command_can_be_typed() {
     assert!(seen > 30, "only {seen} commands were found");
 }
 
-/// Commands that are named in a text, as `gitvolume explain`, and targets, as `make demo`, exist.
+/// Inline commands such as `gitvolume explain`, and targets such as `make demo`, exist.
 #[test]
-fn every_command_that_a_text_names_exists() {
+fn every_inline_command_exists() {
     let targets = make_targets();
     let ours = webhook_commands();
     let mut wrong = Vec::new();
@@ -111,15 +112,14 @@ fn every_command_that_a_text_names_exists() {
 }
 
 fn webhook_commands() -> BTreeSet<String> {
-    use clap::CommandFactory;
-    let cli = webhook::args::Cli::command();
+    let cli = cli::command_line::Cli::command();
     cli.get_subcommands()
         .map(|command| command.get_name().to_owned())
         .collect()
 }
 
 fn gitvolume(words: &[String]) -> Result<(), String> {
-    match webhook::args::Cli::try_parse_from(words) {
+    match cli::command_line::Cli::try_parse_from(words) {
         Ok(_) => Ok(()),
         Err(error) if !error.use_stderr() => Ok(()),
         Err(error) => Err(error.to_string()),
@@ -150,7 +150,7 @@ fn make(words: &[String], targets: &BTreeSet<String>) -> Result<(), String> {
     Ok(())
 }
 
-/// What is installed is rendered; of the other subcommands, the flags are looked for in the help.
+/// Renders what is installed; for other subcommands, checks the flags against the help.
 fn helm_command(words: &[String]) -> Result<(), String> {
     let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
     let only_for_a_release = ["--install", "--reset-then-reuse-values", "--reuse-values"];
@@ -158,7 +158,7 @@ fn helm_command(words: &[String]) -> Result<(), String> {
         Some(&"install" | &"upgrade" | &"template") => {
             words[0] = "template";
             words.retain(|word| !only_for_a_release.contains(word));
-            // The reader's file is not here: its name stands for its text.
+            // The reader's file does not exist here; its name is used as the contents.
             for word in words.iter_mut().filter(|word| **word == "--set-file") {
                 *word = "--set-string";
             }
@@ -173,7 +173,7 @@ fn helm_command(words: &[String]) -> Result<(), String> {
     }
 }
 
-/// What kubectl says of its subcommands.
+/// Cache of kubectl's help for its subcommands.
 #[derive(Default)]
 pub(crate) struct Kubectl {
     help: BTreeMap<String, String>,
@@ -181,26 +181,26 @@ pub(crate) struct Kubectl {
 
 impl Kubectl {
     fn help(&mut self, path: &[&str]) -> &str {
-        // What all subcommands take is the answer of one of them, not its help.
-        let asked: Vec<&str> = match path {
+        // `kubectl options` prints the flags of all subcommands, not its help.
+        let arguments: Vec<&str> = match path {
             ["options"] => path.to_vec(),
             _ => [path, &["--help"]].concat(),
         };
         self.help.entry(path.join(" ")).or_insert_with(|| {
-            let said = Command::new(tool("kubectl")).args(&asked).output();
-            let said = said.expect("run kubectl: make tools builds it");
-            String::from_utf8_lossy(&said.stdout).into_owned()
+            let output = Command::new(tool("kubectl")).args(&arguments).output();
+            let output = output.expect("run kubectl: make tools builds it");
+            String::from_utf8_lossy(&output.stdout).into_owned()
         })
     }
 
-    /// Looks for the subcommand and each of the flags.
+    /// Checks the subcommand and each of the flags.
     pub(crate) fn check(&mut self, words: &[String]) -> Result<(), String> {
         let words: Words = words
             .iter()
             .take_while(|word| *word != "--")
             .cloned()
             .collect();
-        // Flags may stand before the subcommand; of those we show, these take a value.
+        // Flags may precede the subcommand; of those in the pages, these take a value.
         let mut names = Vec::new();
         let mut rest = words.iter();
         while let Some(word) = rest.next() {
@@ -273,7 +273,7 @@ impl Kubectl {
 }
 
 #[test]
-fn a_command_that_cannot_be_typed_is_noticed() {
+fn an_invalid_command_is_detected() {
     let words = |line: &str| -> Words { line.split(' ').map(str::to_owned).collect() };
     assert!(gitvolume(&words("gitvolume inject --frobnicate")).is_err());
     assert!(syncer_command(&words("--frobnicate")).is_err());
@@ -281,7 +281,7 @@ fn a_command_that_cannot_be_typed_is_noticed() {
 }
 
 #[test]
-fn a_kubectl_command_that_cannot_be_typed_is_noticed() {
+fn an_invalid_kubectl_command_is_detected() {
     if found_or_not_run("kubectl").is_none() {
         return;
     }
@@ -300,7 +300,7 @@ fn a_kubectl_command_that_cannot_be_typed_is_noticed() {
 }
 
 #[test]
-fn a_helm_command_that_cannot_be_typed_is_noticed() {
+fn an_invalid_helm_command_is_detected() {
     if found_or_not_run("helm").is_none() {
         return;
     }

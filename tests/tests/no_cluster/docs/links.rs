@@ -1,4 +1,4 @@
-//! Every link leads somewhere, and every page can be found.
+//! Every link has a target, and the index lists every page.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,10 +11,10 @@ use tests::settings;
 use crate::docs::pages::Page;
 use crate::docs::pages::pages;
 
-/// The targets of the links of a page, with the lines they are on.
+/// The targets of a page's links, with their line numbers.
 fn links(page: &Page) -> Vec<(usize, String)> {
     let mut links = Vec::new();
-    // A link may be broken over two lines, so what it says may stand on the one before.
+    // A link may continue on the next line, so its text may be on the line before.
     for (line, text) in page.prose() {
         let without_code: String = text.split('`').step_by(2).collect();
         for rest in without_code.split("](").skip(1) {
@@ -25,7 +25,7 @@ fn links(page: &Page) -> Vec<(usize, String)> {
     links
 }
 
-/// The anchors of a page's headings, as those who render Markdown make them.
+/// The anchors of a page's headings, as Markdown renderers generate them.
 fn anchors(page: &str) -> BTreeSet<String> {
     let page = Page {
         path: PathBuf::new(),
@@ -37,15 +37,15 @@ fn anchors(page: &str) -> BTreeSet<String> {
             continue;
         };
         let title = title.trim_start_matches('#').trim();
-        // Of a link in a heading only what it says counts.
+        // Of a link in a heading only its text counts.
         let mut words = String::new();
         for (nth, part) in title.split("](").enumerate() {
-            let said = if nth == 0 {
+            let shown = if nth == 0 {
                 part
             } else {
                 part.split_once(')').map_or("", |(_, rest)| rest)
             };
-            words.push_str(said);
+            words.push_str(shown);
         }
         let kept = |char: &char| char.is_alphanumeric() || " -_".contains(*char);
         let anchor: String = words.to_lowercase().chars().filter(kept).collect();
@@ -61,7 +61,7 @@ fn anchors(page: &str) -> BTreeSet<String> {
     anchors
 }
 
-/// A path without `..`, from the checkout's root; `None` if it leads out.
+/// A path without `..`, from the checkout's root; `None` if it is outside.
 fn resolved(page: &Path, link: &str) -> Option<PathBuf> {
     let mut path = page.parent()?.to_path_buf();
     for component in Path::new(link).components() {
@@ -75,8 +75,8 @@ fn resolved(page: &Path, link: &str) -> Option<PathBuf> {
     Some(path)
 }
 
-/// What is wrong with a link, if anything.
-fn trouble(page: &Page, link: &str) -> Option<String> {
+/// The problem of a link, if any.
+fn problem(page: &Page, link: &str) -> Option<String> {
     if link.starts_with("https://") {
         return (link.contains(' ')).then(|| "has a space".to_owned());
     }
@@ -102,14 +102,14 @@ fn trouble(page: &Page, link: &str) -> Option<String> {
 }
 
 #[test]
-fn every_link_and_every_anchor_leads_somewhere() {
+fn every_link_and_every_anchor_has_a_target() {
     let mut wrong = Vec::new();
     let mut seen = 0;
     for page in pages() {
         for (line, link) in links(&page) {
             seen += 1;
-            if let Some(trouble) = trouble(&page, &link) {
-                wrong.push(format!("{}:{line}: {link} {trouble}", page.path.display()));
+            if let Some(problem) = problem(&page, &link) {
+                wrong.push(format!("{}:{line}: {link} {problem}", page.path.display()));
             }
         }
     }
@@ -118,15 +118,15 @@ fn every_link_and_every_anchor_leads_somewhere() {
 }
 
 #[test]
-fn a_link_to_nothing_is_noticed() {
+fn a_broken_link_is_detected() {
     let page = Page {
         path: "docs/x.md".into(),
         text: "# What `a-b` is, and *why*\n## Why\n## Why\n".to_owned(),
     };
     for link in ["Makefile", "../../README.md", "gitrepo.md#none"] {
-        assert!(trouble(&page, link).is_some(), "{link}");
+        assert!(problem(&page, link).is_some(), "{link}");
     }
-    assert_eq!(trouble(&page, "../README.md#install"), None);
+    assert_eq!(problem(&page, "../README.md#install"), None);
     let anchors = anchors(&page.text);
     let expected = ["what-a-b-is-and-why", "why", "why-1"];
     assert_eq!(anchors, expected.map(str::to_owned).into());

@@ -1,10 +1,12 @@
-//! Every manifest is read, and every Pod in one is accepted by the injector, as it stands on the page.
+//! Every manifest in the pages can be parsed, and the injector accepts every Pod in one, as
+//! printed.
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use args::Asked;
+use args::Action;
 use args::keys_markdown;
+use cli::manifests::documents;
 use inject::Namespace;
 use inject::Outcome;
 use inject::PREFIX;
@@ -16,12 +18,11 @@ use serde_json::Value;
 use serde_json::json;
 use tests::settings;
 use tests::tools::found_or_not_run;
-use webhook::cli::documents;
 
 use crate::docs::pages::Block;
 use crate::docs::pages::pages;
 
-/// What a manifest comes to.
+/// Result of checking a manifest.
 pub(crate) enum Verdict {
     Accepted,
     Refused(String),
@@ -36,7 +37,7 @@ fn every_manifest_is_accepted_or_refused_as_its_page_says() {
             if block.kind.split(' ').next() == Some("yaml") {
                 seen += 1;
                 wrong.extend(
-                    trouble(&block)
+                    problem(&block)
                         .err()
                         .map(|error| format!("{block}: {error}")),
                 );
@@ -47,8 +48,8 @@ fn every_manifest_is_accepted_or_refused_as_its_page_says() {
     assert!(seen > 15, "only {seen} manifests were found");
 }
 
-/// Says what is wrong with a block of manifests.
-fn trouble(block: &Block<'_>) -> Result<(), String> {
+/// Reports the problem of a block of manifests.
+fn problem(block: &Block<'_>) -> Result<(), String> {
     let is_refused = block.kind == "yaml refused";
     let documents = documents::read(&block.text).map_err(|error| error.to_string())?;
     for document in documents {
@@ -65,8 +66,8 @@ fn trouble(block: &Block<'_>) -> Result<(), String> {
             (Verdict::Refused(sentence), true) => {
                 // The page may break the sentence into lines, and quote it.
                 let words = block.page().text.split_whitespace();
-                let said: Vec<&str> = words.filter(|word| *word != ">").collect();
-                if !said.join(" ").contains(&sentence) {
+                let unquoted: Vec<&str> = words.filter(|word| *word != ">").collect();
+                if !unquoted.join(" ").contains(&sentence) {
                     return Err(format!("the page does not say: {sentence}"));
                 }
             }
@@ -114,7 +115,7 @@ fn judge(document: &Value, text: &str) -> Result<Verdict, String> {
     values(text).map(|()| Verdict::Accepted)
 }
 
-/// Judges a part of a Pod: what the annotations name is put beside it.
+/// Checks a part of a Pod: adds what its annotations refer to.
 pub(crate) fn part(document: &Value) -> Result<Verdict, String> {
     let mut pod = document.clone();
     let annotations = pod.pointer("/metadata/annotations").cloned();
@@ -150,7 +151,7 @@ pub(crate) fn part(document: &Value) -> Result<Verdict, String> {
     first.extend(position.split_once(':').map(|(_, name)| name.to_owned()));
     spec.entry("initContainers")
         .or_insert_with(|| first.iter().map(container).collect());
-    // Keys of repositories that nothing else names are about gitRepo volumes.
+    // The named keys of a Pod that requests no repository belong to gitRepo volumes.
     let own = |key: &&String| key.starts_with(PREFIX) && !key.ends_with("inject");
     let asks = |key: &&String| key.ends_with("repo") || key.ends_with("use");
     if annotations.keys().any(|key| own(&key)) && !annotations.keys().any(|key| asks(&key)) {
@@ -180,14 +181,18 @@ fn inject(pod: &Value) -> Result<Verdict, String> {
     let answer = answer.map_err(|error| error.to_string())?;
     match answer.outcome {
         Outcome::Deny(refusal) => Ok(Verdict::Refused(refusal.to_string())),
-        _ => match answer.warnings.iter().find(|said| said.contains("unknown")) {
+        _ => match answer
+            .warnings
+            .iter()
+            .find(|warning| warning.contains("unknown"))
+        {
             Some(unknown) => Err(unknown.clone()),
             None => Ok(Verdict::Accepted),
         },
     }
 }
 
-/// A container of a syncer: its arguments and variables are read by the syncer's own parser.
+/// A syncer's container: the syncer's own parser reads its arguments and variables.
 fn container(document: &Value) -> Result<(), String> {
     let list = |key| document[key].as_array().into_iter().flatten();
     let mut argv: Vec<String> = list("args")
@@ -209,18 +214,18 @@ fn container(document: &Value) -> Result<(), String> {
     syncer(argv, env.map(|(name, value)| (name.into(), value.into())))
 }
 
-/// Reads arguments and variables as the syncer does.
+/// Parses arguments and variables as the syncer does.
 pub(crate) fn syncer(
     argv: Vec<String>,
     env: impl IntoIterator<Item = (std::ffi::OsString, std::ffi::OsString)>,
 ) -> Result<(), String> {
     match args::read(argv.into_iter().map(Into::into), env) {
-        Ok(Asked::Print(_)) | Ok(_) => Ok(()),
+        Ok(Action::Print(_)) | Ok(_) => Ok(()),
         Err(refusal) => Err(refusal.message),
     }
 }
 
-/// A file of `--config`: each key of an entry is one.
+/// A file of `--config`: each key of an entry must exist.
 fn repositories(document: &Value) -> Result<(), String> {
     let known = keys_markdown();
     let entries = document["repos"].as_object().ok_or("repos is no mapping")?;
@@ -235,7 +240,7 @@ fn repositories(document: &Value) -> Result<(), String> {
     Ok(())
 }
 
-/// Values of the chart, which renders with them.
+/// Values of the chart, which must render with them.
 fn values(text: &str) -> Result<(), String> {
     let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
     let file = dir.path().join("values.yaml");
@@ -250,22 +255,21 @@ fn values(text: &str) -> Result<(), String> {
     ])
 }
 
-/// Runs helm, with the checkout as its directory; where there is none, the calling test is listed as not
-/// run.
+/// Runs helm in the checkout; if helm is missing, the calling test is listed as not run.
 pub(crate) fn helm(args: &[&str]) -> Result<(), String> {
     let Some(helm) = found_or_not_run("helm") else {
         return Ok(());
     };
     let home = tempfile::tempdir().map_err(|error| error.to_string())?;
-    let said = Command::new(helm)
+    let output = Command::new(helm)
         .args(args)
         .current_dir(settings::root())
         .env("HOME", home.path())
         .output()
         .map_err(|error| format!("helm: {error}"))?;
-    if said.status.success() {
+    if output.status.success() {
         return Ok(());
     }
-    let complaint = String::from_utf8_lossy(&said.stderr);
+    let complaint = String::from_utf8_lossy(&output.stderr);
     Err(format!("helm {}: {complaint}", args.join(" ")))
 }

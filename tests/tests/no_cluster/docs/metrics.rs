@@ -1,4 +1,5 @@
-//! Metrics of ours that a page names are in the page about them, which the programs' own tests hold.
+//! Every metric of gitvolume that a page names is in the reference page, which the programs' own
+//! tests check.
 
 use std::fs;
 
@@ -7,7 +8,7 @@ use tests::settings;
 use crate::docs::pages::pages;
 
 #[test]
-fn every_metric_that_a_page_names_is_in_the_page_about_it() {
+fn every_metric_that_a_page_names_is_in_the_metrics_reference() {
     let table = |page: &str| fs::read_to_string(settings::root().join("docs").join(page)).unwrap();
     let (webhook, syncer) = (table("metrics.md"), table("http.md"));
     let mut wrong = Vec::new();
@@ -15,7 +16,7 @@ fn every_metric_that_a_page_names_is_in_the_page_about_it() {
     for page in pages() {
         let is_part = |char: char| char.is_ascii_lowercase() || char == '_';
         let words = page.text.split(|char| !is_part(char));
-        // A prefix by itself is no metric.
+        // A prefix alone is not a metric.
         for name in words.filter(|word| word.starts_with("gitvolume_") && !word.ends_with('_')) {
             seen += 1;
             let table = match name.starts_with("gitvolume_webhook_") {

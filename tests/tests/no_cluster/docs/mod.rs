@@ -1,8 +1,8 @@
-//! The documentation, read as its readers do: links lead somewhere, manifests are accepted,
-//! commands can be typed, and each error sentence has its cause and cure.
+//! The documentation as readers use it: links have targets, manifests are accepted, commands are
+//! valid, and each error sentence has its cause and remedy.
 //!
-//! What is shown on purpose to be refused stands in a block that says so: ` ```yaml refused `, and
-//! its page has the sentence. `docs/cli.md` is also run, by the webhook's own tests.
+//! A manifest that must be refused is in a block marked ` ```yaml refused `, and its page contains
+//! the sentence. The webhook's own tests also run `docs/cli.md`.
 
 mod commands;
 mod links;

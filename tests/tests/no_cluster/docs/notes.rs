@@ -1,5 +1,6 @@
-//! What helm shows after an installation, for any release: its commands can be typed, its annotations are
-//! accepted, and its names are those of the release. That the commands show a file is for the node's tests.
+//! helm's output after an installation, for any release: its commands are valid, its annotations
+//! are accepted, and its names are those of the release. The node's tests check that the commands
+//! show a file.
 
 use std::process::Command;
 
@@ -14,10 +15,10 @@ use crate::docs::manifests::Verdict;
 use crate::docs::manifests::part;
 use crate::docs::shell::commands;
 
-/// What `helm install` of a release says and makes, with further flags.
+/// The notes and the objects of `helm install` for a release, with further flags.
 fn installed(release: &str, flags: &[&str]) -> (String, String) {
     let home = tempfile::tempdir().unwrap();
-    let said = Command::new(tool("helm"))
+    let output = Command::new(tool("helm"))
         .args(["install", release, "charts/gitvolume", "--dry-run=client"])
         .args(["--namespace=ours", "--output=json"])
         .args(flags)
@@ -25,15 +26,15 @@ fn installed(release: &str, flags: &[&str]) -> (String, String) {
         .env("HOME", home.path())
         .output()
         .expect("run helm: make tools builds it");
-    let complaint = String::from_utf8_lossy(&said.stderr);
-    assert!(said.status.success(), "{complaint}");
-    let made: Value = serde_json::from_slice(&said.stdout).unwrap();
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{complaint}");
+    let made: Value = serde_json::from_slice(&output.stdout).unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     (text(&made["info"]["notes"]), text(&made["manifest"]))
 }
 
 #[test]
-fn every_command_of_the_charts_notes_can_be_typed_and_names_what_is_there() {
+fn every_command_of_the_charts_notes_is_valid_and_names_existing_objects() {
     let tools = ["helm", "kubectl"].map(found_or_not_run);
     if tools.contains(&None) {
         return;
@@ -62,7 +63,7 @@ fn every_command_of_the_charts_notes_can_be_typed_and_names_what_is_there() {
         assert!(made.contains(&named), "{named}");
         assert!(typed[0].contains(&"ours".to_owned()), "{notes}");
 
-        // What is typed is what the webhook takes, and where the file is then.
+        // The webhook accepts the annotations, and the file is where the command reads it.
         let set = |name: &str| -> Vec<&str> {
             let all = typed[1].iter();
             all.filter_map(|word| word.strip_prefix(name)).collect()
@@ -96,11 +97,11 @@ fn accepted(document: &Value) {
 }
 
 #[test]
-fn the_charts_notes_warn_where_the_release_s_namespace_is_left_alone() {
+fn the_charts_notes_warn_if_the_releases_namespace_is_excluded() {
     if found_or_not_run("helm").is_none() {
         return;
     }
-    let warning = "WARNING: Pods of namespace ours are left alone";
+    let warning = "WARNING: the webhook skips the Pods in namespace ours";
     assert!(!installed("gitvolume", &[]).0.contains(warning));
     let excluded = ["--set=webhook.excludedNamespaces={other,ours}"];
     assert!(installed("gitvolume", &excluded).0.contains(warning));

@@ -1,4 +1,4 @@
-//! The pages, and what is in them.
+//! The pages and their contents.
 
 use std::fmt;
 use std::fs;
@@ -19,7 +19,7 @@ pub(crate) struct Block<'a> {
     page: &'a Page,
     /// The number of its first line, the fence's.
     line: usize,
-    /// What stands after the fence's three backticks.
+    /// The text after the three backticks of the opening fence.
     pub(crate) kind: String,
     pub(crate) text: String,
 }
@@ -47,7 +47,7 @@ pub(crate) fn pages() -> Vec<Page> {
 }
 
 impl Page {
-    /// The blocks between fences, those inside of lists and quotations too.
+    /// The fenced blocks, including those in lists and quotations.
     pub(crate) fn blocks(&self) -> Vec<Block<'_>> {
         let mut blocks = Vec::new();
         let mut open: Option<(usize, Block<'_>)> = None;
@@ -95,7 +95,7 @@ impl Page {
     }
 }
 
-/// Where a block is, as messages say it.
+/// The position of a block, for messages.
 impl fmt::Display for Block<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.page.path.display(), self.line)

@@ -1,8 +1,8 @@
-//! Each error sentence that a user can meet has its cause and cure in docs/troubleshooting.md, and
-//! no entry there is about a sentence that nobody says.
+//! docs/troubleshooting.md has the cause and remedy of each error sentence that a user can meet,
+//! and no entry for a sentence that no program prints.
 //!
-//! The sentences are what the code says: those of the golden refusals and warnings, and those that
-//! stand in `#[error("…")]` of the programs' sources. `…` stands for whatever is filled in.
+//! The sentences come from the code: from the golden refusals and warnings, and from
+//! `#[error("…")]` in the programs' sources. `…` replaces inserted values.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,20 +16,22 @@ use tests::settings;
 use crate::docs::pages::Page;
 use crate::docs::pages::pages;
 
-/// The rooms whose errors people read.
-const ROOMS: [&str; 5] = [
+/// Directories with user-visible errors.
+const ERROR_DIRECTORIES: [&str; 7] = [
     "certs/src",
     "syncer/args/src",
+    "syncer/poll/src",
     "syncer/src",
     "webhook/inject/src",
+    "webhook/cli/src",
     "webhook/src",
 ];
 
-/// The part of the page that is about what others say.
-const OF_OTHERS: [&str; 3] = [
-    "## Where to look",
-    "## What Kubernetes says",
-    "## Nothing is said, and yet",
+/// Sections of the page about messages of other programs.
+const THIRD_PARTY_SECTIONS: [&str; 3] = [
+    "## Where to look first",
+    "## Symptoms in kubectl",
+    "## No error, but not working",
 ];
 
 fn files(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -43,7 +45,7 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The sentences of golden files, each by itself.
+/// The sentences of golden files, one by one.
 fn golden() -> BTreeSet<String> {
     let mut found = Vec::new();
     files(
@@ -57,7 +59,7 @@ fn golden() -> BTreeSet<String> {
             continue;
         }
         for line in fs::read_to_string(path).unwrap().lines() {
-            // Several mistakes are told at once, and sentences have semicolons in them.
+            // One line may contain several mistakes, and sentences contain semicolons.
             let mut rest = line;
             while let Some((sentence, more)) = first_of(rest) {
                 sentences.insert(sentence.to_owned());
@@ -72,7 +74,7 @@ fn golden() -> BTreeSet<String> {
         .collect()
 }
 
-/// Splits before the next sentence, which begins with the place that it is about.
+/// Splits before the next sentence, which begins with its location.
 fn first_of(line: &str) -> Option<(&str, &str)> {
     let begins = [
         format!("; {PREFIX}"),
@@ -84,7 +86,7 @@ fn first_of(line: &str) -> Option<(&str, &str)> {
     Some((&line[..at], &line[at + 2..]))
 }
 
-/// The value of a Rust string literal that begins behind its quote, and what follows it.
+/// The value of a Rust string literal that begins after its quote, and the rest of the source.
 fn literal(source: &str) -> (String, &str) {
     let mut value = String::new();
     let mut chars = source.char_indices();
@@ -109,7 +111,7 @@ fn literal(source: &str) -> (String, &str) {
     (value, "")
 }
 
-/// A format string with `…` for what is filled in.
+/// A format string with `…` in place of its arguments.
 fn filled(format: &str) -> String {
     let mut sentence = String::new();
     let mut chars = format.chars().peekable();
@@ -127,12 +129,12 @@ fn filled(format: &str) -> String {
     sentence
 }
 
-/// What stands in `#[error("…")]`, and the causes that are known of git's failures.
+/// The texts in `#[error("…")]`, and the known causes of git's failures.
 fn coded() -> BTreeSet<String> {
     let mut sentences = BTreeSet::new();
     let mut found = Vec::new();
-    for room in ROOMS {
-        files(&settings::root().join(room), &mut found);
+    for directory in ERROR_DIRECTORIES {
+        files(&settings::root().join(directory), &mut found);
     }
     for path in found {
         if path.extension().is_none_or(|found| found != "rs") {
@@ -145,7 +147,7 @@ fn coded() -> BTreeSet<String> {
                 sentences.insert(filled(&literal(rest).0));
             }
         }
-        if let Some((_, display)) = source.split_once("impl fmt::Display for Why {") {
+        if let Some((_, display)) = source.split_once("impl fmt::Display for FailureCause {") {
             let mut rest = display.split("\n}\n").next().unwrap_or_default();
             while let Some((_, after)) = rest.split_once('"') {
                 let (sentence, more) = literal(after);
@@ -154,8 +156,13 @@ fn coded() -> BTreeSet<String> {
             }
         }
     }
-    // Nothing but what is filled in: a sentence that is told elsewhere.
-    sentences.retain(|sentence| sentence.chars().any(char::is_alphabetic));
+    // Skips formats that only combine a location with another error's sentence.
+    sentences.retain(|sentence| {
+        sentence
+            .replace("repos.", "")
+            .chars()
+            .any(char::is_alphabetic)
+    });
     sentences
 }
 
@@ -165,13 +172,13 @@ fn entries(page: &Page) -> Vec<(usize, String)> {
     let mut is_others = true;
     for (line, text) in page.prose() {
         if text.starts_with("## ") {
-            is_others = OF_OTHERS.contains(&text);
+            is_others = THIRD_PARTY_SECTIONS.contains(&text);
         }
         let Some(cell) = text.strip_prefix("| ").filter(|_| !is_others) else {
             continue;
         };
         let cell = cell.split(" | ").next().unwrap_or_default();
-        // A sentence with backticks in it stands between two of them.
+        // A sentence with backticks is quoted by two of them.
         let fence = if cell.contains("``") { "``" } else { "`" };
         for code in cell.split(fence).skip(1).step_by(2) {
             entries.push((line, code.to_owned()));
@@ -180,8 +187,8 @@ fn entries(page: &Page) -> Vec<(usize, String)> {
     entries
 }
 
-/// Tells whether a sentence is what an entry says, where `…` stands for anything.
-fn is_said(entry: &str, sentence: &str) -> bool {
+/// Whether a sentence matches an entry, where `…` matches anything.
+fn matches_entry(entry: &str, sentence: &str) -> bool {
     let mut parts = entry.split('…');
     let first = parts.next().unwrap_or_default();
     let Some(mut rest) = sentence.strip_prefix(first) else {
@@ -200,7 +207,7 @@ fn is_said(entry: &str, sentence: &str) -> bool {
     rest.ends_with(last)
 }
 
-/// What an object's field is refused for is said of the annotation that means the same.
+/// The refusal of an object's field, rewritten for the annotation with the same meaning.
 fn as_of_an_annotation(sentence: &str) -> String {
     let of_use = format!("{PREFIX}use: ");
     let rest = match sentence.strip_prefix(&of_use) {
@@ -224,10 +231,10 @@ fn as_of_an_annotation(sentence: &str) -> String {
     }
 }
 
-/// Tells whether a sentence says of an annotation's value what the table says is accepted: such
-/// sentences have one entry together.
+/// Whether a sentence is the grammar of an annotation from the table: all such sentences share one
+/// entry.
 fn is_about_a_value(sentence: &str) -> bool {
-    // What to write in its place is of that value alone.
+    // The suggestion depends on the value.
     let sentence = sentence.split("; write \"").next().unwrap_or(sentence);
     ANNOTATIONS.iter().any(|row| {
         sentence
@@ -235,34 +242,39 @@ fn is_about_a_value(sentence: &str) -> bool {
             .and_then(|rest| rest.strip_suffix(": expected "))
             .and_then(|rest| rest.strip_prefix(PREFIX))
             .and_then(|rest| rest.split_once(": "))
-            .is_some_and(|(key, _)| key.ends_with(row.key))
+            .is_some_and(|(key, _)| key.ends_with(row.key.as_str()))
     })
 }
 
 #[test]
-fn every_error_sentence_has_its_cause_and_cure_and_no_entry_is_about_nothing() {
+fn every_error_sentence_has_cause_and_remedy_and_no_entry_is_unused() {
     let pages = pages();
     let page = Path::new("docs/troubleshooting.md");
     let page = pages.iter().find(|found| found.path == page);
     let page = page.expect("docs/troubleshooting.md");
-    assert!(page.text.contains("\n### A value that is not accepted\n"));
+    assert!(page.text.contains("\n### Invalid value\n"));
     let entries = entries(page);
     let (golden, coded) = (golden(), coded());
     assert!(golden.len() > 100 && coded.len() > 80, "too few were found");
     let mut wrong = Vec::new();
     let sentences: BTreeSet<&String> = golden.union(&coded).collect();
     for sentence in &sentences {
-        let has_entry = entries.iter().any(|(_, entry)| is_said(entry, sentence));
+        let has_entry = entries
+            .iter()
+            .any(|(_, entry)| matches_entry(entry, sentence));
         if !has_entry && !is_about_a_value(sentence) {
             wrong.push(format!("no entry: {sentence}"));
         }
     }
     for (line, entry) in &entries {
-        // Else it would do for sentences that nobody has thought of.
+        // A shorter entry would match unrelated sentences.
         if entry.chars().filter(|char| char.is_alphabetic()).count() < 9 {
             wrong.push(format!("line {line}: says too little: {entry}"));
         }
-        if !sentences.iter().any(|sentence| is_said(entry, sentence)) {
+        if !sentences
+            .iter()
+            .any(|sentence| matches_entry(entry, sentence))
+        {
             wrong.push(format!("line {line}: nobody says: {entry}"));
         }
     }
@@ -270,11 +282,11 @@ fn every_error_sentence_has_its_cause_and_cure_and_no_entry_is_about_nothing() {
 }
 
 #[test]
-fn a_sentence_is_recognised_by_what_stands_around_its_values() {
-    assert!(is_said("a …: expected …", "a b: expected c"));
-    assert!(is_said("the volume is full", "the volume is full"));
-    assert!(!is_said("a …: expected b", "a b: expected c"));
-    assert!(!is_said("the volume", "the volume is full"));
+fn a_sentence_is_recognised_by_the_text_around_its_values() {
+    assert!(matches_entry("a …: expected …", "a b: expected c"));
+    assert!(matches_entry("the volume is full", "the volume is full"));
+    assert!(!matches_entry("a …: expected b", "a b: expected c"));
+    assert!(!matches_entry("the volume", "the volume is full"));
     assert_eq!(filled("{{x}} {0} of {name:?}"), "{x} … of …");
     let (value, rest) = literal("a \\\"b\\\" \\\n      c\" d");
     assert_eq!((value.as_str(), rest), ("a \"b\" c", " d"));

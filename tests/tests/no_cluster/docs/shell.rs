@@ -1,10 +1,10 @@
-//! The commands in a block: what a shell would start, word by word.
+//! Splits the commands of a block into words like a shell.
 
 /// The words of one command.
 pub(crate) type Words = Vec<String>;
 
-/// The lines that are typed: those after `$ ` in a `console` block, all in a `sh` block; lines that
-/// end in a backslash go on. What a here-document holds is no command.
+/// The lines that a user types: those after `$ ` in a `console` block, all in a `sh` block; a
+/// trailing backslash continues a line. The contents of a here-document are skipped.
 fn typed(kind: &str, text: &str) -> Vec<String> {
     let mut typed = Vec::new();
     let mut lines = text.lines();
@@ -28,8 +28,7 @@ fn typed(kind: &str, text: &str) -> Vec<String> {
     typed
 }
 
-/// Takes a block apart into the commands that it starts, without assignments before them and
-/// redirections after them.
+/// The commands of a block, without assignments before them and redirections after them.
 pub(crate) fn commands(kind: &str, text: &str) -> Vec<Words> {
     let mut commands = Vec::new();
     for line in typed(kind, text) {
@@ -50,7 +49,7 @@ pub(crate) fn commands(kind: &str, text: &str) -> Vec<Words> {
     commands
 }
 
-/// Splits a line at what stands between commands, and its commands into words.
+/// Splits a line into commands, and each command into words.
 fn split(line: &str) -> Vec<Words> {
     let mut commands = vec![Words::new()];
     let mut word: Option<String> = None;
@@ -82,7 +81,7 @@ fn split(line: &str) -> Vec<Words> {
                 commands.push(Words::new());
             }
             '>' | '<' => {
-                // `2>`: the number is no word of the command's.
+                // `2>`: the number is not a word of the command.
                 if word.as_ref().is_some_and(|word| word.parse::<u8>().is_ok()) {
                     word = None;
                 }
@@ -104,7 +103,7 @@ fn split(line: &str) -> Vec<Words> {
 }
 
 #[test]
-fn a_line_is_taken_apart_as_a_shell_does_it() {
+fn a_line_is_split_into_words_like_in_a_shell() {
     let text =
         "$ A=b gitvolume inject -f 'a b' | kubectl apply -f - 2>&1 >x && echo \"$?\"  # c\nsaid\n";
     let expected = [

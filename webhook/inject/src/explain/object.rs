@@ -1,39 +1,38 @@
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::DEFAULT;
-use super::OPERATOR;
-use super::Setting;
 use super::text;
-use crate::ANNOTATIONS;
 use crate::GitVolume;
-use crate::MountPath;
 use crate::Refusal;
 use crate::Scope;
 use crate::Settings;
-use crate::objects;
-use crate::value::without_secrets;
+use crate::explain::setting::Setting;
+use crate::sources::objects;
+use crate::sources::sourced::Origin;
+use crate::sources::sourced::Sourced;
+use crate::sources::sourced::Values;
 
-/// What an object gives the Pods that it is for.
+/// The explanation of an object: what its Pods get.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExplainedObject {
     /// Such as `GitVolume shop/site`.
     pub object: String,
-    /// Whether it is accepted: otherwise it has no effect.
+    /// Whether it is accepted; otherwise it has no effect.
     pub is_accepted: bool,
-    /// What it says of its repository, and what holds where neither it nor another says anything.
+    /// The settings of its repository, with the defaults.
     pub repository: Vec<Setting>,
-    /// The same of the Pod as a whole.
+    /// The settings of the Pod as a whole, with the defaults.
     pub pod: Vec<Setting>,
     /// Why it is not accepted.
     pub mistakes: Vec<String>,
-    /// What is odd and allowed.
+    /// Warnings: allowed, and possibly not intended.
     pub warnings: Vec<String>,
 }
 
-/// Explains an object of ours by itself: what others say about the same Pods is not known here.
+/// Explains one object by itself; other objects for the same Pods are not considered.
 pub fn explain_object(object: &GitVolume, settings: &Settings) -> ExplainedObject {
     let refusal = object.accepted(settings).err();
     let mistakes = refusal.iter().flat_map(Refusal::mistakes);
@@ -48,32 +47,32 @@ pub fn explain_object(object: &GitVolume, settings: &Settings) -> ExplainedObjec
     }
 }
 
-/// What is said, and, of an object that has an effect, what holds by default.
+/// The values that an object sets and, where it has an effect, the defaults.
 fn rows(object: &GitVolume, settings: &Settings, scope: Scope, has_defaults: bool) -> Vec<Setting> {
-    let rows = ANNOTATIONS.iter().filter(|row| row.scope == scope);
-    let rows = rows.filter_map(|row| {
-        let field = objects::field(row)?;
-        let (value, from) = match (object.text(row.key), row.key) {
-            (Some(text), _) => (without_secrets(text), format!("spec.{field}")),
-            (None, _) if !has_defaults => return None,
-            (None, "mount-path") => {
-                let path = MountPath::default_for(object.repository());
-                (path.to_string(), DEFAULT.to_owned())
-            }
-            (None, "timeout") => (settings.sync_timeout.to_string(), OPERATOR.to_owned()),
-            (None, _) => (row.default?.to_owned(), DEFAULT.to_owned()),
-        };
-        Some(Setting {
-            key: row.key.to_owned(),
-            value,
-            from,
+    let mut values = Values::default();
+    let origin = Origin::Object(Arc::new(object.clone()));
+    for (key, text) in object.said().filter(|(key, _)| key.row().scope == scope) {
+        values.add(key, Sourced::new(text.to_owned(), origin.clone()));
+    }
+    if has_defaults {
+        values = values.or_defaults(scope, object.repository(), settings);
+    }
+    let rows = values.iter().filter_map(|(key, value)| {
+        let field = objects::field(key)?;
+        let setting = Setting::new(key, value);
+        Some(match value.origin {
+            Origin::Object(_) => Setting {
+                from: format!("spec.{field}"),
+                ..setting
+            },
+            _ => setting,
         })
     });
     rows.collect()
 }
 
 impl fmt::Display for ExplainedObject {
-    /// Writes it for a terminal, each line begun by two blanks but the first.
+    /// Formats it for a terminal; each line but the first is indented by two blanks.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             object,
@@ -83,9 +82,10 @@ impl fmt::Display for ExplainedObject {
             mistakes,
             warnings,
         } = self;
-        match is_accepted {
-            true => writeln!(f, "{object}: accepted")?,
-            false => writeln!(f, "{object}: not accepted, and without effect")?,
+        if *is_accepted {
+            writeln!(f, "{object}: accepted")?
+        } else {
+            writeln!(f, "{object}: not accepted, so it has no effect")?
         }
         text::list(f, "refused", mistakes)?;
         text::list(f, "warnings", warnings)?;

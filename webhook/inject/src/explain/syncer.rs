@@ -1,66 +1,70 @@
-use serde::Serialize;
-use serde_json::Value;
+use std::collections::BTreeMap;
 
-use super::OPERATOR;
+use serde::Serialize;
+
+use crate::Key;
 use crate::Role;
 use crate::Syncer;
 use crate::User;
-use crate::position;
-use crate::reader::List;
-use crate::request::Position;
-use crate::resources;
-use crate::wanted::Wanted;
+use crate::model::user::UserRule;
+use crate::plan::input::PlanInput;
+use crate::plan::position::Placement;
+use crate::plan::position::PlacementRule;
+use crate::pod::resources::ResourcesRule;
+use crate::sources::sourced::OPERATOR;
 
-/// A container that is added, with the reasons for what is chosen.
+/// A container that is added, with the reasons for its settings.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Explained {
     /// Its name.
     pub name: String,
-    /// What it does.
+    /// Its purpose.
     pub does: &'static str,
-    /// Its image, and who chose it.
+    /// Its image and the origin of that.
     pub image: (String, String),
-    /// Where it is put, and why.
+    /// Its position among the init containers, and the reason.
     pub position: (String, String),
-    /// Who it runs as, and why.
+    /// Its user and the reason.
     pub user: (String, String),
-    /// What it asks for and where it ends, and why.
+    /// Its requests and limits, and the reason.
     pub resources: (String, String),
-    /// What the Pod is charged for it, and how.
+    /// The resources that the scheduler reserves for it, and how they are computed.
     pub reserves: (String, String),
-    /// Where it serves metrics.
+    /// The address of its metrics.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics_port: Option<u16>,
 }
 
-pub(super) fn explained(syncer: &Syncer, wanted: &Wanted<'_>) -> Explained {
+pub(super) fn explained(syncer: &Syncer, input: &PlanInput<'_>) -> Explained {
     let role = syncer.role;
     Explained {
         name: syncer.name().to_owned(),
         does: match role {
             Role::GitRepo | Role::GitRepoLate => {
-                "an init container that clones the gitRepo volumes and ends"
+                "an init container that clones the gitRepo volumes and exits"
             }
-            Role::Once => "an init container that fetches once and ends",
-            Role::Sync => "a sidecar that fetches before the app starts, and follows",
+            Role::Once => "an init container that fetches once and exits",
+            Role::Sync => {
+                "a sidecar that fetches before the app starts and then keeps the files up to date"
+            }
         },
         image: match &syncer.image {
-            Some(image) => (image.clone(), wanted.key(None, "image")),
-            None => (wanted.settings.image.clone(), OPERATOR.to_owned()),
+            Some(image) => (image.clone(), input.key(None, Key::Image)),
+            None => (input.settings.image.clone(), OPERATOR.to_owned()),
         },
-        position: position_of(role, wanted),
-        user: user(syncer.user, role, wanted),
-        resources: resources_of(syncer, wanted),
+        position: position_of(&syncer.position, input),
+        user: user(syncer, input),
+        resources: resources_of(syncer, input),
         reserves: charge(syncer),
         metrics_port: syncer.metrics_port,
     }
 }
 
-fn position_of(role: Role, wanted: &Wanted<'_>) -> (String, String) {
-    let inits = wanted.pod.init_containers.as_deref().unwrap_or_default();
-    let index = position::of(role, wanted);
-    let place = match (inits.get(index), index.checked_sub(1)) {
+fn position_of(placement: &Placement, input: &PlanInput<'_>) -> (String, String) {
+    let Placement { index, rule } = placement;
+    let inits = input.pod.init_containers.as_deref().unwrap_or_default();
+    let place = match (inits.get(*index), index.checked_sub(1)) {
         (None, None) => {
             let alone = "the Pod has no other init container";
             return (alone.to_owned(), String::new());
@@ -69,55 +73,42 @@ fn position_of(role: Role, wanted: &Wanted<'_>) -> (String, String) {
         (Some(next), Some(last)) => format!("between {} and {}", inits[last].name, next.name),
         (None, Some(last)) => format!("last, after {}", inits[last].name),
     };
-    let readers = wanted.readers_of(role);
-    let first = readers
-        .iter()
-        .find(|reader| reader.list == List::InitContainers);
-    let has_volume = wanted.git_repos.iter().any(|own| own.role() == role);
-    let why = match (&wanted.wide.position, first) {
-        (Some(Position::Last) | None, Some(reader)) if !has_volume => {
-            format!("{} reads the files", reader.container.name)
+    let why = match rule {
+        PlacementRule::Author => input.key(None, Key::Position),
+        PlacementRule::GitRepo => {
+            "gitRepo volumes must be ready before every other container starts".to_owned()
         }
-        (Some(_), _) => wanted.key(None, "position"),
-        (None, _) if has_volume => "a gitRepo volume was there before every container".to_owned(),
-        (None, _) => "what git may need, such as a proxy, has started then".to_owned(),
+        PlacementRule::Reader(name) => format!("{name} reads the files"),
+        PlacementRule::Last => {
+            "starts after init containers that git may need, such as a proxy".to_owned()
+        }
     };
     (place, why)
 }
 
-/// Tells which of the rules of [`User::for_pod`] gave the user.
-fn user(user: Option<User>, role: Role, wanted: &Wanted<'_>) -> (String, String) {
-    let Some(User { uid, gid }) = user else {
-        let why = "the namespace hands out users".to_owned();
-        return ("none of ours".to_owned(), why);
+fn user(syncer: &Syncer, input: &PlanInput<'_>) -> (String, String) {
+    let user = match syncer.user {
+        Some(User { uid, gid }) => format!("{uid}:{gid}"),
+        None => "not set".to_owned(),
     };
-    let of_pod = wanted.pod.security_context.as_ref();
-    let of_pod = of_pod.and_then(|own| own.run_as_user);
-    let readers = wanted.readers_of(role);
-    let is_readers = |uid: i64| {
-        let mut users = readers.iter().map(|reader| {
-            let own = reader.container.security_context.as_ref();
-            own.and_then(|own| own.run_as_user).or(of_pod)
-        });
-        !readers.is_empty() && users.all(|own| own == Some(uid))
+    let why = match syncer.user_rule {
+        UserRule::Author => input.key(None, Key::User),
+        UserRule::Consumers => {
+            let readers = &input.role(syncer.role).readers;
+            let names = readers.iter().map(|reader| reader.container.name.as_str());
+            let names: Vec<&str> = names.collect();
+            format!("the user of {}, which mount the files", names.join(", "))
+        }
+        UserRule::Pod => "the Pod's runAsUser, because the containers that mount the files run as different users".to_owned(),
+        UserRule::Image => {
+            "the image's default: the containers that mount the files set no user, different users, or root".to_owned()
+        }
+        UserRule::Namespace => "OpenShift assigns the user from the namespace's UID range".to_owned(),
     };
-    let names: Vec<&str> = readers
-        .iter()
-        .map(|reader| reader.container.name.as_str())
-        .collect();
-    let why = if wanted.wide.user.is_some() {
-        wanted.key(None, "user")
-    } else if is_readers(uid) {
-        format!("the user of {}, who read the files", names.join(", "))
-    } else if of_pod == Some(uid) {
-        "the Pod's own, since those who read the files differ".to_owned()
-    } else {
-        "the image's own: those who read the files name none, several, or root".to_owned()
-    };
-    (format!("{uid}:{gid}"), why)
+    (user, why)
 }
 
-fn resources_of(syncer: &Syncer, wanted: &Wanted<'_>) -> (String, String) {
+fn resources_of(syncer: &Syncer, input: &PlanInput<'_>) -> (String, String) {
     let amounts = |list: &str| {
         let amounts = syncer.resources.as_ref()?.get(list)?.as_object()?;
         let amounts = amounts
@@ -129,49 +120,50 @@ fn resources_of(syncer: &Syncer, wanted: &Wanted<'_>) -> (String, String) {
         .into_iter()
         .filter_map(amounts)
         .collect();
-    let text = match lists.is_empty() {
-        true => "none".to_owned(),
-        false => lists.join("; "),
+    let text = if lists.is_empty() {
+        "none".to_owned()
+    } else {
+        lists.join("; ")
     };
-    let has_limits = syncer.resources.as_ref().is_some_and(|own| {
-        own.get("limits")
-            .and_then(Value::as_object)
-            .is_some_and(|limits| !limits.is_empty())
-    });
-    let why = if !wanted.wide.resources.is_empty() {
-        {
-            let (list, name, _) = &wanted.wide.resources[0];
-            let key = wanted.key(None, &format!("resources.{list}.{name}"));
+    let why = match syncer.resources_rule {
+        ResourcesRule::Author(list, name) => {
+            let key = Key::of_resource(list, name).map(|key| input.key(None, key));
+            let key = key.unwrap_or_default();
             let key = key.replace(&format!("{list}.{name}"), "…");
             format!("{key}, and for the rest {OPERATOR}")
         }
-    } else if resources::has_own(wanted.pod) {
-        "the Pod has its own, for all its containers together".to_owned()
-    } else if resources::is_guaranteed(wanted.pod) {
-        "the Pod is Guaranteed, and stays so".to_owned()
-    } else if has_limits {
-        format!("{OPERATOR}; limits where all the Pod's containers have one")
-    } else {
-        format!("{OPERATOR}; no limits, since not all the Pod's containers have them")
+        ResourcesRule::Pod => {
+            "the Pod has Pod-level resources, which cover all its containers".to_owned()
+        }
+        ResourcesRule::Guaranteed => "the Pod keeps the QoS class Guaranteed".to_owned(),
+        ResourcesRule::Limits => {
+            format!("{OPERATOR}; limits, because all containers of the Pod have one")
+        }
+        ResourcesRule::Requests => {
+            format!("{OPERATOR}; no limits, because not all containers of the Pod have them")
+        }
     };
     (text, why)
 }
 
-/// What the scheduler reserves for the Pod because of the container, and quotas count: its requests, and
-/// its limits where requests are left out.
+/// The resources that the scheduler reserves for the Pod because of the container and that quotas
+/// count: its requests, and its limits where requests are left out.
 fn charge(syncer: &Syncer) -> (String, String) {
-    let amounts = |list: &str| {
-        let amounts = syncer.resources.as_ref()?.get(list)?.as_object();
-        let amounts = amounts?.iter();
-        let amounts =
-            amounts.map(|(name, amount)| format!("{name} {}", amount.as_str().unwrap_or_default()));
-        Some(amounts.collect::<Vec<_>>().join(", "))
-    };
-    let amounts = amounts("requests").or_else(|| amounts("limits"));
+    let list = |list: &str| syncer.resources.as_ref()?.get(list)?.as_object();
+    let [limits, requests] = ["limits", "requests"].map(|own| list(own).into_iter().flatten());
+    let amounts: BTreeMap<&str, &str> = limits
+        .chain(requests)
+        .map(|(name, amount)| (name.as_str(), amount.as_str().unwrap_or_default()))
+        .collect();
+    let amounts = amounts
+        .iter()
+        .map(|(name, amount)| format!("{name} {amount}"));
+    let amounts: Vec<String> = amounts.collect();
+    let amounts = (!amounts.is_empty()).then(|| amounts.join(", "));
     let how = match syncer.role.restart_policy() {
-        _ if amounts.is_none() => "nothing of its own",
-        Some(_) => "beside the Pod's own containers, for as long as the Pod runs",
-        None => "only where it is more than what the Pod's own containers need together",
+        _ if amounts.is_none() => "no resources of its own",
+        Some(_) => "in addition to the Pod's own containers, as long as the Pod runs",
+        None => "only if it exceeds the sum of the Pod's own containers",
     };
     (amounts.unwrap_or_else(|| "none".to_owned()), how.to_owned())
 }

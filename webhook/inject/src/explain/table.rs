@@ -8,13 +8,13 @@ use crate::ANNOTATIONS;
 use crate::PREFIX;
 use crate::Scope;
 
-/// Every annotation there is, for a terminal.
+/// All annotations, formatted for a terminal.
 pub fn annotations_text() -> String {
     let mut text = String::new();
     for (scope, heading) in [
         (
             Scope::Repository,
-            "A repository; a further one has NAME. before each key, such as gitvolume.dev/rules.repo",
+            "Repository; prefix the keys of each additional repository with NAME., such as gitvolume.dev/rules.repo",
         ),
         (Scope::Pod, "The Pod"),
         (Scope::Status, "Written by the webhook"),
@@ -40,7 +40,7 @@ pub fn annotations_text() -> String {
     text
 }
 
-/// Every annotation there is, as data.
+/// All annotations, as data.
 pub fn annotations_json() -> Value {
     let rows = ANNOTATIONS.iter().map(|row| {
         json!({

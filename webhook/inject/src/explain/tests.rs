@@ -1,14 +1,19 @@
-//! Golden texts in `testdata/explain`, of Pods of the other cases: `KIND.CASE.txt` explains the Pod in
-//! `testdata/KIND/CASE`. `make goldens` writes those that are there.
+//! Golden texts in `testdata/explain`, of Pods of the other cases: `KIND.CASE.txt` explains the Pod
+//! in `testdata/KIND/CASE`. `make goldens` updates the existing ones.
 
 use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
 
+use serde_json::Value;
 use similar::TextDiff;
 
 use super::*;
+use crate::ANNOTATIONS;
 use crate::GitVolume;
+use crate::PREFIX;
+use crate::answer;
+use crate::keys::key;
 
 #[expect(
     clippy::disallowed_methods,
@@ -54,7 +59,7 @@ fn cases(kind: &str) -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_golden_text_is_what_is_said() {
+fn explanations_equal_their_golden_texts() {
     let mut goldens: Vec<PathBuf> = fs::read_dir(testdata().join("explain"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -70,9 +75,9 @@ fn every_golden_text_is_what_is_said() {
     }
 }
 
-/// Those in `testdata/objects/explain` are about the objects of the other cases there.
+/// The texts in `testdata/objects/explain` explain the objects of the other cases there.
 #[test]
-fn every_golden_text_of_objects_is_what_is_said() {
+fn explanations_of_objects_equal_their_golden_texts() {
     let folder = testdata().join("objects");
     let goldens = fs::read_dir(folder.join("explain")).unwrap();
     let goldens: Vec<PathBuf> = goldens.map(|entry| entry.unwrap().path()).collect();
@@ -108,7 +113,7 @@ fn holds(golden: &Path, text: &str) {
 }
 
 #[test]
-fn what_is_told_is_what_is_done() {
+fn an_explanation_lists_every_mount_and_annotation() {
     for case in cases("inject") {
         let settings = settings(&case);
         let review = Review::of_pod(pod(&case));
@@ -126,7 +131,7 @@ fn what_is_told_is_what_is_done() {
             "{dir}"
         );
         assert_eq!(explanation.volumes.len(), plan.volumes.len(), "{dir}");
-        // Each mount of the plan is told, at the path where the files are.
+        // Each mount of the plan is listed, at the path where the files are.
         for consumer in &plan.consumers {
             for mount in &consumer.mounts {
                 let is_it = |seen: &Seen| {
@@ -139,15 +144,15 @@ fn what_is_told_is_what_is_done() {
                 assert!(seen.any(is_it), "{dir}: {mount:?}");
             }
         }
-        for (told, syncer) in explanation.containers.iter().zip(&plan.syncers) {
-            assert_eq!(told.name, syncer.name(), "{dir}");
+        for (syncer_config, syncer) in explanation.containers.iter().zip(&plan.syncers) {
+            assert_eq!(syncer_config.name, syncer.name(), "{dir}");
             let user = syncer.user.map(|user| format!("{}:{}", user.uid, user.gid));
-            let user = user.unwrap_or_else(|| "none of ours".to_owned());
-            assert_eq!(told.user.0, user, "{dir}");
+            let user = user.unwrap_or_else(|| "not set".to_owned());
+            assert_eq!(syncer_config.user.0, user, "{dir}");
         }
-        // Every annotation of ours is told, with its value.
+        // Every gitvolume annotation is listed, with its value.
         let annotations = review.object()["metadata"]["annotations"].as_object();
-        let told: Vec<&str> = explanation
+        let syncer_config: Vec<&str> = explanation
             .repositories
             .iter()
             .flat_map(|own| &own.settings)
@@ -156,16 +161,16 @@ fn what_is_told_is_what_is_done() {
             .collect();
         for key in annotations.into_iter().flatten().map(|(key, _)| key) {
             let is_warned = answer.warnings.iter().any(|warning| warning.contains(key));
-            let is_requested = !Status::KEYS.contains(&key.as_str());
+            let is_requested = !key::WRITTEN.contains(&key.as_str());
             if key.starts_with(PREFIX) && is_requested && !is_warned {
-                assert!(told.contains(&key.as_str()), "{dir}: {key}");
+                assert!(syncer_config.contains(&key.as_str()), "{dir}: {key}");
             }
         }
     }
 }
 
 #[test]
-fn a_refusal_is_told_in_its_own_words_and_without_secrets() {
+fn a_refusal_is_explained_with_its_message_and_without_secrets() {
     for case in cases("deny") {
         let explanation = explained(pod(&case), &settings(&case));
         assert!(explanation.is_refused(), "{}", case.display());
@@ -181,7 +186,7 @@ fn a_refusal_is_told_in_its_own_words_and_without_secrets() {
 }
 
 #[test]
-fn an_injected_pod_says_by_whom_and_whether_that_is_still_so() {
+fn an_injected_pod_is_explained_with_its_version_and_differences() {
     let case = testdata().join("inject/link-layout");
     let before = settings(&case);
     let mut pod = pod(&case);
@@ -201,13 +206,13 @@ fn an_injected_pod_says_by_whom_and_whether_that_is_still_so() {
     let text = other.to_string();
     assert!(text.contains("injected by version 0.0.0-test"), "{text}");
     assert!(
-        text.contains("something else: container gitvolume: image\n"),
+        text.contains("would differ: container gitvolume: image\n"),
         "{text}"
     );
 }
 
 #[test]
-fn what_was_just_injected_is_what_a_new_pod_gets() {
+fn a_fresh_injection_has_no_differences() {
     for case in cases("inject") {
         let settings = settings(&case);
         let mut pod = pod(&case);
@@ -224,7 +229,7 @@ fn what_was_just_injected_is_what_a_new_pod_gets() {
 }
 
 #[test]
-fn the_table_has_every_key_with_all_that_is_known_of_it() {
+fn the_table_lists_every_key_with_all_its_columns() {
     let (text, json) = (annotations_text(), annotations_json());
     assert_eq!(json.as_array().unwrap().len(), ANNOTATIONS.len());
     for row in ANNOTATIONS {
@@ -242,17 +247,17 @@ fn the_table_has_every_key_with_all_that_is_known_of_it() {
 }
 
 #[test]
-fn a_pod_that_asks_for_nothing_is_told_so_in_a_line() {
+fn a_pod_without_requests_is_explained_in_one_line() {
     let pod = serde_json::json!({"spec": {"containers": [{"name": "c"}]}});
     let explanation = explained(pod, &Settings::new("x"));
     assert_eq!(
         explanation.to_string(),
-        "skip (not-requested): no annotation and no gitRepo volume asks for anything\n"
+        "skip (not-requested): no annotation, GitVolume or gitRepo volume requests a repository\n"
     );
 }
 
 #[test]
-fn what_an_object_says_is_told_to_be_its() {
+fn values_of_an_object_are_explained_with_their_origin() {
     let object = serde_json::json!({
         "apiVersion": "gitvolume.dev/v1alpha1", "kind": "GitVolume",
         "metadata": {"name": "site", "namespace": "shop"},
@@ -267,9 +272,9 @@ fn what_an_object_says_is_told_to_be_its() {
         "spec": {"containers": [{"name": "web"}]},
     });
     let settings = Settings::new("syncer:1");
-    let told = explain(&Review::of_pod(pod), &settings, &namespace).unwrap();
-    let [site] = &told.repositories[..] else {
-        panic!("{told}");
+    let syncer_config = explain(&Review::of_pod(pod), &settings, &namespace).unwrap();
+    let [site] = &syncer_config.repositories[..] else {
+        panic!("{syncer_config}");
     };
     let from = |key: &str| {
         let setting = site.settings.iter().find(|own| own.key == key).unwrap();
@@ -284,10 +289,14 @@ fn what_an_object_says_is_told_to_be_its() {
     assert_eq!(from("period"), ("1m", "GitVolume shop/site: spec.period"));
     assert_eq!(from("depth"), ("1", "default"));
     assert_eq!(site.seen.len(), 1);
-    let user = told.pod.iter().find(|own| own.key == "user").unwrap();
+    let user = syncer_config
+        .pod
+        .iter()
+        .find(|own| own.key == "user")
+        .unwrap();
     assert_eq!(user.from, "GitVolume shop/site: spec.user");
-    let [container] = &told.containers[..] else {
-        panic!("{told}");
+    let [container] = &syncer_config.containers[..] else {
+        panic!("{syncer_config}");
     };
     assert_eq!(container.user.1, "GitVolume shop/site: spec.user");
     let why = "GitVolume shop/site: spec.resources.…, and for the rest the operator";

@@ -1,14 +1,14 @@
 use std::fmt;
 use std::fmt::Write;
 
-use super::Explanation;
-use super::Present;
-use super::Setting;
+use crate::explain::explanation::Explanation;
+use crate::explain::explanation::Present;
+use crate::explain::setting::Setting;
 
-/// The columns of a terminal that lines of prose are kept to.
+/// The width of prose on a terminal, in columns.
 const WIDTH: usize = 100;
 
-/// Writes prose in lines that a terminal shows whole, each begun by so many blanks.
+/// Wraps prose to 100 columns, each line indented by `indent` blanks.
 pub fn wrapped(text: &str, indent: usize) -> String {
     let mut lines = String::new();
     let mut line = String::new();
@@ -27,7 +27,7 @@ pub fn wrapped(text: &str, indent: usize) -> String {
     lines
 }
 
-/// Rows in columns that are as wide as they need to be; the last one is not padded.
+/// Formats rows in columns as wide as their longest cell; the last column is not padded.
 fn columns(f: &mut fmt::Formatter<'_>, rows: &[Vec<String>]) -> fmt::Result {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
@@ -40,9 +40,10 @@ fn columns(f: &mut fmt::Formatter<'_>, rows: &[Vec<String>]) -> fmt::Result {
     for row in rows {
         let mut line = String::new();
         for (index, cell) in row.iter().enumerate() {
-            let _ = match index + 1 == row.len() {
-                true => write!(line, "  {cell}"),
-                false => write!(line, "  {cell:width$}", width = width(index)),
+            let _ = if index + 1 == row.len() {
+                write!(line, "  {cell}")
+            } else {
+                write!(line, "  {cell:width$}", width = width(index))
             };
         }
         writeln!(f, "  {}", line.trim_end())?;
@@ -74,9 +75,9 @@ pub(super) fn list(f: &mut fmt::Formatter<'_>, heading: &str, lines: &[String]) 
 }
 
 impl fmt::Display for Explanation {
-    /// Writes it for a terminal, each line begun by two blanks but the first.
+    /// Formats it for a terminal; each line but the first is indented by two blanks.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Taken apart without `..`: what is not told does not compile.
+        // Destructured without `..`: a field that is not formatted does not compile.
         let Self {
             decision,
             reason,
@@ -105,9 +106,9 @@ impl fmt::Display for Explanation {
             settings(f, &repository.settings)?;
             let rows = repository.seen.iter().map(|seen| {
                 let how = if seen.read_only {
-                    "to read"
+                    "read-only"
                 } else {
-                    "to read and write"
+                    "read-write"
                 };
                 vec![
                     format!("in {}", seen.container),
@@ -163,15 +164,15 @@ impl fmt::Display for Present {
         if !is_same {
             writeln!(
                 f,
-                "    now it is another version or configuration ({present_config})"
+                "    the webhook now has another version or configuration ({present_config})"
             )?;
         }
         if differences.is_empty() {
-            return writeln!(f, "    a new Pod gets the same");
+            return writeln!(f, "    a new Pod would get the same");
         }
         let lines: Vec<String> = differences
             .iter()
-            .map(|text| format!("a new Pod gets something else: {text}"))
+            .map(|text| format!("a new Pod would differ: {text}"))
             .collect();
         lines
             .iter()

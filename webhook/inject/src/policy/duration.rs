@@ -1,4 +1,4 @@
-//! A length of time as people write it.
+//! Durations in the settings file.
 
 use args::GitDuration;
 use serde::Deserialize;

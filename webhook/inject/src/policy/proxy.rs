@@ -2,7 +2,7 @@ use serde::Deserialize;
 use serde::Serialize;
 use url::Url;
 
-/// The proxies that syncers go by; the names are those of OpenShift's `Proxy`.
+/// The proxies of syncers; the names are those of OpenShift's `Proxy`.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Proxy {
@@ -20,7 +20,7 @@ pub struct Proxy {
         skip_serializing_if = "Option::is_none"
     )]
     pub https_proxy: Option<String>,
-    /// Hosts, domains and networks that are asked directly, with commas between.
+    /// Hosts, domains and networks that are reached directly, separated by commas.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_proxy: Option<String>,
 }
@@ -30,7 +30,7 @@ impl Proxy {
         self.variables().next().is_none()
     }
 
-    /// The variables by which git and our own calls are told. In small letters: curl does not hear
+    /// The proxy variables for git and for the syncer's own HTTP calls. In lower case: curl ignores
     /// `HTTP_PROXY`, which a CGI request may set (<https://httpoxy.org>).
     pub(crate) fn variables(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let Self {
@@ -48,7 +48,7 @@ impl Proxy {
     }
 }
 
-/// Nothing of the text is repeated: it may have a password.
+/// The error does not repeat the text: it may contain a password.
 fn read<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let Some(text) = Option::<String>::deserialize(deserializer)? else {
         return Ok(None);
@@ -59,8 +59,7 @@ fn read<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Stri
         return Err(serde::de::Error::custom(expected));
     };
     if !url.username().is_empty() || url.password().is_some() {
-        let sentence = "credentials of a proxy can be read by all who can read the Pods; expected \
-                        an address without them";
+        let sentence = "credentials of a proxy are visible to everyone who can read the Pods; expected an address without credentials";
         return Err(serde::de::Error::custom(sentence));
     }
     Ok(Some(text))

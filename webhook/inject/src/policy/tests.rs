@@ -2,7 +2,7 @@ use super::*;
 use serde_json::json;
 
 #[test]
-fn an_image_is_enough_and_what_is_written_is_read_back() {
+fn settings_need_only_an_image_and_survive_a_round_trip() {
     let settings: Settings = serde_json::from_value(json!({"image": "syncer:1"})).unwrap();
     assert_eq!(settings.hash(), Settings::new("syncer:1").hash());
     let again: Settings = serde_json::from_value(serde_json::to_value(&settings).unwrap()).unwrap();
@@ -10,7 +10,7 @@ fn an_image_is_enough_and_what_is_written_is_read_back() {
 }
 
 #[test]
-fn every_setting_counts_in_the_hash() {
+fn every_setting_changes_the_hash() {
     let one = Settings::new("syncer:1");
     let mut other = one.clone();
     other.stale_worktree_timeout = GitDuration::from_secs(61);
@@ -21,7 +21,7 @@ fn every_setting_counts_in_the_hash() {
         serde_json::from_value::<Settings>(settings).unwrap()
     };
     assert_ne!(with_authority("").hash(), one.hash());
-    // Nobody is told the comments.
+    // Comments in PEM files are dropped.
     assert_eq!(with_authority("# ours\n").hash(), with_authority("").hash());
 }
 
@@ -35,7 +35,7 @@ fn a_wrong_setting_is_an_error_that_names_it() {
         ),
         (
             json!({"image": "x", "defaultSecrets": {"*": "no name"}}),
-            "expected a namespace, or *, and the name of a Secret",
+            "expected a namespace (or * for all) mapped to the name of a Secret",
         ),
         (
             json!({"image": "x", "allowedHosts": ["https://git.example"]}),
@@ -46,13 +46,16 @@ fn a_wrong_setting_is_an_error_that_names_it() {
             "\"git.*\": expected a host such as git.example or *.corp.example",
         ),
         (
+            json!({"image": "x", "lfsAllowedHosts": ["https://media.example"]}),
+            "\"https://media.example\": expected a host such as media.example, media.example:8443 or *.cdn.example",
+        ),
+        (
             json!({"image": "x", "excludedNamespaces": ["Shop"]}),
-            "\"Shop\": expected a namespace, or the beginning of some and *",
+            "\"Shop\": expected a namespace, or a prefix followed by *",
         ),
         (
             json!({"image": "x", "allowedAnnotations": ["repos"]}),
-            "\"repos\": expected an annotation's key such as mount-path, or the beginning of some \
-             and *; did you mean repo?",
+            "\"repos\": expected an annotation key such as mount-path, or a prefix followed by *; did you mean repo?",
         ),
         (
             json!({"image": "x", "allowedAnnotations": ["gitvolume.dev/ref"]}),
@@ -76,11 +79,11 @@ fn a_wrong_setting_is_an_error_that_names_it() {
         ),
         (
             json!({"image": "x", "proxy": {"httpsProxy": "http://me:pw@proxy.example"}}),
-            "expected an address without them",
+            "expected an address without credentials",
         ),
         (
             json!({"image": "x", "caBundle": "-----BEGIN PRIVATE KEY-----\npw"}),
-            "caBundle: line 1 begins something else than a certificate: expected",
+            "caBundle: line 1 is not the start of a certificate: expected",
         ),
         (
             json!({"image": "x", "caBundle": ""}),
@@ -88,7 +91,7 @@ fn a_wrong_setting_is_an_error_that_names_it() {
         ),
         (
             json!({"image": "x", "knownHosts": "# a comment\ngit.example pw"}),
-            "knownHosts: line 2: expected a host, the kind of its key and the key",
+            "knownHosts: line 2: expected host, key type and key",
         ),
         (
             json!({"image": "x", "syncTimeout": "5 min"}),
@@ -96,7 +99,7 @@ fn a_wrong_setting_is_an_error_that_names_it() {
         ),
         (
             json!({"image": "x", "resources": {"requests": {"cpu": "much"}}}),
-            "expected an amount such as 100m, 0.5 or 64Mi, not \"much\"",
+            "expected a quantity such as 100m, 0.5 or 64Mi, not \"much\"",
         ),
         (
             json!({"image": "x", "resources": {"requests": {"memory": "1Gi"}}}),
@@ -136,7 +139,7 @@ fn hosts_are_allowed_by_name_and_by_domain() {
 }
 
 #[test]
-fn annotations_are_allowed_by_key_and_by_beginning() {
+fn annotations_are_allowed_by_key_and_by_prefix() {
     let allowed = json!(["repo", "resources.*", "gitrepo", "me*"]);
     let settings: Settings =
         serde_json::from_value(json!({"image": "x", "allowedAnnotations": allowed})).unwrap();
@@ -149,17 +152,21 @@ fn annotations_are_allowed_by_key_and_by_beginning() {
         ("ref", false),
         ("user", false),
         ("use", false),
-        // Nobody is kept from opting out, and the status is ours.
+        // Authors may always opt out, and the webhook writes the status.
         ("inject", true),
         ("injected", true),
         ("status", true),
     ] {
-        assert_eq!(settings.allows_annotation(key), is_allowed, "{key}");
+        assert_eq!(
+            settings.allows_annotation(Key::parse(key).unwrap()),
+            is_allowed,
+            "{key}"
+        );
     }
     for row in crate::ANNOTATIONS {
         assert!(Settings::new("x").allows_annotation(row.key), "{}", row.key);
     }
     let all = json!({"image": "x", "allowedAnnotations": ["*"]});
     let all: Settings = serde_json::from_value(all).unwrap();
-    assert!(all.allows_annotation("user"));
+    assert!(all.allows_annotation(Key::User));
 }

@@ -1,4 +1,4 @@
-//! Whom repositories trust beside what their Secrets and the image say.
+//! CAs and host keys that repositories trust in addition to those of their Secrets and the image.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -9,10 +9,10 @@ use serde::Deserialize;
 use serde::Deserializer;
 use serde::de::Error;
 
-/// The variable with the authorities of https repositories.
+/// The variable with the CAs of https repositories.
 pub(super) const CA_BUNDLE: &str = "GITSYNC_CA_BUNDLE";
 
-/// The variable with the host keys of ssh repositories that have none of their own.
+/// The variable with the host keys for ssh repositories whose Secret has none.
 pub(super) const KNOWN_HOSTS: &str = "GITSYNC_DEFAULT_KNOWN_HOSTS";
 
 pub(super) fn ca_bundle<'de, D: Deserializer<'de>>(
@@ -27,7 +27,7 @@ pub(super) fn known_hosts<'de, D: Deserializer<'de>>(
     named("knownHosts", deserializer)
 }
 
-/// Reads a text whose parser does not repeat it, and says which setting is wrong.
+/// Parses a text whose parser does not repeat it; the error names the setting.
 fn named<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(
     setting: &str,
     deserializer: D,

@@ -1,5 +1,5 @@
-//! The definitions of our kinds are written from the table: `make goldens`
-//! writes those that the chart has.
+//! The CRDs are generated from the table of annotations: `make goldens` writes the files of the
+//! chart.
 
 use std::fs;
 use std::path::Path;
@@ -11,12 +11,12 @@ use serde_json::Value;
 use crate::pods::is_update;
 
 const HEADER: &str = "\
-# Written from the table in webhook/inject/src/annotations/table.rs and the schema in
+# Written from the table in webhook/inject/src/keys/table.rs and the schema in
 # webhook/inject/src/objects/schema.rs by `make goldens`; edit those.
 ";
 
 #[test]
-fn the_charts_definitions_are_those_of_the_table() {
+fn the_charts_crds_are_current() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../charts/gitvolume/files/crds");
     for (kind, file) in [
         (Kind::GitVolume, "gitvolumes.yaml"),

@@ -1,5 +1,5 @@
-//! Pods that nobody wrote: fields newer than our types at every level, lists that are absent, null
-//! or empty, and everything that can be asked for, by the grammar of each annotation.
+//! Random Pods: fields newer than the typed structs at every level, lists that are absent, null or
+//! empty, and everything that can be requested, by the grammar of each annotation.
 
 use proptest::collection::vec;
 use proptest::option;
@@ -10,7 +10,7 @@ use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
-/// Any JSON, not too deep.
+/// Any JSON of limited depth.
 pub(crate) fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -29,7 +29,7 @@ pub(crate) fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Fields that no version of Kubernetes has; the last one, since it is known to newer ones only.
+/// Fields that no version of Kubernetes has, and one that only newer versions have.
 fn unknown_fields() -> impl Strategy<Value = Map<String, Value>> {
     let key = prop_oneof!["x[A-Za-z/~]{0,6}", Just("restartPolicyRules".to_owned())];
     prop::collection::btree_map(key, any_json(), 0..3).prop_map(|map| map.into_iter().collect())
@@ -43,7 +43,7 @@ fn object(known: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
     })
 }
 
-/// A list under `key`, with items or empty, null or not there at all; names made unique.
+/// A list under `key`: with items of unique names, empty, null or absent.
 fn list(
     key: &'static str,
     item: impl Strategy<Value = Value> + 'static,
@@ -63,8 +63,8 @@ fn list(
     ]
 }
 
-/// Its name is its volume's; `list` makes that one unique too, and the API server would mind, but
-/// we do not judge what is not ours.
+/// A mount; its name is its volume's. `list` makes it unique too; the API server would refuse that,
+/// but the webhook checks only what it adds.
 fn mount() -> impl Strategy<Value = Value> {
     object("/[a-z]{3,9}".prop_map(|path| json!({"mountPath": path, "name": "v"})))
 }
@@ -90,7 +90,7 @@ fn container() -> impl Strategy<Value = Value> {
     object(known)
 }
 
-/// A Pod without annotations of ours.
+/// A Pod without gitvolume annotations.
 pub(crate) fn pod() -> impl Strategy<Value = Value> {
     let volume = object(Just(json!({"name": "v", "emptyDir": {}})));
     let spec = (
@@ -135,7 +135,7 @@ pub(crate) fn pod() -> impl Strategy<Value = Value> {
     }))
 }
 
-/// Some of these keys, with a value of theirs each.
+/// Some of these keys, each with one of its values.
 fn some_of(
     keys: &'static [(&'static str, &'static [&'static str])],
 ) -> impl Strategy<Value = Vec<(&'static str, &'static str)>> {
@@ -148,7 +148,7 @@ fn some_of(
     })
 }
 
-/// What one repository may say, but for its address and its place.
+/// The keys of one repository, without its address and its path.
 const REPOSITORY: &[(&str, &[&str])] = &[
     (
         "ref",
@@ -166,15 +166,22 @@ const REPOSITORY: &[(&str, &[&str])] = &[
     ("sparse-checkout", &["/docs/", "  /a/\n\n!/a/b $$\n"]),
     ("filter", &["blob:none", "tree:0"]),
     ("submodules", &["off", "shallow"]),
+    ("lfs", &["true", "false"]),
     ("timeout", &["30m"]),
     ("read-only", &["true", "false"]),
-    ("notify", &["http://localhost:9300/reload?a=$x"]),
+    ("notify", &["http://hook.example:9300/reload?a=$x"]),
     ("size-limit", &["500Mi", "2e9"]),
     ("medium", &["memory", "disk"]),
 ];
 
-/// Where in the tree, and how it is published; not both.
-const TREE: &[&[(&str, &str)]] = &[&[], &[("link", "current")], &[("subdir", "a/b")]];
+/// The link, or the layout and the subdirectory; never both.
+const TREE: &[&[(&str, &str)]] = &[
+    &[],
+    &[("link", "current")],
+    &[("subdir", "a/b")],
+    &[("layout", "projected")],
+    &[("layout", "files"), ("subdir", "a/b")],
+];
 
 const POD: &[(&str, &[&str])] = &[
     ("containers", &["app-0"]),
@@ -189,7 +196,7 @@ const POD: &[(&str, &[&str])] = &[
     ("inject", &["true"]),
 ];
 
-/// Annotations that ask for one to four repositories.
+/// Annotations that request one to four repositories.
 pub(crate) fn annotations() -> impl Strategy<Value = Map<String, Value>> {
     let repository = (some_of(REPOSITORY), select(TREE));
     let names = subsequence(&["", "a.", "rules.", "x-1."][..], 1..=4);
@@ -217,7 +224,7 @@ pub(crate) fn annotations() -> impl Strategy<Value = Map<String, Value>> {
     })
 }
 
-/// A gitRepo volume, by the kubelet's rules; its name comes later.
+/// A gitRepo volume, by the kubelet's rules; its name is added later.
 fn git_repo() -> impl Strategy<Value = Value> {
     let source = (
         select(&["https://git.example/site.git", "http://git.example/a/b"][..]),
@@ -238,8 +245,8 @@ fn git_repo() -> impl Strategy<Value = Value> {
     }))
 }
 
-/// A Pod that asks for something: by annotations, by gitRepo volumes that some containers mount, or
-/// by both.
+/// A Pod that requests a repository: by annotations, by gitRepo volumes that some containers mount,
+/// or by both.
 pub(crate) fn asking() -> impl Strategy<Value = Value> {
     let asked = prop_oneof![
         3 => (annotations(), vec(git_repo(), 0..3)),
@@ -271,7 +278,7 @@ pub(crate) fn asking() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Puts an item at the end of a list, which is made where there is none.
+/// Appends an item to a list, which is created where there is none.
 pub(crate) fn push(map: &mut Value, key: &str, item: Value) {
     if !map[key].is_array() {
         map[key] = json!([]);

@@ -1,14 +1,13 @@
-//! Every directory below `testdata` is a case: a Pod, and files that say what becomes of it.
-//! `make goldens` writes those; what it wrote is reviewed like code.
+//! Every directory below `testdata` is a case: a Pod, and files with the expected result. `make
+//! goldens` updates those; review its changes like code.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
 
-use args::Cli;
+use args::Action;
 use args::RepoArgs;
-use clap::Parser;
 use inject::Answer;
 use inject::Mode;
 use inject::Namespace;
@@ -26,18 +25,18 @@ use crate::pods::is_update;
 use crate::pods::patched;
 use crate::pods::settings;
 
-/// A directory with a Pod in it.
+/// A directory with a Pod.
 struct Case {
     dir: PathBuf,
     pod: Value,
     settings: Settings,
-    /// With the objects of `objects.yaml`, where there is one.
+    /// The namespace with the objects of `objects.yaml`, where there is one.
     namespace: Namespace,
 }
 
 impl Case {
-    /// All cases of a kind, and at least `least` of them: a walk that finds nothing proves nothing.
-    /// Those with objects have a folder of their own.
+    /// All cases of a kind; fails if there are fewer than `least`, since a walk that finds nothing
+    /// proves nothing. Cases with objects have a folder of their own.
     fn all(kind: &str, least: usize) -> Vec<Self> {
         let mut cases = Self::within(kind, least);
         cases.extend(Self::within(&format!("objects/{kind}"), 4));
@@ -64,7 +63,7 @@ impl Case {
 
     fn read(dir: PathBuf) -> Self {
         let pod = read_yaml(&dir.join("pod.yaml"));
-        // Only what differs from the tests' settings is written in a case.
+        // A case has only the settings that differ from the tests' defaults.
         let mut own = serde_json::to_value(settings()).unwrap();
         let file = dir.join("settings.yaml");
         if file.exists() {
@@ -93,8 +92,8 @@ impl Case {
         ask_in(&self.namespace, pod, &self.settings)
     }
 
-    /// Compares every file of the case but its input, or writes them. Warnings belong to every
-    /// kind of case.
+    /// Compares every file of the case but its input, or writes them. Every kind of case may have
+    /// warnings.
     fn holds(&self, answer: &Answer, files: impl IntoIterator<Item = (&'static str, String)>) {
         let mut expected: BTreeMap<&str, String> = files.into_iter().collect();
         if !answer.warnings.is_empty() {
@@ -116,7 +115,7 @@ impl Case {
                 continue;
             }
             let golden = fs::read_to_string(&file).unwrap_or_default();
-            // The order of members is the YAML writer's; what counts is the document.
+            // The order of members depends on the YAML writer; only the document is compared.
             let same = match file.extension().and_then(|extension| extension.to_str()) {
                 Some("yaml") => yaml(&golden) == yaml(&text),
                 Some("json") => serde_json::from_str::<Value>(&golden).ok() == Some(json(&text)),
@@ -147,13 +146,13 @@ fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
 
-/// What the kubelet makes of an argument, where no variable is expanded.
+/// An argument as the kubelet passes it on, without variables to expand.
 fn through_the_kubelet(arg: &Value) -> String {
     arg.as_str().unwrap().replace("$$", "$")
 }
 
 #[test]
-fn every_pod_gets_what_its_goldens_say_and_twice_is_once() {
+fn every_pod_equals_its_goldens_and_a_second_call_changes_nothing() {
     for case in Case::all("inject", 90) {
         let dir = case.dir.display();
         let answer = case.ask();
@@ -172,7 +171,7 @@ fn every_pod_gets_what_its_goldens_say_and_twice_is_once() {
         let patch = serde_json::to_string_pretty(&answer.patch).unwrap() + "\n";
         case.holds(&answer, [("patched.yaml", yaml), ("patch.json", patch)]);
 
-        // Twice is once, also where the objects have gone since.
+        // A second call changes nothing, even without the objects.
         for again in [case.again(&after), ask(&after, &case.settings)] {
             assert_eq!(
                 again.outcome,
@@ -185,7 +184,7 @@ fn every_pod_gets_what_its_goldens_say_and_twice_is_once() {
 }
 
 #[test]
-fn every_injected_argv_is_one_that_the_syncer_takes() {
+fn the_syncer_accepts_every_injected_argv() {
     for case in Case::all("inject", 90) {
         let answer = case.ask();
         let Outcome::Inject(plan) = &answer.outcome else {
@@ -202,17 +201,24 @@ fn every_injected_argv_is_one_that_the_syncer_takes() {
                 .into_iter()
                 .flat_map(|key| container[key].as_array().unwrap())
                 .map(through_the_kubelet);
-            let args = Cli::try_parse_from(argv).unwrap().sync.repo;
+            let env = container["env"].as_array().unwrap();
+            let variables = env.iter().map(|own| {
+                let text = |key: &str| own[key].as_str().unwrap_or_default().into();
+                (text("name"), text("value"))
+            });
+            let args = match args::read(argv.skip(1).map(Into::into), variables) {
+                Ok(Action::Sync(typed)) => typed.sync.repo,
+                other => panic!("{other:?}"),
+            };
             assert_eq!(args.max_failures, -1);
-            let config = container["env"].as_array().unwrap().iter();
+            let config = env.iter();
             let mut config = config.filter(|own| own["name"] == "GITSYNC_CONFIG_INLINE");
             let repos: Vec<RepoArgs> = match config.next() {
                 None => vec![args],
                 Some(config) => {
                     let config = json(&through_the_kubelet(&config["value"]));
                     let repos = config["repos"].as_object().unwrap();
-                    let entry = |entry: &Value| serde_json::from_value(entry.clone()).unwrap();
-                    repos.values().map(entry).collect()
+                    repos.values().map(read_entry).collect()
                 }
             };
             let asked = plan
@@ -221,19 +227,19 @@ fn every_injected_argv_is_one_that_the_syncer_takes() {
                 .filter(|request| (request.mode == Mode::Sync) == (syncer.role == Role::Sync))
                 .filter(|_| syncer.role != Role::GitRepo);
             for request in asked {
-                let told = repos
+                let configured = repos
                     .iter()
-                    .find(|told| told.repo.as_ref() == Some(&request.repo));
-                let told = told.unwrap_or_else(|| panic!("{repos:?}"));
-                assert_eq!(told.rev, request.rev.clone().into());
-                assert_eq!(told.link, request.link);
+                    .find(|configured| configured.repo.as_ref() == Some(&request.repo));
+                let configured = configured.unwrap_or_else(|| panic!("{repos:?}"));
+                assert_eq!(configured.rev, request.rev.clone().into());
+                assert_eq!(configured.link, request.link);
             }
         }
     }
 }
 
 #[test]
-fn every_refusal_is_the_sentence_in_its_golden() {
+fn every_refusal_equals_its_golden_message() {
     for case in Case::all("deny", 70) {
         let answer = case.ask();
         let Outcome::Deny(refusal) = &answer.outcome else {
@@ -249,7 +255,7 @@ fn every_refusal_is_the_sentence_in_its_golden() {
 }
 
 #[test]
-fn every_refusal_is_a_warning_and_a_status_where_the_operator_wants_that() {
+fn every_refusal_is_a_warning_and_a_status_under_warn() {
     for case in Case::all("deny", 70) {
         let mut settings = case.settings.clone();
         settings.on_mistake = inject::OnMistake::Warn;
@@ -271,7 +277,7 @@ fn every_refusal_is_a_warning_and_a_status_where_the_operator_wants_that() {
 }
 
 #[test]
-fn every_pod_that_is_left_alone_says_why() {
+fn every_skipped_pod_has_its_reason() {
     for case in Case::all("skip", 12) {
         let answer = case.ask();
         let Outcome::Skip(reason) = answer.outcome else {
@@ -289,16 +295,16 @@ fn every_pod_that_is_left_alone_says_why() {
     }
 }
 
-/// What the API server and other webhooks do between two calls.
+/// The changes that the API server and other webhooks make between two calls.
 #[test]
-fn what_other_mutators_add_does_not_move_us() {
+fn changes_by_other_mutators_do_not_change_the_injection() {
     for case in Case::all("inject", 90) {
         let mut pod = patched(&case.pod, &case.ask());
         let spec = pod["spec"].as_object_mut().unwrap();
         for key in ["containers", "initContainers"] {
             for container in spec[key].as_array_mut().unwrap() {
                 let container = container.as_object_mut().unwrap();
-                // Defaults and LimitRanger; a registry's mirror; a tracer; a CA bundle.
+                // Defaults and LimitRanger; a registry mirror; a tracer; a CA bundle.
                 container.insert(
                     "terminationMessagePath".into(),
                     json!("/dev/termination-log"),
@@ -337,9 +343,9 @@ fn what_other_mutators_add_does_not_move_us() {
     }
 }
 
-/// The first call met a replica of the last version, the second one meets us.
+/// A replica of the previous version answers the first call, this version the second one.
 #[test]
-fn what_another_version_injected_stays() {
+fn an_injection_of_another_version_stays() {
     for case in Case::all("inject", 90) {
         let mut newer = case.settings.clone();
         newer.version = "9.9.9".to_owned();
@@ -351,9 +357,9 @@ fn what_another_version_injected_stays() {
     }
 }
 
-/// What people run, as the API server sends it: defaults filled in, a token mounted, an owner.
+/// Common workloads, as the API server sends them: defaults filled in, a token mounted, an owner.
 #[test]
-fn the_cases_have_the_shapes_that_people_run() {
+fn the_cases_cover_common_workloads() {
     let is_real = |case: &Case| {
         let name = case.dir.file_name().unwrap().to_str().unwrap();
         name.starts_with("real-")
@@ -372,7 +378,7 @@ fn the_cases_have_the_shapes_that_people_run() {
 }
 
 #[test]
-fn every_annotation_is_taken_in_one_case_and_refused_in_another() {
+fn every_annotation_is_accepted_in_one_case_and_refused_in_another() {
     let own_keys = |case: &Case| -> Vec<String> {
         let annotations = case.pod["metadata"]["annotations"].as_object();
         let keys = annotations.into_iter().flatten().map(|(key, _)| key);
@@ -388,12 +394,21 @@ fn every_annotation_is_taken_in_one_case_and_refused_in_another() {
         let named = format!(".{}", row.key);
         let is_taken = taken
             .iter()
-            .any(|key| key == row.key || key.ends_with(&named));
+            .any(|key| *key == row.key.as_str() || key.ends_with(&named));
         assert!(is_taken, "{}", row.key);
         let refusal = format!("{}{}: ", inject::PREFIX, row.key);
         let is_refused = refused.iter().any(|message| message.contains(&refusal));
-        // Ours to write, and anybody's: nothing in it is a mistake.
+        // The webhook writes these and never refuses their values.
         let is_ours = row.scope == inject::Scope::Status;
         assert_eq!(is_refused, !is_ours, "{}", row.key);
     }
+}
+
+fn read_entry(entry: &Value) -> RepoArgs {
+    let mut args = RepoArgs::default();
+    for (key, value) in entry.as_object().unwrap() {
+        assert!(RepoArgs::is_key(key), "{key}");
+        args.set_key(key, value).unwrap();
+    }
+    args
 }

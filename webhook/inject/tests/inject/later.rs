@@ -1,4 +1,4 @@
-//! What comes after us, and what a Pod does with what is ours by its name.
+//! Changes to a Pod after the injection, and mounts of the injected volumes by name.
 
 use inject::Outcome;
 use inject::SkipReason;
@@ -21,7 +21,7 @@ fn pod(annotations: Value) -> Value {
 }
 
 #[test]
-fn a_port_that_another_container_gets_later_is_told_of() {
+fn a_port_that_another_container_gets_later_is_warned_about() {
     let mut pod = pod(json!({"metrics-port": "9300"}));
     pod = patched(&pod, &ask(&pod, &settings()));
     assert_eq!(ask(&pod, &settings()).warnings, [""; 0]);
@@ -32,26 +32,56 @@ fn a_port_that_another_container_gets_later_is_told_of() {
     assert_eq!(
         again.warnings,
         [
-            "gitvolume.dev/metrics-port: container mesh has port 9300 too; one of the two cannot listen"
+            "gitvolume.dev/metrics-port: container mesh has port 9300 too; only one of the two containers can listen on it"
         ]
     );
 }
 
-/// A Pod may mount a volume of ours that it does not have yet: it is valid once we have answered.
+/// A Pod may mount a volume that only the injection adds: it is valid after the answer.
 #[test]
-fn a_part_of_a_volume_of_ours_stays_at_its_first_revision() {
+fn a_sub_path_mount_of_an_added_volume_stays_at_its_first_revision() {
     let mount = json!({"name": "gitvolume-content", "mountPath": "/conf", "subPath": "conf"});
     for (mode, is_told) in [("sync", true), ("once", false)] {
-        let mut pod = pod(json!({"mode": mode}));
+        let mut pod = pod(json!({"mode": mode, "layout": "projected"}));
         pod["spec"]["containers"][0]["volumeMounts"] = json!([mount]);
         let answer = ask(&pod, &settings());
         assert!(matches!(answer.outcome, Outcome::Inject(_)));
         let told = [
-            "container web: /conf mounts gitvolume-content by subPath: it stays at the first revision",
+            "container web: /conf mounts gitvolume-content by subPath: the kubelet never updates it after the first revision",
         ];
         assert_eq!(answer.warnings, told[..usize::from(is_told)]);
         let after = patched(&pod, &answer);
         assert_eq!(after["spec"]["containers"][0]["volumeMounts"][0], mount);
+    }
+}
+
+#[test]
+fn mounts_of_the_files_layout_that_do_not_follow_the_revisions_are_named() {
+    for (sub_path, expected) in [
+        (
+            "",
+            Some("whole, with the syncer's own files: mount its subPath tree"),
+        ),
+        (
+            "conf",
+            Some("by another subPath than tree, which has the repository's files"),
+        ),
+        (
+            "tree/nginx.conf",
+            Some("by subPath: the kubelet never updates a single file after the first revision"),
+        ),
+        ("tree/sites", None),
+        ("tree", None),
+    ] {
+        let mut pod = pod(json!({"layout": "files"}));
+        pod["spec"]["containers"][0]["volumeMounts"] =
+            json!([{"name": "gitvolume-content", "mountPath": "/x", "subPath": sub_path}]);
+        let warnings = ask(&pod, &settings()).warnings;
+        let sentence = |what| format!("container web: /x mounts gitvolume-content {what}");
+        assert_eq!(
+            warnings,
+            expected.map(sentence).into_iter().collect::<Vec<_>>()
+        );
     }
 }
 
@@ -73,7 +103,7 @@ fn a_hundred_containers_and_two_thousand_variables_get_no_more_operations_than_m
 }
 
 #[test]
-fn many_warnings_are_cut_to_what_somebody_reads() {
+fn many_warnings_are_cut_to_the_limit() {
     let mut pod = pod(json!({}));
     let containers: Vec<Value> = (0..100)
         .map(|index| {
@@ -86,6 +116,6 @@ fn many_warnings_are_cut_to_what_somebody_reads() {
     assert_eq!(warnings.len(), 21);
     assert_eq!(
         warnings[20],
-        "gitvolume.dev/: 80 more warnings of this kind"
+        "gitvolume.dev/: 80 more warnings are not shown"
     );
 }

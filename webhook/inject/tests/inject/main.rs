@@ -1,4 +1,4 @@
-//! The crate from outside: golden Pods, random Pods, and the page about annotations.
+//! Tests through the public API: golden Pods, random Pods, and the page about annotations.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,5 +1,5 @@
-//! What others do to a Pod between two calls of ours: the API server's own plugins, meshes, policy
-//! engines. Each is seen in the wild; none of them must move us.
+//! Changes to a Pod between two calls of the webhook, by the API server's own plugins, meshes and
+//! policy engines. Each occurs in real clusters; none of them must change the second answer.
 
 use serde_json::Value;
 use serde_json::json;

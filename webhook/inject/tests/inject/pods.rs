@@ -1,4 +1,4 @@
-//! What the tests share: asking, applying, and reading YAML.
+//! Helpers of the tests: answering reviews, applying patches, and reading YAML.
 
 use inject::Answer;
 use inject::Namespace;
@@ -7,7 +7,7 @@ use inject::Settings;
 use inject::answer;
 use serde_json::Value;
 
-/// Settings that do not change with the version, so that goldens do not either.
+/// Settings that are independent of the version, so that golden files are too.
 pub(crate) fn settings() -> Settings {
     let mut settings = Settings::new("registry.example/gitvolume-syncer:test");
     settings.version = "0.0.0-test".to_owned();
@@ -33,7 +33,7 @@ pub(crate) fn patched(pod: &Value, answer: &Answer) -> Value {
     pod
 }
 
-/// Whether running `make test` should write the files that it otherwise compares with.
+/// Whether `make test` writes the golden files instead of comparing them.
 #[expect(
     clippy::disallowed_methods,
     reason = "a test has no arguments; nobody but the person at the keyboard sets this"

@@ -1,4 +1,4 @@
-//! What holds for every Pod.
+//! Properties of every Pod.
 
 use inject::ANNOTATIONS;
 use inject::Namespace;
@@ -22,8 +22,8 @@ use crate::pods::ask;
 use crate::pods::patched;
 use crate::pods::settings;
 
-/// Says where `after` has more than `before`; panics where it has anything less or otherwise. A
-/// list or map that is null may become one.
+/// Collects the paths where `after` has additions to `before`; panics where anything is missing or
+/// changed. A null list or map may become one.
 fn additions(before: &Value, after: &Value, at: &str, found: &mut Vec<String>) {
     match (before, after) {
         (Value::Object(before), Value::Object(after)) => {
@@ -46,7 +46,7 @@ fn additions(before: &Value, after: &Value, at: &str, found: &mut Vec<String>) {
     }
 }
 
-/// The only places we have any business in.
+/// Whether the webhook may add something at this path.
 fn is_ours(path: &str) -> bool {
     const EVICTABLE: [&str; 2] = [
         "cluster-autoscaler.kubernetes.io",
@@ -70,14 +70,14 @@ fn is_ours(path: &str) -> bool {
     }
 }
 
-/// The Pod with nothing but our init containers taken out.
+/// The Pod without the injected init containers.
 fn without_ours(before: &Value, after: &Value) -> Value {
     let mut after = after.clone();
     let ours = Role::ALL.map(Role::container);
     if let Some(inits) = after["spec"]["initContainers"].as_array_mut() {
         let all = inits.len();
         inits.retain(|own| !ours.contains(&own["name"].as_str().unwrap_or_default()));
-        assert!(inits.len() < all, "nothing of ours");
+        assert!(inits.len() < all, "no injected container");
     }
     if after["spec"]["initContainers"] == json!([]) {
         match before["spec"].get("initContainers") {
@@ -91,13 +91,13 @@ fn without_ours(before: &Value, after: &Value) -> Value {
     after
 }
 
-/// The Pod with gitRepo volumes as they are to become.
+/// The Pod with its gitRepo volumes converted.
 fn converted(pod: &Value) -> Value {
     let mut pod = pod.clone();
     for volume in pod["spec"]["volumes"].as_array_mut().into_iter().flatten() {
         let members = volume.as_object_mut().unwrap();
         if members.remove("gitRepo").is_some() {
-            // Its size and medium are asked for by annotations.
+            // Annotations set its size and medium.
             members.insert("emptyDir".to_owned(), json!({}));
         }
     }
@@ -108,7 +108,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
-    fn all_else_is_left_as_it_is_and_twice_is_once(pod in asking()) {
+    fn only_the_injection_changes_and_a_second_call_changes_nothing(pod in asking()) {
         let settings = settings();
         let answer = ask(&pod, &settings);
         prop_assert!(matches!(answer.outcome, Outcome::Inject(_)), "{:?}", answer.outcome);
@@ -126,7 +126,7 @@ proptest! {
     }
 
     #[test]
-    fn what_others_do_in_between_does_not_move_us(
+    fn changes_between_two_calls_do_not_change_the_injection(
         pod in asking(),
         between in subsequence(MUTATORS, 1..=4).prop_shuffle(),
     ) {
@@ -135,14 +135,14 @@ proptest! {
         for (_, mutate) in &between {
             mutate(&mut pod);
         }
-        let told: Vec<&str> = between.iter().map(|(name, _)| *name).collect();
+        let changes: Vec<&str> = between.iter().map(|(name, _)| *name).collect();
         let again = ask(&pod, &settings);
-        prop_assert_eq!(again.outcome, Outcome::Skip(SkipReason::AlreadyInjected), "{:?}", told);
+        prop_assert_eq!(again.outcome, Outcome::Skip(SkipReason::AlreadyInjected), "{:?}", changes);
         prop_assert_eq!(again.patch, None);
     }
 
     #[test]
-    fn what_others_did_before_is_no_hindrance(
+    fn changes_before_the_first_call_do_not_prevent_the_injection(
         pod in asking(),
         before in subsequence(MUTATORS, 1..=4).prop_shuffle(),
     ) {
@@ -157,9 +157,9 @@ proptest! {
         prop_assert_eq!(again.outcome, Outcome::Skip(SkipReason::AlreadyInjected));
     }
 
-    /// Whatever is wrong with a Pod itself is the API server's to say: no failure of ours.
+    /// Mistakes in a Pod itself are the API server's to report: they cause no internal error.
     #[test]
-    fn what_is_wrong_with_a_pod_itself_is_no_failure_of_ours(
+    fn mistakes_in_a_pod_itself_cause_no_internal_error(
         pod in asking(),
         names in proptest::collection::vec("[a-b]", 3),
     ) {
@@ -175,18 +175,18 @@ proptest! {
     }
 
     #[test]
-    fn a_pod_that_asks_for_nothing_is_not_touched(pod in pod()) {
+    fn a_pod_without_requests_is_not_changed(pod in pod()) {
         let answer = ask(&pod, &settings());
         prop_assert_eq!(answer.outcome, Outcome::Skip(SkipReason::NotRequested));
         prop_assert!(answer.patch.is_none() && answer.warnings.is_empty());
     }
 
     #[test]
-    fn no_annotation_makes_us_panic_and_every_answer_can_be_sent(
+    fn no_annotation_causes_a_panic_and_every_answer_serializes(
         values in prop::collection::vec("\\PC{0,20}|.{0,40}", ANNOTATIONS.len()),
         key in "\\PC{0,80}",
     ) {
-        let keys = ANNOTATIONS.iter().map(|row| row.key).chain([key.as_str()]);
+        let keys = ANNOTATIONS.iter().map(|row| row.key.as_str()).chain([key.as_str()]);
         let annotations: Map<String, Value> = keys
             .zip(values.iter().chain(values.first()))
             .map(|(key, value)| (format!("{PREFIX}{key}"), json!(value)))
@@ -204,7 +204,7 @@ proptest! {
     }
 
     #[test]
-    fn no_document_makes_us_panic(
+    fn no_document_causes_a_panic(
         metadata in any_json(),
         spec in any_json(),
         containers in any_json(),

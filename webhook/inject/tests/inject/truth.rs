@@ -1,4 +1,4 @@
-//! Who gets what where objects are: the table of `docs/auto-injection.md`, every row tried.
+//! The precedence of sources with objects: the table of `docs/auto-injection.md`, every row tested.
 //! `make goldens` writes the page's tables from the rows here.
 
 use std::fmt::Write;
@@ -18,7 +18,7 @@ use crate::pods::is_update;
 use crate::pods::patched;
 use crate::pods::settings;
 
-/// What becomes of a Pod.
+/// The result for a Pod.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Gets {
     Object,
@@ -40,7 +40,7 @@ impl Gets {
     fn words(self) -> &'static str {
         match self {
             Object => "the object's repository",
-            Merged => "the object's repository, with what the Pod says laid over it",
+            Merged => "the object's repository, merged with the Pod's annotations",
             Own => "the Pod's own repository alone",
             Both => "both repositories",
             Nothing => "nothing",
@@ -49,18 +49,18 @@ impl Gets {
     }
 }
 
-/// What a Pod says, in words and in annotations, and what it gets where the namespace is covered and
-/// its labels are selected, where only the former is so, and where the namespace is not covered.
+/// The Pod, in words and as annotations, and the results where the namespace is labelled and the
+/// Pod's labels are selected, where only the namespace is labelled, and where it is not.
 type Row = (
     &'static str,
     &'static [(&'static str, &'static str)],
     [Gets; 3],
 );
 
-/// The address that a Pod says itself; the object's is another one.
+/// The address in the Pod's annotation; the object has another one.
 const OWN: &str = "https://git.example/own.git";
 
-/// Every row; the object is called `site`.
+/// Every row; the object's name is `site`.
 const ROWS: &[Row] = &[
     ("nothing", &[], [Object, Nothing, Nothing]),
     (
@@ -81,7 +81,7 @@ const ROWS: &[Row] = &[
         [Merged, Merged, Merged],
     ),
     (
-        "`inject: \"false\"`, whatever else",
+        "`inject: \"false\"`, with any other annotation",
         &[("inject", "false"), ("use", "site"), ("repo", OWN)],
         [Nothing, Nothing, Nothing],
     ),
@@ -98,9 +98,13 @@ fn object(kind: &str, name: &str, spec: Value) -> Value {
     object
 }
 
-fn namespace(is_covered: bool, objects: &[Value]) -> Namespace {
+fn namespace(is_auto_injected: bool, objects: &[Value]) -> Namespace {
     let mut objects = objects.to_vec();
-    let label = if is_covered { "enabled" } else { "disabled" };
+    let label = if is_auto_injected {
+        "enabled"
+    } else {
+        "disabled"
+    };
     objects.push(json!({
         "apiVersion": "v1", "kind": "Namespace",
         "metadata": {"name": "shop", "labels": {"gitvolume.dev/auto-inject": label}},
@@ -121,7 +125,7 @@ fn pod(annotations: &[(&str, &str)], is_selected: bool) -> Value {
     pod
 }
 
-/// Sees what a Pod gets by its repositories, and not by what the answer says of itself.
+/// The result by the repositories in the Pod, not by the answer's own record.
 fn got(answer: &Answer) -> Gets {
     let plan = match &answer.outcome {
         Outcome::Skip(_) => return Nothing,
@@ -152,7 +156,7 @@ fn got(answer: &Answer) -> Gets {
 }
 
 #[test]
-fn every_row_of_the_truth_table_holds_for_both_kinds_and_twice_is_once() {
+fn every_row_of_the_truth_table_holds_for_both_kinds_and_a_second_call_changes_nothing() {
     let mut tried = 0;
     for kind in ["GitVolume", "ClusterGitVolume"] {
         let site = object(
@@ -164,27 +168,28 @@ fn every_row_of_the_truth_table_holds_for_both_kinds_and_twice_is_once() {
             }),
         );
         for (says, annotations, [selected, unselected, uncovered]) in ROWS {
-            for (is_covered, is_selected, expected) in [
+            for (is_auto_injected, is_selected, expected) in [
                 (true, true, selected),
                 (true, false, unselected),
                 (false, true, uncovered),
                 (false, false, uncovered),
             ] {
-                let namespace = namespace(is_covered, std::slice::from_ref(&site));
+                let namespace = namespace(is_auto_injected, std::slice::from_ref(&site));
                 let pod = pod(annotations, is_selected);
                 let answer = ask_in(&namespace, &pod, &settings());
-                let row = format!("{kind}, {says}, covered {is_covered}, selected {is_selected}");
+                let row =
+                    format!("{kind}, {says}, covered {is_auto_injected}, selected {is_selected}");
                 assert_eq!(got(&answer), *expected, "{row}");
                 tried += 1;
-                twice(&pod, &answer, &namespace, &row);
+                check_second_call(&pod, &answer, &namespace, &row);
             }
         }
     }
     assert_eq!(tried, 2 * 4 * ROWS.len());
 }
 
-/// What was injected stays, also where the objects have changed, have gone or have come since.
-fn twice(pod: &Value, answer: &Answer, namespace: &Namespace, row: &str) {
+/// An injection stays, even if the objects have changed, been deleted or been created since.
+fn check_second_call(pod: &Value, answer: &Answer, namespace: &Namespace, row: &str) {
     let after = patched(pod, answer);
     let other = object(
         "GitVolume",
@@ -213,25 +218,26 @@ fn twice(pod: &Value, answer: &Answer, namespace: &Namespace, row: &str) {
     }
 }
 
-/// What is wrong with an object, what happens where it selects the Pod, and where the Pod names it.
+/// Mistakes in an object, the result where it selects the Pod, and the result where the Pod names
+/// it.
 const WRONG: &[(&str, Option<&str>, &str, &str)] = &[
     (
         "it is not accepted",
         Some(r#"{"repo": "https://git.example/site.git", "period": "5 min"}"#),
         "nothing, with a warning",
-        "refused, with the object's sentence",
+        "refused, with the object's message",
     ),
     (
-        "nobody says its `repo`",
+        "no source sets its `repo`",
         Some(r#"{"ref": "v1"}"#),
         "nothing, with a warning",
-        "refused, with the object's sentence",
+        "refused, with the object's message",
     ),
-    ("there is none", None, "nothing", "refused"),
+    ("it does not exist", None, "nothing", "refused"),
 ];
 
 #[test]
-fn an_object_that_is_wrong_is_passed_over_unless_a_pod_names_it() {
+fn an_invalid_object_is_ignored_unless_a_pod_names_it() {
     for (what, spec, selects, named) in WRONG {
         let spec = spec.map(|spec| serde_json::from_str(spec).unwrap());
         let objects: Vec<Value> = spec
@@ -260,7 +266,7 @@ fn an_object_that_is_wrong_is_passed_over_unless_a_pod_names_it() {
     }
 }
 
-/// Who says a field of the repository `site`, and who is heard.
+/// The sources that set a field of the repository `site`, and the one that takes precedence.
 const FIELDS: &[(&[&str], &str)] = &[
     (&["Pod", "GitVolume", "ClusterGitVolume"], "Pod"),
     (&["Pod", "GitVolume"], "Pod"),
@@ -273,8 +279,8 @@ const FIELDS: &[(&[&str], &str)] = &[
 ];
 
 #[test]
-fn a_field_is_the_highest_ones_that_says_it() {
-    for (says, heard) in FIELDS {
+fn the_source_of_highest_precedence_sets_a_field() {
+    for (says, effective) in FIELDS {
         let spec = |kind: &str| {
             let mut spec = json!({"repo": "https://git.example/site.git"});
             if says.contains(&kind) {
@@ -282,7 +288,7 @@ fn a_field_is_the_highest_ones_that_says_it() {
             }
             object(kind, "site", spec)
         };
-        // The order that they come in says nothing.
+        // The order of the objects has no effect.
         let objects = [spec("ClusterGitVolume"), spec("GitVolume")];
         let own = [("site.ref", "Pod")];
         let own = if says.contains(&"Pod") { &own[..] } else { &[] };
@@ -291,10 +297,10 @@ fn a_field_is_the_highest_ones_that_says_it() {
             panic!("{says:?}: {:?}", answer.outcome);
         };
         let rev = plan.requests[0].rev.to_string();
-        let expected = if *heard == "the default" {
+        let expected = if *effective == "the default" {
             "HEAD"
         } else {
-            heard
+            effective
         };
         assert_eq!(
             (plan.requests.len(), rev.as_str()),
@@ -304,10 +310,10 @@ fn a_field_is_the_highest_ones_that_says_it() {
     }
 }
 
-/// Two objects of different names that say something about the whole Pod: kind, name and priority of
-/// each, and which one is heard.
+/// Two objects of different names that set an option of the whole Pod: kind, name and priority of
+/// each.
 const WIDE: &[[(&str, &str, i32); 2]] = &[
-    // The first one is heard.
+    // The first one takes precedence.
     [("GitVolume", "a", 0), ("GitVolume", "b", 0)],
     [("GitVolume", "b", 1), ("GitVolume", "a", 0)],
     [("GitVolume", "b", 0), ("GitVolume", "a", -1)],
@@ -316,7 +322,7 @@ const WIDE: &[[(&str, &str, i32); 2]] = &[
 ];
 
 #[test]
-fn what_is_said_of_the_whole_pod_is_the_highest_ones_and_the_other_is_told() {
+fn the_highest_object_sets_pod_options_and_overridden_ones_are_warned_about() {
     for [first, second] in WIDE {
         let spec = |(kind, name, priority): (&str, &str, i32), user: i32| {
             let repo = format!("https://git.example/{name}.git");
@@ -334,20 +340,20 @@ fn what_is_said_of_the_whole_pod_is_the_highest_ones_and_the_other_is_told() {
                 panic!("{first:?}: {:?}", answer.outcome);
             };
             assert_eq!(plan.syncers[0].user.unwrap().uid, expected, "{first:?}");
-            // Who says it on the Pod knows why.
+            // No warning where the Pod itself sets the option.
             let told = answer
                 .warnings
                 .iter()
-                .any(|own| own.contains("says otherwise"));
+                .any(|own| own.contains("overrides it"));
             assert_eq!(told, expected == 1, "{:?}", answer.warnings);
         }
     }
 }
 
 #[test]
-fn the_page_has_these_tables() {
+fn the_page_about_auto_injection_has_the_tables() {
     let mut tables = String::from(
-        "| the Pod says | covered, selected | covered, not selected | not covered |\n\
+        "| the Pod sets | covered, selected | covered, not selected | not covered |\n\
          |---|---|---|---|\n",
     );
     for (says, _, gets) in ROWS {
@@ -355,21 +361,21 @@ fn the_page_has_these_tables() {
         let _ = writeln!(tables, "| {says} | {one} | {two} | {three} |");
     }
     tables.push_str(
-        "\n| of the object | it selects the Pod | the Pod names it with `use` |\n|---|---|---|\n",
+        "\n| the object | it selects the Pod | the Pod names it with `use` |\n|---|---|---|\n",
     );
     for (what, _, selects, named) in WRONG {
         let _ = writeln!(tables, "| {what} | {selects} | {named} |");
     }
-    tables.push_str("\n| a field of `site` is said by | heard is |\n|---|---|\n");
-    for (says, heard) in FIELDS {
+    tables.push_str("\n| a field of `site` is set by | effective source |\n|---|---|\n");
+    for (says, effective) in FIELDS {
         let says = match says.is_empty() {
-            true => "nobody".to_owned(),
+            true => "no source".to_owned(),
             false => says.join(", "),
         };
-        let _ = writeln!(tables, "| {says} | {heard} |");
+        let _ = writeln!(tables, "| {says} | {effective} |");
     }
     tables.push_str(
-        "\n| something about the whole Pod is said by | and by | heard is |\n|---|---|---|\n",
+        "\n| an option of the whole Pod is set by | and by | effective source |\n|---|---|---|\n",
     );
     for objects in WIDE {
         let [one, two] =
@@ -404,8 +410,8 @@ fn field(key: &str) -> String {
     })
 }
 
-/// Takes the annotations of named repositories off a Pod, and gives them as objects, of the two kinds
-/// in turns.
+/// Moves the annotations of named repositories from a Pod to objects, alternating between both
+/// kinds.
 fn taken_off(pod: &mut Value) -> Vec<Value> {
     let mut objects: Vec<Value> = Vec::new();
     let annotations = pod.pointer_mut("/metadata/annotations");
@@ -434,7 +440,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
-    fn what_objects_say_is_what_the_annotations_would(pod in generated::asking()) {
+    fn objects_have_the_same_effect_as_annotations(pod in generated::asking()) {
         let said = patched(&pod, &ask_in(&Namespace::default(), &pod, &settings()));
         let mut bare = pod.clone();
         let objects = taken_off(&mut bare);
@@ -442,6 +448,6 @@ proptest! {
         let answer = ask_in(&namespace, &bare, &settings());
         let given = patched(&bare, &answer);
         prop_assert_eq!(&given["spec"], &said["spec"]);
-        twice(&bare, &answer, &namespace, "by objects");
+        check_second_call(&bare, &answer, &namespace, "by objects");
     }
 }

@@ -1,4 +1,4 @@
-//! What is injected can be taken out again, from every Pod there is.
+//! Injections can be removed from every Pod.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::pods::ask;
 use crate::pods::patched;
 use crate::pods::settings;
 
-/// The Pod after the injection is taken out of it.
+/// The Pod after the injection is removed.
 fn undone(pod: &Value) -> Value {
     let mut pod = pod.clone();
     if let Some(patch) = uninject(&pod).unwrap() {
@@ -22,7 +22,7 @@ fn undone(pod: &Value) -> Value {
     pod
 }
 
-/// Without what says nothing: empty lists and maps, and nulls, in their places.
+/// The document without empty lists, empty maps and nulls.
 fn bare(value: &Value) -> Value {
     match value {
         Value::Array(items) => items.iter().map(bare).collect(),
@@ -43,7 +43,7 @@ fn bare(value: &Value) -> Value {
 }
 
 #[test]
-fn every_golden_pod_is_what_it_was() {
+fn uninject_restores_every_golden_pod() {
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/inject");
     let mut seen = 0;
     for case in fs::read_dir(cases).unwrap() {
@@ -54,7 +54,7 @@ fn every_golden_pod_is_what_it_was() {
             continue;
         };
         let after = patched(&pod, &answer);
-        // These are ours, whoever wrote them.
+        // The webhook owns these annotations, even if the author wrote them.
         let annotations = pod.pointer_mut("/metadata/annotations");
         if let Some(annotations) = annotations.and_then(Value::as_object_mut) {
             for key in ["gitvolume.dev/injected", "gitvolume.dev/status"] {
@@ -71,7 +71,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
-    fn every_random_pod_is_what_it_was(pod in generated::asking()) {
+    fn uninject_restores_every_random_pod(pod in generated::asking()) {
         let after = patched(&pod, &ask(&pod, &settings()));
         prop_assert_ne!(&after, &pod);
         prop_assert_eq!(bare(&undone(&after)), bare(&pod));
@@ -79,7 +79,7 @@ proptest! {
     }
 
     #[test]
-    fn no_document_makes_us_panic(status in ".{0,60}", inits in generated::any_json(), spec in generated::any_json()) {
+    fn no_document_causes_a_panic(status in ".{0,60}", inits in generated::any_json(), spec in generated::any_json()) {
         let metadata = serde_json::json!({"annotations": {"gitvolume.dev/status": status}});
         for pod in [
             serde_json::json!({"metadata": metadata, "spec": {"containers": [], "initContainers": inits}}),

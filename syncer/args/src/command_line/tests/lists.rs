@@ -29,7 +29,7 @@ fn lists_add_up() {
 }
 
 #[test]
-fn a_bad_credential_is_told_of_without_its_password() {
+fn a_bad_credential_is_reported_without_its_password() {
     let unknown = r#"{"url":"https://a","user":"secret","password":"secret"}"#;
     let lacking = r#"[{"url":"https://a","password":"secret"}]"#;
     for (text, code) in [("secret", 2), (unknown, 2), (lacking, 1)] {
@@ -50,7 +50,7 @@ fn a_bad_credential_is_told_of_without_its_password() {
 }
 
 #[test]
-fn secrets_come_by_the_environment_and_for_tests_by_a_hidden_flag() {
+fn secrets_come_from_the_environment_or_in_tests_from_a_hidden_flag() {
     let password = |argv: &[&str], env: &[(&str, &str)]| {
         repo(argv, env)
             .password
@@ -77,7 +77,7 @@ fn secrets_come_by_the_environment_and_for_tests_by_a_hidden_flag() {
 }
 
 #[test]
-fn the_log_shows_what_was_set_without_secrets() {
+fn the_log_shows_the_set_flags_without_secrets() {
     let typed = typed(
         &[
             "--repo=https://me:hunter2@git.example/x",

@@ -1,0 +1,28 @@
+//! The response of a poll.
+
+/// The ref that git last fetched.
+#[derive(Clone, Copy, Debug)]
+pub struct KnownRef<'a> {
+    /// The object that the ref names, in hexadecimal digits; it may be an annotated tag.
+    pub object: &'a str,
+    /// The name of the tag; `None` unless a range of versions is followed.
+    pub tag: Option<&'a str>,
+}
+
+/// The followed ref's object, compared with the known one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Answer {
+    /// The same object.
+    Same,
+    /// Another object or none: git must fetch.
+    Different,
+}
+
+/// The response of one poll.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PollResponse {
+    /// Whether the ref names the known object.
+    pub answer: Answer,
+    /// The number of bytes of the server's response.
+    pub received: u64,
+}

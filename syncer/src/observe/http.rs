@@ -1,0 +1,174 @@
+//! The HTTP server: git-sync's paths, and the paths of the kubelet's probes.
+//!
+//! - `/metrics` and `/debug/pprof/`, if the flags enable them;
+//! - `/status`: the state of each repository, as JSON;
+//! - `/livez`: the process answers; `/readyz`: a tree is published and not too old;
+//! - every other path, for any method: git-sync's answer, 503 until the first success and 200 from
+//!   then on.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::Ipv4Addr;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::Request;
+use hyper::Response;
+use hyper::StatusCode;
+use hyper::body::Incoming;
+use hyper::header::CONTENT_TYPE;
+use hyper::header::HeaderValue;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use hyper_util::rt::TokioTimer;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use crate::observe::health::Health;
+use crate::observe::metrics;
+use crate::observe::metrics::Metrics;
+
+/// git-sync's page of Go's profiles.
+const PROFILES: &str = "/debug/pprof/";
+
+const NO_PROFILES: &str =
+    "no Go profiles: the syncer is not written in Go; see /metrics for CPU time and memory\n";
+
+/// The timeout for the head of a request on an open connection.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The limit of connections; further ones wait until one is closed.
+const MOST_CONNECTIONS: usize = 256;
+
+/// The longest head of a request, in bytes.
+const LONGEST_HEAD: usize = 16 * 1024;
+
+/// The pause after an error of the listener itself, such as too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The state that the server's answers come from.
+pub(crate) struct Answers {
+    pub(crate) metrics: Metrics,
+    pub(crate) health: Health,
+    pub(crate) serve_metrics: bool,
+    pub(crate) serve_pprof: bool,
+}
+
+/// A response before it is encoded as HTTP.
+struct Page {
+    status: StatusCode,
+    /// `None` for an empty body.
+    kind: Option<&'static str>,
+    body: String,
+}
+
+impl Page {
+    /// A response with text for a person.
+    fn text(status: StatusCode, body: impl Into<String>) -> Self {
+        Self {
+            status,
+            kind: Some("text/plain; charset=utf-8"),
+            body: body.into(),
+        }
+    }
+}
+
+/// Listens, and answers requests in the background.
+pub(crate) async fn serve(address: SocketAddr, answers: Arc<Answers>) -> io::Result<()> {
+    let listener = match TcpListener::bind(address).await {
+        // `:1234` means every address of both families, if the machine has both.
+        Err(_) if address.is_ipv6() && address.ip().is_unspecified() => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await?
+        }
+        listener => listener?,
+    };
+    tracing::info!(
+        endpoint = %listener.local_addr()?,
+        metrics = answers.serve_metrics,
+        pprof = answers.serve_pprof,
+        "serving HTTP"
+    );
+    tokio::spawn(accept(listener, answers));
+    Ok(())
+}
+
+async fn accept(listener: TcpListener, answers: Arc<Answers>) {
+    let free = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    // The semaphore is never closed.
+    while let Ok(permit) = free.clone().acquire_owned().await {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::error!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let answers = answers.clone();
+        tokio::spawn(async move {
+            let service = service_fn(move |request| {
+                let response = answers.to(&request);
+                async { Ok::<_, Infallible>(response) }
+            });
+            let served = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEADER_TIMEOUT)
+                .max_buf_size(LONGEST_HEAD)
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+            if let Err(error) = served {
+                tracing::info!(v = 3, %error, "a connection ended early");
+            }
+            drop(permit);
+        });
+    }
+}
+
+impl Answers {
+    fn to(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        let path = request.uri().path();
+        let Page { status, kind, body } = self.page(path);
+        let mut response = Response::new(Full::from(body));
+        *response.status_mut() = status;
+        if let Some(kind) = kind {
+            let kind = HeaderValue::from_static(kind);
+            response.headers_mut().insert(CONTENT_TYPE, kind);
+        }
+        response
+    }
+
+    fn page(&self, path: &str) -> Page {
+        match path {
+            "/metrics" if self.serve_metrics => Page {
+                status: StatusCode::OK,
+                kind: Some(metrics::CONTENT_TYPE),
+                body: self.metrics.render(),
+            },
+            "/status" => Page {
+                status: StatusCode::OK,
+                kind: Some("application/json"),
+                body: self.health.page(),
+            },
+            "/livez" => Page::text(StatusCode::OK, "ok\n"),
+            "/readyz" => match self.health.unready(Instant::now()) {
+                reasons if reasons.is_empty() => Page::text(StatusCode::OK, "ok\n"),
+                reasons => Page::text(StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n"),
+            },
+            PROFILES if self.serve_pprof => Page::text(StatusCode::OK, NO_PROFILES),
+            path if self.serve_pprof && path.starts_with(PROFILES) => {
+                Page::text(StatusCode::NOT_FOUND, NO_PROFILES)
+            }
+            _ if self.health.has_begun() => Page {
+                status: StatusCode::OK,
+                kind: None,
+                body: String::new(),
+            },
+            _ => Page::text(StatusCode::SERVICE_UNAVAILABLE, "repo is not ready\n"),
+        }
+    }
+}

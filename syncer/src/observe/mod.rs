@@ -1,0 +1,9 @@
+//! What the syncer reports: log, metrics, health, and the pages that serve them.
+
+pub(crate) mod error_file;
+pub(crate) mod health;
+pub(crate) mod http;
+pub(crate) mod logging;
+pub(crate) mod metrics;
+pub(crate) mod report;
+pub(crate) mod zone;

@@ -1,0 +1,23 @@
+//! Polling: whether the remote can be polled instead of a fetch by git, and what a poll's answer
+//! means for a pass.
+//!
+//! - An [`Engine`](engine::Engine) answers *same* or *different*; everything else is left to
+//!   git. `native` creates engines of the crate `poll`; a build without the feature `poller` has
+//!   none.
+//! - `poller` decides whether an engine may poll: only if it does exactly what git does, which
+//!   `allowed` checks by git's configuration, the environment and ssh's files.
+//!
+//! An engine's error is not a failure of the pass: git runs, and its result is used.
+
+// Without an engine nothing reads its answers.
+#![cfg_attr(not(feature = "poller"), allow(dead_code))]
+
+mod allowed;
+mod engine;
+#[cfg(feature = "poller")]
+mod native;
+mod poller;
+
+pub(crate) use crate::poll::engine::Known;
+pub(crate) use crate::poll::poller::PollOutcome;
+pub(crate) use crate::poll::poller::Poller;

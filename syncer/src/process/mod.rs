@@ -1,0 +1,5 @@
+//! The process: command line, start and end.
+
+pub(crate) mod cli;
+pub(crate) mod probe;
+pub(crate) mod run;

@@ -1,0 +1,194 @@
+//! A full pass: fetch, files, and the switch.
+
+use std::io;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tokio::time::Instant;
+
+use crate::error::chain;
+use crate::git::Hash;
+use crate::observe::report::Outcome;
+use crate::remote::auth::RemoteCredentials;
+use crate::remote::throttle::answers_with_page;
+use crate::repo::mirror::Check;
+use crate::repo::publish::error::PublishError;
+use crate::repo::resolve::RemoteError;
+use crate::repo::sync::PassError;
+use crate::repo::sync::RepoSyncer;
+use crate::repo::sync::error::Stage;
+use crate::repo::sync::state::RepoState;
+use crate::system::files;
+use crate::tree::Tree;
+use crate::tree::TreeState;
+use crate::tree::selection::Checkout;
+
+impl RepoSyncer {
+    pub(super) async fn pass(
+        &mut self,
+        granted: Option<Arc<RemoteCredentials>>,
+        deadline: Instant,
+    ) -> Result<(Outcome, Tree), PassError> {
+        if !self.mirror.is_there() {
+            self.state.unverified(Check::Connectivity);
+        }
+        if let RepoState::Unverified(check) = self.state {
+            self.state = self.prepare(check, deadline).await?;
+        }
+        let checkout = Checkout::wanted(&self.config).map_err(PublishError::from)?;
+        let kept = self.kept_once(&checkout)?;
+        let commit = match (&self.state, &kept) {
+            (RepoState::Pinned(commit), _) => commit.clone(),
+            (_, Some(commit)) => commit.clone(),
+            _ => self.fetch(granted, deadline).await?,
+        };
+        let checkout = checkout.with_lfs(&self.config, self.auth.granted());
+        let old = self.layout.current()?;
+        let current = old.clone().filter(|tree| {
+            tree.commit == commit && self.layout.is_intact(tree, &checkout.selection)
+        });
+        let is_pinned = self.is_pinned();
+        if !is_pinned && kept.is_none() && (current.is_none() || !self.state.is_published()) {
+            self.metrics.count_fetch();
+        }
+        let (tree, outcome) = match current {
+            Some(tree) => {
+                tracing::info!(v = 2, "ref" = %self.config.rev, tag = self.remote.tag_of(&commit), remote = %commit, "update not required");
+                // A killed process may have switched the tree without completing its links.
+                self.show(&tree, None).await?;
+                (tree, Outcome::Unchanged)
+            }
+            None => (
+                self.update(old.as_ref(), &commit, &checkout, deadline)
+                    .await?,
+                Outcome::Updated,
+            ),
+        };
+        self.hooks.published(&self.git, &tree, old.as_ref());
+        self.state = if self.remote.is_pinned_to(&commit) {
+            if !is_pinned {
+                tracing::info!("ref" = %self.config.rev, "ref appears to be a git hash, no further sync needed");
+            }
+            RepoState::Pinned(commit)
+        } else {
+            RepoState::Published { snapshot: None }
+        };
+        Ok((outcome, tree))
+    }
+
+    async fn fetch(
+        &mut self,
+        granted: Option<Arc<RemoteCredentials>>,
+        deadline: Instant,
+    ) -> Result<Hash, PassError> {
+        let grant = match granted {
+            Some(grant) => grant,
+            None => self.refresh(deadline).await?,
+        };
+        let resolved = self
+            .remote
+            .resolve(self.git.session(deadline), &self.mirror)
+            .await;
+        let commit = match resolved {
+            Ok(commit) => commit,
+            Err(RemoteError::Empty(_))
+                if answers_with_page(&self.config.repo.url, &grant).await =>
+            {
+                return Err(PassError::at(Stage::Fetch, RemoteError::Page));
+            }
+            Err(error) => return Err(PassError::at(Stage::Fetch, error)),
+        };
+        self.poller
+            .git_succeeded(&self.config, &grant, &self.git, self.mirror.git_dir())
+            .await;
+        Ok(commit)
+    }
+
+    pub(super) async fn update(
+        &mut self,
+        current: Option<&Tree>,
+        commit: &Hash,
+        checkout: &Checkout,
+        deadline: Instant,
+    ) -> Result<Tree, PassError> {
+        let old = current.map(|tree| tree.commit.as_str()).unwrap_or_default();
+        let why = match current {
+            None => "nothing is published yet",
+            Some(tree) if tree.commit == *commit => match tree.state(&checkout.selection) {
+                TreeState::OtherSelection => "the selection of files has changed",
+                TreeState::Unverified if !self.layout.is_comparable() => {
+                    "the files must be compared with the commit"
+                }
+                TreeState::Complete | TreeState::Unverified => "the published tree is damaged",
+            },
+            Some(_) => "the ref has moved",
+        };
+        let tag = self.remote.tag_of(commit);
+        tracing::info!("ref" = %self.config.rev, tag, local = old, remote = %commit, why, "update required");
+        let mut found = self.layout.find(commit, &checkout.selection);
+        if let Some(tree) = &found
+            && checkout.has_links
+            && !tree.is_as_written().await.map_err(PublishError::from)?
+        {
+            // Another tree may have the same files, and someone may have edited them there.
+            found = None;
+        }
+        let tree = match found {
+            Some(tree) => tree,
+            None => {
+                let git = self.git.session(deadline).at(self.mirror.git_dir());
+                self.layout.build(git, commit, checkout).await?
+            }
+        };
+        self.hooks.about_to_publish(&self.git, &tree, current);
+        let committed = self.remote.committed(commit);
+        self.show(&tree, committed).await?;
+        if let Some(old) = current.filter(|old| old.dir != tree.dir && old.dir.is_dir()) {
+            // Its grace period starts now. The new tree is already published, so it is no failure
+            // if this one belongs to another user or is gone.
+            if let Err(error) = files::touch(&old.dir) {
+                let reason = chain(&error);
+                tracing::info!(reason, tree = %old.dir.display(), "cannot update the modification time of the old tree");
+            }
+        }
+        let tag = self.remote.tag_of(commit);
+        tracing::info!("ref" = %self.config.rev, tag, local = old, remote = %commit, tree = %tree.dir.display(), "updated successfully");
+        Ok(tree)
+    }
+
+    /// The commit of a complete tree that a one-time run keeps without contacting the remote: an
+    /// init container runs again after a reboot or a restart of the Pod's containers.
+    fn kept_once(&self, checkout: &Checkout) -> Result<Option<Hash>, PublishError> {
+        if !self.config.one_time || !self.layout.is_of_request() {
+            return Ok(None);
+        }
+        let current = self.layout.current()?;
+        let current = current.filter(|tree| self.layout.is_intact(tree, &checkout.selection));
+        Ok(current.map(|tree| tree.commit))
+    }
+
+    async fn show(
+        &mut self,
+        tree: &Tree,
+        committed: Option<SystemTime>,
+    ) -> Result<(), PublishError> {
+        let (layout, published) = (self.layout.clone(), tree.clone());
+        // Not on the event loop: a layout may move many files.
+        let publishing = tokio::task::spawn_blocking(move || layout.publish(&published));
+        publishing.await.map_err(|error| PublishError::Io {
+            path: tree.dir.clone(),
+            source: io::Error::other(error),
+        })??;
+        self.record(tree, committed);
+        Ok(())
+    }
+
+    /// Records the published tree, and the commit's date if it is new.
+    pub(super) fn record(&mut self, tree: &Tree, committed: Option<SystemTime>) {
+        self.metrics.published(&tree.commit, committed);
+        let tag = self.remote.tag_of(&tree.commit);
+        self.health.set_published(tree.commit.as_str(), tag);
+        let proof = self.layout.proof(tree);
+        self.status.published(proof);
+    }
+}

@@ -1,0 +1,263 @@
+//! The checkout of a commit: its files and submodules.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use args::Submodules;
+
+use crate::config::LayoutConfig;
+use crate::config::RepoConfig;
+use crate::config::Sparse;
+use crate::git::GitError;
+use crate::git::GitSession;
+use crate::git::Hash;
+use crate::git::WorkTree;
+use crate::git::failure::FailureCause;
+use crate::lfs;
+use crate::lfs::Lfs;
+use crate::remote::auth::RemoteCredentials;
+use crate::system::files;
+use crate::tree::Tree;
+use crate::tree::TreeError;
+use crate::tree::compare::is_equal;
+use crate::tree::links;
+use crate::tree::manifest::Manifest;
+use crate::tree::selection::Checkout;
+use crate::tree::selection::Selection;
+use crate::tree::selection::patterns_of;
+use crate::tree::submodules;
+
+/// Below this many free bytes a failed write is treated as ENOSPC.
+const MIN_FREE_BYTES: u64 = 1 << 16;
+
+impl Checkout {
+    /// Reads the current selection: the file of patterns may have changed.
+    pub(crate) fn wanted(config: &RepoConfig) -> Result<Self, TreeError> {
+        let subdir = config.layout.subdir();
+        let sparse = match &config.sparse {
+            Some(Sparse::File(path)) => {
+                let bytes = fs::read(path).map_err(|source| TreeError::Sparse {
+                    path: path.clone(),
+                    source,
+                })?;
+                let text = String::from_utf8(bytes).map_err(|error| TreeError::Sparse {
+                    path: path.clone(),
+                    source: io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()),
+                })?;
+                Some(text)
+            }
+            Some(Sparse::Patterns(patterns)) => Some(patterns.clone()),
+            None => subdir.map(patterns_of),
+        };
+        Ok(Self {
+            selection: Selection {
+                submodules: config.submodules,
+                sparse,
+                subdir: subdir.cloned(),
+                lfs: config.lfs,
+            },
+            depth: config.depth,
+            has_links: (config.link_trees || matches!(config.layout, LayoutConfig::Files { .. }))
+                && !config
+                    .git_config
+                    .iter()
+                    .any(|(key, _)| links::is_beyond_commit(key)),
+            lfs: None,
+        })
+    }
+
+    /// The same with what a checkout needs to download Git LFS content.
+    pub(crate) fn with_lfs(self, config: &RepoConfig, grant: &Arc<RemoteCredentials>) -> Self {
+        let lfs = Lfs::of(config, grant);
+        Self { lfs, ..self }
+    }
+
+    /// Creates the commit's files in an empty directory, with a new index of them: links to the
+    /// unchanged files of the previous tree, or new files. Returns the manifest for the tree that
+    /// follows.
+    pub(crate) async fn fill(
+        &self,
+        tree: WorkTree<'_>,
+        commit: &Hash,
+        previous: Option<&Tree>,
+    ) -> Result<Option<Manifest>, TreeError> {
+        let path = tree.patterns();
+        let write = || match &self.selection.sparse {
+            Some(patterns) => {
+                files::make_dir(path.parent().unwrap_or(&path))?;
+                files::write_atomic(&path, patterns.as_bytes(), files::PLAIN_MODE)
+            }
+            None => files::remove_any(&path),
+        };
+        write().map_err(|source| TreeError::Io {
+            path: path.clone(),
+            source,
+        })?;
+        let manifest = self.write_files(tree, commit, previous).await;
+        let manifest = manifest.map_err(|error| match error {
+            TreeError::Git(error) => blaming_the_disk(error, tree.dir).into(),
+            other => other,
+        })?;
+        if !self.has_submodules(tree, commit).await? {
+            return Ok(manifest);
+        }
+        // git itself ignores the patterns here.
+        let mut chosen = Vec::new();
+        if self.selection.is_subdir_alone() {
+            chosen = tree.ls_files_submodules().await?;
+            if chosen.is_empty() {
+                return Ok(manifest);
+            }
+        }
+        submodules::update(tree, self, &chosen).await?;
+        Ok(manifest)
+    }
+
+    async fn write_files(
+        &self,
+        tree: WorkTree<'_>,
+        commit: &Hash,
+        previous: Option<&Tree>,
+    ) -> Result<Option<Manifest>, TreeError> {
+        let is_sparse = self.selection.sparse.is_some();
+        if !self.has_links {
+            tree.read_tree_update(commit, is_sparse).await?;
+            self.replace_pointers(tree, commit, None).await?;
+            return Ok(None);
+        }
+        let io = |source| TreeError::Io {
+            path: tree.dir.to_owned(),
+            source,
+        };
+        let settings = links::settings_of(tree.repository.git_dir).map_err(io)?;
+        let linked = self
+            .link_unchanged(tree, commit, previous, settings)
+            .await?;
+        if let Some(mut entries) = linked {
+            let previous = previous.map(|previous| &previous.commit);
+            let replaced = self.replace_pointers(tree, commit, previous).await?;
+            entries.retain(|entry| !replaced.contains(&entry.path));
+            let dir = tree.dir.to_owned();
+            let stamped = files::blocking(move || links::stamped(&dir, replaced)).await;
+            entries.extend(stamped.map_err(io)?);
+            return Ok(Some(Manifest::new(settings, entries)));
+        }
+        tree.read_tree_update(commit, is_sparse).await?;
+        self.replace_pointers(tree, commit, None).await?;
+        let dir = tree.dir.to_owned();
+        let manifest = files::blocking(move || Manifest::of_tree(settings, &dir)).await;
+        manifest.map(Some).map_err(io)
+    }
+
+    /// Replaces Git LFS pointers and returns their paths. `previous` is the commit of the tree that
+    /// the other files were linked from.
+    async fn replace_pointers(
+        &self,
+        tree: WorkTree<'_>,
+        commit: &Hash,
+        previous: Option<&Hash>,
+    ) -> Result<Vec<PathBuf>, TreeError> {
+        match &self.lfs {
+            Some(lfs) => Ok(lfs.fill(tree, commit, previous).await?),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Whether there are submodules to check out.
+    async fn has_submodules(&self, tree: WorkTree<'_>, commit: &Hash) -> Result<bool, TreeError> {
+        if self.selection.submodules == Submodules::Off {
+            return Ok(false);
+        }
+        if self.selection.sparse.is_none() {
+            return Ok(tree.dir.join(submodules::LIST).is_file());
+        }
+        // The list may be one of the excluded files.
+        let has_list = tree.repository.ls_tree_has(commit, submodules::LIST);
+        Ok(has_list.await?)
+    }
+
+    /// Compares a tree, including its submodules, with its commit by content, with an index without
+    /// metadata.
+    pub(crate) async fn is_done(
+        &self,
+        git: GitSession<'_>,
+        tree: &Tree,
+    ) -> Result<bool, TreeError> {
+        if !tree.dir.is_dir() || !tree.git_dir.is_dir() {
+            return Ok(false);
+        }
+        let scratch = tree.marker.with_extension("compare");
+        let built = tree.files(git);
+        let top = WorkTree {
+            index: &scratch,
+            ..built
+        };
+        let patterns = fs::read(top.patterns()).ok();
+        if patterns.as_deref() != self.selection.sparse.as_ref().map(String::as_bytes) {
+            return Ok(false);
+        }
+        let compare = async {
+            let left_out = match self.selection.sparse {
+                Some(_) => built.ls_files_left_out().await?,
+                None => Vec::new(),
+            };
+            let lfs = self.selection.lfs;
+            Ok(is_equal(top, &tree.commit, &left_out, lfs).await?
+                && submodules::are_equal(top, &tree.commit, self).await?)
+        };
+        let is_done = match compare.await {
+            // An object, the index or a submodule's repository is damaged.
+            Err(error @ GitError::Failed { .. })
+                if error.why() != Some(FailureCause::Exhausted) =>
+            {
+                false
+            }
+            other => other?,
+        };
+        files::remove_any(&scratch).map_err(|source| tree.io(source))?;
+        Ok(is_done && (!self.selection.lfs || lfs::is_filled(built).await?))
+    }
+}
+
+/// Adds the likely cause: git does not report why it could not write a file.
+pub(crate) fn blaming_the_disk(error: GitError, dir: &Path) -> GitError {
+    match error {
+        GitError::Failed {
+            command,
+            code,
+            why: None,
+            detail,
+        } if is_full(dir) => GitError::Failed {
+            command,
+            code,
+            why: Some(FailureCause::DiskFull),
+            detail,
+        },
+        other => other,
+    }
+}
+
+/// Whether a file system has no space for a file. The part that could be written still exists.
+fn is_full(dir: &Path) -> bool {
+    let space = rustix::fs::statvfs(dir);
+    space.is_ok_and(|space| space.f_bavail * space.f_frsize < MIN_FREE_BYTES || space.f_favail == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directorys_patterns_select_it_and_its_parents() {
+        for (subdir, patterns) in [
+            ("public", "/public\n"),
+            ("a/b/c", "/a\n!/a/*\n/a/b\n!/a/b/*\n/a/b/c\n"),
+            ("a [1] *", "/a\\ \\[1]\\ \\*\n"),
+        ] {
+            assert_eq!(patterns_of(&subdir.parse().unwrap()), patterns);
+        }
+    }
+}

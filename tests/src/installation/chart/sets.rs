@@ -1,0 +1,42 @@
+//! Sets of values that the chart tests render: one file each in `values/`.
+
+use crate::settings;
+use serde_json::Value;
+
+use crate::installation::chart::Rendered;
+
+/// One set of values.
+#[derive(Debug)]
+pub struct Set {
+    /// The file name without its extension.
+    pub name: String,
+    /// The values, as for `helm --values`.
+    pub values: Value,
+}
+
+impl Set {
+    /// The chart rendered with these values.
+    pub fn rendered(&self) -> Result<Rendered, String> {
+        Rendered::with(&self.values).map_err(|error| format!("{}: {error}", self.name))
+    }
+}
+
+/// All sets, by name.
+pub fn all() -> Result<Vec<Set>, String> {
+    let folder = settings::root().join("tests/tests/chart/values");
+    let entries = std::fs::read_dir(&folder).map_err(|error| error.to_string())?;
+    let mut sets = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|error| error.to_string())?.path();
+        let name = path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
+        let values = serde_saphyr::from_str(&text).map_err(|error| format!("{name}: {error}"))?;
+        sets.push(Set { name, values });
+    }
+    sets.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(sets)
+}

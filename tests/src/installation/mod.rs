@@ -1,0 +1,8 @@
+//! An installation of gitvolume in a cluster, and the environment of each test.
+
+pub mod chart;
+pub mod git_host;
+pub mod load;
+pub mod product;
+pub mod serving;
+pub mod world;

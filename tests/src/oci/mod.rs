@@ -1,0 +1,6 @@
+//! Container images and their bills of materials.
+
+pub mod image;
+pub mod images;
+pub(crate) mod libraries;
+pub mod licenses;

@@ -1,0 +1,5 @@
+//! Documents that are generated from the description of the command line: completions and manual
+//! pages.
+
+pub mod completions;
+pub mod man;
