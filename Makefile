@@ -92,11 +92,13 @@ bench: prerequisites dist dist-tests tools ## Print what both programs cost, bes
 
 MINUTES ?= 10
 CRASHES ?= 2000
+HISTORIES ?= 300
 
 .PHONY: soak
-soak: prerequisites tools dist ## A commit a second for MINUTES=10, CRASHES=2000 kills, two minutes of rotated certificates
+soak: prerequisites tools dist ## A commit a second for MINUTES=10, CRASHES=2000 kills, HISTORIES=300 compared with clones, rotated certificates
 	$(CARGO_TEST) --test soak -- $(MINUTES)
 	GITVOLUME_CRASHES=$(CRASHES) $(CARGO_TEST) --test syncer -- crashes:: --nocapture
+	GITVOLUME_HISTORIES=$(HISTORIES) $(CARGO_TEST) --test syncer -- linked::differential
 	GITVOLUME_ROTATION_SECONDS=120 GITVOLUME_ROTATION_RATE=200 $(CARGO_TEST) --test admit -- newest::rotation
 	GITVOLUME_ROTATION_SECONDS=120 $(CARGO_TEST) --test cluster -- certificates::no_admission
 

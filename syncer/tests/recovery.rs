@@ -19,7 +19,6 @@ use remotes::HttpServer;
 use crate::world::LAYOUTS;
 use crate::world::Running;
 use crate::world::SWITCHED;
-use crate::world::Syncer;
 use crate::world::World;
 use crate::world::eventually;
 use crate::world::namespaces::run_with_own_mounts;
@@ -410,7 +409,7 @@ fn a_foreign_repository_keeps_its_worktrees() {
 #[test]
 #[ignore = "needs root to become another user; make test-cluster runs it"]
 fn a_published_revision_is_a_success_whatever_comes_after_it() {
-    for layout in LAYOUTS {
+    for layout in SWITCHED {
         let world = World::new(layout);
         world.repo.commit().write("a", "1").push();
         let kept = [("stale-worktree-timeout", "1h")];
@@ -428,19 +427,12 @@ fn a_published_revision_is_a_success_whatever_comes_after_it() {
         fs::create_dir_all(world.state().join("status.json/full")).unwrap();
         fs::set_permissions(world.path(""), fs::Permissions::from_mode(0o755)).unwrap();
         let commit = world.repo.commit().write("a", "2").push();
-        let mut syncer = Syncer::program("setpriv")
-            .args(["--reuid=1234", "--regid=1234", "--clear-groups"])
-            .arg(crate::world::PROGRAM)
-            .flag("repo", world.repo.url())
-            .flag("root", world.root())
-            .flag("state", world.state())
-            .flag("layout", layout)
+        let user = ["setpriv", "--reuid=1234", "--regid=1234", "--clear-groups"];
+        let syncer = world
+            .syncer_under(&user)
             .flag("one-time", "true")
             .flag("max-failures", "0")
             .flag("stale-worktree-timeout", "1h");
-        if layout == "link" {
-            syncer = syncer.flag("link", "current");
-        }
         let run = syncer.finish();
         run.assert_code(0);
         assert_eq!(world.published(), Some(commit), "{layout}");

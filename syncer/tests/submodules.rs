@@ -14,15 +14,15 @@ use crate::world::eventually;
 
 /// A repository with a nested submodule, over HTTP, since git does not trust file addresses of
 /// submodules by default.
-struct Family {
-    world: World,
-    server: HttpServer,
-    child: Repo,
-    grandchild: Repo,
+pub(crate) struct Family {
+    pub(crate) world: World,
+    pub(crate) server: HttpServer,
+    pub(crate) child: Repo,
+    pub(crate) grandchild: Repo,
 }
 
 impl Family {
-    fn new(layout: &'static str) -> Self {
+    pub(crate) fn new(layout: &'static str) -> Self {
         let world = World::new(layout);
         let server = HttpServer::start(&world.path(""));
         let child = Repo::in_dir(&world.path(""), "child.git");
@@ -52,7 +52,7 @@ impl Family {
         family
     }
 
-    fn list(&self, path: &str, repo: &str) -> String {
+    pub(crate) fn list(&self, path: &str, repo: &str) -> String {
         list(path, &self.server.url(repo))
     }
 
@@ -69,7 +69,7 @@ fn list(path: &str, url: &str) -> String {
 
 /// Asserts that a consumer's git finds all submodules in the published tree, at their commits.
 #[track_caller]
-fn assert_gits_view(world: &World, submodules: usize) {
+pub(crate) fn assert_gits_view(world: &World, submodules: usize) {
     match world.layout {
         "link" => {
             let status = world.git(&["submodule", "status", "--recursive"]);
@@ -267,9 +267,11 @@ fn an_unreachable_submodule_keeps_the_last_revision_published() {
             .start(&world.path("log"));
         eventually("all is published", || world.read("a dir/sub/inner/deep"));
         let first = world.published();
+        let child = family.child.commit().write("file", "2").push();
         let later = world.path("later");
         fs::rename(family.child.path(), &later).unwrap();
-        let second = world.repo.commit().write("top", "2").push();
+        let second = world.repo.commit().submodule("a dir/sub", &child);
+        let second = second.write("top", "2").push();
         running.eventually_logs("child.git");
         assert_eq!(world.published(), first, "{layout}");
         assert_eq!(world.files(), ALL);

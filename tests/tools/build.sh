@@ -38,6 +38,7 @@ loopback                cni        $n/main/loopback
 helm                    helm       helm.sh/helm/v4/cmd/helm
 kubeconform             helm       github.com/yannh/kubeconform/cmd/kubeconform
 jv                      jsonschema github.com/santhosh-tekuri/jsonschema/cmd/jv
+opa                     opa        github.com/open-policy-agent/opa
 cert-manager            cert-manager .
 END
 }

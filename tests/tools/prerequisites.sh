@@ -30,6 +30,7 @@ table() {
 /usr/sbin/ip|/sbin/ip|/usr/bin/ip|/bin/ip   iproute2        test-cluster
 /usr/bin/curl                               curl            test-cluster
 /usr/bin/socat                              socat           test-cluster
+/usr/bin/hugo                               hugo            test-cluster
 END
 )
   case $1 in

@@ -144,13 +144,15 @@ impl Repository<'_> {
     }
 
     /// Fetches a ref and returns the object that it names. A depth of zero fetches the whole
-    /// history.
+    /// history. `tip` is a pattern of the refs whose commits git tells the server; `None` tells it
+    /// all.
     pub(crate) async fn fetch(
         &self,
         url: &str,
         rev: &str,
         depth: u32,
         filter: Option<&str>,
+        tip: Option<&str>,
     ) -> Result<Hash, GitError> {
         let fetch = self.command(
             "fetch",
@@ -168,7 +170,9 @@ impl Repository<'_> {
             _ => fetch.args(["--depth", &depth.to_string()]),
         };
         let filter = filter.map(|filter| format!("--filter={filter}"));
-        fetch.args(filter).user_args([url, rev]).run().await?;
+        let tip = tip.map(|tip| format!("--negotiation-tip={tip}"));
+        let fetch = fetch.args(filter).args(tip);
+        fetch.user_args([url, rev]).run().await?;
         // `HASH<tab>not-for-merge<tab>branch 'x' of …`
         let answer = fs::read_to_string(self.git_dir.join("FETCH_HEAD")).unwrap_or_default();
         let first = answer.split_whitespace().next().unwrap_or_default();
@@ -262,6 +266,13 @@ impl Repository<'_> {
     pub(crate) async fn for_each_ref(&self, below: &str) -> Result<Vec<String>, GitError> {
         let list = self.command("for-each-ref", &["--format=%(refname)"]);
         let listed = list.arg(below).lists_files().run().await?;
+        Ok(listed.lines().map(str::to_owned).collect())
+    }
+
+    /// Lists the objects that the refs name.
+    pub(crate) async fn for_each_ref_object(&self) -> Result<Vec<String>, GitError> {
+        let list = self.command("for-each-ref", &["--format=%(objectname)"]);
+        let listed = list.lists_files().run().await?;
         Ok(listed.lines().map(str::to_owned).collect())
     }
 

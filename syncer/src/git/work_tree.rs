@@ -149,23 +149,25 @@ impl WorkTree<'_> {
         Ok(fields.skip(2).step_by(3).collect())
     }
 
-    /// Checks out submodules: all, or those at these paths. A depth of zero fetches their whole
-    /// history.
+    /// Copies the addresses of submodules from `.gitmodules` into the configuration: of all, or of
+    /// those at these paths.
+    pub(crate) async fn submodule_init(&self, paths: &[String]) -> Result<(), GitError> {
+        let init = self.command("submodule", &["--quiet", "init"]);
+        init.user_args(literal(paths)).finish().await
+    }
+
+    /// Checks out submodules, without theirs: all, or those at these paths. A depth of zero fetches
+    /// their whole history.
     pub(crate) async fn submodule_update(
         &self,
-        is_recursive: bool,
         depth: u32,
         paths: &[String],
     ) -> Result<(), GitError> {
         let mut update = self.command("submodule", &["update", "--init"]);
-        if is_recursive {
-            update = update.arg("--recursive");
-        }
         if depth > 0 {
             update = update.args(["--depth", &depth.to_string()]);
         }
-        let literal = paths.iter().map(|path| format!(":(literal){path}"));
-        update.user_args(literal).finish().await
+        update.user_args(literal(paths)).finish().await
     }
 }
 
@@ -194,6 +196,11 @@ fn of_private_index(command: GitCommand) -> GitCommand {
     ]
     .into_iter()
     .fold(command, |command, key| command.config(key, "false"))
+}
+
+/// Pathspecs that mean exactly these paths (gitglossary, "pathspec").
+fn literal(paths: &[String]) -> impl Iterator<Item = String> {
+    paths.iter().map(|path| format!(":(literal){path}"))
 }
 
 /// Paths as git reads them with `-z`.

@@ -13,6 +13,7 @@ use crate::git::GitError;
 use crate::git::GitSession;
 use crate::repo::mirror::CollectWhen;
 use crate::repo::mirror::Mirror;
+use crate::repo::mirror::error::MirrorError;
 use crate::repo::publish::layout::Layout;
 use crate::system::files;
 use crate::tree::Tree;
@@ -22,6 +23,8 @@ use crate::tree::Tree;
 pub(crate) enum GcError {
     #[error(transparent)]
     Git(#[from] GitError),
+    #[error(transparent)]
+    Mirror(#[from] MirrorError),
     #[error("cannot remove old trees")]
     Io(#[source] io::Error),
 }
@@ -43,6 +46,7 @@ pub(crate) async fn remove(
     layout: &Arc<dyn Layout>,
     stale: &[PathBuf],
     how: GarbageCollection,
+    depth: u32,
 ) -> Result<(), GcError> {
     let kept = stale.iter().filter_map(|dir| layout.kept_ref(dir));
     let kept: Vec<String> = kept.collect();
@@ -53,6 +57,9 @@ pub(crate) async fn remove(
         files::blocking(move || layout.remove(&dir))
             .await
             .map_err(GcError::Io)?;
+    }
+    if depth == 1 && layout.refs().is_some() {
+        mirror.prune_shallow(git).await?;
     }
     Ok(mirror.collect_garbage(git, how, CollectWhen::Pays).await?)
 }

@@ -2,7 +2,6 @@
 
 mod check;
 pub(crate) mod error;
-mod inventory;
 pub(crate) mod level;
 
 use std::fs;
@@ -17,9 +16,9 @@ use crate::git::GitError;
 use crate::git::GitSession;
 use crate::git::Hash;
 use crate::git::ObjectFormat;
+use crate::git::inventory::Inventory;
 use crate::repo::leftovers;
 use crate::repo::mirror::error::MirrorError;
-use crate::repo::mirror::inventory::Inventory;
 use crate::system::files;
 
 pub(crate) use crate::repo::mirror::level::Check;
@@ -229,6 +228,37 @@ impl Mirror {
         let repository = git.at(&self.git_dir);
         repository.config_set("remote.origin.url", url).await?;
         repository.config_set("remote.origin.fetch", fetch).await
+    }
+
+    /// The ref of the last commit, as a pattern for `git fetch --negotiation-tip`: a ref without its
+    /// commit is an error, a pattern without refs is none. `None` before the first commit.
+    pub(crate) fn tip(&self) -> Option<String> {
+        let branch = own_branch();
+        let (last, head) = (branch.chars().last()?, &branch[..branch.len() - 1]);
+        let exists = self.git_dir.join(&branch).is_file();
+        exists.then(|| format!("{head}[{last}]"))
+    }
+
+    /// Removes the commits that no ref names from the list of those without parents
+    /// (gitrepository-layout, `shallow`), which git sends with each fetch. For a repository with a
+    /// depth of one that no other program writes to: then no other commit needs the list.
+    pub(crate) async fn prune_shallow(&self, git: GitSession<'_>) -> Result<(), MirrorError> {
+        let path = self.git_dir.join("shallow");
+        let listed = files::absent_is_none(fs::read_to_string(&path));
+        let listed = listed
+            .map_err(|source| self.io(source))?
+            .unwrap_or_default();
+        if listed.lines().count() < 2 {
+            return Ok(());
+        }
+        let named = git.at(&self.git_dir).for_each_ref_object().await?;
+        let is_named = |line: &&str| named.iter().any(|object| object == line.trim_end());
+        let kept: String = listed.split_inclusive('\n').filter(is_named).collect();
+        if kept == listed {
+            return Ok(());
+        }
+        let written = files::write_atomic(&path, kept.as_bytes(), files::PLAIN_MODE);
+        written.map_err(|source| self.io(source))
     }
 
     /// Removes the objects that no kept commit needs, by the user's setting.

@@ -182,7 +182,8 @@ impl Remote {
             None => None,
         };
         let rev = &tag.as_deref().map_or(self.rev.to_string(), full_name);
-        let fetched = repository.fetch(url, rev, self.depth, self.filter.as_deref());
+        let (filter, tip) = (self.filter.as_deref(), mirror.tip());
+        let fetched = repository.fetch(url, rev, self.depth, filter, tip.as_deref());
         let fetched = match fetched.await {
             Ok(fetched) => fetched,
             Err(error) if error.why() == Some(FailureCause::RefNotFound) => {

@@ -403,7 +403,8 @@ impl RepoSyncer {
             *snapshot = None;
         }
         let git = self.git.session(deadline);
-        gc::remove(git, &self.mirror, &self.layout, &stale, self.config.gc).await?;
+        let (gc, depth) = (self.config.gc, self.config.depth);
+        gc::remove(git, &self.mirror, &self.layout, &stale, gc, depth).await?;
         let mut kept = self.layout.others(tree).map_err(GcError::Io)?;
         kept.push(tree.commit.as_str().into());
         lfs::sweep(&self.config, kept).await.map_err(GcError::Io)

@@ -101,18 +101,26 @@ impl Checkout {
             TreeError::Git(error) => blaming_the_disk(error, tree.dir).into(),
             other => other,
         })?;
-        if !self.has_submodules(tree, commit).await? {
-            return Ok(manifest);
-        }
+        let mut has_submodules = self.has_submodules(tree, commit).await?;
         // git itself ignores the patterns here.
         let mut chosen = Vec::new();
-        if self.selection.is_subdir_alone() {
+        if has_submodules && self.selection.is_subdir_alone() {
             chosen = tree.ls_files_submodules().await?;
-            if chosen.is_empty() {
-                return Ok(manifest);
-            }
+            has_submodules = !chosen.is_empty();
         }
-        submodules::update(tree, self, &chosen).await?;
+        if has_submodules {
+            // What consumers can write to may have hooks and programs of theirs in it.
+            let lender = previous.filter(|_| self.has_links);
+            let lender = lender.map(|previous| previous.git_dir.as_path());
+            submodules::update(tree, self, &chosen, lender).await?;
+        } else {
+            let modules = submodules::modules_of(tree.repository.git_dir);
+            let removed = files::remove_blocking(&modules).await;
+            removed.map_err(|source| TreeError::Io {
+                path: modules,
+                source,
+            })?;
+        }
         Ok(manifest)
     }
 

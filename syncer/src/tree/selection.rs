@@ -25,6 +25,12 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
+    /// Whether a tree has all files of its commit, as git writes them; otherwise only its index knows
+    /// which files are left out.
+    pub(crate) fn is_of_commit_alone(&self) -> bool {
+        self.sparse.is_none() && !self.lfs
+    }
+
     /// Whether only a subdirectory of the tree is wanted.
     pub(crate) fn is_subdir_alone(&self) -> bool {
         self.subdir

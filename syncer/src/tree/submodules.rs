@@ -1,7 +1,9 @@
 //! Submodules: `git submodule update`, and the repairs that it needs.
 //!
 //! A submodule's own repository is `modules/NAME` in that of the tree, with nested submodules in
-//! the same way. They are created anew for each commit, as in git-sync.
+//! the same way. It is kept from commit to commit where consumers cannot write to it.
+
+mod kept;
 
 use std::fs;
 use std::io;
@@ -28,11 +30,16 @@ pub(crate) const LIST: &str = ".gitmodules";
 /// cause the next failure.
 const UNFINISHED: &str = "gitvolume-submodules-unfinished";
 
-/// Checks out the submodules of a tree whose own files exist: all, or those at these paths.
+/// The directory in the repository with submodules' repositories that are cloned again.
+const ASIDE: &str = "gitvolume-submodules-aside";
+
+/// Checks out the submodules of a tree whose own files exist: all, or those at these paths. `lender`
+/// is the repository of an earlier tree, whose submodules' objects need not be fetched again.
 pub(crate) async fn update(
     tree: WorkTree<'_>,
     checkout: &Checkout,
     paths: &[String],
+    lender: Option<&Path>,
 ) -> Result<(), TreeError> {
     let git_dir = tree.repository.git_dir;
     let modules = modules_of(git_dir);
@@ -40,42 +47,135 @@ pub(crate) async fn update(
         path: modules.clone(),
         source,
     };
-    forget_addresses(git_dir).map_err(failed)?;
     let unfinished = git_dir.join(UNFINISHED);
     let was_interrupted = unfinished.exists();
-    let is_kept = modules.is_dir();
     files::write_atomic(&unfinished, b"", files::PLAIN_MODE).map_err(failed)?;
-    let is_recursive = checkout.selection.submodules == Submodules::Recursive;
-    let update = || tree.submodule_update(is_recursive, checkout.depth, paths);
+    if let Some(lender) = lender.filter(|_| !modules.exists()) {
+        let (from, to) = (modules_of(lender), modules.clone());
+        let copied = files::blocking(move || kept::copy(&from, &to)).await;
+        copied.map_err(failed)?;
+    }
+    let is_kept = modules.is_dir();
+    let update = || update_levels(tree, checkout, paths);
     let mut updated = update().await;
-    if let Err(error @ GitError::Failed { .. }) = &updated
+    if let Err(TreeError::Submodules(error @ GitError::Failed { .. })) = &updated
         && is_kept
-        && (was_interrupted || is_of_disk(error))
+        && (was_interrupted || may_be_of_kept(error))
     {
         tracing::info!(
             reason = error.to_string(),
             "recreating the submodules' repositories"
         );
-        files::remove_blocking(&modules).await.map_err(failed)?;
+        let aside = git_dir.join(ASIDE);
+        files::remove_blocking(&aside).await.map_err(failed)?;
+        files::rename(&modules, &aside).map_err(failed)?;
+        // What was checked out names the old repositories.
+        let listed = tree.ls_files_submodules().await;
+        let dirs: Vec<PathBuf> = listed
+            .map_err(TreeError::Submodules)?
+            .iter()
+            .map(|path| tree.dir.join(path))
+            .collect();
+        let emptied = files::blocking(move || dirs.iter().try_for_each(|dir| empty(dir))).await;
+        emptied.map_err(failed)?;
         updated = update().await;
+        if updated.is_err() {
+            // The remote may be the cause, and then they are the only copy.
+            files::remove_blocking(&modules).await.map_err(failed)?;
+            files::rename(&aside, &modules).map_err(failed)?;
+        }
+        files::remove_blocking(&aside).await.map_err(failed)?;
     }
     if !matches!(
         updated,
-        Err(GitError::TimedOut { .. } | GitError::Killed { .. })
+        Err(TreeError::Submodules(
+            GitError::TimedOut { .. } | GitError::Killed { .. }
+        ))
     ) {
         files::remove_any(&unfinished).map_err(failed)?;
     }
-    updated.map_err(TreeError::Submodules)
+    updated
 }
 
-/// Whether git reported damaged local repositories of the submodules, and not unreachable remotes.
-fn is_of_disk(error: &GitError) -> bool {
+/// Removes the content of a submodule's tree.
+fn empty(dir: &Path) -> io::Result<()> {
+    for name in files::names_in(dir)? {
+        files::remove_any(&dir.join(name))?;
+    }
+    Ok(())
+}
+
+/// A tree whose submodules are to be checked out: the whole one, or that of a submodule.
+struct Level {
+    git_dir: PathBuf,
+    dir: PathBuf,
+    index: PathBuf,
+    /// The paths of the wanted submodules; all if empty.
+    paths: Vec<String>,
+}
+
+/// Checks out the submodules of each level in turn: git's own recursion would fetch from the address
+/// that a kept repository was cloned from.
+async fn update_levels(
+    top: WorkTree<'_>,
+    checkout: &Checkout,
+    paths: &[String],
+) -> Result<(), TreeError> {
+    let git = top.repository.session;
+    let mut levels = vec![Level {
+        git_dir: top.repository.git_dir.to_owned(),
+        dir: top.dir.to_owned(),
+        index: top.index.to_owned(),
+        paths: paths.to_owned(),
+    }];
+    while let Some(level) = levels.pop() {
+        let failed = |source: io::Error| TreeError::Io {
+            path: level.git_dir.clone(),
+            source,
+        };
+        let files = git.at(&level.git_dir).work_tree(&level.dir, &level.index);
+        forget_addresses(&level.git_dir).map_err(failed)?;
+        if modules_of(&level.git_dir).is_dir() {
+            let init = files.submodule_init(&level.paths).await;
+            init.map_err(TreeError::Submodules)?;
+            let git_dir = level.git_dir.clone();
+            let removed = files::blocking(move || kept::remove_moved(&git_dir)).await;
+            removed.map_err(failed)?;
+        }
+        let update = files.submodule_update(checkout.depth, &level.paths).await;
+        update.map_err(TreeError::Submodules)?;
+        let listed = files.ls_files_submodules().await;
+        let listed = listed.map_err(TreeError::Submodules)?;
+        let (git_dir, dir) = (level.git_dir.clone(), level.dir.clone());
+        let used = files::blocking(move || kept::retain_used(&git_dir, &dir, &listed)).await;
+        for module in used.map_err(failed)? {
+            kept::repack(git.at(&module.git_dir)).await?;
+            if checkout.selection.submodules == Submodules::Recursive
+                && module.dir.join(LIST).is_file()
+            {
+                levels.push(Level {
+                    index: module.git_dir.join("index"),
+                    git_dir: module.git_dir,
+                    dir: module.dir,
+                    paths: Vec::new(),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether the kept repositories of the submodules may be the cause, and not unreachable remotes:
+/// they are damaged, or the remotes were replaced.
+fn may_be_of_kept(error: &GitError) -> bool {
     matches!(
         error.why(),
-        Some(
-            FailureCause::Object
+        None | Some(
+            FailureCause::Locked
+                | FailureCause::Object
+                | FailureCause::ObjectFormat
+                | FailureCause::Submodule
                 | FailureCause::Unusable
-                | FailureCause::Locked
                 | FailureCause::Vanished
         )
     )

@@ -210,7 +210,8 @@ impl World {
         self.flags(syncer.arg(PROGRAM), &self.repo.url())
     }
 
-    fn flags(&self, syncer: Syncer, url: &str) -> Syncer {
+    /// Adds the flags of this world to a command line that ends with the syncer's program.
+    pub(crate) fn flags(&self, syncer: Syncer, url: &str) -> Syncer {
         let syncer = syncer
             .flag("repo", url)
             .flag("root", self.root())

@@ -11,6 +11,7 @@ use anyhow::bail;
 use crate::oci::image::Image;
 use crate::oci::licenses;
 use crate::settings;
+use crate::tools::tool;
 
 /// The sandbox container, which owns each Pod's network namespace: sleeps for ever and reaps.
 pub const PAUSE: &str = "gitvolume.test/pause:local";
@@ -18,6 +19,10 @@ pub const PAUSE: &str = "gitvolume.test/pause:local";
 pub const BUSYBOX: &str = "gitvolume.test/busybox:local";
 /// Debian's nginx; listens on 8080 under any UID, needs a writable `/tmp`, has busybox.
 pub const NGINX: &str = "gitvolume.test/nginx:local";
+/// Open Policy Agent, as UID 65534.
+pub const OPA: &str = "gitvolume.test/opa:local";
+/// Debian's Hugo, with busybox, as UID 65534.
+pub const HUGO: &str = "gitvolume.test/hugo:local";
 /// git, `git-http` and sshd as root; the Pod's `command` selects the program.
 pub const GIT_SERVER: &str = "gitvolume.test/git-server:local";
 /// The product's syncer, with the chart's image name.
@@ -104,6 +109,25 @@ pub fn nginx() -> Result<Image> {
         .busybox()?
         .entrypoint(&["/usr/sbin/nginx"])
         .user("101:101"))
+}
+
+/// A program that loads every file below a directory, except those below one that begins with a dot.
+pub fn opa() -> Result<Image> {
+    Ok(Image::scratch(OPA)
+        .program_to(&tool("opa"), "/opa")?
+        .entrypoint(&["/opa"])
+        .user("65534:65534"))
+}
+
+/// A site generator, which walks its content directory.
+pub fn hugo() -> Result<Image> {
+    let hugo = "/usr/bin/hugo";
+    Ok(Image::like_debian(HUGO)
+        .program(hugo)
+        .context("hugo is missing: run tests/tools/prerequisites.sh test-cluster")?
+        .busybox()?
+        .entrypoint(&[hugo])
+        .user("65534:65534"))
 }
 
 /// A git host: `git-http` for HTTP, sshd for ssh.

@@ -19,9 +19,11 @@ mod node_itself;
 mod notes;
 mod objects;
 mod outage;
+mod readers;
 mod replicas;
 mod scope;
 mod secrets;
+mod startup;
 mod users;
 
 fn main() -> ExitCode {
@@ -36,6 +38,9 @@ fn main() -> ExitCode {
         secrets::ssh_works_with_the_right_keys_and_reports_which_one_is_wrong,
         secrets::http_uses_the_secrets_password_and_never_shows_it,
         jobs::a_job_completes_with_the_sidecar_and_with_mode_once,
+        readers::opa_sees_all_policies_with_the_files_layout_and_reloads_them_on_a_commit,
+        readers::hugo_builds_a_site_from_a_mount_with_mode_once,
+        readers::find_lists_the_files_of_a_mount_with_mode_once_as_git_does,
         field::a_v2_manifest_without_known_hosts_reports_the_remedies_and_runs_with_either,
         field::a_v3_manifest_with_one_dash_flags_serves_pages_through_nginx,
         field::a_v3_manifests_app_reads_the_changes_from_git_at_each_webhook_call,
@@ -53,6 +58,7 @@ fn main() -> ExitCode {
         node_itself::a_git_repo_volume_is_refused_by_the_kubelet,
     ])
     .with_tests_alone(tests::tests![
+        startup::a_pod_with_a_repository_is_ready_soon_after_one_without,
         certificates::a_removed_ca_bundle_is_written_again,
         certificates::no_admission_fails_while_ca_and_certificates_are_rotated,
         certificates::no_admission_fails_while_the_kubelet_replaces_a_mounted_certificate,
@@ -67,6 +73,8 @@ fn main() -> ExitCode {
     ])
     .with_image(images::busybox)
     .with_image(images::nginx)
+    .with_image(images::opa)
+    .with_image(images::hugo)
     .with_image(images::git_server)
     .with_image(images::syncer)
     .with_image(images::webhook)

@@ -63,6 +63,11 @@ pub(crate) trait Layout: Send + Sync {
     /// Whether the repository counts as a syncer's in any case, whatever it looks like.
     fn owns_git_dir(&self) -> bool;
 
+    /// Removes the files of a tree that only the published one needs. Their absence is no damage.
+    fn retire(&self, _tree: &Tree) -> io::Result<()> {
+        Ok(())
+    }
+
     /// The prefix of the refs that keep trees' commits from gc. `None`: git keeps the commits of
     /// its linked worktrees.
     fn refs(&self) -> Option<&'static str> {

@@ -197,8 +197,7 @@ impl Layout for LinkLayout {
             let built = git.session.at(&tree.git_dir).work_tree(&scratch, &index);
             let manifest = checkout.fill(built, commit, previous.as_ref()).await?;
             let (placed, root) = (tree.clone(), self.root.clone());
-            let selection = checkout.selection.clone();
-            files::blocking(move || put_in_place(&placed, &scratch, &index, &selection))
+            files::blocking(move || put_in_place(&placed, &scratch, &index))
                 .await
                 .map_err(|source| PublishError::Io { path: root, source })?;
             tree.write_manifest(manifest).await?;

@@ -220,13 +220,7 @@ impl Layout for ProjectedLayout {
             git.update_refs(&["HEAD", &kept], commit).await?;
             let begun = tree.clone();
             let trees = self.trees.clone();
-            let previous = current.clone();
-            // Those of another commit may contain submodules that this one no longer has.
-            let keeps_modules = current.is_some_and(|current| current.commit == *commit);
             files::blocking(move || {
-                if !keeps_modules {
-                    files::remove_any(&submodules::modules_of(&begun.git_dir))?;
-                }
                 files::make_dir(&trees)?;
                 files::remove_any(&begun.dir)?;
                 files::remove_any(&begun.index)?;
@@ -235,7 +229,7 @@ impl Layout for ProjectedLayout {
             .await
             .map_err(|source| self.io(source))?;
             let files = tree.files(git.session);
-            let manifest = checkout.fill(files, commit, previous.as_ref()).await?;
+            let manifest = checkout.fill(files, commit, current.as_ref()).await?;
             if submodules::modules_of(&tree.git_dir).is_dir() {
                 let dir = tree.dir.clone();
                 files::blocking(move || submodules::hide(&dir))
@@ -297,6 +291,11 @@ impl Layout for ProjectedLayout {
         let trees = names.iter().filter_map(|name| TreeName::of_dir(name));
         let dirs = trees.map(|name| self.tree(&name).dir);
         Ok(dirs.filter(|dir| *dir != current.dir).collect())
+    }
+
+    /// For a tree of many small files, git's index is most of what a linked tree needs.
+    fn retire(&self, tree: &Tree) -> io::Result<()> {
+        files::remove_any(&tree.index)
     }
 
     fn remove(&self, dir: &Path) -> io::Result<()> {

@@ -150,6 +150,12 @@ impl RepoSyncer {
                 let reason = chain(&error);
                 tracing::info!(reason, tree = %old.dir.display(), "cannot update the modification time of the old tree");
             }
+            if checkout.selection.is_of_commit_alone()
+                && let Err(error) = self.layout.retire(old)
+            {
+                let reason = chain(&error);
+                tracing::info!(reason, tree = %old.dir.display(), "cannot remove files of the old tree");
+            }
         }
         let tag = self.remote.tag_of(commit);
         tracing::info!("ref" = %self.config.rev, tag, local = old, remote = %commit, tree = %tree.dir.display(), "updated successfully");

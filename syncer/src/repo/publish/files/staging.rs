@@ -99,8 +99,7 @@ impl Stage {
         current: Option<&Tree>,
     ) -> Result<(), PublishError> {
         let (begun, git_dir) = (self.clone(), git.git_dir.to_owned());
-        let keeps_modules = current.is_some_and(|current| current.commit == *commit);
-        let had_modules = self.blocking(move || begun.begin(&git_dir, keeps_modules));
+        let had_modules = self.blocking(move || begun.begin(&git_dir));
         let had_modules = had_modules.await?;
         let unstaged = match current.filter(|_| !had_modules) {
             Some(current) => self.write_changed(git, commit, checkout, current).await?,
@@ -119,19 +118,13 @@ impl Stage {
     }
 
     /// Removes the files of an earlier attempt; returns whether the published tree has submodules.
-    fn begin(&self, git_dir: &Path, keeps_modules: bool) -> io::Result<bool> {
+    fn begin(&self, git_dir: &Path) -> io::Result<bool> {
         let next = self.own.join(NEXT);
         for path in [self.checkout(), self.staging(), next, self.index()] {
             files::remove_any(&path)?;
         }
-        let modules = submodules::modules_of(git_dir);
-        let had_modules = modules.is_dir();
-        // Those of another commit may contain submodules that this one no longer has.
-        if !keeps_modules {
-            files::remove_any(&modules)?;
-        }
         files::make_dir(&self.checkout())?;
-        Ok(had_modules)
+        Ok(submodules::modules_of(git_dir).is_dir())
     }
 
     /// Writes all files of a commit.

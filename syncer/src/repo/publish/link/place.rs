@@ -5,7 +5,6 @@ use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 
-use args::Submodules;
 use rustix::fs::CWD;
 use rustix::fs::RenameFlags;
 use rustix::fs::renameat_with;
@@ -14,7 +13,6 @@ use rustix::io::Errno;
 use crate::system::crash;
 use crate::system::files;
 use crate::tree::Tree;
-use crate::tree::selection::Selection;
 use crate::tree::submodules;
 
 /// The prefix of a tree that is being created.
@@ -61,20 +59,11 @@ pub(super) fn begin(worktrees: &Path, tree: &Tree, is_sparse: bool) -> io::Resul
 
 /// Moves a finished tree into place. Consumers of an old tree there keep it or get the new one;
 /// until this moment the old one was complete and marked.
-pub(super) fn put_in_place(
-    tree: &Tree,
-    scratch: &Path,
-    index: &Path,
-    selection: &Selection,
-) -> io::Result<()> {
+pub(super) fn put_in_place(tree: &Tree, scratch: &Path, index: &Path) -> io::Result<()> {
     crash::step();
     fs::write(scratch.join(".git"), gitlink(tree))?;
     files::remove_any(&tree.marker)?;
     files::rename(index, &tree.index)?;
-    let modules = submodules::modules_of(&tree.git_dir);
-    if selection.submodules == Submodules::Off {
-        files::remove_any(&modules)?;
-    }
     submodules::follow_move(&tree.git_dir, scratch, &tree.dir)?;
     if fs::symlink_metadata(&tree.dir).is_err() {
         return files::rename(scratch, &tree.dir);

@@ -18,7 +18,7 @@ const MAX_REST: u64 = 10 << 20;
 
 /// The object files of a repository (gitrepository-layout, `objects`).
 #[derive(Debug, Default)]
-pub(super) struct Inventory {
+pub(crate) struct Inventory {
     packs: u64,
     loose: u64,
     /// The total size in bytes.
@@ -29,7 +29,7 @@ pub(super) struct Inventory {
 
 impl Inventory {
     /// Counts the files in a directory of objects.
-    pub(super) fn of(objects: &Path) -> io::Result<Self> {
+    pub(crate) fn of(objects: &Path) -> io::Result<Self> {
         let mut found = Self::default();
         for name in files::names_in(objects)? {
             let is_fan_out = name.len() == 2;
@@ -59,7 +59,7 @@ impl Inventory {
 
     /// Whether a repack pays. What earlier commits leave behind is in small packs and loose
     /// objects beside the pack of the first fetch or of the last repack.
-    pub(super) fn is_large(&self) -> bool {
+    pub(crate) fn is_large(&self) -> bool {
         let rest = self.size - self.largest;
         self.packs > MAX_PACKS || self.loose > MAX_LOOSE || rest > MAX_REST.max(self.largest / 2)
     }
