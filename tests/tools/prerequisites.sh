@@ -31,6 +31,7 @@ table() {
 /usr/bin/curl                               curl            test-cluster
 /usr/bin/socat                              socat           test-cluster
 /usr/bin/hugo                               hugo            test-cluster
+/usr/sbin/mkfs.xfs|/sbin/mkfs.xfs             xfsprogs        test-cluster
 END
 )
   case $1 in

@@ -27,7 +27,9 @@ use crate::tree::links;
 use crate::tree::manifest::Manifest;
 use crate::tree::selection::Checkout;
 use crate::tree::selection::Selection;
+use crate::tree::selection::UnchangedFiles;
 use crate::tree::selection::patterns_of;
+use crate::tree::sharing;
 use crate::tree::submodules;
 
 /// Below this many free bytes a failed write is treated as ENOSPC.
@@ -60,11 +62,7 @@ impl Checkout {
                 lfs: config.lfs,
             },
             depth: config.depth,
-            has_links: (config.link_trees || matches!(config.layout, LayoutConfig::Files { .. }))
-                && !config
-                    .git_config
-                    .iter()
-                    .any(|(key, _)| links::is_beyond_commit(key)),
+            unchanged: unchanged_of(config),
             lfs: None,
         })
     }
@@ -110,7 +108,7 @@ impl Checkout {
         }
         if has_submodules {
             // What consumers can write to may have hooks and programs of theirs in it.
-            let lender = previous.filter(|_| self.has_links);
+            let lender = previous.filter(|_| self.unchanged == UnchangedFiles::Linked);
             let lender = lender.map(|previous| previous.git_dir.as_path());
             submodules::update(tree, self, &chosen, lender).await?;
         } else {
@@ -131,15 +129,24 @@ impl Checkout {
         previous: Option<&Tree>,
     ) -> Result<Option<Manifest>, TreeError> {
         let is_sparse = self.selection.sparse.is_some();
-        if !self.has_links {
-            tree.read_tree_update(commit, is_sparse).await?;
-            self.replace_pointers(tree, commit, None).await?;
-            return Ok(None);
-        }
         let io = |source| TreeError::Io {
             path: tree.dir.to_owned(),
             source,
         };
+        let can_share = match self.unchanged {
+            UnchangedFiles::Written => false,
+            UnchangedFiles::Linked | UnchangedFiles::Kept => true,
+            UnchangedFiles::Cloned => {
+                let dir = tree.dir.to_owned();
+                let probed = files::blocking(move || sharing::can_clone(&dir)).await;
+                probed.map_err(io)?
+            }
+        };
+        if !can_share {
+            tree.read_tree_update(commit, is_sparse).await?;
+            self.replace_pointers(tree, commit, None).await?;
+            return Ok(None);
+        }
         let settings = links::settings_of(tree.repository.git_dir).map_err(io)?;
         let linked = self
             .link_unchanged(tree, commit, previous, settings)
@@ -227,6 +234,18 @@ impl Checkout {
         };
         files::remove_any(&scratch).map_err(|source| tree.io(source))?;
         Ok(is_done && (!self.selection.lfs || lfs::is_filled(built).await?))
+    }
+}
+
+fn unchanged_of(config: &RepoConfig) -> UnchangedFiles {
+    let mut keys = config.git_config.iter().map(|(key, _)| key);
+    if keys.any(|key| links::is_beyond_commit(key)) {
+        return UnchangedFiles::Written;
+    }
+    match config.layout {
+        LayoutConfig::Files { .. } => UnchangedFiles::Kept,
+        _ if config.link_trees => UnchangedFiles::Linked,
+        _ => UnchangedFiles::Cloned,
     }
 }
 

@@ -22,13 +22,15 @@ use crate::system::files;
 use crate::tree::Tree;
 use crate::tree::TreeError;
 use crate::tree::TreeState;
-use crate::tree::linking;
-use crate::tree::linking::Linked;
 use crate::tree::manifest::Entry;
 use crate::tree::manifest::FileStamp;
 use crate::tree::manifest::Manifest;
 use crate::tree::selection::Checkout;
 use crate::tree::selection::Selection;
+use crate::tree::selection::UnchangedFiles;
+use crate::tree::sharing;
+use crate::tree::sharing::Share;
+use crate::tree::sharing::Shared;
 use crate::tree::submodules;
 
 /// What is to be done with the paths of a commit.
@@ -64,6 +66,10 @@ impl Checkout {
         };
         let (from, to) = (previous.dir.clone(), tree.dir.to_owned());
         let (old_index, index) = (previous.index.clone(), tree.index.to_owned());
+        let how = match self.unchanged {
+            UnchangedFiles::Cloned => Share::Blocks,
+            _ => Share::Links,
+        };
         let LinkPlan {
             changed,
             mut written,
@@ -71,7 +77,7 @@ impl Checkout {
         } = plan;
         let linked = files::blocking(move || {
             let has_index = files::absent_is_none(fs::hard_link(old_index, index))?.is_some();
-            let linked = linking::link_files(&from, &to, manifest.entries(), &changed)?;
+            let linked = sharing::share_files(&from, &to, manifest.entries(), &changed, how)?;
             Ok((linked, has_index))
         });
         let (linked, has_index) = linked.await.map_err(|source| previous.io(source))?;
@@ -83,7 +89,7 @@ impl Checkout {
                 .map_err(|source| previous.io(source))?;
             return Ok(None);
         }
-        let Linked {
+        let Shared {
             mut entries,
             missing,
         } = linked;
@@ -108,7 +114,7 @@ impl Checkout {
         commit: &Hash,
         settings: u64,
     ) -> Result<Option<Manifest>, TreeError> {
-        let may_lend = self.has_links
+        let may_lend = self.unchanged != UnchangedFiles::Written
             // A tree of the same commit is made again because something is wrong with it.
             && previous.commit != *commit
             && previous.commit.format() == commit.format()

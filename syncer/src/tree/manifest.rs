@@ -15,6 +15,7 @@ use std::sync::OnceLock;
 
 use rustix::fs::AtFlags;
 use rustix::fs::CWD;
+use rustix::fs::Mode;
 use rustix::fs::Stat;
 use rustix::fs::statat;
 
@@ -25,6 +26,11 @@ use crate::tree::varint::Writer;
 
 /// A new value at each read (random(4)).
 const RANDOM_ID: &str = "/proc/sys/kernel/random/uuid";
+
+// Of `st_mode` (inode(7)).
+const TYPE: u64 = 0o170_000;
+const DIRECTORY: u64 = 0o040_000;
+const SYMLINK: u64 = 0o120_000;
 
 /// The files of a tree with their metadata.
 #[derive(Debug, Eq, PartialEq)]
@@ -43,8 +49,7 @@ pub(crate) struct Entry {
     pub(crate) stamp: FileStamp,
 }
 
-/// The metadata of a file that stays the same while links to it are made and removed; each of those
-/// changes the change time.
+/// The metadata of a file by which a change is noticed.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct FileStamp {
     device: u64,
@@ -55,12 +60,16 @@ pub(crate) struct FileStamp {
     gid: u64,
     /// The modification time in nanoseconds.
     modified: i128,
+    /// The time of the last change of content or metadata in nanoseconds. Each link to the file that
+    /// is made or removed sets it.
+    changed: i128,
 }
 
 impl FileStamp {
     /// Takes the metadata from the result of a `stat` call.
     pub(crate) fn of(stat: &Stat) -> Self {
-        let seconds = i128::from(stat.st_mtime);
+        let nanoseconds =
+            |seconds: i64, rest: u64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
         Self {
             device: stat.st_dev,
             inode: stat.st_ino,
@@ -68,7 +77,8 @@ impl FileStamp {
             mode: u64::from(stat.st_mode),
             uid: u64::from(stat.st_uid),
             gid: u64::from(stat.st_gid),
-            modified: seconds * 1_000_000_000 + i128::from(stat.st_mtime_nsec),
+            modified: nanoseconds(stat.st_mtime, stat.st_mtime_nsec),
+            changed: nanoseconds(stat.st_ctime, stat.st_ctime_nsec),
         }
     }
 
@@ -79,9 +89,28 @@ impl FileStamp {
         Ok(found.as_ref().map(Self::of))
     }
 
-    /// Whether both are the metadata of the same unchanged file, or of directories.
+    /// Whether both are the metadata of the same unchanged file, whose links may have changed, or of
+    /// directories.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        self == other || (self.is_dir() && other.is_dir())
+        let changed = other.changed;
+        (Self { changed, ..*self }) == *other || (self.is_dir() && other.is_dir())
+    }
+
+    /// Whether both are the metadata of the same file, and nothing has happened to it in between.
+    pub(crate) fn is_untouched(&self, other: &Self) -> bool {
+        self == other
+    }
+
+    /// The permissions.
+    pub(crate) fn permissions(&self) -> Mode {
+        const PERMISSIONS: u64 = 0o7777;
+        let bits = u32::try_from(self.mode & PERMISSIONS).unwrap_or_default();
+        Mode::from_raw_mode(bits)
+    }
+
+    /// Whether it is a symlink.
+    pub(crate) fn is_symlink(&self) -> bool {
+        self.mode & TYPE == SYMLINK
     }
 
     /// Whether both have the same kind and permissions.
@@ -91,8 +120,6 @@ impl FileStamp {
 
     /// Whether it is a directory.
     pub(crate) fn is_dir(&self) -> bool {
-        const TYPE: u64 = 0o170_000;
-        const DIRECTORY: u64 = 0o040_000;
         self.mode & TYPE == DIRECTORY
     }
 }
@@ -208,7 +235,7 @@ impl Manifest {
         let settings = reader.unsigned()?;
         let mut entries = Vec::new();
         let mut path = Vec::new();
-        let mut values = [0; 7];
+        let mut values = [0; 8];
         while !reader.is_at_end() {
             path.truncate(usize::try_from(reader.unsigned()?).ok()?);
             path.extend_from_slice(reader.bytes()?);
@@ -225,7 +252,7 @@ impl Manifest {
 }
 
 impl FileStamp {
-    fn values(&self) -> [i128; 7] {
+    fn values(&self) -> [i128; 8] {
         let plain = [
             self.device,
             self.inode,
@@ -235,10 +262,19 @@ impl FileStamp {
             self.gid,
         ];
         let [device, inode, size, mode, uid, gid] = plain.map(i128::from);
-        [device, inode, size, mode, uid, gid, self.modified]
+        [
+            device,
+            inode,
+            size,
+            mode,
+            uid,
+            gid,
+            self.modified,
+            self.changed,
+        ]
     }
 
-    fn from_values(values: [i128; 7]) -> Option<Self> {
+    fn from_values(values: [i128; 8]) -> Option<Self> {
         let plain = |n: usize| u64::try_from(values[n]).ok();
         Some(Self {
             device: plain(0)?,
@@ -248,6 +284,7 @@ impl FileStamp {
             uid: plain(4)?,
             gid: plain(5)?,
             modified: values[6],
+            changed: values[7],
         })
     }
 }
@@ -281,6 +318,7 @@ mod tests {
             uid: mode,
             gid: inode,
             modified: i128::from(modified),
+            changed: i128::from(modified) + 1,
         })
     }
 

@@ -8,10 +8,10 @@ pub(crate) mod caveats;
 pub(crate) mod checkout;
 pub(crate) mod clone;
 mod compare;
-mod linking;
 pub(crate) mod links;
 pub(crate) mod manifest;
 pub(crate) mod selection;
+mod sharing;
 pub(crate) mod submodules;
 mod varint;
 

@@ -59,8 +59,20 @@ pub(crate) struct Checkout {
     pub(crate) depth: u32,
     /// Replaces Git LFS pointers; `None` without LFS, and while only the selection is needed.
     pub(crate) lfs: Option<Arc<Lfs>>,
-    /// Whether a tree may have files in common with the previous one.
-    pub(crate) has_links: bool,
+    pub(crate) unchanged: UnchangedFiles,
+}
+
+/// How a new revision gets the files that it has in common with the previous one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum UnchangedFiles {
+    /// git writes them again: their content depends on more than the commit.
+    Written,
+    /// By hard links: no consumer writes to them.
+    Linked,
+    /// As files of its own that share their blocks on the disk, where the file system can do that.
+    Cloned,
+    /// They stay where they are: there is one tree.
+    Kept,
 }
 
 /// The patterns that select a directory with its content, and nothing else.

@@ -1,5 +1,6 @@
 //! Linked trees (`--link-trees`): a new tree shares the unchanged files of the previous one.
 
+mod clones;
 mod crashes;
 mod differential;
 

@@ -18,25 +18,31 @@ use tests::contained::Contained;
 use tests::samples::Samples;
 use tests::settings;
 
-use crate::reader::Reader;
+use crate::app::App;
+use crate::layout::FollowedLayout;
 
 /// Timeout for the first sync, or for a moment between two passes.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A running syncer and its reader.
+/// A running syncer and its app.
 pub(crate) struct Follower {
     layout: &'static str,
     program: Contained,
     /// Its directories: the root, and the state directory if separate.
     dirs: Vec<PathBuf>,
-    pub(crate) reader: Arc<Reader>,
+    pub(crate) app: Arc<App>,
     disk: Vec<f64>,
     memory: Vec<f64>,
 }
 
 impl Follower {
     /// Starts it and waits for the first tree.
-    pub(crate) fn start(layout: &'static str, dir: &Path, server: &HttpServer) -> Result<Self> {
+    pub(crate) fn start(
+        followed: &FollowedLayout,
+        dir: &Path,
+        server: &HttpServer,
+    ) -> Result<Self> {
+        let layout = followed.name;
         let dir = dir.join(layout);
         let (root, state) = (dir.join("root"), dir.join("state"));
         fs::create_dir_all(&dir)?;
@@ -52,17 +58,11 @@ impl Follower {
             "--stale-worktree-timeout=5s".to_owned(),
             "--max-failures=-1".to_owned(),
         ];
-        let tree = if layout == "projected" {
-            command.push(format!("--layout={layout}"));
-            command.push(format!("--state={}", state.display()));
-            root.join("..data")
-        } else {
-            command.push("--link=now".to_owned());
-            root.join("now")
-        };
+        command.extend(followed.flags(&state));
+        let tree = followed.tree(&root);
         let program = Contained::start(layout, &dir, &command)?;
         let started = Instant::now();
-        while !tree.exists() {
+        while !tree.join("one").exists() {
             program.check()?;
             if started.elapsed() > TIMEOUT {
                 bail!("{layout}: nothing is published\n{}", program.log());
@@ -73,7 +73,7 @@ impl Follower {
             layout,
             program,
             dirs: vec![root, state],
-            reader: Arc::new(Reader::new(tree)),
+            app: Arc::new(App::new(tree, followed.app)),
             disk: Vec::new(),
             memory: Vec::new(),
         })
@@ -104,7 +104,7 @@ impl Follower {
     /// One line about its current state.
     pub(crate) fn state(&self) -> String {
         let last = |values: &[f64]| values.last().copied().unwrap_or_default();
-        let found = self.reader.found();
+        let found = self.app.found();
         format!(
             "{}: {} revisions, disk {:.1} MB, memory {:.1} MB",
             self.layout,
@@ -116,7 +116,7 @@ impl Follower {
 
     /// One line about the whole run.
     pub(crate) fn summary(&self, commits: u64) -> String {
-        let found = self.reader.found();
+        let found = self.app.found();
         let over_time = |values: &[f64]| {
             let (early, late) = halves(values);
             let most = late.range().1.max(early.range().1);
@@ -138,7 +138,7 @@ impl Follower {
 
     /// Violations: incomplete trees, and growth of disk usage or memory.
     pub(crate) fn mistakes(&self, commits: u64) -> Vec<String> {
-        let found = self.reader.found();
+        let found = self.app.found();
         let mut mistakes = found.mistakes;
         mistakes.truncate(10);
         let seen = found.revisions.len() as u64;

@@ -1,9 +1,14 @@
 //! Soak test (`make soak`): a commit each second for some minutes, with garbage collection on. In
 //! each layout that follows the remote, a reader continuously checks that each revision is
-//! complete; at the end neither disk usage nor the program's memory may have grown.
+//! complete, or an app edits each revision's files and checks that the next one has none of its
+//! edits; at the end neither disk usage nor the program's memory may have grown.
 
+mod app;
 mod follower;
+mod layout;
 mod reader;
+mod revision;
+mod writer;
 
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
@@ -22,7 +27,8 @@ use remotes::Repo;
 use tempfile::TempDir;
 
 use crate::follower::Follower;
-use crate::reader::commit;
+use crate::layout::FOLLOWED;
+use crate::revision::commit;
 
 const MINUTES: u64 = 10;
 /// Time between two commits.
@@ -54,7 +60,7 @@ fn run() -> Result<()> {
     commit(&repo, 0);
     let server = HttpServer::start_tls(dir.path());
     let mut followers = Vec::new();
-    for layout in ["link", "projected"] {
+    for layout in &FOLLOWED {
         followers.push(Follower::start(layout, dir.path(), &server)?);
     }
     println!("{minutes} minutes of a commit each second, each with 100 kB that do not compress");
@@ -73,8 +79,8 @@ fn run() -> Result<()> {
             count
         });
         for follower in &followers {
-            let (is_over, reader) = (&is_over, follower.reader.clone());
-            scope.spawn(move || reader.read_until(is_over));
+            let (is_over, app) = (&is_over, follower.app.clone());
+            scope.spawn(move || app.run_until(is_over));
         }
         let watched = watch(&mut followers, length);
         is_over.store(true, Ordering::Relaxed);

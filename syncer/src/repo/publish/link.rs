@@ -23,7 +23,9 @@ use crate::repo::publish::link::place::put_in_place;
 use crate::repo::status::View;
 use crate::system::files;
 use crate::tree::Tree;
+use crate::tree::TreeError;
 use crate::tree::selection::Checkout;
+use crate::tree::selection::UnchangedFiles;
 
 /// Directory of the trees, below the root.
 const WORKTREES: &str = ".worktrees";
@@ -183,7 +185,7 @@ impl Layout for LinkLayout {
                 // Enables a configuration per tree, as `git sparse-checkout` does.
                 git.config_set("extensions.worktreeConfig", "true").await?;
             }
-            if checkout.has_links && !self.ignores_change_times() {
+            if checkout.unchanged == UnchangedFiles::Linked && !self.ignores_change_times() {
                 // Each link changes the file's change time, by which consumers' git would take every
                 // file for modified.
                 git.config_set("core.trustctime", "false").await?;
@@ -196,6 +198,12 @@ impl Layout for LinkLayout {
             files::remove_any(&index).map_err(|source| self.io(source))?;
             let built = git.session.at(&tree.git_dir).work_tree(&scratch, &index);
             let manifest = checkout.fill(built, commit, previous.as_ref()).await?;
+            if checkout.unchanged == UnchangedFiles::Cloned && manifest.is_some() {
+                // The index may have the metadata of the previous tree's files, and consumers' git
+                // would take every file for modified.
+                let refreshed = built.update_index_refresh().await;
+                refreshed.map_err(TreeError::from)?;
+            }
             let (placed, root) = (tree.clone(), self.root.clone());
             files::blocking(move || put_in_place(&placed, &scratch, &index))
                 .await

@@ -22,6 +22,7 @@ use crate::system::files;
 use crate::tree::Tree;
 use crate::tree::TreeState;
 use crate::tree::selection::Checkout;
+use crate::tree::selection::UnchangedFiles;
 
 impl RepoSyncer {
     pub(super) async fn pass(
@@ -127,7 +128,7 @@ impl RepoSyncer {
         tracing::info!("ref" = %self.config.rev, tag, local = old, remote = %commit, why, "update required");
         let mut found = self.layout.find(commit, &checkout.selection);
         if let Some(tree) = &found
-            && checkout.has_links
+            && checkout.unchanged == UnchangedFiles::Linked
             && !tree.is_as_written().await.map_err(PublishError::from)?
         {
             // Another tree may have the same files, and someone may have edited them there.

@@ -9,7 +9,9 @@ use crate::plan::input::PlanInput;
 /// Programs that walk a directory without following all symlinks, or that find the directory of the
 /// revision as well, by the last component of their image or command. docs/layouts.md has the
 /// details.
-const WALKERS: [&str; 5] = ["cerbos", "grafana", "jenkins", "opa", "telegraf"];
+const WALKERS: [&str; 7] = [
+    "airflow", "cerbos", "grafana", "hugo", "jenkins", "opa", "telegraf",
+];
 
 /// The warnings for containers with such a program: one per container.
 pub(super) fn warnings(input: &PlanInput<'_>) -> Vec<String> {
@@ -27,7 +29,7 @@ pub(super) fn warnings(input: &PlanInput<'_>) -> Vec<String> {
     let warning = |container: &Container| {
         let program = walker(container)?;
         Some(format!(
-            "{}: container {}: {program} may miss files, or load them twice, because of the symlinks of the default layout; \"files\" has none (docs/layouts.md)",
+            "{}: container {}: {program} may fail, miss files or load them twice because of the symlinks of the default layout; \"files\" has none (docs/layouts.md)",
             input.key(name, Key::Layout),
             container.name
         ))
@@ -65,6 +67,7 @@ mod tests {
             ("grafana/grafana-oss@sha256:00", None, Some("grafana")),
             ("docker.io/jenkins/jenkins:lts", None, Some("jenkins")),
             ("debian:12", Some("/usr/bin/telegraf"), Some("telegraf")),
+            ("apache/airflow:2.10.5", None, Some("airflow")),
             ("opal/opal-client", None, None),
             ("nginx", None, None),
         ] {

@@ -1,4 +1,5 @@
-//! Hard links to the files of another tree.
+//! The files of another tree in a new one: hard links to them, or files of its own with the same
+//! blocks on the disk.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -10,11 +11,14 @@ use std::path::PathBuf;
 use rustix::fs::AtFlags;
 use rustix::fs::Mode;
 use rustix::fs::OFlags;
+use rustix::fs::ioctl_ficlone;
 use rustix::fs::linkat;
 use rustix::fs::mkdirat;
 use rustix::fs::open;
 use rustix::fs::openat;
+use rustix::fs::readlinkat;
 use rustix::fs::statat;
+use rustix::fs::symlinkat;
 use rustix::fs::unlinkat;
 use rustix::io::Errno;
 
@@ -22,9 +26,18 @@ use crate::system::crash;
 use crate::tree::manifest::Entry;
 use crate::tree::manifest::FileStamp;
 
-/// The result of linking.
+/// What a new tree has in common with another one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Share {
+    /// Its files themselves.
+    Links,
+    /// The blocks of its files, until one of them is written to (ioctl_ficlone(2)).
+    Blocks,
+}
+
+/// The result of sharing.
 #[derive(Debug, Default)]
-pub(super) struct Linked {
+pub(super) struct Shared {
     /// The entries that the new tree has now.
     pub(super) entries: Vec<Entry>,
     /// The paths that must be written.
@@ -39,16 +52,23 @@ struct Pair {
     to: OwnedFd,
 }
 
-/// Links all files except the changed ones into another tree, whose directories are created. A file
+/// Whether the file system of a directory lets two files share blocks.
+pub(super) fn can_clone(dir: &Path) -> io::Result<bool> {
+    let (old, new) = (tempfile::tempfile_in(dir)?, tempfile::tempfile_in(dir)?);
+    Ok(ioctl_ficlone(&new, &old).is_ok())
+}
+
+/// Shares all files except the changed ones with another tree, whose directories are created. A file
 /// whose metadata differs from its entry is missing in the result: someone has changed it. So is one
-/// that the file system does not link.
-pub(super) fn link_files(
+/// that the file system does not share.
+pub(super) fn share_files(
     from: &Path,
     to: &Path,
     entries: &[Entry],
     changed: &HashSet<PathBuf>,
-) -> io::Result<Linked> {
-    let mut linked = Linked::default();
+    how: Share,
+) -> io::Result<Shared> {
+    let mut shared = Shared::default();
     let mut dirs = vec![Pair {
         path: PathBuf::new(),
         from: Some(open(from, DIRECTORY, Mode::empty())?),
@@ -61,19 +81,22 @@ pub(super) fn link_files(
         let parent = entry.path.parent().unwrap_or(Path::new(""));
         let pair = enter(&mut dirs, parent)?;
         let name = entry.path.file_name().unwrap_or_default();
-        let is_made = if entry.stamp.is_dir() {
+        let made = if entry.stamp.is_dir() {
             make_dir(&pair.to, name)?;
-            true
+            Some(entry.stamp)
         } else {
-            pair.link(name, &entry.stamp)?
+            match how {
+                Share::Links => pair.link(name, &entry.stamp)?,
+                Share::Blocks => pair.clone(name, &entry.stamp)?,
+            }
         };
-        if is_made {
-            linked.entries.push(entry.clone());
-        } else {
-            linked.missing.push(entry.path.clone());
+        let path = entry.path.clone();
+        match made {
+            Some(stamp) => shared.entries.push(Entry { path, stamp }),
+            None => shared.missing.push(path),
         }
     }
-    Ok(linked)
+    Ok(shared)
 }
 
 const DIRECTORY: OFlags = OFlags::PATH
@@ -122,23 +145,60 @@ fn make_dir(parent: &OwnedFd, name: &OsStr) -> io::Result<()> {
 }
 
 impl Pair {
-    /// Links a file; returns whether the link is a file with this metadata. It is read after the
-    /// link was made, so that it is that of the linked file, whatever has happened to the name.
-    fn link(&self, name: &OsStr, expected: &FileStamp) -> io::Result<bool> {
+    /// Links a file; `None` unless the link is a file with this metadata. It is read after the link
+    /// was made, so that it is that of the linked file, whatever has happened to the name.
+    fn link(&self, name: &OsStr, expected: &FileStamp) -> io::Result<Option<FileStamp>> {
         let Some(from) = &self.from else {
-            return Ok(false);
+            return Ok(None);
         };
         crash::step();
         if linkat(from, name, &self.to, name, AtFlags::empty()).is_err() {
             // Absent, too many links, another user's, or a file system without links.
-            return Ok(false);
+            return Ok(None);
         }
         let found = statat(&self.to, name, AtFlags::SYMLINK_NOFOLLOW)?;
-        if FileStamp::of(&found) == *expected {
-            return Ok(true);
+        if FileStamp::of(&found).is_same(expected) {
+            return Ok(Some(*expected));
         }
         unlinkat(&self.to, name, AtFlags::empty())?;
-        Ok(false)
+        Ok(None)
+    }
+
+    /// Creates a file with the blocks of the old one, or an equal symlink, and returns its metadata.
+    /// `None` unless the old one has this metadata before and afterwards, and its change time: no
+    /// link of ours changes that, and a consumer may have set the modification time back.
+    fn clone(&self, name: &OsStr, expected: &FileStamp) -> io::Result<Option<FileStamp>> {
+        let Some(from) = &self.from else {
+            return Ok(None);
+        };
+        let is_untouched = || {
+            let found = statat(from, name, AtFlags::SYMLINK_NOFOLLOW);
+            found.is_ok_and(|found| FileStamp::of(&found).is_untouched(expected))
+        };
+        if !is_untouched() {
+            return Ok(None);
+        }
+        crash::step();
+        let is_made = if expected.is_symlink() {
+            let target = readlinkat(from, name, Vec::new())?;
+            symlinkat(target, &self.to, name)?;
+            true
+        } else {
+            let read = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+            let Ok(old) = openat(from, name, read, Mode::empty()) else {
+                // Removed, or not readable for this user.
+                return Ok(None);
+            };
+            let create = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+            let new = openat(&self.to, name, create, expected.permissions())?;
+            ioctl_ficlone(&new, &old).is_ok()
+        };
+        if is_made && is_untouched() {
+            let found = statat(&self.to, name, AtFlags::SYMLINK_NOFOLLOW)?;
+            return Ok(Some(FileStamp::of(&found)));
+        }
+        unlinkat(&self.to, name, AtFlags::empty())?;
+        Ok(None)
     }
 }
 
@@ -169,7 +229,7 @@ mod tests {
         fs::rename(from.join("moved"), world.path().join("elsewhere")).unwrap();
         symlink(world.path().join("elsewhere"), from.join("moved")).unwrap();
         let changed = HashSet::from([PathBuf::from("a/3")]);
-        let linked = link_files(&from, &to, manifest.entries(), &changed).unwrap();
+        let linked = share_files(&from, &to, manifest.entries(), &changed, Share::Links).unwrap();
         assert_eq!(linked.missing, ["a/b/2", "moved/5"].map(PathBuf::from));
         let inode = |path: PathBuf| fs::symlink_metadata(path).unwrap().ino();
         for name in ["a/b/1", "c/4", "c/link", "top"] {
