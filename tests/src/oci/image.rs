@@ -1,8 +1,6 @@
 //! Builder of container images from local files: no registry, no Docker.
-//!
-//! The result is an OCI layout in a tar, with one uncompressed layer, that `ctr images import`,
-//! `docker load` and `kind load image-archive` read. The same input gives the same digest: names
-//! are sorted, times are zero.
+
+mod archive;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,12 +11,13 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use anyhow::Result;
-use ring::digest::SHA256;
-use ring::digest::digest;
 use serde_json::Value;
 use serde_json::json;
 
 use crate::oci::libraries::libraries_of;
+
+pub use archive::Compression;
+pub use archive::ImageFile;
 
 /// `PATH` of Debian's image.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -30,6 +29,8 @@ pub struct Image {
     entries: BTreeMap<PathBuf, Entry>,
     config: serde_json::Map<String, Value>,
     env: Vec<String>,
+    /// The layer that the next entry is added to.
+    layer: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -37,6 +38,7 @@ struct Entry {
     what: What,
     mode: u32,
     owner: (u64, u64),
+    layer: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -44,19 +46,6 @@ enum What {
     Dir,
     File(Vec<u8>),
     Link(PathBuf),
-}
-
-/// An image archive.
-#[derive(Clone, Debug)]
-pub struct ImageFile {
-    /// Image name that Pods use.
-    pub name: String,
-    /// The tar file.
-    pub path: PathBuf,
-    /// The digest of its manifest.
-    pub digest: String,
-    /// Size of its layer, unpacked.
-    pub layer_bytes: usize,
 }
 
 impl Image {
@@ -69,6 +58,7 @@ impl Image {
             entries,
             config,
             env,
+            layer: 0,
         }
     }
 
@@ -175,6 +165,13 @@ impl Image {
         Ok(image)
     }
 
+    /// Begins another layer: a node pulls it without the layers before, if it has those already.
+    #[must_use]
+    pub fn next_layer(mut self) -> Self {
+        self.layer += 1;
+        self
+    }
+
     /// Sets the command that a container runs.
     #[must_use]
     pub fn entrypoint(self, command: &[&str]) -> Self {
@@ -208,66 +205,6 @@ impl Image {
         self
     }
 
-    /// Writes the image as `<last part of its name>.tar` into a folder.
-    pub fn write_to(&self, dir: &Path) -> Result<ImageFile> {
-        let layer = self.layer()?;
-        let layer_digest = hash(&layer);
-        let mut config = self.config.clone();
-        config.insert("Env".to_owned(), json!(self.env));
-        let config = serde_json::to_vec(&json!({
-            "architecture": if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" },
-            "os": "linux",
-            "created": "1970-01-01T00:00:00Z",
-            "config": config,
-            "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{layer_digest}")]},
-        }))?;
-        let manifest = serde_json::to_vec(&json!({
-            "schemaVersion": 2,
-            "mediaType": "application/vnd.oci.image.manifest.v1+json",
-            "config": descriptor("application/vnd.oci.image.config.v1+json", &config),
-            "layers": [descriptor("application/vnd.oci.image.layer.v1.tar", &layer)],
-        }))?;
-        let mut described = descriptor("application/vnd.oci.image.manifest.v1+json", &manifest);
-        let tag = self.name.rsplit(':').next().unwrap_or("latest");
-        described["annotations"] = json!({
-            "io.containerd.image.name": self.name,
-            "org.opencontainers.image.ref.name": tag,
-        });
-        let index = serde_json::to_vec(&json!({
-            "schemaVersion": 2,
-            "mediaType": "application/vnd.oci.image.index.v1+json",
-            "manifests": [described],
-        }))?;
-
-        fs::create_dir_all(dir)?;
-        let stem = self.name.rsplit('/').next().unwrap_or(&self.name);
-        let path = dir.join(format!("{}.tar", stem.split(':').next().unwrap_or(stem)));
-        let mut tar = tar::Builder::new(fs::File::create(&path)?);
-        let blob = |bytes: &[u8]| PathBuf::from(format!("blobs/sha256/{}", hash(bytes)));
-        for (name, bytes) in [
-            (
-                PathBuf::from("oci-layout"),
-                &br#"{"imageLayoutVersion":"1.0.0"}"#[..],
-            ),
-            (PathBuf::from("index.json"), &index),
-            (blob(&manifest), &manifest),
-            (blob(&config), &config),
-            (blob(&layer), &layer),
-        ] {
-            append(&mut tar, &name, &What::File(bytes.to_vec()), 0o644, (0, 0))?;
-        }
-        tar.into_inner()?
-            .sync_all()
-            .with_context(|| format!("write {}", path.display()))?;
-        let digest = format!("sha256:{}", hash(&manifest));
-        Ok(ImageFile {
-            name: self.name.clone(),
-            path,
-            digest,
-            layer_bytes: layer.len(),
-        })
-    }
-
     fn config(mut self, key: &str, value: Value) -> Self {
         self.config.insert(key.to_owned(), value);
         self
@@ -281,7 +218,7 @@ impl Image {
     }
 
     fn add(&mut self, at: &Path, what: What, mode: u32) {
-        let at = relative(at);
+        let (at, layer) = (relative(at), self.layer);
         for parent in at
             .ancestors()
             .skip(1)
@@ -291,6 +228,7 @@ impl Image {
                 what: What::Dir,
                 mode: 0o755,
                 owner: (0, 0),
+                layer,
             };
             self.entries.entry(parent.to_path_buf()).or_insert(dir);
         }
@@ -300,17 +238,9 @@ impl Image {
                 what,
                 mode,
                 owner: (0, 0),
+                layer,
             },
         );
-    }
-
-    fn layer(&self) -> Result<Vec<u8>> {
-        let mut tar = tar::Builder::new(Vec::new());
-        // The map's order puts each directory before its contents.
-        for (path, Entry { what, mode, owner }) in &self.entries {
-            append(&mut tar, path, what, *mode, *owner)?;
-        }
-        Ok(tar.into_inner()?)
     }
 }
 
@@ -334,49 +264,6 @@ fn relative(path: &Path) -> PathBuf {
         }
         _ => clean,
     }
-}
-
-fn append<W: std::io::Write>(
-    tar: &mut tar::Builder<W>,
-    path: &Path,
-    what: &What,
-    mode: u32,
-    (uid, gid): (u64, u64),
-) -> Result<()> {
-    let mut header = tar::Header::new_gnu();
-    header.set_mode(mode);
-    header.set_uid(uid);
-    header.set_gid(gid);
-    header.set_mtime(0);
-    header.set_size(0);
-    match what {
-        What::Dir => {
-            header.set_entry_type(tar::EntryType::Directory);
-            tar.append_data(&mut header, path.join(""), std::io::empty())?;
-        }
-        What::File(content) => {
-            header.set_size(content.len() as u64);
-            tar.append_data(&mut header, path, &content[..])?;
-        }
-        What::Link(to) => {
-            header.set_entry_type(tar::EntryType::Symlink);
-            tar.append_link(&mut header, path, to)?;
-        }
-    }
-    Ok(())
-}
-
-fn hash(bytes: &[u8]) -> String {
-    digest(&SHA256, bytes)
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
-}
-
-fn descriptor(media_type: &str, bytes: &[u8]) -> Value {
-    let digest = format!("sha256:{}", hash(bytes));
-    json!({"mediaType": media_type, "digest": digest, "size": bytes.len()})
 }
 
 #[cfg(test)]

@@ -195,9 +195,6 @@ pub(crate) fn syncer_of(program: &Path) -> Result<Image> {
         image = image.program(&program)?;
     }
     let image = image
-        .program_to(program, "/gitvolume-syncer")?
-        // Manifests written for git-sync use this command.
-        .symlink("/git-sync", "gitvolume-syncer")
         // --add-user appends to it as any user.
         .file(
             "/etc/passwd",
@@ -209,6 +206,11 @@ pub(crate) fn syncer_of(program: &Path) -> Result<Image> {
         .text("/etc/group", "root:x:0:\ngit-sync:x:65533:git-sync\n")
         .dir("/git", 0o2775)
         .owned_by("/git", 65533, 65533)
+        // What is above is Debian's, and most releases leave it as it is.
+        .next_layer()
+        .program_to(program, "/gitvolume-syncer")?
+        // Manifests written for git-sync use this command.
+        .symlink("/git-sync", "gitvolume-syncer")
         .env("GITSYNC_ROOT", "/git")
         .env("HOME", "/tmp")
         .workdir("/tmp")

@@ -58,7 +58,7 @@ fn main() -> ExitCode {
         node_itself::a_git_repo_volume_is_refused_by_the_kubelet,
     ])
     .with_tests_alone(tests::tests![
-        startup::a_pod_with_a_repository_is_ready_soon_after_one_without,
+        startup::a_pod_with_a_repository_becomes_ready_and_the_time_is_printed,
         certificates::a_removed_ca_bundle_is_written_again,
         certificates::no_admission_fails_while_ca_and_certificates_are_rotated,
         certificates::no_admission_fails_while_the_kubelet_replaces_a_mounted_certificate,

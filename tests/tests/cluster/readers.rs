@@ -102,7 +102,7 @@ pub(crate) fn hugo_builds_a_site_from_a_mount_with_mode_once(world: &World) -> T
         ("content/posts/first.md", "---\ntitle: one\nweight: 1\n---\ntext\n"),
         ("content/posts/deep/second.md", "---\ntitle: two\nweight: 2\n---\ntext\n"),
     ])?;
-    let script = "hugo --quiet --source /site --destination /tmp/public --cacheDir /tmp/cache --noBuildLock && cat /tmp/public/index.html /tmp/public/posts/deep/second/index.html";
+    let script = "HUGO_RESOURCEDIR=/tmp/resources hugo --quiet --source /site --destination /tmp/public --cacheDir /tmp/cache --noBuildLock && cat /tmp/public/index.html /tmp/public/posts/deep/second/index.html";
     let mut pod = once("hugo", &site.http(), script);
     pod["spec"]["containers"][0]["image"] = json!(HUGO);
     namespace.apply(&pod.to_string())?;
