@@ -24,5 +24,5 @@ if [[ ! -x $at/bin/mdbook ]]; then
 fi
 # Where the tests look for programs.
 mkdir -p "$tools/bin"
-ln -sfn "$at/bin/mdbook" "$tools/bin/mdbook"
+ln -sfn "../mdbook-$version/bin/mdbook" "$tools/bin/mdbook"
 echo "$at/bin/mdbook"
