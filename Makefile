@@ -134,6 +134,14 @@ images: prerequisites tools dist ## Build both images as OCI archives into targe
 	@cargo build --quiet --workspace --locked --bin images
 	$(BUILT)/images target/images
 
+.PHONY: release
+release: $(if $(STEPS),,dist licenses images) ## Put a release under target/release-VERSION, with checksums; STEPS="chart site" packs some parts
+	@tests/tools/release.sh $(STEPS)
+
+.PHONY: publish
+publish: ## Push a release's images and chart to REGISTRY, and sign them; DRY_RUN=1 prints the commands
+	@tests/tools/publish.sh $(REGISTRY)
+
 .PHONY: tools
 tools: ## Build or fetch the programs that the tests run: Kubernetes' and mdBook
 	tests/tools/build.sh

@@ -11,7 +11,7 @@ mdbook=$(tests/tools/mdbook.sh)
 rm -rf "$site"
 mkdir -p "$site/src"
 # Every file keeps its path in the checkout, so the links that work in the repository work in the site, too.
-cp --parents -r docs examples README.md CONTRIBUTING.md CHANGELOG.md deny.toml \
+cp --parents -r docs examples README.md CONTRIBUTING.md CHANGELOG.md deny.toml .github/workflows \
   charts/gitvolume/README.md charts/gitvolume/values.yaml webhook/Containerfile syncer/Containerfile "$site/src"
 mv "$site/src/docs/book.toml" "$site/src/docs/site.css" "$site"
 # The generator expects the navigation at the top. In the checkout its links start in docs.
