@@ -11,6 +11,7 @@ mod atomic;
 mod availability;
 mod certificates;
 mod cut_off;
+mod examples;
 mod field;
 mod gitrepo;
 mod jobs;
@@ -19,6 +20,7 @@ mod node_itself;
 mod notes;
 mod objects;
 mod outage;
+mod release_test;
 mod replicas;
 mod scope;
 mod secrets;
@@ -36,6 +38,8 @@ fn main() -> ExitCode {
         secrets::ssh_works_with_the_right_keys_and_reports_which_one_is_wrong,
         secrets::http_uses_the_secrets_password_and_never_shows_it,
         jobs::a_job_completes_with_the_sidecar_and_with_mode_once,
+        examples::the_examples_with_nginx_serve_a_changed_commit,
+        examples::the_pod_of_the_first_steps_shows_a_changed_page,
         field::a_v2_manifest_without_known_hosts_reports_the_remedies_and_runs_with_either,
         field::a_v3_manifest_with_one_dash_flags_serves_pages_through_nginx,
         field::a_v3_manifests_app_reads_the_changes_from_git_at_each_webhook_call,
@@ -62,6 +66,7 @@ fn main() -> ExitCode {
         cut_off::admissions_succeed_after_the_api_server_restarts,
         cut_off::the_webhook_responds_while_etcd_is_suspended_and_admissions_succeed_afterwards,
         cut_off::replicas_without_a_watch_serve_the_last_known_objects_and_report_their_age,
+        release_test::helm_test_succeeds_only_if_its_pod_is_injected,
         availability::an_uninstalled_product_blocks_no_pod_and_leaves_nothing,
         scope::without_the_webhook_other_pods_start_and_annotated_ones_are_refused_by_name,
     ])
