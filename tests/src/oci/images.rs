@@ -18,6 +18,8 @@ pub const PAUSE: &str = "gitvolume.test/pause:local";
 pub const BUSYBOX: &str = "gitvolume.test/busybox:local";
 /// Debian's nginx; listens on 8080 under any UID, needs a writable `/tmp`, has busybox.
 pub const NGINX: &str = "gitvolume.test/nginx:local";
+/// Debian's HAProxy under the UID of its official image, without a configuration; has busybox.
+pub const HAPROXY: &str = "gitvolume.test/haproxy:local";
 /// git, `git-http` and sshd as root; the Pod's `command` selects the program.
 pub const GIT_SERVER: &str = "gitvolume.test/git-server:local";
 /// The product's syncer, with the chart's image name.
@@ -104,6 +106,14 @@ pub fn nginx() -> Result<Image> {
         .busybox()?
         .entrypoint(&["/usr/sbin/nginx"])
         .user("101:101"))
+}
+
+/// A load balancer, for its example.
+pub fn haproxy() -> Result<Image> {
+    Ok(Image::like_debian(HAPROXY)
+        .program("/usr/sbin/haproxy")?
+        .busybox()?
+        .user("99:99"))
 }
 
 /// A git host: `git-http` for HTTP, sshd for ssh.

@@ -12,6 +12,7 @@ use tests::installation::git_host::Repository;
 use tests::installation::world::TestResult;
 use tests::installation::world::World;
 use tests::kubernetes::namespace::Namespace;
+use tests::oci::images::HAPROXY;
 use tests::oci::images::NGINX;
 use tests::settings;
 
@@ -27,6 +28,8 @@ fn apply(namespace: &Namespace, example: &str, site: &Repository<'_>, commit: &s
     for manifest in manifests.iter().filter(|own| own.example == example) {
         let text = manifest.text.replace("image: nginx:1.29", "image: nginx");
         let text = text.replace("image: nginx", &format!("image: {NGINX}"));
+        let text = text.replace("image: haproxy:3.2", &format!("image: {HAPROXY}"));
+        let text = text.replace("https://git.example/lb.git", &site.http());
         let text = text.replace("https://git.example/site.git", &site.http());
         let text = text.replace("https://git.example/monorepo.git", &site.http());
         let text = text.replace("git@git.example:team/site.git", &site.ssh());
@@ -126,6 +129,52 @@ pub(crate) fn the_examples_with_nginx_serve_a_changed_commit(world: &World) -> T
         assert_eq!(old.exec(&pod, Some("nginx"), &file)?, "repository: one\n");
     }
     Ok(())
+}
+
+pub(crate) fn the_example_of_haproxy_reloads_a_valid_configuration_and_keeps_it(
+    world: &World,
+) -> TestResult {
+    let namespace = world.namespace(&[])?;
+    let host = GitHost::start(&namespace)?;
+    let lb = host.repository("lb")?;
+    let configuration = |answer: &str| {
+        format!(
+            "defaults\n  mode http\n  timeout client 5s\n  timeout connect 5s\n  timeout server 5s\n\
+             frontend web\n  bind :8080\n  \
+             http-request return status 200 content-type text/plain string {answer}\n"
+        )
+    };
+    let first = lb.commit(&[("haproxy.cfg", &configuration("one"))])?;
+    let balanced = world.namespace(&[])?;
+    apply(&balanced, "haproxy", &lb, &first)?;
+    let pods = ready(&balanced)?;
+    let answers = |text: &str| -> TestResult {
+        for pod in &pods {
+            eventually("the answer", SEEN, || {
+                match balanced.page(pod, 8080, "/")? {
+                    answer if answer == text => Ok(()),
+                    answer => Err(format!("{pod}: {answer}")),
+                }
+            })?;
+        }
+        Ok(())
+    };
+    answers("one")?;
+    lb.commit(&[("haproxy.cfg", &configuration("two"))])?;
+    answers("two")?;
+    lb.commit(&[("haproxy.cfg", "frontend web\n  bind :nowhere\n")])?;
+    for pod in &pods {
+        eventually("the refusal", SEEN, || {
+            let log = balanced.logs(pod, "haproxy")?;
+            match log.contains("'nowhere'") {
+                true => Ok(()),
+                false => Err(log),
+            }
+        })?;
+        assert_eq!(balanced.page(pod, 8080, "/")?, "two");
+    }
+    lb.commit(&[("haproxy.cfg", &configuration("three"))])?;
+    answers("three")
 }
 
 /// The Pod of docs/getting-started.md, with its own commands.

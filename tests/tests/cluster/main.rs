@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         secrets::http_uses_the_secrets_password_and_never_shows_it,
         jobs::a_job_completes_with_the_sidecar_and_with_mode_once,
         examples::the_examples_with_nginx_serve_a_changed_commit,
+        examples::the_example_of_haproxy_reloads_a_valid_configuration_and_keeps_it,
         examples::the_pod_of_the_first_steps_shows_a_changed_page,
         field::a_v2_manifest_without_known_hosts_reports_the_remedies_and_runs_with_either,
         field::a_v3_manifest_with_one_dash_flags_serves_pages_through_nginx,
@@ -72,6 +73,7 @@ fn main() -> ExitCode {
     ])
     .with_image(images::busybox)
     .with_image(images::nginx)
+    .with_image(images::haproxy)
     .with_image(images::git_server)
     .with_image(images::syncer)
     .with_image(images::webhook)
