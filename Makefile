@@ -32,7 +32,7 @@ help: ## Print what each target does
 demo: prerequisites-demo ## Show the product work, without a cluster; REPO=URL follows a repository of yours
 	@[[ -x $(BUILT)/gitvolume-syncer ]] || echo "make demo: building both programs, about 3 minutes the first time"
 	@cargo build --workspace --locked --bin demo --bin gitvolume-syncer
-	@$(BUILT)/demo --syncer $(BUILT)/gitvolume-syncer --example examples/web.yaml $(if $(REPO),--repo=$(REPO))
+	@$(BUILT)/demo --syncer $(BUILT)/gitvolume-syncer --example examples/nginx/pod.yaml $(if $(REPO),--repo=$(REPO))
 
 .PHONY: test
 test: prerequisites-test ## Run every test that needs no cluster, as root or as an ordinary user
@@ -73,6 +73,10 @@ deny: ## Check the dependencies against deny.toml
 .PHONY: docs
 docs: ## Build the documentation of the code, warnings denied
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
+
+.PHONY: site
+site: ## Build the documentation as a searchable site into target/site/book
+	@tests/tools/site.sh
 
 .PHONY: test-cluster
 test-cluster: ## Run the tests on real API servers and a real node; ONLY=NAME selects some, KUBECONFIG=… takes your cluster
@@ -132,9 +136,18 @@ images: prerequisites tools dist ## Build both images as OCI archives into targe
 	@cargo build --quiet --workspace --locked --bin images
 	$(BUILT)/images target/images
 
+.PHONY: release
+release: $(if $(STEPS),,dist licenses images) ## Put a release under target/release-VERSION, with checksums; STEPS="chart site" packs some parts
+	@tests/tools/release.sh $(STEPS)
+
+.PHONY: publish
+publish: ## Push a release's images and chart to REGISTRY, and sign them; DRY_RUN=1 prints the commands
+	@tests/tools/publish.sh $(REGISTRY)
+
 .PHONY: tools
-tools: ## Build the Kubernetes programs that the tests run
+tools: ## Build or fetch the programs that the tests run: Kubernetes' and mdBook
 	tests/tools/build.sh
+	@tests/tools/mdbook.sh >/dev/null
 
 .PHONY: prerequisites
 prerequisites: ## Install Debian's packages that test-cluster needs, as root, or print which are missing

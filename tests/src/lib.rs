@@ -12,6 +12,7 @@
 //!   materials
 //! - [`contained`], [`proc`], [`samples`]: a program in an environment like a container's, and its
 //!   costs
+//! - [`examples`]: the manifests under `examples/`
 //! - [`eventually`], [`http`], [`https`], [`authority`], [`metrics`], [`process`], [`tools`],
 //!   [`settings`]: helpers
 //!
@@ -21,6 +22,7 @@
 pub mod authority;
 pub mod contained;
 pub mod eventually;
+pub mod examples;
 pub mod http;
 pub mod https;
 pub mod installation;

@@ -21,6 +21,7 @@ table() {
 /usr/lib/*/libnss_wrapper.so                libnss-wrapper  test-cluster
 /etc/ssl/certs/ca-certificates.crt          ca-certificates test-cluster
 /usr/sbin/nginx                             nginx           test-cluster
+/usr/sbin/haproxy                           haproxy         test-cluster
 /bin/busybox|/usr/bin/busybox               busybox-static  test-cluster
 /usr/bin/gcc                                gcc             test-cluster
 /usr/lib/*/libc.a                           libc6-dev       test-cluster

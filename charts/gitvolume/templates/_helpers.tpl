@@ -1,5 +1,5 @@
 {{/* The value of the label app.kubernetes.io/name: the chart's name or nameOverride. */}}
-{{- define "gitvolume.chart" -}}
+{{- define "gitvolume.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 52 | trimSuffix "-" -}}
 {{- end -}}
 
@@ -7,8 +7,8 @@
 Name of every object: the release name, with "gitvolume" appended unless it contains it. At most 52 characters, so
 that a name with a suffix has at most 63.
 */}}
-{{- define "gitvolume.name" -}}
-{{- $chart := include "gitvolume.chart" . -}}
+{{- define "gitvolume.fullname" -}}
+{{- $chart := include "gitvolume.name" . -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
 {{- else if contains $chart .Release.Name -}}
@@ -18,9 +18,19 @@ that a name with a suffix has at most 63.
 {{- end -}}
 {{- end -}}
 
+{{/* Name and version of the chart, for the label helm.sh/chart. */}}
+{{- define "gitvolume.chart" -}}
+{{- printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" -}}
+{{- end -}}
+
+{{/* Number of replicas. `replicas` is the name of `replicaCount` in 0.1.0. */}}
+{{- define "gitvolume.replicaCount" -}}
+{{- if hasKey .Values "replicas" }}{{ .Values.replicas }}{{ else }}{{ .Values.replicaCount }}{{ end -}}
+{{- end -}}
+
 {{/* Selector labels: they never change during the life of a release. */}}
 {{- define "gitvolume.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "gitvolume.chart" . }}
+app.kubernetes.io/name: {{ include "gitvolume.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
@@ -29,7 +39,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- $own := fromYaml (include "gitvolume.selectorLabels" .) -}}
 {{- $_ := set $own "app.kubernetes.io/version" .Chart.AppVersion -}}
 {{- $_ := set $own "app.kubernetes.io/managed-by" .Release.Service -}}
-{{- $_ := set $own "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_") -}}
+{{- $_ := set $own "helm.sh/chart" (include "gitvolume.chart" .) -}}
 {{- toYaml (merge $own .Values.commonLabels) -}}
 {{- end -}}
 
@@ -47,19 +57,42 @@ annotations:
 {{- end }}
 {{- end -}}
 
-{{/* Image reference: "@" joins a digest, ":" a tag. */}}
+{{/*
+Image reference: "@" joins a digest, ":" a tag. The image's own registry, or else global.imageRegistry, replaces the
+registry in the repository. As in every image reference, the first part of the repository is a registry if it has a
+dot or a colon, or is "localhost".
+*/}}
 {{- define "gitvolume.image" -}}
+{{- $repository := .image.repository -}}
+{{- with .image.registry | default .root.Values.global.imageRegistry -}}
+{{- $parts := splitList "/" $repository -}}
+{{- $first := first $parts -}}
+{{- if and (gt (len $parts) 1) (or (contains "." $first) (contains ":" $first) (eq $first "localhost")) -}}
+{{- $parts = rest $parts -}}
+{{- end -}}
+{{- $repository = printf "%s/%s" (trimSuffix "/" .) (join "/" $parts) -}}
+{{- end -}}
 {{- $tag := .image.tag | default .root.Chart.AppVersion -}}
-{{- if hasPrefix "sha256:" $tag -}}
-{{- printf "%s@%s" .image.repository $tag -}}
+{{- if .image.digest -}}
+{{- printf "%s@%s" $repository .image.digest -}}
+{{- else if hasPrefix "sha256:" $tag -}}
+{{- printf "%s@%s" $repository $tag -}}
 {{- else -}}
-{{- printf "%s:%s" .image.repository $tag -}}
+{{- printf "%s:%s" $repository $tag -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Pull Secrets of the webhook's Pods; empty if there are none. */}}
+{{- define "gitvolume.imagePullSecrets" -}}
+{{- with concat (.Values.global.imagePullSecrets | default list) .Values.imagePullSecrets | uniq -}}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
 {{- end -}}
 {{- end -}}
 
 {{- define "gitvolume.serviceAccount" -}}
 {{- if .Values.serviceAccount.create -}}
-{{- default (include "gitvolume.name" .) .Values.serviceAccount.name -}}
+{{- default (include "gitvolume.fullname" .) .Values.serviceAccount.name -}}
 {{- else -}}
 {{- required "serviceAccount.name is required when serviceAccount.create is false" .Values.serviceAccount.name -}}
 {{- end -}}
@@ -84,9 +117,43 @@ annotations:
 {{- or (eq $watch "always") (and (eq $watch "auto") (eq (include "gitvolume.isOpenShift" .) "true")) -}}
 {{- end -}}
 
-{{/* Namespaces whose Pods the API server never sends to the webhook. */}}
+{{/*
+All excluded namespaces: names, and prefixes that end in "*". `webhook.excludedNamespaces` is the name of the value in
+0.1.0.
+*/}}
+{{- define "gitvolume.excludedPatterns" -}}
+{{- $patterns := .Values.excludedNamespaces -}}
+{{- if hasKey .Values.webhook "excludedNamespaces" -}}
+{{- $patterns = .Values.webhook.excludedNamespaces -}}
+{{- end -}}
+{{- prepend ($patterns | default list) "kube-system" | uniq | toYaml -}}
+{{- end -}}
+
+{{/* The names among them: a label selector cannot match prefixes. */}}
 {{- define "gitvolume.excludedNamespaces" -}}
-{{- prepend (.Values.webhook.excludedNamespaces | default list) "kube-system" | uniq | toYaml -}}
+{{- $names := list -}}
+{{- range fromYamlArray (include "gitvolume.excludedPatterns" .) -}}
+{{- if not (hasSuffix "*" .) -}}
+{{- $names = append $names . -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $names -}}
+{{- end -}}
+
+{{/*
+What the webhook's settings and the guard exclude in addition to the label selectors: the prefixes, and
+`settings.excludedNamespaces`.
+*/}}
+{{- define "gitvolume.furtherExcluded" -}}
+{{- $names := fromYamlArray (include "gitvolume.excludedNamespaces" .) -}}
+{{- $all := concat (fromYamlArray (include "gitvolume.excludedPatterns" .)) (.Values.settings.excludedNamespaces | default list) -}}
+{{- $further := list -}}
+{{- range uniq $all -}}
+{{- if not (has . $names) -}}
+{{- $further = append $further . -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $further -}}
 {{- end -}}
 
 {{/*
@@ -117,7 +184,7 @@ matchExpressions:
 {{- if eq .Values.tls.mode "files" -}}
 {{- required "tls.files.secretName is required when tls.mode is files" .Values.tls.files.secretName -}}
 {{- else if eq .Values.tls.mode "cert-manager" -}}
-{{- include "gitvolume.name" . }}-tls
+{{- include "gitvolume.fullname" . }}-tls
 {{- end -}}
 {{- end -}}
 
@@ -128,7 +195,7 @@ matchExpressions:
 caBundle: {{ $tls.files.caBundle | b64enc }}
 {{ end -}}
 service:
-  name: {{ include "gitvolume.name" .root }}
+  name: {{ include "gitvolume.fullname" .root }}
   namespace: {{ .root.Release.Namespace }}
   path: {{ .path }}
   port: 443
@@ -165,7 +232,7 @@ already runs.
 # tls.mode self, writes its CA into the caBundle.
 - apiGroups: [admissionregistration.k8s.io]
   resources: [mutatingwebhookconfigurations]
-  resourceNames: [{{ include "gitvolume.name" $ }}]
+  resourceNames: [{{ include "gitvolume.fullname" $ }}]
   verbs: [{{ join ", " . }}]
 {{- end }}
 {{- if or .Values.objects.enabled (eq (include "gitvolume.watchNamespaces" .) "true") }}

@@ -17,7 +17,7 @@ pub(crate) struct DemoArgs {
     #[arg(
         long,
         env = "GITVOLUME_DEMO_EXAMPLE",
-        default_value = "examples/web.yaml",
+        default_value = "examples/nginx/pod.yaml",
         value_name = "FILE"
     )]
     pub example: PathBuf,

@@ -27,7 +27,7 @@ fn the_demo_shows_a_page_and_its_change_and_leaves_nothing() {
         .arg("--syncer")
         .arg(demo.with_file_name("gitvolume-syncer"))
         .arg("--example")
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/web.yaml"))
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/nginx/pod.yaml"))
         .env("CI", "true")
         // Settings of the user's machine, all invalid here.
         .envs(NONSENSE.map(|name| (name, "/nonexistent")))

@@ -82,8 +82,14 @@ impl Rendered {
     }
 }
 
-/// The output of `helm template` for these values; the error is helm's message.
+/// The output of `helm template` for these values, without the Pod of `helm test`, which an
+/// installation does not create; the error is helm's message.
 pub fn text(values: &Value, flags: &[&str]) -> Result<String, String> {
+    text_with_tests(values, &[&["--skip-tests"], flags].concat())
+}
+
+/// The same with the Pod of `helm test`.
+pub fn text_with_tests(values: &Value, flags: &[&str]) -> Result<String, String> {
     let home = tempfile::tempdir().map_err(|error| error.to_string())?;
     let file = home.path().join("values.json");
     std::fs::write(&file, values.to_string()).map_err(|error| error.to_string())?;

@@ -63,12 +63,14 @@ pub fn uninstall(cluster: &Cluster) -> Result<()> {
     helm(cluster, &args).map(drop)
 }
 
-/// Output of `helm template` for the chart with these further arguments, as one YAML text.
+/// Output of `helm template` for the chart with these further arguments, as one YAML text, without
+/// the Pod of `helm test`.
 pub fn render(cluster: &Cluster, more: &[&str]) -> Result<String> {
     let chart = settings::root().join("charts/gitvolume");
     let chart = chart.to_string_lossy();
-    let args = ["template", RELEASE, &chart, "--namespace", NAMESPACE];
-    helm(cluster, &[&args[..], more].concat())
+    let args = ["template", RELEASE, &chart, "--skip-tests"];
+    let namespace = ["--namespace", NAMESPACE];
+    helm(cluster, &[&args[..], &namespace, more].concat())
 }
 
 /// Runs helm and returns its standard output; the error is its standard error.

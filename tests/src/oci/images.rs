@@ -23,6 +23,8 @@ pub const NGINX: &str = "gitvolume.test/nginx:local";
 pub const OPA: &str = "gitvolume.test/opa:local";
 /// Debian's Hugo, with busybox, as UID 65534.
 pub const HUGO: &str = "gitvolume.test/hugo:local";
+/// Debian's HAProxy under the UID of its official image, without a configuration; has busybox.
+pub const HAPROXY: &str = "gitvolume.test/haproxy:local";
 /// git, `git-http` and sshd as root; the Pod's `command` selects the program.
 pub const GIT_SERVER: &str = "gitvolume.test/git-server:local";
 /// The product's syncer, with the chart's image name.
@@ -128,6 +130,14 @@ pub fn hugo() -> Result<Image> {
         .busybox()?
         .entrypoint(&[hugo])
         .user("65534:65534"))
+}
+
+/// A load balancer, for its example.
+pub fn haproxy() -> Result<Image> {
+    Ok(Image::like_debian(HAPROXY)
+        .program("/usr/sbin/haproxy")?
+        .busybox()?
+        .user("99:99"))
 }
 
 /// A git host: `git-http` for HTTP, sshd for ssh.

@@ -12,6 +12,7 @@ mod cert_manager;
 mod cost;
 mod crds;
 mod doctor;
+mod examples;
 mod gitrepo;
 mod goldens;
 mod guard;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         crds::unknown_fields_are_refused_by_a_strict_apply_and_dropped_otherwise,
         crds::kubectl_get_lists_the_settings_and_the_condition_of_objects,
         doctor::each_problem_is_found_and_a_healthy_installation_has_no_findings,
+        examples::every_example_is_admitted_and_its_pods_are_injected,
         gitrepo::a_bare_pod_is_applied_again_once_it_is_converted,
         gitrepo::a_git_repo_pod_passes_the_restricted_level_only_with_the_webhook,
         gitrepo::each_mode_and_layout_passes_the_restricted_level,

@@ -64,7 +64,7 @@ impl<'a> Release<'a> {
 
     /// Writes the output of `helm template` to a file.
     pub(crate) fn rendered(&self) -> Result<std::path::PathBuf> {
-        let text = self.helm(&["template"], true, &[])?;
+        let text = self.helm(&["template"], true, &["--skip-tests"])?;
         let file = self.cluster.folder().join(format!("{}.yaml", self.name));
         std::fs::write(&file, text)?;
         Ok(file)

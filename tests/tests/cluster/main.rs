@@ -11,6 +11,7 @@ mod atomic;
 mod availability;
 mod certificates;
 mod cut_off;
+mod examples;
 mod field;
 mod gitrepo;
 mod jobs;
@@ -20,6 +21,7 @@ mod notes;
 mod objects;
 mod outage;
 mod readers;
+mod release_test;
 mod replicas;
 mod scope;
 mod secrets;
@@ -41,6 +43,9 @@ fn main() -> ExitCode {
         readers::opa_sees_all_policies_with_the_files_layout_and_reloads_them_on_a_commit,
         readers::hugo_builds_a_site_from_a_mount_with_mode_once,
         readers::find_lists_the_files_of_a_mount_with_mode_once_as_git_does,
+        examples::the_examples_with_nginx_serve_a_changed_commit,
+        examples::the_example_of_haproxy_reloads_a_valid_configuration_and_keeps_it,
+        examples::the_pod_of_the_first_steps_shows_a_changed_page,
         field::a_v2_manifest_without_known_hosts_reports_the_remedies_and_runs_with_either,
         field::a_v3_manifest_with_one_dash_flags_serves_pages_through_nginx,
         field::a_v3_manifests_app_reads_the_changes_from_git_at_each_webhook_call,
@@ -68,6 +73,7 @@ fn main() -> ExitCode {
         cut_off::admissions_succeed_after_the_api_server_restarts,
         cut_off::the_webhook_responds_while_etcd_is_suspended_and_admissions_succeed_afterwards,
         cut_off::replicas_without_a_watch_serve_the_last_known_objects_and_report_their_age,
+        release_test::helm_test_succeeds_only_if_its_pod_is_injected,
         availability::an_uninstalled_product_blocks_no_pod_and_leaves_nothing,
         scope::without_the_webhook_other_pods_start_and_annotated_ones_are_refused_by_name,
     ])
@@ -75,6 +81,7 @@ fn main() -> ExitCode {
     .with_image(images::nginx)
     .with_image(images::opa)
     .with_image(images::hugo)
+    .with_image(images::haproxy)
     .with_image(images::git_server)
     .with_image(images::syncer)
     .with_image(images::webhook)

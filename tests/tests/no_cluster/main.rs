@@ -1,5 +1,5 @@
 //! Tests that need more than one crate and no cluster: the contract between injector and syncer,
-//! the chart as helm renders it, and the documentation.
+//! the chart as helm renders it, the documentation, and the steps of a release.
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 mod cases;
@@ -7,4 +7,5 @@ mod chart;
 mod contract;
 mod docs;
 mod language;
+mod release;
 mod structure;

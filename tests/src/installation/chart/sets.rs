@@ -1,4 +1,5 @@
-//! Sets of values that the chart tests render: one file each in `values/`.
+//! Sets of values that the chart tests render: one file each in `values/`, and the chart's own files
+//! for platforms in `ci/`.
 
 use crate::settings;
 use serde_json::Value;
@@ -23,8 +24,12 @@ impl Set {
 
 /// All sets, by name.
 pub fn all() -> Result<Vec<Set>, String> {
-    let folder = settings::root().join("tests/tests/chart/values");
-    let entries = std::fs::read_dir(&folder).map_err(|error| error.to_string())?;
+    let folders = ["tests/tests/chart/values", "charts/gitvolume/ci"];
+    let mut entries = Vec::new();
+    for folder in folders {
+        let found = std::fs::read_dir(settings::root().join(folder));
+        entries.extend(found.map_err(|error| format!("{folder}: {error}"))?);
+    }
     let mut sets = Vec::new();
     for entry in entries {
         let path = entry.map_err(|error| error.to_string())?.path();

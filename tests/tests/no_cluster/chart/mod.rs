@@ -1,10 +1,14 @@
 //! The chart as helm renders it: values, schema, documentation, and the properties of every
 //! rendering.
 
+mod contract;
 mod documented;
 mod fields;
 mod golden;
+mod kustomize;
+mod metadata;
 mod promises;
+mod release_test;
 mod schema;
 
 use tests::installation::world::TestResult;
@@ -26,6 +30,8 @@ macro_rules! with_helm {
 }
 
 with_helm![
+    contract::a_release_of_0_1_0_keeps_its_names_selector_ports_and_paths,
+    contract::the_values_of_0_1_0_are_accepted,
     documented::each_value_has_a_comment,
     documented::the_readme_has_each_value_and_each_alert,
     documented::the_schema_describes_each_value_as_its_comment_does,
@@ -39,6 +45,8 @@ with_helm![
     fields::each_value_of_the_registration_reaches_its_field,
     fields::each_value_for_the_webhook_becomes_an_argument,
     fields::each_optional_object_is_rendered_only_if_enabled,
+    kustomize::the_base_for_kustomize_equals_the_chart,
+    metadata::the_images_and_crds_for_artifact_hub_are_the_charts,
     promises::every_object_carries_the_labels_of_the_release,
     promises::helm_lint_accepts_every_set_of_values,
     promises::namespaces_are_watched_if_they_assign_users_and_the_rbac_rule_is_rendered_with_it,
@@ -51,6 +59,7 @@ with_helm![
     promises::the_rights_are_by_name_wherever_rbac_can_name,
     promises::the_webhook_parses_the_rendered_settings,
     promises::there_is_no_hook_and_no_image_but_ours,
+    release_test::the_pod_of_helm_test_is_injected_and_restricted,
     schema::a_typo_or_a_wrong_value_is_refused_with_its_name,
     schema::each_map_with_fixed_keys_rejects_an_unknown_key,
 ];

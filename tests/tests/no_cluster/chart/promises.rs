@@ -10,10 +10,10 @@ use tests::installation::chart;
 use tests::installation::chart::Rendered;
 use tests::installation::chart::sets;
 
-/// Shows the effect of a change in the review.
+/// Shows the effect of a change in the review; the base for Kustomize contains it.
 pub(crate) fn the_default_values_render_to_the_golden() -> TestResult {
     let text = chart::text(&json!({}), &[])?;
-    is_golden("tests/testdata/chart/default.yaml", &text)
+    is_golden("charts/kustomize/gitvolume.yaml", &text)
 }
 
 pub(crate) fn helm_lint_accepts_every_set_of_values() -> TestResult {
@@ -48,7 +48,7 @@ pub(crate) fn the_ca_bundle_is_rendered_only_if_a_value_sets_it() -> TestResult 
     Ok(())
 }
 
-/// Nothing runs before, after or beside the webhook: no hook, no Job, no third-party image.
+/// Nothing runs before, after or beside the webhook, except for `helm test`: no hook, no Job, no third-party image.
 pub(crate) fn there_is_no_hook_and_no_image_but_ours() -> TestResult {
     for set in sets::all()? {
         for object in set.rendered()?.all() {

@@ -154,8 +154,9 @@ fn make(words: &[String], targets: &BTreeSet<String>) -> Result<(), String> {
 fn helm_command(words: &[String]) -> Result<(), String> {
     let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
     let only_for_a_release = ["--install", "--reset-then-reuse-values", "--reuse-values"];
+    let is_ours = words.contains(&"charts/gitvolume");
     match words.first() {
-        Some(&"install" | &"upgrade" | &"template") => {
+        Some(&"install" | &"upgrade" | &"template") if is_ours => {
             words[0] = "template";
             words.retain(|word| !only_for_a_release.contains(word));
             // The reader's file does not exist here; its name is used as the contents.
@@ -252,6 +253,11 @@ impl Kubectl {
         if !known.contains("Usage:") {
             return Err(format!("kubectl has no {}", path.join(" ")));
         }
+        let is_missing =
+            |word: &&String| word.starts_with("examples/") && !settings::root().join(word).exists();
+        if let Some(word) = words.iter().find(is_missing) {
+            return Err(format!("{word} is not there"));
+        }
         for word in words.iter().filter(|word| word.len() > 1) {
             let flag = word.split('=').next().unwrap_or(word);
             let is_there = match flag.strip_prefix("--") {
@@ -288,6 +294,7 @@ fn an_invalid_kubectl_command_is_detected() {
     let mut kubectl = Kubectl::default();
     let words = |line: &str| -> Words { line.split(' ').map(str::to_owned).collect() };
     for line in [
+        "apply -f examples/frobnicate.yaml",
         "frobnicate pods",
         "get pods --frobnicate",
         "create secret generic x --from-nothing=y",

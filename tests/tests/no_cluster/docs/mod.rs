@@ -5,6 +5,7 @@
 //! the sentence. The webhook's own tests also run `docs/cli.md`.
 
 mod commands;
+mod examples;
 mod links;
 mod manifests;
 mod metrics;
@@ -12,3 +13,4 @@ mod notes;
 mod pages;
 mod sentences;
 mod shell;
+mod site;

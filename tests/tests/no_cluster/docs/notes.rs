@@ -103,6 +103,33 @@ fn the_charts_notes_warn_if_the_releases_namespace_is_excluded() {
     }
     let warning = "WARNING: the webhook skips the Pods in namespace ours";
     assert!(!installed("gitvolume", &[]).0.contains(warning));
-    let excluded = ["--set=webhook.excludedNamespaces={other,ours}"];
+    let excluded = ["--set=excludedNamespaces={other,ours}"];
     assert!(installed("gitvolume", &excluded).0.contains(warning));
+}
+
+#[test]
+fn the_charts_notes_name_the_new_name_of_each_renamed_value() {
+    if found_or_not_run("helm").is_none() {
+        return;
+    }
+    assert!(!installed("gitvolume", &[]).0.contains("NOTE:"));
+    for (flag, old, new) in [
+        ("--set=replicas=3", "replicas", "replicaCount"),
+        (
+            "--set=webhook.excludedNamespaces={ours}",
+            "webhook.excludedNamespaces",
+            "excludedNamespaces",
+        ),
+        (
+            "--set=guard.excludedNamespaces={ours}",
+            "guard.excludedNamespaces",
+            "excludedNamespaces",
+        ),
+    ] {
+        let notes = installed("gitvolume", &[flag]).0;
+        let note = notes.lines().find(|line| line.starts_with("NOTE:"));
+        let note = note.expect(flag);
+        assert!(note.contains(&format!("the value {old} is now")), "{note}");
+        assert!(note.contains(new), "{note}");
+    }
 }

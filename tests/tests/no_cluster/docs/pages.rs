@@ -5,7 +5,11 @@ use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
 
+use tests::examples;
 use tests::settings;
+
+/// The navigation of the site, which is no page of it.
+pub(crate) const NAVIGATION: &str = "docs/SUMMARY.md";
 
 /// A page in Markdown.
 pub(crate) struct Page {
@@ -38,6 +42,9 @@ pub(crate) fn pages() -> Vec<Page> {
                 .filter(|path| path.extension().is_some_and(|found| found == "md")),
         );
     }
+    let examples = examples::pages().unwrap();
+    paths.push("examples/README.md".into());
+    paths.extend(examples.into_iter().map(|page| page.path));
     paths.sort();
     let read = |path: PathBuf| Page {
         text: fs::read_to_string(root.join(&path)).unwrap(),

@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# Packs a release: what `make release` has built, the chart, the base for Kustomize and the site, with checksums.
+#
+#   tests/tools/release.sh            all steps, into target/release-VERSION
+#   tests/tools/release.sh STEP…      some of: version programs bills images chart kustomize site checksums
+#
+# RELEASE_DIR, DIST and IMAGES name other directories; TAG is the tag that is released. The same files give the same
+# archives: they have no time and no user in them.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+version=$(sed -nE 's/^version = "(.*)"$/\1/p' Cargo.toml | head -n 1)
+out=${RELEASE_DIR:-target/release-$version}
+dist=${DIST:-target/dist}
+images=${IMAGES:-target/images}
+arch=$(uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')
+PATH=${GITVOLUME_TOOLS:-$PWD/target/tools}/bin:$PATH
+
+fail() { echo "release: $*" >&2; exit 1; }
+
+# pack FILE DIR NAME…: an archive without time and user.
+pack() {
+  local file=$1 dir=$2
+  shift 2
+  tar --create --directory "$dir" --sort=name --owner=0 --group=0 --numeric-owner --mode=go=u,go-w \
+    --mtime="@${SOURCE_DATE_EPOCH:-0}" "$@" | gzip --no-name --best >"$out/$file"
+}
+
+# One version everywhere, and the tag's.
+version() {
+  local of
+  for of in version appVersion; do
+    grep -qx "$of: $version" charts/gitvolume/Chart.yaml ||
+      fail "Chart.yaml: $of: expected $version, as in Cargo.toml"
+  done
+  [[ -n ${TAG:-} ]] || return 0
+  [[ $TAG == "v$version" ]] || fail "TAG: \"$TAG\": expected v$version, as in Cargo.toml"
+  grep -q "^## \[$version\]" CHANGELOG.md || fail "CHANGELOG.md: expected a section [$version]"
+}
+
+programs() {
+  local program
+  for program in gitvolume gitvolume-syncer gitvolume-webhook; do
+    cp LICENSE "$dist/LICENSE"
+    pack "$program-$version-linux-$arch.tar.gz" "$dist" LICENSE "$program"
+  done
+}
+
+bills() { cp "$dist"/*.cdx.json "$dist"/*.licenses.txt "$out"; }
+images() { cp "$images"/gitvolume.tar "$images"/gitvolume-syncer.tar "$out"; }
+chart() { helm package charts/gitvolume --destination "$out" >/dev/null; }
+kustomize() { pack "gitvolume-kustomize-$version.tar.gz" charts kustomize; }
+
+site() {
+  local dir
+  dir=$(mktemp --directory)
+  tests/tools/site.sh "$dir" >/dev/null
+  pack "gitvolume-site-$version.tar.gz" "$dir" book
+  rm -rf "$dir"
+}
+
+checksums() (cd "$out" && rm -f SHA256SUMS && sha256sum -- * >.sums && mv .sums SHA256SUMS)
+
+steps=(version programs bills images chart kustomize site checksums)
+mkdir -p "$out"
+for step in "${@:-${steps[@]}}"; do
+  [[ " ${steps[*]} " == *" $step "* ]] || fail "\"$step\": expected one of ${steps[*]}"
+done
+for step in "${@:-${steps[@]}}"; do
+  "$step"
+done
+echo "$out"
