@@ -1,6 +1,7 @@
 //! Builder of container images from local files: no registry, no Docker.
 
 mod archive;
+mod entry;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,6 +15,9 @@ use anyhow::Result;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::oci::image::archive::Archive;
+use crate::oci::image::entry::Entry;
+use crate::oci::image::entry::What;
 use crate::oci::libraries::libraries_of;
 
 pub use archive::Compression;
@@ -31,21 +35,6 @@ pub struct Image {
     env: Vec<String>,
     /// The layer that the next entry is added to.
     layer: usize,
-}
-
-#[derive(Clone, Debug)]
-struct Entry {
-    what: What,
-    mode: u32,
-    owner: (u64, u64),
-    layer: usize,
-}
-
-#[derive(Clone, Debug)]
-enum What {
-    Dir,
-    File(Vec<u8>),
-    Link(PathBuf),
 }
 
 impl Image {
@@ -203,6 +192,24 @@ impl Image {
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push(format!("{name}={value}"));
         self
+    }
+
+    /// Writes the image, uncompressed, as `<last part of its name>.tar` into a folder.
+    pub fn write_to(&self, dir: &Path) -> Result<ImageFile> {
+        self.write_compressed_to(dir, Compression::None)
+    }
+
+    /// Writes the image as `<last part of its name>.tar` into a folder.
+    pub fn write_compressed_to(&self, dir: &Path, compression: Compression) -> Result<ImageFile> {
+        let mut config = self.config.clone();
+        config.insert("Env".to_owned(), json!(self.env));
+        let archive = Archive {
+            name: &self.name,
+            entries: &self.entries,
+            layers: self.layer + 1,
+            config,
+        };
+        archive.write_to(dir, compression)
     }
 
     fn config(mut self, key: &str, value: Value) -> Self {

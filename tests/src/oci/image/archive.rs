@@ -1,6 +1,7 @@
 //! Archives of images: an OCI layout in a tar, which `ctr images import`, `docker load` and `kind
 //! load image-archive` read. The same input gives the same digest: names are sorted, times are zero.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -14,9 +15,8 @@ use ring::digest::digest;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::oci::image::Entry;
-use crate::oci::image::Image;
-use crate::oci::image::What;
+use crate::oci::image::entry::Entry;
+use crate::oci::image::entry::What;
 
 /// How the layers of an archive are stored.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -51,24 +51,27 @@ struct Layer {
     diff_id: String,
 }
 
-impl Image {
-    /// Writes the image, uncompressed, as `<last part of its name>.tar` into a folder.
-    pub fn write_to(&self, dir: &Path) -> Result<ImageFile> {
-        self.write_compressed_to(dir, Compression::None)
-    }
+/// What an image consists of.
+pub(super) struct Archive<'a> {
+    pub(super) name: &'a str,
+    pub(super) entries: &'a BTreeMap<PathBuf, Entry>,
+    /// The number of layers.
+    pub(super) layers: usize,
+    /// The configuration of containers.
+    pub(super) config: serde_json::Map<String, Value>,
+}
 
-    /// Writes the image as `<last part of its name>.tar` into a folder.
-    pub fn write_compressed_to(&self, dir: &Path, compression: Compression) -> Result<ImageFile> {
-        let layers = (0..=self.layer).map(|number| self.layer(number, compression));
+impl Archive<'_> {
+    /// Writes it as `<last part of its name>.tar` into a folder.
+    pub(super) fn write_to(self, dir: &Path, compression: Compression) -> Result<ImageFile> {
+        let layers = (0..self.layers).map(|number| self.layer(number, compression));
         let layers = layers.collect::<Result<Vec<Layer>>>()?;
         let diff_ids: Vec<&str> = layers.iter().map(|layer| layer.diff_id.as_str()).collect();
-        let mut config = self.config.clone();
-        config.insert("Env".to_owned(), json!(self.env));
         let config = serde_json::to_vec(&json!({
             "architecture": if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" },
             "os": "linux",
             "created": "1970-01-01T00:00:00Z",
-            "config": config,
+            "config": self.config,
             "rootfs": {"type": "layers", "diff_ids": diff_ids},
         }))?;
         let described: Vec<Value> = layers
@@ -94,7 +97,7 @@ impl Image {
         }))?;
 
         fs::create_dir_all(dir)?;
-        let stem = self.name.rsplit('/').next().unwrap_or(&self.name);
+        let stem = self.name.rsplit('/').next().unwrap_or(self.name);
         let path = dir.join(format!("{}.tar", stem.split(':').next().unwrap_or(stem)));
         let mut tar = tar::Builder::new(fs::File::create(&path)?);
         let blob = |bytes: &[u8]| PathBuf::from(format!("blobs/sha256/{}", hash(bytes)));
@@ -128,7 +131,7 @@ impl Image {
             .sync_all()
             .with_context(|| format!("write {}", path.display()))?;
         Ok(ImageFile {
-            name: self.name.clone(),
+            name: self.name.to_owned(),
             path,
             digest,
             unpacked_bytes,
@@ -139,7 +142,7 @@ impl Image {
     fn layer(&self, number: usize, compression: Compression) -> Result<Layer> {
         let mut tar = tar::Builder::new(Vec::new());
         // The map's order puts each directory before its contents.
-        for (path, entry) in &self.entries {
+        for (path, entry) in self.entries {
             if entry.layer == number {
                 append(&mut tar, path, entry)?;
             }
