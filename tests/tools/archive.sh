@@ -4,7 +4,8 @@
 #
 #   tests/tools/archive.sh OS ARCH PROGRAM      # such as: linux amd64 target/dist/gitvolume
 #
-# The archive is target/release-VERSION/gitvolume-VERSION-OS-ARCH.tar.gz, for windows .zip.
+# The archive is target/release-VERSION/gitvolume-VERSION-OS-ARCH.tar.gz, for windows .zip (needs
+# python3). RELEASE_DIR names another directory, LICENSES another file with the licences.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -12,11 +13,11 @@ usage() { echo "usage: $0 linux|darwin|windows amd64|arm64 PROGRAM" >&2; exit 2;
 [[ $# == 3 && $1 =~ ^(linux|darwin|windows)$ && $2 =~ ^(amd64|arm64)$ ]] || usage
 os=$1 arch=$2 program=$3
 [[ -f $program ]] || { echo "$program: expected the program for $os/$arch; make dist builds this machine's" >&2; exit 2; }
-licences=target/dist/gitvolume.licenses.txt
-[[ -f $licences ]] || { echo "$licences: missing; make licenses writes it" >&2; exit 2; }
+licenses=${LICENSES:-target/dist/gitvolume.licenses.txt}
+[[ -f $licenses ]] || { echo "$licenses: missing; make licenses writes it" >&2; exit 2; }
 
 version=$(tests/tools/version.sh)
-out=$PWD/target/release-$version
+out=$(realpath -m "${RELEASE_DIR:-target/release-$version}")
 name=gitvolume-$version-$os-$arch
 # A file's time is part of an archive.
 epoch=${SOURCE_DATE_EPOCH:-315532800}
@@ -28,7 +29,7 @@ suffix=
 [[ $os == windows ]] && suffix=.exe
 install -m 0755 "$program" "$work/gitvolume$suffix"
 install -m 0644 LICENSE "$work/LICENSE"
-install -m 0644 "$licences" "$work/THIRD-PARTY"
+install -m 0644 "$licenses" "$work/THIRD-PARTY"
 [[ $os == windows ]] || install -m 0755 webhook/cli/kubectl_complete-gitvolume "$work/kubectl_complete-gitvolume"
 find "$work" -exec touch --date="@$epoch" {} +
 

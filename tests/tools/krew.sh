@@ -2,16 +2,20 @@
 # Writes the krew manifest for the archives in target/release-VERSION, and SHA256SUMS beside them.
 #
 #   BASE_URL=https://… tests/tools/krew.sh      # where the archives of this version are published
+#
+# RELEASE_DIR names another directory.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 version=$(tests/tools/version.sh)
 base=${BASE_URL:-https://gitvolume.dev/releases/v$version}
-out=target/release-$version
+out=${RELEASE_DIR:-target/release-$version}
+none() { echo "$out: no archive; tests/tools/archive.sh makes them" >&2; exit 2; }
+[[ -d $out ]] || none
 cd "$out"
 shopt -s nullglob
 archives=(gitvolume-"$version"-*.tar.gz gitvolume-"$version"-*.zip)
-[[ ${#archives[@]} != 0 ]] || { echo "$out: no archive; tests/tools/archive.sh makes them" >&2; exit 2; }
+[[ ${#archives[@]} != 0 ]] || none
 sha256sum "${archives[@]}" >SHA256SUMS
 
 {
