@@ -2,7 +2,7 @@
 # Packs a release: what `make release` has built, the chart, the base for Kustomize and the site, with checksums.
 #
 #   tests/tools/release.sh            all steps, into target/release-VERSION
-#   tests/tools/release.sh STEP…      some of: version programs bills images chart kustomize site checksums
+#   tests/tools/release.sh STEP…      some of: version programs krew bills images chart kustomize site checksums
 #
 # RELEASE_DIR, DIST and IMAGES name other directories; TAG is the tag that is released. The same files give the same
 # archives: they have no time and no user in them.
@@ -40,12 +40,14 @@ version() {
 
 programs() {
   local program
-  for program in gitvolume gitvolume-syncer gitvolume-webhook; do
+  for program in gitvolume-syncer gitvolume-webhook; do
     cp LICENSE "$dist/LICENSE"
     pack "$program-$version-linux-$arch.tar.gz" "$dist" LICENSE "$program"
   done
+  LICENSES=$dist/gitvolume.licenses.txt RELEASE_DIR=$out tests/tools/archive.sh linux "$arch" "$dist/gitvolume" >/dev/null
 }
 
+krew() { RELEASE_DIR=$out tests/tools/krew.sh >/dev/null; }
 bills() { cp "$dist"/*.cdx.json "$dist"/*.licenses.txt "$out"; }
 images() { cp "$images"/gitvolume.tar "$images"/gitvolume-syncer.tar "$out"; }
 chart() { helm package charts/gitvolume --destination "$out" >/dev/null; }
@@ -61,7 +63,7 @@ site() {
 
 checksums() (cd "$out" && rm -f SHA256SUMS && sha256sum -- * >.sums && mv .sums SHA256SUMS)
 
-steps=(version programs bills images chart kustomize site checksums)
+steps=(version programs krew bills images chart kustomize site checksums)
 mkdir -p "$out"
 for step in "${@:-${steps[@]}}"; do
   [[ " ${steps[*]} " == *" $step "* ]] || fail "\"$step\": expected one of ${steps[*]}"
