@@ -52,7 +52,7 @@ test: prerequisites-test ## Run every test that needs no cluster, as root or as 
 	@tests/tools/not-covered.sh
 
 .PHONY: check
-check: format lint structure language deny docs ## Check formatting, lints, layers, wording, dependencies and documentation
+check: format lint structure language deny docs platforms ## Check formatting, lints, layers, wording, dependencies, documentation and platforms
 
 .PHONY: format
 format: ## Check the formatting
@@ -63,6 +63,10 @@ lint: ## Check with clippy, warnings denied; the syncer also without its poller
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo clippy --workspace --locked $(BY_NAME) -- -D warnings
 	cargo clippy --workspace --locked --no-default-features --bin gitvolume-syncer -- -D warnings
+
+.PHONY: platforms
+platforms: ## Check that the command line compiles for the platforms whose C compiler is here
+	@tests/tools/check-platforms.sh
 
 .PHONY: structure
 structure: ## Check that imports point one way: no cycle between files, none between the folders of a crate
@@ -136,6 +140,12 @@ sbom: licenses
 licenses: ## Write what is linked into the programs into target/dist: licences, and bills of materials (CycloneDX)
 	@cargo build --quiet --workspace --locked --bin licenses
 	@$(BUILT)/licenses $(DIST)
+
+# The release workflow packs the programs of the other platforms with the same scripts.
+.PHONY: archives
+archives: dist licenses ## Pack the command line into target/release-VERSION, with checksums and a krew manifest
+	tests/tools/archive.sh linux $(ARCH) $(DIST)/gitvolume
+	tests/tools/krew.sh
 
 .PHONY: reproducible
 reproducible: prerequisites ## Build the programs twice, at different places: the bytes are the same

@@ -1,9 +1,13 @@
 //! The HTTP answers and the metrics.
 
 use std::fs;
+use std::io::Read;
+use std::io::Write;
 use std::net::TcpListener;
+use std::net::TcpStream;
 
 use remotes::HttpServer;
+use serde_json::Value;
 
 use crate::world::LAYOUTS;
 use crate::world::Running;
@@ -316,4 +320,86 @@ fn the_bytes_of_polls_are_counted() {
         .figure("gitvolume_poll_received_bytes_total")
         .unwrap();
     assert!(received >= 50.0, "{received}");
+}
+
+/// The answer to a browser's request for the status page.
+fn browse(port: u16) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let accept = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    let head =
+        format!("GET /status HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn a_browser_gets_the_status_as_a_table_and_a_program_as_json() {
+    let served = Served::start(World::new("projected"), &[]);
+    let commit = served.world.repo.commit().write("a", "1").push();
+    served.eventually_ready();
+    let page = browse(served.port);
+    assert_eq!(status(&page), 200);
+    for part in [
+        "content-type: text/html; charset=utf-8\r\n",
+        "content-security-policy: default-src 'none'; style-src 'unsafe-inline'\r\n",
+        "vary: accept\r\n",
+        "<th>Last error</th>",
+        " s ago</time>",
+        &format!("<code>{commit}</code>"),
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    // Nothing is loaded: no script, no style sheet, no image, and no link to follow.
+    for tag in ["<script", "<link", "<img", "<a ", "src=", "href="] {
+        assert!(!page.contains(tag), "{tag}: {page}");
+    }
+    let json = served.get("/status");
+    assert!(
+        json.contains("content-type: application/json\r\n"),
+        "{json}"
+    );
+    assert!(json.contains("\r\n\r\n{\"repos\":["), "{json}");
+}
+
+/// What `gitvolume status` reads where no HTTP is served.
+#[test]
+fn the_state_directory_has_the_published_commit_and_the_last_error() {
+    for layout in LAYOUTS {
+        let world = World::new(layout);
+        let first = world.repo.commit().write("a", "1").push();
+        let running = world.syncer().start(&world.path("log"));
+        let health = || -> Option<Value> {
+            let text = fs::read(world.state().join("health.json")).ok()?;
+            Some(serde_json::from_slice(&text).unwrap())
+        };
+        let eventually_health = |what: &str, is_it: &dyn Fn(&Value) -> bool| {
+            eventually(what, || health().filter(is_it));
+        };
+        eventually_health("the first commit", &|own| {
+            own["published"]["commit"] == *first
+        });
+        let second = world.repo.commit().write("a", "2").push();
+        eventually_health("the next commit", &|own| {
+            own["published"]["commit"] == *second
+        });
+        let repo = world.repo.path();
+        fs::rename(repo, repo.with_extension("gone")).unwrap();
+        eventually_health("the error", &|own| {
+            own["lastError"].is_string() && own["published"]["commit"] == *second
+        });
+        drop(running);
+        // The next process keeps the commit although it cannot reach the remote.
+        let _running = world.syncer().start(&world.path("log-2"));
+        eventually("it has failed", || {
+            let log = fs::read_to_string(world.path("log-2")).ok()?;
+            log.contains("failCount").then_some(())
+        });
+        assert_eq!(
+            health().unwrap()["published"]["commit"],
+            *second,
+            "{layout}"
+        );
+    }
 }

@@ -2,7 +2,7 @@
 # Packs a release: what `make release` has built, the chart, the base for Kustomize and the site, with checksums.
 #
 #   tests/tools/release.sh            all steps, into target/release-VERSION
-#   tests/tools/release.sh STEP…      some of: version programs bills images chart kustomize site checksums
+#   tests/tools/release.sh STEP…      some of: version programs krew bills images chart kustomize site checksums
 #
 # RELEASE_DIR, DIST and IMAGES name other directories; TAG is the tag that is released. The same files give the same
 # archives: they have no time and no user in them.
@@ -13,7 +13,7 @@ version=$(sed -nE 's/^version = "(.*)"$/\1/p' Cargo.toml | head -n 1)
 out=${RELEASE_DIR:-target/release-$version}
 dist=${DIST:-target/dist}
 images=${IMAGES:-target/images}
-arch=$(uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')
+host=$(uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')
 PATH=${GITVOLUME_TOOLS:-$PWD/target/tools}/bin:$PATH
 
 fail() { echo "release: $*" >&2; exit 1; }
@@ -38,14 +38,22 @@ version() {
   grep -q "^## \[$version\]" CHANGELOG.md || fail "CHANGELOG.md: expected a section [$version]"
 }
 
+# This machine's programs, and those of `make dist ARCH=…`.
 programs() {
-  local program
-  for program in gitvolume gitvolume-syncer gitvolume-webhook; do
-    cp LICENSE "$dist/LICENSE"
-    pack "$program-$version-linux-$arch.tar.gz" "$dist" LICENSE "$program"
+  local arch dir program
+  for arch in amd64 arm64; do
+    dir=$dist
+    [[ $arch == "$host" ]] || dir=$dist/$arch
+    [[ -d $dir ]] || continue
+    cp LICENSE "$dir/LICENSE"
+    for program in gitvolume-syncer gitvolume-webhook; do
+      pack "$program-$version-linux-$arch.tar.gz" "$dir" LICENSE "$program"
+    done
+    LICENSES=$dist/gitvolume.licenses.txt RELEASE_DIR=$out tests/tools/archive.sh linux "$arch" "$dir/gitvolume" >/dev/null
   done
 }
 
+krew() { RELEASE_DIR=$out tests/tools/krew.sh >/dev/null; }
 bills() { cp "$dist"/*.cdx.json "$dist"/*.licenses.txt "$out"; }
 images() { cp "$images"/gitvolume.tar "$images"/gitvolume-syncer.tar "$out"; }
 chart() { helm package charts/gitvolume --destination "$out" >/dev/null; }
@@ -61,7 +69,7 @@ site() {
 
 checksums() (cd "$out" && rm -f SHA256SUMS && sha256sum -- * >.sums && mv .sums SHA256SUMS)
 
-steps=(version programs bills images chart kustomize site checksums)
+steps=(version programs krew bills images chart kustomize site checksums)
 mkdir -p "$out"
 for step in "${@:-${steps[@]}}"; do
   [[ " ${steps[*]} " == *" $step "* ]] || fail "\"$step\": expected one of ${steps[*]}"

@@ -18,6 +18,8 @@ pub mod args;
 pub mod cluster;
 pub mod logging;
 pub mod metrics;
+// The command line also runs on Windows; the server does not.
+#[cfg(unix)]
 pub mod serve;
 pub mod server;
 pub mod settings;

@@ -1,8 +1,6 @@
 //! Logging: destination, format and filter. The filter can change at run time.
 
-use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
 use std::sync::OnceLock;
 
 use clap::ValueEnum;
@@ -94,11 +92,20 @@ pub(crate) fn set(text: Option<&str>) -> Result<(), FilterError> {
 
 /// Standard error, without the lock of the standard library: with it one admission would wait while
 /// another one writes its line. Each line is one `write`.
+#[cfg(unix)]
 fn stderr() -> BoxMakeWriter {
+    use std::fs::File;
+    use std::os::fd::AsFd;
     match io::stderr().as_fd().try_clone_to_owned() {
         Ok(stderr) => BoxMakeWriter::new(File::from(stderr)),
         Err(_) => BoxMakeWriter::new(io::stderr),
     }
+}
+
+/// Standard error: on Windows only the command line runs, and it answers no admissions.
+#[cfg(not(unix))]
+fn stderr() -> BoxMakeWriter {
+    BoxMakeWriter::new(io::stderr)
 }
 
 #[cfg(test)]

@@ -4,15 +4,17 @@
 //! meanwhile is a Pod rejected somewhere (openchoreo/openchoreo#3723 measured 181 of 788). So the
 //! shutdown has stages: not ready but serving, then no new connections, then the end.
 
-use std::io;
+#[cfg(unix)]
+mod signals;
+
 use std::time::Duration;
 
-use tokio::signal::unix::Signal;
-use tokio::signal::unix::SignalKind;
-use tokio::signal::unix::signal;
 use tokio::sync::Notify;
 use tokio::sync::watch;
 use tokio::time::timeout;
+
+#[cfg(unix)]
+pub use self::signals::Signals;
 
 /// The stage of the shutdown; `/metrics` exposes it as a number.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
@@ -48,34 +50,6 @@ pub async fn quiet(accepted: &Notify, quiet: Duration) -> bool {
 pub async fn reached(stage: &mut watch::Receiver<Stage>, wanted: Stage) {
     // An error means that the sender is gone, and the server with it.
     let _ = stage.wait_for(|now| *now >= wanted).await;
-}
-
-/// SIGTERM, SIGINT and SIGHUP, which all start the shutdown.
-#[derive(Debug)]
-pub struct Signals {
-    hangup: Signal,
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    /// Installs the signal handlers.
-    pub fn new() -> io::Result<Self> {
-        Ok(Self {
-            hangup: signal(SignalKind::hangup())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    /// Waits for the next signal and returns its name.
-    pub async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.hangup.recv() => "SIGHUP",
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.terminate.recv() => "SIGTERM",
-        }
-    }
 }
 
 #[cfg(test)]

@@ -46,6 +46,7 @@ pub use command_line::reference::keys::keys_markdown;
 pub use command_line::reference::page::flags_markdown;
 pub use command_line::sensitive::is_secret;
 pub use command_line::sensitive::secret_variables;
+pub use command_line::variables::is_service_variable;
 pub use flags::Conversion;
 pub use flags::CredentialArgs;
 pub use flags::Flag;

@@ -1,6 +1,7 @@
 //! The health of the repositories, served over HTTP.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -9,8 +10,11 @@ use std::time::Instant;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
-use serde::Serialize;
 
+use crate::observe::health_file::HealthFile;
+pub(crate) use crate::observe::standing::Phase;
+use crate::observe::standing::Published;
+use crate::observe::standing::Standing;
 use crate::redact::redact;
 use crate::system::lock::lock;
 
@@ -29,61 +33,19 @@ struct State {
     stale_after: Duration,
     last_success: Mutex<Option<Instant>>,
     standing: Mutex<Standing>,
-}
-
-/// A repository on the status page. Times are RFC 3339; texts contain no secrets.
-#[derive(Clone, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Standing {
-    /// `None` for the only repository of a process.
-    name: Option<String>,
-    repo: String,
-    r#ref: String,
-    phase: Phase,
-    published: Option<Published>,
-    last_success: Option<Timestamp>,
-    /// `None` after a success.
-    last_error: Option<String>,
-    /// Failures since the last success.
-    failures: u64,
-    /// When the next pass starts, unless an event starts it earlier.
-    next_pass: Option<Timestamp>,
-    /// Whether the remote is polled without git; `None` until git has succeeded.
-    poller: Option<String>,
-}
-
-#[derive(Clone, Debug, Serialize)]
-struct Published {
-    pub(crate) commit: String,
-    /// The tag that a range of versions selected; `None` for any other ref.
-    tag: Option<String>,
-    /// When this process published the commit, or found it published.
-    since: Timestamp,
-}
-
-/// The current activity of a repository.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) enum Phase {
-    /// A pass is running or waiting for its permit.
-    #[default]
-    Syncing,
-    /// The next pass has not started yet.
-    Waiting,
-    /// The one-time sync or the clone is complete.
-    Done,
-    /// It failed too often.
-    GaveUp,
+    file: HealthFile,
 }
 
 impl Health {
-    /// Adds a repository that has not succeeded yet; its address must contain no credentials.
+    /// Adds a repository that has not succeeded yet; its address must contain no credentials. Its
+    /// state is also written into `state`.
     pub(crate) fn for_repo(
         &self,
         name: Option<&str>,
         repo: &str,
         rev: &str,
         stale_after: Duration,
+        state: Option<&Path>,
     ) -> RepoHealth {
         let standing = Standing {
             name: name.map(str::to_owned),
@@ -94,6 +56,7 @@ impl Health {
         let repo = RepoHealth(Arc::new(State {
             stale_after,
             last_success: Mutex::default(),
+            file: HealthFile::open(state, &standing),
             standing: Mutex::new(standing),
         }));
         lock(&self.repos).push(repo.clone());
@@ -112,11 +75,10 @@ impl Health {
         repos.iter().filter_map(|repo| repo.unready(now)).collect()
     }
 
-    /// The status page: `{"repos": [{"name": …}, …]}`.
-    pub(crate) fn page(&self) -> String {
+    /// The state of each repository.
+    pub(crate) fn standings(&self) -> Vec<Standing> {
         let repos = lock(&self.repos);
-        let repos: Vec<Standing> = repos.iter().map(|repo| repo.standing().clone()).collect();
-        serde_json::json!({ "repos": repos }).to_string()
+        repos.iter().map(|repo| repo.standing().clone()).collect()
     }
 }
 
@@ -135,6 +97,7 @@ impl RepoHealth {
         standing.last_success = Some(Timestamp::now());
         standing.last_error = None;
         standing.failures = 0;
+        self.0.file.update(&standing);
     }
 
     /// Records a failure; the text must contain no secrets.
@@ -142,6 +105,7 @@ impl RepoHealth {
         let mut standing = self.standing();
         standing.last_error = Some(error.to_owned());
         standing.failures += 1;
+        self.0.file.update(&standing);
     }
 
     /// Records the commit that consumers see, and the tag that a range of versions selected.
@@ -158,12 +122,15 @@ impl RepoHealth {
             tag: tag.map(str::to_owned),
             since,
         });
+        self.0.file.update(&standing);
     }
 
     /// Records whether the remote is polled without git.
-    pub(crate) fn set_poller_state(&self, standing: Option<String>) {
+    pub(crate) fn set_poller_state(&self, state: Option<String>) {
+        let mut standing = self.standing();
         // The reason may be a key of git's configuration, which may contain an address.
-        self.standing().poller = standing.map(|text| redact(&text));
+        standing.poller = state.map(|text| redact(&text));
+        self.0.file.update(&standing);
     }
 
     /// Records when the next pass starts.
@@ -216,7 +183,7 @@ mod tests {
     fn readiness_ends_with_age_and_begins_again_with_a_success() {
         let health = Health::default();
         let limit = Duration::from_secs(30);
-        let repo = health.for_repo(None, "https://git.example/x", "main", limit);
+        let repo = health.for_repo(None, "https://git.example/x", "main", limit, None);
         assert!(!health.has_begun());
         let now = Instant::now();
         assert_eq!(
@@ -240,8 +207,8 @@ mod tests {
     #[test]
     fn without_a_limit_any_age_is_ready_and_every_repository_must_succeed() {
         let health = Health::default();
-        let docs = health.for_repo(Some("docs"), "", "", Duration::ZERO);
-        let site = health.for_repo(Some("site"), "", "", Duration::ZERO);
+        let docs = health.for_repo(Some("docs"), "", "", Duration::ZERO, None);
+        let site = health.for_repo(Some("site"), "", "", Duration::ZERO, None);
         docs.succeeded();
         assert!(!health.has_begun());
         assert_eq!(

@@ -1,7 +1,7 @@
 //! The HTTP server: git-sync's paths, and the paths of the kubelet's probes.
 //!
 //! - `/metrics` and `/debug/pprof/`, if the flags enable them;
-//! - `/status`: the state of each repository, as JSON;
+//! - `/status`: the state of each repository, as JSON, or as HTML for a browser;
 //! - `/livez`: the process answers; `/readyz`: a tree is published and not too old;
 //! - every other path, for any method: git-sync's answer, 503 until the first success and 200 from
 //!   then on.
@@ -20,18 +20,27 @@ use hyper::Request;
 use hyper::Response;
 use hyper::StatusCode;
 use hyper::body::Incoming;
+use hyper::header::ACCEPT;
+use hyper::header::CONTENT_SECURITY_POLICY;
 use hyper::header::CONTENT_TYPE;
 use hyper::header::HeaderValue;
+use hyper::header::VARY;
+use hyper::header::X_CONTENT_TYPE_OPTIONS;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
+use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::observe::health::Health;
 use crate::observe::metrics;
 use crate::observe::metrics::Metrics;
+use crate::observe::status_page;
+
+/// The page with the state of each repository.
+const STATUS: &str = "/status";
 
 /// git-sync's page of Go's profiles.
 const PROFILES: &str = "/debug/pprof/";
@@ -132,14 +141,41 @@ async fn accept(listener: TcpListener, answers: Arc<Answers>) {
 impl Answers {
     fn to(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         let path = request.uri().path();
-        let Page { status, kind, body } = self.page(path);
+        let Page { status, kind, body } = match path {
+            STATUS => self.status(request),
+            path => self.page(path),
+        };
         let mut response = Response::new(Full::from(body));
         *response.status_mut() = status;
+        let headers = response.headers_mut();
         if let Some(kind) = kind {
-            let kind = HeaderValue::from_static(kind);
-            response.headers_mut().insert(CONTENT_TYPE, kind);
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        }
+        if path == STATUS {
+            let policy = HeaderValue::from_static(status_page::CONTENT_SECURITY_POLICY);
+            headers.insert(CONTENT_SECURITY_POLICY, policy);
+            headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            headers.insert(VARY, HeaderValue::from_static("accept"));
         }
         response
+    }
+
+    fn status(&self, request: &Request<Incoming>) -> Page {
+        let accept = request.headers().get_all(ACCEPT).iter();
+        let mut accept = accept.filter_map(|value| value.to_str().ok());
+        let repos = self.health.standings();
+        let (kind, body) = match accept.any(status_page::is_for_people) {
+            true => (
+                "text/html; charset=utf-8",
+                status_page::to_html(&repos, Timestamp::now()),
+            ),
+            false => ("application/json", status_page::to_json(&repos)),
+        };
+        Page {
+            status: StatusCode::OK,
+            kind: Some(kind),
+            body,
+        }
     }
 
     fn page(&self, path: &str) -> Page {
@@ -148,11 +184,6 @@ impl Answers {
                 status: StatusCode::OK,
                 kind: Some(metrics::CONTENT_TYPE),
                 body: self.metrics.render(),
-            },
-            "/status" => Page {
-                status: StatusCode::OK,
-                kind: Some("application/json"),
-                body: self.health.page(),
             },
             "/livez" => Page::text(StatusCode::OK, "ok\n"),
             "/readyz" => match self.health.unready(Instant::now()) {

@@ -2,8 +2,11 @@
 
 pub(crate) mod error_file;
 pub(crate) mod health;
+mod health_file;
 pub(crate) mod http;
 pub(crate) mod logging;
 pub(crate) mod metrics;
 pub(crate) mod report;
+pub(crate) mod standing;
+mod status_page;
 pub(crate) mod zone;

@@ -38,6 +38,7 @@ impl Report {
                 &config.repo.url,
                 config.rev.as_str(),
                 config.stale_after,
+                config.state.as_deref(),
             ),
             error_file: ErrorFile::new(root, config.error_file.as_deref()),
             touch_file: touch_file.as_ref().map(|file| root.join(file)),

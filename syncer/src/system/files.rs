@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::fs;
 use std::io;
-use std::io::BufReader;
 use std::io::Read;
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
@@ -176,6 +175,9 @@ pub(crate) async fn remove_blocking(path: &Path) -> io::Result<()> {
     blocking(move || remove_any(&path)).await
 }
 
+/// The number of bytes of two files that are compared at once.
+const COMPARED: usize = 1 << 16;
+
 /// Whether two files have the same content, or two symlinks the same target, and both or neither
 /// can be executed.
 pub(crate) fn are_same(a: &Path, b: &Path) -> io::Result<bool> {
@@ -191,13 +193,16 @@ pub(crate) fn are_same(a: &Path, b: &Path) -> io::Result<bool> {
     if !are_alike {
         return Ok(false);
     }
-    let bytes = |path| Ok::<_, io::Error>(BufReader::new(fs::File::open(path)?).bytes());
-    let (mut bytes_a, mut bytes_b) = (bytes(a)?, bytes(b)?);
+    let (file_a, file_b) = (fs::File::open(a)?, fs::File::open(b)?);
+    let chunk = |file: &fs::File| {
+        let mut chunk = Vec::with_capacity(COMPARED);
+        file.take(COMPARED as u64).read_to_end(&mut chunk)?;
+        Ok::<_, io::Error>(chunk)
+    };
     loop {
-        match (bytes_a.next().transpose()?, bytes_b.next().transpose()?) {
-            (None, None) => return Ok(true),
-            (one, other) if one != other => return Ok(false),
-            _ => {}
+        let (chunk_a, chunk_b) = (chunk(&file_a)?, chunk(&file_b)?);
+        if chunk_a.is_empty() || chunk_a != chunk_b {
+            return Ok(chunk_a == chunk_b);
         }
     }
 }

@@ -165,8 +165,8 @@ impl Pair {
     }
 
     /// Creates a file with the blocks of the old one, or an equal symlink, and returns its metadata.
-    /// `None` unless the old one has this metadata before and afterwards, and its change time: no
-    /// link of ours changes that, and a consumer may have set the modification time back.
+    /// `None` unless the old one has this metadata before and afterwards. The change time counts, too:
+    /// a consumer may have set the modification time back, and no hard link has changed it.
     fn clone(&self, name: &OsStr, expected: &FileStamp) -> io::Result<Option<FileStamp>> {
         let Some(from) = &self.from else {
             return Ok(None);

@@ -4,6 +4,7 @@
 //! the same way. It is kept from commit to commit where consumers cannot write to it.
 
 mod kept;
+mod paths;
 
 use std::fs;
 use std::io;
@@ -22,6 +23,9 @@ use crate::system::files;
 use crate::tree::TreeError;
 use crate::tree::compare::is_equal;
 use crate::tree::selection::Checkout;
+
+pub(super) use crate::tree::submodules::paths::common_dir;
+pub(crate) use crate::tree::submodules::paths::modules_of;
 
 /// The file that lists a repository's submodules.
 pub(crate) const LIST: &str = ".gitmodules";
@@ -179,18 +183,6 @@ fn may_be_of_kept(error: &GitError) -> bool {
                 | FailureCause::Vanished
         )
     )
-}
-
-/// The directory of the repositories of a repository's submodules.
-pub(crate) fn modules_of(git_dir: &Path) -> PathBuf {
-    git_dir.join("modules")
-}
-
-/// The repository that a linked worktree's admin directory belongs to (gitrepository-layout,
-/// `commondir`), or the repository itself.
-pub(super) fn common_dir(git_dir: &Path) -> io::Result<PathBuf> {
-    let common = files::absent_is_none(fs::read_to_string(git_dir.join("commondir")))?;
-    Ok(git_dir.join(common.as_deref().unwrap_or_default().trim()))
 }
 
 /// Removes the stored addresses: `git submodule update --init` copies each address into the

@@ -6,7 +6,6 @@ use std::path::Path;
 use anyhow::Result;
 use anyhow::bail;
 use tests::oci::image::Image;
-use tests::oci::image::write_index;
 use tests::oci::images;
 use tests::oci::root::Architecture;
 
@@ -26,7 +25,7 @@ fn main() -> Result<()> {
     }
     let mut too_large = Vec::new();
     for (images, limit) in [webhooks, syncers].iter().zip(LIMITS) {
-        let file = write_index(images, Path::new(dir))?;
+        let file = Image::write_index(images, Path::new(dir))?;
         println!("{} {} {}", file.path.display(), file.name, file.digest);
         for size in &file.sizes {
             let stored = size.stored_bytes.iter().sum();

@@ -1,6 +1,7 @@
 //! Builder of container images from local files: no registry, no Docker.
 
 mod archive;
+mod entry;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,12 +15,14 @@ use anyhow::Result;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::oci::image::archive::Contents;
+use crate::oci::image::entry::Entry;
+use crate::oci::image::entry::What;
 use crate::oci::libraries::libraries_of;
 use crate::oci::root::Root;
 
 pub use archive::Compression;
 pub use archive::ImageFile;
-pub use archive::write_index;
 
 /// `PATH` of Debian's image.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -35,21 +38,6 @@ pub struct Image {
     env: Vec<String>,
     /// The layer that the next entry is added to.
     layer: usize,
-}
-
-#[derive(Clone, Debug)]
-struct Entry {
-    what: What,
-    mode: u32,
-    owner: (u64, u64),
-    layer: usize,
-}
-
-#[derive(Clone, Debug)]
-enum What {
-    Dir,
-    File(Vec<u8>),
-    Link(PathBuf),
 }
 
 impl Image {
@@ -246,6 +234,35 @@ impl Image {
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push(format!("{name}={value}"));
         self
+    }
+
+    /// Writes the image, uncompressed, as `<last part of its name>.tar` into a folder.
+    pub fn write_to(&self, dir: &Path) -> Result<ImageFile> {
+        self.write_compressed_to(dir, Compression::None)
+    }
+
+    /// Writes the image as `<last part of its name>.tar` into a folder.
+    pub fn write_compressed_to(&self, dir: &Path, compression: Compression) -> Result<ImageFile> {
+        self.contents().write_to(dir, compression)
+    }
+
+    /// Writes images of one name for several architectures, compressed, with an index of them, as
+    /// `<last part of their name>.tar` into a folder.
+    pub fn write_index(images: &[Self], dir: &Path) -> Result<ImageFile> {
+        let contents: Vec<Contents<'_>> = images.iter().map(Self::contents).collect();
+        archive::write_index(&contents, dir)
+    }
+
+    fn contents(&self) -> Contents<'_> {
+        let mut config = self.config.clone();
+        config.insert("Env".to_owned(), json!(self.env));
+        Contents {
+            name: &self.name,
+            architecture: self.root.architecture(),
+            entries: &self.entries,
+            layers: self.layer + 1,
+            config,
+        }
     }
 
     fn config(mut self, key: &str, value: Value) -> Self {

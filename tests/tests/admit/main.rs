@@ -43,6 +43,7 @@ fn main() -> ExitCode {
         crds::invalid_objects_are_refused_at_apply_with_the_message_of_the_annotation,
         crds::unknown_fields_are_refused_by_a_strict_apply_and_dropped_otherwise,
         crds::kubectl_get_lists_the_settings_and_the_condition_of_objects,
+        crds::both_versions_serve_the_same_objects_and_one_is_stored,
         doctor::each_problem_is_found_and_a_healthy_installation_has_no_findings,
         examples::every_example_is_admitted_and_its_pods_are_injected,
         gitrepo::a_bare_pod_is_applied_again_once_it_is_converted,

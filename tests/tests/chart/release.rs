@@ -201,6 +201,7 @@ const LEFT: &[Left] = &[
         ("kept", &[]),
         &[
             "APIService <none> v1alpha1.gitvolume.dev",
+            "APIService <none> v1beta1.gitvolume.dev",
             "CustomResourceDefinition <none> clustergitvolumes.gitvolume.dev",
             "CustomResourceDefinition <none> gitvolumes.gitvolume.dev",
         ],

@@ -26,6 +26,7 @@ mod replicas;
 mod scope;
 mod secrets;
 mod startup;
+mod status;
 mod users;
 
 fn main() -> ExitCode {
@@ -55,6 +56,8 @@ fn main() -> ExitCode {
         notes::the_commands_of_the_charts_notes_show_a_file_of_the_repository,
         objects::an_auto_injected_pod_has_its_namespaces_repository_and_the_doctor_finds_nothing,
         scope::a_namespace_under_the_restricted_level_admits_and_runs_it,
+        status::wait_ends_when_every_pod_has_published_a_pushed_commit,
+        status::the_documented_role_suffices_and_a_missing_one_is_named,
         node_itself::nginx_serves_a_page_under_its_pods_address,
         node_itself::a_native_sidecar_holds_the_app_back_until_its_probe_succeeds,
         node_itself::a_restricted_namespace_admits_a_restricted_pod,

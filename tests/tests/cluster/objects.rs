@@ -31,7 +31,7 @@ pub(crate) fn an_auto_injected_pod_has_its_namespaces_repository_and_the_doctor_
         },
     });
     namespace.apply(&object.to_string())?;
-    for condition in ["Accepted", "Effective"] {
+    for condition in ["Ready", "Accepted", "Effective"] {
         namespace.wait_for("gitvolume/site", &format!("condition={condition}"), READY)?;
     }
 

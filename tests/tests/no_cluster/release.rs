@@ -95,6 +95,7 @@ fn a_release_has_every_part_with_its_checksum_and_the_same_bytes_twice() {
         &format!("gitvolume-syncer-{version}-linux-{arch}.tar.gz"),
         &format!("gitvolume-webhook-{version}-linux-{arch}.tar.gz"),
         "gitvolume-webhook.cdx.json",
+        "gitvolume.krew.yaml",
         "gitvolume.tar",
         "gitvolume-syncer.tar",
         &format!("gitvolume-{version}.tgz"),
@@ -106,7 +107,13 @@ fn a_release_has_every_part_with_its_checksum_and_the_same_bytes_twice() {
             "{part} is not in\n{sums}"
         );
     }
-    assert_eq!(names(&one.path().join(cli)), ["LICENSE", "gitvolume"]);
+    let expected = [
+        "LICENSE",
+        "THIRD-PARTY",
+        "gitvolume",
+        "kubectl_complete-gitvolume",
+    ];
+    assert_eq!(names(&one.path().join(cli)), expected);
     let chart = names(&one.path().join(format!("gitvolume-{version}.tgz")));
     assert!(
         chart.contains(&"gitvolume/values.yaml".to_owned()),

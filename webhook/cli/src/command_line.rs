@@ -17,7 +17,9 @@ use crate::commands::diff::DiffArgs;
 use crate::commands::doctor::DoctorArgs;
 use crate::commands::explain::ExplainArgs;
 use crate::commands::inject::InjectArgs;
+use crate::commands::status::StatusArgs;
 use crate::commands::uninject::UninjectArgs;
+use crate::commands::wait::WaitArgs;
 use crate::help::COMMANDS;
 use crate::help::with_examples;
 
@@ -49,6 +51,10 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Check the installation and the Pods of a cluster; report problems and remedies
     Doctor(DoctorArgs),
+    /// Show which commit each Pod of a cluster has published, its age and the last error
+    Status(StatusArgs),
+    /// Wait until every Pod of an object has published a commit
+    Wait(WaitArgs),
     /// Print a shell completion script
     Completions(CompletionsArgs),
     /// Print the manual pages
@@ -76,14 +82,16 @@ pub struct ManArgs {
 
 impl Cli {
     /// Parses an argv, including the program name; exits on an error or `--help`. If the program is
-    /// named `kubectl-gitvolume`, it is a kubectl plugin and its usage shows that name.
+    /// named `kubectl-gitvolume`, it is a kubectl plugin: its usage and examples show
+    /// `kubectl gitvolume`.
     pub fn from_argv(argv: impl IntoIterator<Item = OsString>) -> Self {
         let argv: Vec<OsString> = argv.into_iter().collect();
         let called = argv.first().map(Path::new).and_then(Path::file_stem);
-        let mut command = with_examples(Self::command());
-        if called.is_some_and(|name| name == "kubectl-gitvolume") {
-            command = command.bin_name("kubectl gitvolume");
-        }
+        let name = match called.is_some_and(|name| name == "kubectl-gitvolume") {
+            true => "kubectl gitvolume",
+            false => "gitvolume",
+        };
+        let mut command = with_examples(Self::command(), name).bin_name(name);
         // For objects of a cluster the settings come from its webhook, not from the caller's
         // environment.
         let of_a_cluster = without_env(command.clone(), "explain").try_get_matches_from(&argv);

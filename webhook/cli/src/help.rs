@@ -139,6 +139,55 @@ const PAGES: &[Page] = &[
         ],
     },
     Page {
+        command: "status",
+        examples: &[
+            (
+                "gitvolume status -n shop",
+                "the Pods of a namespace that have a repository",
+            ),
+            (
+                "gitvolume status -n shop deploy/web",
+                "the Pods of a workload",
+            ),
+            (
+                "gitvolume status gitvolume/site -o json",
+                "the Pods of a GitVolume, for programs",
+            ),
+        ],
+        codes: &[
+            (
+                0,
+                "every Pod has published a commit, and its last pass succeeded",
+            ),
+            (1, "a Pod has published nothing, or its last pass failed"),
+            (
+                2,
+                "the state of a Pod cannot be read, or another error occurred",
+            ),
+        ],
+    },
+    Page {
+        command: "wait",
+        examples: &[
+            (
+                "gitvolume wait -n shop deploy/web --revision 0a1b2c3d4e5f",
+                "in CI: after a push, wait until all Pods serve the commit",
+            ),
+            (
+                "gitvolume wait gitvolume/site --revision 0a1b2c3d4e5f --timeout 10m",
+                "all Pods that a GitVolume selects",
+            ),
+        ],
+        codes: &[
+            (0, "every Pod has published the commit"),
+            (1, "not every Pod has published it within the timeout"),
+            (
+                2,
+                "an error occurred, such as a missing permission or a Pod without a repository",
+            ),
+        ],
+    },
+    Page {
         command: "completions",
         examples: &[
             ("source <(gitvolume completions bash)", "for this shell"),
@@ -180,7 +229,10 @@ const OWN: Page = Page {
     ],
     codes: &[
         (0, "done"),
-        (1, "diff, doctor or --check found a difference or a problem"),
+        (
+            1,
+            "diff, doctor, status, wait or --check found a difference or a problem",
+        ),
         (
             2,
             "an error occurred, such as a wrong flag; see standard error",
@@ -189,7 +241,7 @@ const OWN: Page = Page {
 };
 
 /// The commands that have a page.
-pub const COMMANDS: [&str; 8] = [
+pub const COMMANDS: [&str; 10] = [
     "completions",
     "convert",
     "diff",
@@ -197,7 +249,9 @@ pub const COMMANDS: [&str; 8] = [
     "explain",
     "inject",
     "man",
+    "status",
     "uninject",
+    "wait",
 ];
 
 fn page(command: &str) -> &'static Page {
@@ -207,11 +261,12 @@ fn page(command: &str) -> &'static Page {
         .unwrap_or(&OWN)
 }
 
-/// Adds examples and exit codes to the help of every command.
-pub fn with_examples(command: Command) -> Command {
-    let command = command.after_help(OWN.help());
+/// Adds examples and exit codes to the help of every command; `program` is the name by which the
+/// user calls the program.
+pub fn with_examples(command: Command, program: &str) -> Command {
+    let command = command.after_help(OWN.help(program));
     COMMANDS.into_iter().fold(command, |command, name| {
-        command.mut_subcommand(name, |own| own.after_help(page(name).help()))
+        command.mut_subcommand(name, |own| own.after_help(page(name).help(program)))
     })
 }
 
@@ -232,9 +287,10 @@ pub fn sections(command: &str) -> String {
 }
 
 impl Page {
-    fn help(&self) -> String {
+    fn help(&self, program: &str) -> String {
         let mut text = "Examples:\n".to_owned();
         for (line, meaning) in self.examples {
+            let line = line.replace("gitvolume ", &format!("{program} "));
             let _ = writeln!(text, "  # {meaning}\n  {line}");
         }
         text.push_str("\nExit codes:\n");

@@ -19,7 +19,7 @@ pub mod live;
 pub mod manifests;
 pub mod reference;
 pub mod report;
-mod run;
+pub mod run;
 
 use std::process::ExitCode;
 

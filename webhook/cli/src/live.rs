@@ -1,9 +1,11 @@
 //! Read-only access to a cluster, as with kubectl: by a kubeconfig and with the user's permissions.
 
+mod exec;
 pub mod installed;
 pub mod kinds;
 pub mod known;
 pub mod labels;
+pub mod named;
 pub mod settings;
 
 use k8s_openapi::api::core::v1 as core;
@@ -191,17 +193,26 @@ impl ClusterReader {
         let failed = |message: String| Unavailable::Failed { code: 0, message };
         let request = request.map_err(|error| failed(error.to_string()))?;
         let answer = self.client.request_text(request).await;
-        answer.map_err(|error| match error {
+        answer.map_err(Unavailable::from)
+    }
+}
+
+impl From<kube::Error> for Unavailable {
+    fn from(error: kube::Error) -> Self {
+        match error {
             kube::Error::Api(status) => match status.code {
-                401 | 403 => Unavailable::Forbidden(status.message.clone()),
-                404 => Unavailable::Absent(status.message.clone()),
-                code => Unavailable::Failed {
+                401 | 403 => Self::Forbidden(status.message.clone()),
+                404 => Self::Absent(status.message.clone()),
+                code => Self::Failed {
                     code,
                     message: status.message.clone(),
                 },
             },
-            error => failed(error.to_string()),
-        })
+            error => Self::Failed {
+                code: 0,
+                message: error.to_string(),
+            },
+        }
     }
 }
 

@@ -12,5 +12,5 @@ fn main() -> ExitCode {
         eprintln!("error: another TLS provider is already installed");
         return ExitCode::FAILURE;
     }
-    cli::command_line::Cli::from_argv(std::env::args_os()).run()
+    cli::run::main(std::env::args_os())
 }

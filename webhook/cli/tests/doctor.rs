@@ -52,7 +52,7 @@ fn without_a_cluster_the_error_is_one_line() {
             "cannot access the cluster",
         ),
     ] {
-        for command in [&["doctor"][..], &["explain", "pod/web"]] {
+        for command in [&["doctor"][..], &["explain", "pod/web"], &["status"]] {
             let ran = run_in(root.path(), &[command, flags].concat(), "");
             assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{flags:?}");
             assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);

@@ -12,6 +12,7 @@ mod limits;
 mod manual;
 mod messages;
 mod pages;
+mod status;
 mod workloads;
 
 use std::io::Write;

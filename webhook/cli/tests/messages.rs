@@ -303,7 +303,7 @@ fn an_object_that_the_api_server_rejects_is_an_error() {
     let ran = run(&["inject"], &wrong);
     assert!(
         ran.err
-            .contains("apiVersion: \"gitvolume.dev/v1\": expected gitvolume.dev/v1alpha1"),
+            .contains("apiVersion: \"gitvolume.dev/v1\": expected gitvolume.dev/v1alpha1 or gitvolume.dev/v1beta1"),
         "{}",
         ran.err
     );

@@ -11,20 +11,53 @@ fn as_a_kubectl_plugin_its_usage_shows_that_name() {
     let root = tempfile::tempdir().unwrap();
     let plugin = root.path().join("kubectl-gitvolume");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_gitvolume"), &plugin).unwrap();
-    for (program, usage) in [
-        (plugin.as_path(), "Usage: kubectl gitvolume inject "),
-        (
-            Path::new(env!("CARGO_BIN_EXE_gitvolume")),
-            "Usage: gitvolume inject ",
-        ),
+    for (program, name) in [
+        (plugin.as_path(), "kubectl gitvolume"),
+        (Path::new(env!("CARGO_BIN_EXE_gitvolume")), "gitvolume"),
     ] {
-        let output = Command::new(program)
-            .args(["inject", "--help"])
+        let help = |args: &[&str]| {
+            let output = Command::new(program).args(args).output().unwrap();
+            String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+        };
+        let inject = help(&["inject", "--help"]);
+        let usage = format!("Usage: {name} inject ");
+        assert!(inject.contains(&usage), "{inject}");
+        let example = format!("\n  {name} inject -f web.yaml | kubectl apply -f -\n");
+        assert!(inject.contains(&example), "{inject}");
+        let own = help(&["--help"]);
+        assert!(own.contains(&format!("Usage: {name} ")), "{own}");
+        assert!(own.contains(&format!("\n  {name} doctor\n")), "{own}");
+        let wrong = help(&["wait"]);
+        assert!(wrong.contains(&format!("Usage: {name} wait ")), "{wrong}");
+    }
+}
+
+/// kubectl calls the script with the words so far, and reads cobra's format.
+#[test]
+fn kubectl_gets_completions_from_the_script() {
+    let root = tempfile::tempdir().unwrap();
+    let plugin = root.path().join("kubectl-gitvolume");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_gitvolume"), &plugin).unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("kubectl_complete-gitvolume");
+    let completed = |words: &[&str]| {
+        let output = Command::new(&script)
+            .args(words)
+            .env("PATH", format!("{}:/usr/bin:/bin", root.path().display()))
             .output()
             .unwrap();
-        let help = String::from_utf8(output.stdout).unwrap();
-        assert!(help.contains(usage), "{help}");
-    }
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let commands = completed(&["st"]);
+    assert!(
+        commands.starts_with("status\tShow which commit "),
+        "{commands}"
+    );
+    assert!(commands.ends_with("\n:4\n"), "{commands}");
+    let formats = completed(&["status", "--output", ""]);
+    assert!(formats.contains("json\t"), "{formats}");
+    let flags = completed(&["wait", "deploy/web", "--rev"]);
+    assert!(flags.starts_with("--revision\t"), "{flags}");
 }
 
 #[test]
@@ -57,6 +90,8 @@ fn help_and_manual_have_examples_and_exit_codes() {
         "convert",
         "explain",
         "doctor",
+        "status",
+        "wait",
         "man",
         "completions",
     ] {

@@ -7,8 +7,6 @@ use std::time::Duration;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
-use nix::time::ClockId;
-use nix::time::clock_gettime;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::encoding::EncodeMetric;
@@ -30,10 +28,25 @@ impl Process {
     }
 }
 
+/// The CPU time of the process.
+#[cfg(unix)]
+fn cpu_time() -> Option<Duration> {
+    use nix::time::ClockId;
+    use nix::time::clock_gettime;
+    let used = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).ok()?;
+    Some(Duration::from(used))
+}
+
+/// None: on Windows only the command line runs, and it serves no metrics.
+#[cfg(not(unix))]
+fn cpu_time() -> Option<Duration> {
+    None
+}
+
 impl Collector for Process {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        if let Ok(cpu) = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID) {
-            let seconds = ConstCounter::new(Duration::from(cpu).as_secs_f64());
+        if let Some(cpu) = cpu_time() {
+            let seconds = ConstCounter::new(cpu.as_secs_f64());
             let help = "CPU time, user and system, in seconds";
             let kind = seconds.metric_type();
             seconds.encode(encoder.encode_descriptor(

@@ -45,7 +45,7 @@ mod setting;
 mod settings;
 mod translate;
 pub(crate) mod usage_error;
-mod variables;
+pub(crate) mod variables;
 
 /// The task of the program.
 #[derive(Debug)]

@@ -99,7 +99,9 @@ impl Variables {
         self.0
             .iter()
             .filter(|(name, value)| {
-                looks_ours(name) && !is_known(name) && !is_of_a_service(name, value)
+                looks_ours(name)
+                    && !is_known(name)
+                    && !is_service_variable(name, &value.to_string_lossy())
             })
             .map(|(name, _)| sentence(name))
             .collect()
@@ -111,14 +113,12 @@ fn is_known(name: &str) -> bool {
         || OLD_FLAGS.iter().any(|flag| flag.env == Some(name))
 }
 
-/// Whether Kubernetes made this variable for a Service whose name begins with one of our prefixes,
-/// such as `git-sync`
+/// Whether Kubernetes has set a variable for a Service in the Pod's namespace, such as `git-sync` or
+/// `git-host`
 /// (<https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>).
-fn is_of_a_service(name: &str, value: &OsString) -> bool {
-    let is_address = value
-        .to_str()
-        .and_then(|value| value.split_once("://"))
-        .is_some_and(|(scheme, _)| matches!(scheme, "tcp" | "udp" | "sctp"));
+pub fn is_service_variable(name: &str, value: &str) -> bool {
+    let scheme = value.split_once("://").map(|(scheme, _)| scheme);
+    let is_address = name.ends_with("_PORT") && matches!(scheme, Some("tcp" | "udp" | "sctp"));
     let is_port_of = |rest: &str| {
         let (number, protocol) = rest.split_once('_').unwrap_or((rest, ""));
         number.parse::<u16>().is_ok()

@@ -1,4 +1,5 @@
 use args::RepoKind;
+use args::is_service_variable;
 
 use crate::config::Environment;
 use crate::poll::allowed::setting::Setting;
@@ -58,7 +59,8 @@ const OURS: [&str; 20] = [
 pub(super) fn judge(environment: &Environment, kind: RepoKind) -> Result<(), Setting> {
     let vars = environment.gits.iter();
     for (name, value) in vars {
-        if !is_allowed(name, value, kind) {
+        // git knows no such names.
+        if !is_allowed(name, value, kind) && !is_service_variable(name, value) {
             return Err(Setting::of(name));
         }
     }
@@ -106,6 +108,14 @@ mod tests {
             ("SSL_CERT_DIR", "/x"),
             ("CURL_CA_BUNDLE", "/x"),
             ("GIT_SSH", "/x"),
+            ("GIT_SERVICE_HOST", "10.0.0.1"),
+            ("GIT_HOST_SERVICE_PORT", "80"),
+            ("GIT_HOST_SERVICE_PORT_HTTP", "80"),
+            ("GIT_HOST_PORT", "tcp://10.0.0.1:80"),
+            ("GIT_HOST_PORT_80_TCP", "tcp://10.0.0.1:80"),
+            ("GIT_HOST_PORT_80_TCP_PROTO", "tcp"),
+            ("GIT_HOST_PORT_80_TCP_ADDR", "10.0.0.1"),
+            ("GIT_HOST_PORT_80_TCP_PORT", "80"),
         ]);
         assert_eq!(judge(&harmless, RepoKind::Http), Ok(()));
         assert_eq!(judge(&harmless, RepoKind::Ssh), Ok(()));
@@ -124,6 +134,8 @@ mod tests {
             ("GIT_CONFIG_KEY_0", "a.b", RepoKind::Http),
             ("GIT_HTTP_USER_AGENT", "x", RepoKind::Http),
             ("GIT_UNKNOWN", "x", RepoKind::Http),
+            ("GIT_UNKNOWN_PORT", "80", RepoKind::Http),
+            ("GIT_PORT_X_TCP", "80", RepoKind::Http),
             ("GIT_SSH_VARIANT", "plink", RepoKind::Ssh),
             ("SSH_AUTH_SOCK", "/x", RepoKind::Ssh),
             ("https_proxy", "socks5://proxy.example:1080", RepoKind::Http),

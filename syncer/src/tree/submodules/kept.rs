@@ -10,8 +10,8 @@ use crate::git::inventory::Inventory;
 use crate::system::crash;
 use crate::system::files;
 use crate::tree::TreeError;
-use crate::tree::submodules::common_dir;
-use crate::tree::submodules::modules_of;
+use crate::tree::submodules::paths::common_dir;
+use crate::tree::submodules::paths::modules_of;
 
 /// A submodule that is checked out.
 pub(super) struct CheckedOut {

@@ -13,9 +13,9 @@ use ring::digest::digest;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::oci::image::Entry;
-use crate::oci::image::Image;
-use crate::oci::image::What;
+use crate::oci::image::entry::Entry;
+use crate::oci::image::entry::What;
+use crate::oci::root::Architecture;
 
 /// How the layers of an archive are stored.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -79,10 +79,21 @@ struct Layer {
     diff_id: String,
 }
 
-/// Writes images of one name for several architectures, with an index of them, as `<last part of
-/// their name>.tar` into a folder.
-pub fn write_index(images: &[Image], dir: &Path) -> Result<ImageFile> {
-    let name = &images.first().context("an index of no image")?.name;
+/// What an image consists of.
+pub(super) struct Contents<'a> {
+    pub(super) name: &'a str,
+    pub(super) architecture: Architecture,
+    pub(super) entries: &'a BTreeMap<PathBuf, Entry>,
+    /// The number of layers.
+    pub(super) layers: usize,
+    /// The configuration of containers.
+    pub(super) config: serde_json::Map<String, Value>,
+}
+
+/// Writes images of one name for several architectures, compressed, with an index of them, as `<last
+/// part of their name>.tar` into a folder.
+pub(super) fn write_index(images: &[Contents<'_>], dir: &Path) -> Result<ImageFile> {
+    let name = images.first().context("an index of no image")?.name;
     let mut blobs = Blobs::default();
     let mut manifests = Vec::new();
     let mut sizes = Vec::new();
@@ -101,32 +112,25 @@ pub fn write_index(images: &[Image], dir: &Path) -> Result<ImageFile> {
     write(name, index, sizes, blobs, dir)
 }
 
-impl Image {
-    /// Writes the image, uncompressed, as `<last part of its name>.tar` into a folder.
-    pub fn write_to(&self, dir: &Path) -> Result<ImageFile> {
-        self.write_compressed_to(dir, Compression::None)
-    }
-
-    /// Writes the image as `<last part of its name>.tar` into a folder.
-    pub fn write_compressed_to(&self, dir: &Path, compression: Compression) -> Result<ImageFile> {
+impl Contents<'_> {
+    /// Writes it as `<last part of its name>.tar` into a folder.
+    pub(super) fn write_to(&self, dir: &Path, compression: Compression) -> Result<ImageFile> {
         let mut blobs = Blobs::default();
         let (manifest, size) = self.manifest(compression, &mut blobs)?;
-        write(&self.name, manifest, vec![size], blobs, dir)
+        write(self.name, manifest, vec![size], blobs, dir)
     }
 
     /// Adds the image's files; returns the descriptor of its manifest.
     fn manifest(&self, compression: Compression, blobs: &mut Blobs) -> Result<(Value, ImageSize)> {
-        let layers = (0..=self.layer).map(|number| self.layer(number, compression));
+        let layers = (0..self.layers).map(|number| self.layer(number, compression));
         let layers = layers.collect::<Result<Vec<Layer>>>()?;
         let diff_ids: Vec<&str> = layers.iter().map(|layer| layer.diff_id.as_str()).collect();
-        let architecture = self.root.architecture().name();
-        let mut config = self.config.clone();
-        config.insert("Env".to_owned(), json!(self.env));
+        let architecture = self.architecture.name();
         let config = serde_json::to_vec(&json!({
             "architecture": architecture,
             "os": "linux",
             "created": "1970-01-01T00:00:00Z",
-            "config": config,
+            "config": self.config,
             "rootfs": {"type": "layers", "diff_ids": diff_ids},
         }))?;
         let size = ImageSize {
@@ -151,7 +155,7 @@ impl Image {
     fn layer(&self, number: usize, compression: Compression) -> Result<Layer> {
         let mut tar = tar::Builder::new(Vec::new());
         // The map's order puts each directory before its contents.
-        for (path, entry) in &self.entries {
+        for (path, entry) in self.entries {
             if entry.layer == number {
                 append(&mut tar, path, entry)?;
             }

@@ -4,7 +4,6 @@ use super::Compression;
 use super::Image;
 use super::ImageFile;
 use super::relative;
-use super::write_index;
 use crate::oci::root::Architecture;
 use crate::oci::root::Root;
 
@@ -76,7 +75,8 @@ fn an_index_names_each_architecture_and_the_same_input_gives_the_same_bytes() {
         let image = Image::scratch_from(root, "gitvolume.test/some:1.2.3");
         image.text("/architecture", architecture.name())
     });
-    let write = |folder: &str| write_index(&images, &dir.path().join(folder)).expect("an index");
+    let write =
+        |folder: &str| Image::write_index(&images, &dir.path().join(folder)).expect("an index");
     let (first, second) = (write("1"), write("2"));
     let bytes = |file: &ImageFile| std::fs::read(&file.path).expect("the archive");
     assert_eq!(bytes(&first), bytes(&second));

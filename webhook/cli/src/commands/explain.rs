@@ -23,6 +23,7 @@ use crate::commands::inject::IMAGE_HELP;
 use crate::commands::inject::misplaced;
 use crate::live::ClusterReader;
 use crate::live::ConnectArgs;
+use crate::live::named;
 use crate::manifests::documents;
 use crate::manifests::documents::document::ReadError;
 use crate::manifests::edit::Known;
@@ -211,7 +212,7 @@ async fn seen(
     settings: SettingsArgs,
     report: &mut Report,
 ) -> anyhow::Result<Seen> {
-    Ok(match object::kind(name) {
+    Ok(match named::volume_kind(name) {
         Some(kind) => {
             let explain_file =
                 object::explain_volume(cluster, (kind, name), namespace, settings, report);

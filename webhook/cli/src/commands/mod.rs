@@ -5,4 +5,6 @@ pub mod diff;
 pub mod doctor;
 pub mod explain;
 pub mod inject;
+pub mod status;
 pub mod uninject;
+pub mod wait;

@@ -81,7 +81,6 @@ impl GitVolume {
     /// gitvolume API group with an unknown kind or version is refused as a whole.
     pub fn refused_manifest(object: &Value, settings: &Settings) -> Vec<String> {
         let read = Self::read(object);
-        let version = format!("{}/{}", Kind::GROUP, Kind::VERSION);
         let kinds = Kind::ALL.map(Kind::as_str);
         let text = |key: &str| object[key].as_str().unwrap_or_default();
         if !kinds.contains(&text("kind")) {
@@ -91,9 +90,11 @@ impl GitVolume {
                 shown(text("kind"))
             )];
         }
-        if text("apiVersion") != version {
+        if !Kind::is_api_version(text("apiVersion")) {
             let shown = shown(text("apiVersion"));
-            return vec![format!("{read}: apiVersion: {shown}: expected {version}")];
+            let versions = Kind::VERSIONS.map(|version| format!("{}/{version}", Kind::GROUP));
+            let expected = versions.join(" or ");
+            return vec![format!("{read}: apiVersion: {shown}: expected {expected}")];
         }
         let by_schema = schema::judge::judged(read.kind, object);
         let mut sentences: Vec<String> = Vec::new();
@@ -129,7 +130,9 @@ impl GitVolume {
     pub fn fits_schema(object: &Value) -> bool {
         let kinds = Kind::ALL.into_iter();
         let mut own = kinds.filter(|kind| object["kind"] == kind.as_str());
-        let is_version = object["apiVersion"] == format!("{}/{}", Kind::GROUP, Kind::VERSION);
+        let is_version = object["apiVersion"]
+            .as_str()
+            .is_some_and(Kind::is_api_version);
         is_version && own.any(|kind| schema::judge::judged(kind, object).is_empty())
     }
 

@@ -1,4 +1,4 @@
-//! The conditions of an object's status: `Accepted`, `Effective` and `Shadowed`
+//! The conditions of an object's status: `Ready`, `Stalled`, `Accepted`, `Effective` and `Shadowed`
 //! (<https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md#typical-status-properties>).
 
 use std::collections::BTreeMap;
@@ -86,30 +86,31 @@ impl<'a> Judgement<'a> {
         is_changed.then_some(conditions)
     }
 
-    fn found(&self, volume: &GitVolume) -> [Found; 3] {
+    fn found(&self, volume: &GitVolume) -> [Found; 5] {
+        let [ready, stalled, accepted] = self.accepted(volume);
         [
-            self.accepted(volume),
+            accepted,
             self.effective(volume),
             self.shadowed(volume),
+            ready,
+            stalled,
         ]
     }
 
-    /// `Accepted`: whether the object can be used.
-    fn accepted(&self, volume: &GitVolume) -> Found {
-        match volume.accepted(self.settings) {
-            Ok(()) => Found {
-                kind: "Accepted",
-                status: "True",
-                reason: "Accepted",
-                message: "the spec is valid".to_owned(),
-            },
-            Err(refusal) => Found {
-                kind: "Accepted",
-                status: "False",
-                reason: "Invalid",
-                message: refusal.to_string(),
-            },
-        }
+    /// `Accepted`: whether the object can be used. `Ready` is the same, under the name that kstatus
+    /// and Argo CD know; not `Effective`, since an object may wait for the label of a namespace.
+    /// `Stalled` ends a wait for `Ready`: an invalid spec does not become valid by itself.
+    fn accepted(&self, volume: &GitVolume) -> [Found; 3] {
+        let (ready, stalled, reason, message) = match volume.accepted(self.settings) {
+            Ok(()) => ("True", "False", "Accepted", "the spec is valid".to_owned()),
+            Err(refusal) => ("False", "True", "Invalid", refusal.to_string()),
+        };
+        [("Ready", ready), ("Stalled", stalled), ("Accepted", ready)].map(|(kind, status)| Found {
+            kind,
+            status,
+            reason,
+            message: message.clone(),
+        })
     }
 
     /// `Effective`: whether any Pod gets the object without naming it.

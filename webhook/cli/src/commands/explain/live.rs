@@ -25,11 +25,9 @@ use crate::live::ClusterReader;
 use crate::live::Part;
 use crate::live::Unavailable;
 use crate::live::installed;
-use crate::live::kinds::PODS;
-use crate::live::kinds::Resource;
-use crate::live::kinds::WORKLOADS;
 use crate::live::kinds::our_objects;
 use crate::live::known::Known;
+use crate::live::named;
 use crate::report::Report;
 use crate::report::one_line;
 use webhook::settings::SettingsArgs;
@@ -69,7 +67,7 @@ pub(super) async fn explain_live(
     report: &mut Report,
 ) -> anyhow::Result<ExplainedLiveObject> {
     let namespace = namespace.unwrap_or(live.namespace());
-    let (kind, uri) = path(name, namespace)?;
+    let (kind, uri) = named::path(name, namespace)?;
     let object = live
         .get(&uri)
         .await
@@ -102,39 +100,6 @@ pub(super) async fn explain_live(
         explanation,
         misplaced: misplaced(&object),
     })
-}
-
-fn wrong(name: &str) -> anyhow::Error {
-    anyhow::anyhow!("{name:?}: expected KIND/NAME, such as pod/web or deploy/web")
-}
-
-/// The name in `KIND/NAME`; an error if it or the namespace cannot be part of a URL path.
-pub(super) fn name<'a>(name: &'a str, namespace: &str) -> anyhow::Result<&'a str> {
-    let is_name = |text: &str| {
-        let mut all = text.bytes();
-        !text.is_empty() && all.all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte))
-    };
-    let (_, own) = name.split_once('/').ok_or_else(|| wrong(name))?;
-    match is_name(own) && is_name(namespace) {
-        true => Ok(own),
-        false => Err(wrong(name)),
-    }
-}
-
-/// The kind and the API path of `KIND/NAME`.
-fn path(name: &str, namespace: &str) -> anyhow::Result<(&'static str, String)> {
-    let own = self::name(name, namespace)?;
-    let kind = name.split('/').next().unwrap_or_default();
-    // `deployments.apps` is a Deployment too.
-    let kind = kind.split('.').next().unwrap_or(kind).to_ascii_lowercase();
-    let mut kinds = [PODS].into_iter().chain(WORKLOADS);
-    let Resource {
-        api, plural, kind, ..
-    } = kinds
-        .find(|own| own.names.contains(&kind.as_str()) || own.plural == kind)
-        .ok_or_else(|| wrong(name))?;
-    let uri = format!("{api}/namespaces/{namespace}/{plural}/{own}");
-    Ok((kind, uri))
 }
 
 /// The state of the namespace and the webhook's settings; parts that cannot be read are reported.
@@ -317,36 +282,6 @@ impl fmt::Display for ExplainedLiveObject {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_object_is_named_as_kubectl_names_it() {
-        for (name, kind, uri) in [
-            ("pod/web", "Pod", "/api/v1/namespaces/shop/pods/web"),
-            ("po/web", "Pod", "/api/v1/namespaces/shop/pods/web"),
-            (
-                "deploy/web",
-                "Deployment",
-                "/apis/apps/v1/namespaces/shop/deployments/web",
-            ),
-            (
-                "Deployments.apps/web",
-                "Deployment",
-                "/apis/apps/v1/namespaces/shop/deployments/web",
-            ),
-            (
-                "cj/web.1",
-                "CronJob",
-                "/apis/batch/v1/namespaces/shop/cronjobs/web.1",
-            ),
-        ] {
-            assert_eq!(path(name, "shop").unwrap(), (kind, uri.to_owned()));
-        }
-        for name in ["web", "service/web", "pod/", "pod/a/b", "pod/..%2f"] {
-            let error = path(name, "shop").unwrap_err().to_string();
-            assert!(error.contains("expected KIND/NAME"), "{error}");
-        }
-        assert!(path("pod/web", "a/b").is_err());
-    }
 
     #[test]
     fn a_container_is_shown_with_the_last_output_of_its_probe() {

@@ -14,6 +14,7 @@ use serde_json::json;
 use super::live;
 use crate::live::ClusterReader;
 use crate::live::kinds::our_objects;
+use crate::live::named;
 use crate::report::Report;
 use crate::report::one_line;
 use webhook::settings::SettingsArgs;
@@ -27,20 +28,6 @@ pub(super) struct ExplainedVolume {
     conditions: Vec<String>,
 }
 
-/// The kind in `KIND/NAME`, if it is GitVolume or ClusterGitVolume.
-pub(super) fn kind(name: &str) -> Option<Kind> {
-    let (kind, _) = name.split_once('/')?;
-    let kind = kind.split('.').next().unwrap_or(kind).to_ascii_lowercase();
-    let is_it = |own: &Kind| {
-        let short = match own {
-            Kind::GitVolume => "gv",
-            Kind::ClusterGitVolume => "cgv",
-        };
-        [own.plural(), short, &own.as_str().to_ascii_lowercase()].contains(&kind.as_str())
-    };
-    Kind::ALL.into_iter().find(is_it)
-}
-
 /// Reads an object and explains it.
 pub(super) async fn explain_volume(
     live: &ClusterReader,
@@ -50,7 +37,7 @@ pub(super) async fn explain_volume(
     report: &mut Report,
 ) -> anyhow::Result<ExplainedVolume> {
     let namespace = namespace.unwrap_or(live.namespace());
-    let own = live::name(name, namespace)?;
+    let own = named::name(name, namespace)?;
     let uri = format!("{}/{own}", our_objects(kind, Some(namespace)));
     let place = match kind {
         Kind::GitVolume => format!(" in the namespace {namespace}"),
@@ -110,21 +97,6 @@ impl fmt::Display for ExplainedVolume {
 mod tests {
     use super::*;
     use inject::Settings;
-
-    #[test]
-    fn gitvolume_kinds_have_the_names_that_kubectl_accepts() {
-        for (name, expected) in [
-            ("gitvolume/site", Some(Kind::GitVolume)),
-            ("gv/site", Some(Kind::GitVolume)),
-            ("GitVolumes.gitvolume.dev/site", Some(Kind::GitVolume)),
-            ("clustergitvolumes/site", Some(Kind::ClusterGitVolume)),
-            ("cgv/site", Some(Kind::ClusterGitVolume)),
-            ("pod/gitvolume", None),
-            ("gitvolume", None),
-        ] {
-            assert_eq!(kind(name), expected, "{name}");
-        }
-    }
 
     #[test]
     fn an_object_is_shown_with_its_conditions() {

@@ -53,8 +53,18 @@ impl Kind {
     pub const ALL: [Self; 2] = [Self::GitVolume, Self::ClusterGitVolume];
     /// The API group of both.
     pub const GROUP: &str = "gitvolume.dev";
-    /// The API version of both.
+    /// The API version that is stored and watched. Every release serves it, so a client that reads
+    /// it works before and after an upgrade or a rollback.
     pub const VERSION: &str = "v1alpha1";
+    /// All API versions that are served. Their schemas are identical, so none is converted.
+    pub const VERSIONS: [&str; 2] = [Self::VERSION, "v1beta1"];
+
+    /// Whether this is the `apiVersion` of an object of the API group.
+    pub fn is_api_version(text: &str) -> bool {
+        let version = text.strip_prefix(Self::GROUP);
+        let version = version.and_then(|rest| rest.strip_prefix('/'));
+        version.is_some_and(|version| Self::VERSIONS.contains(&version))
+    }
 
     /// The plural of the kind, as in API paths.
     pub fn plural(self) -> &'static str {

@@ -1,8 +1,10 @@
 //! The CustomResourceDefinitions of both kinds: the API server refuses an invalid object when it is
 //! applied, with the messages of [`GitVolume::accepted`](crate::GitVolume::accepted).
 //!
-//! The messages are the table's. The schema has no `enum`, `pattern` or `minimum` for them: the API
-//! server would refuse a value with its own message, and evaluate no rule any more. Lengths and
+//! A closed set of words is an `enum`: the API server's own message lists the words, and tools
+//! complete them. All other messages are the table's, from CEL rules. Beside the rules, bounds are
+//! also `minimum` and `maximum`, and short grammars `pattern`, for tools that validate manifests
+//! without CEL; a value that violates them gets the API server's message in addition. Lengths and
 //! numbers of items have bounds, so that the rules stay within the API server's cost limit
 //! (<https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#validation-rules>).
 
@@ -29,6 +31,10 @@ use crate::pod::resources::NOT_BELOW;
 use crate::sources::objects::schema::rule::LABEL;
 use crate::sources::objects::schema::rule::rule;
 
+/// `kubectl get gitvolume-dev` lists the objects of both kinds. Not the name of a kind, which
+/// would then list both.
+const CATEGORY: &str = "gitvolume-dev";
+
 /// The CustomResourceDefinition of a kind, without labels: the chart adds those.
 pub fn custom_resource_definition(kind: Kind) -> Value {
     let (short, scope) = match kind {
@@ -36,8 +42,6 @@ pub fn custom_resource_definition(kind: Kind) -> Value {
         Kind::ClusterGitVolume => ("cgv", "Cluster"),
     };
     let (plural, group) = (kind.plural(), Kind::GROUP);
-    let condition = |kind: &str| format!(".status.conditions[?(@.type==\"{kind}\")].status");
-    let column = |name: &str, path: &str| json!({"name": name, "type": "string", "jsonPath": path});
     json!({
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -51,23 +55,40 @@ pub fn custom_resource_definition(kind: Kind) -> Value {
                 "plural": plural,
                 "singular": kind.as_str().to_ascii_lowercase(),
                 "shortNames": [short],
+                "categories": [CATEGORY],
             },
-            "versions": [{
-                "name": Kind::VERSION,
-                "served": true,
-                "storage": true,
-                "subresources": {"status": {}},
-                "additionalPrinterColumns": [
-                    column("Repo", ".spec.repo"),
-                    column("Ref", ".spec.ref"),
-                    column("Path", ".spec.mountPath"),
-                    column("Accepted", &condition("Accepted")),
-                    column("Effective", &condition("Effective")),
-                    {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
-                ],
-                "schema": {"openAPIV3Schema": schema(kind)},
-            }],
+            "conversion": {"strategy": "None"},
+            "versions": Kind::VERSIONS.map(|name| version(kind, name)),
         },
+    })
+}
+
+/// A version of the API. The schema is the same in all of them.
+fn version(kind: Kind, name: &str) -> Value {
+    let condition =
+        |kind: &str, field: &str| format!(".status.conditions[?(@.type==\"{kind}\")].{field}");
+    let column = |name: &str, path: &str| json!({"name": name, "type": "string", "jsonPath": path});
+    let wide = |name: &str, path: &str| {
+        let mut column = column(name, path);
+        column["priority"] = json!(1);
+        column
+    };
+    json!({
+        "name": name,
+        "served": true,
+        "storage": name == Kind::VERSION,
+        "subresources": {"status": {}},
+        "additionalPrinterColumns": [
+            column("Repo", ".spec.repo"),
+            column("Ref", ".spec.ref"),
+            column("Path", ".spec.mountPath"),
+            column("Ready", &condition("Ready", "status")),
+            column("Effective", &condition("Effective", "status")),
+            wide("Shadowed", &condition("Shadowed", "status")),
+            wide("Message", &condition("Ready", "message")),
+            {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
+        ],
+        "schema": {"openAPIV3Schema": schema(kind)},
     })
 }
 
@@ -216,6 +237,8 @@ fn priority() -> Value {
         "description": "Precedence among objects of the same kind for Pod-wide fields: the highest priority wins; among equal priorities, the first by name. Default: 0.",
         "type": "integer",
         "format": "int64",
+        "minimum": i32::MIN,
+        "maximum": i32::MAX,
         "x-kubernetes-validations": [
             rule("self >= -2147483648 && self <= 2147483647", spec::PRIORITY),
         ],

@@ -106,6 +106,8 @@ fn the_missing_label_is_named() {
              get it; expected the label (kubectl label namespace shop \
              gitvolume.dev/auto-inject=enabled)",
             "Shadowed=False NotShadowed: no field is overridden",
+            "Ready=True Accepted: the spec is valid",
+            "Stalled=False Accepted: the spec is valid",
         ]
     );
     assert_eq!(
@@ -180,6 +182,10 @@ fn an_object_that_no_pod_can_get_is_not_effective() {
         "{wrong:?}"
     );
     assert!(wrong[0].contains("expected"), "{wrong:?}");
+    // kstatus waits for an object that is not ready, unless it is stalled.
+    let message = wrong[0].strip_prefix("Accepted=False ").unwrap();
+    assert_eq!(wrong[3], format!("Ready=False {message}"));
+    assert_eq!(wrong[4], format!("Stalled=True {message}"));
     assert!(
         wrong[1].starts_with("Effective=False NotAccepted"),
         "{wrong:?}"
@@ -251,7 +257,7 @@ fn unchanged_conditions_are_not_rewritten_and_those_of_other_controllers_stay() 
         Judgement::new(&model, &settings, registered(LABEL)).changed(&key, now)
     };
     let first = conditions(&site, json!({}), &early).unwrap();
-    assert_eq!(first.len(), 4);
+    assert_eq!(first.len(), 6);
     assert_eq!(first[0].type_, "Reviewed");
 
     site["status"] = json!({"conditions": first});
@@ -271,5 +277,5 @@ fn unchanged_conditions_are_not_rewritten_and_those_of_other_controllers_stay() 
     };
     assert_eq!(since("Effective"), late, "it has changed");
     assert_eq!(since("Accepted"), early, "it has not");
-    assert_eq!(second.len(), 4);
+    assert_eq!(second.len(), 6);
 }

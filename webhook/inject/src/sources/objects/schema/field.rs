@@ -21,10 +21,18 @@ pub(super) fn property(row: &Annotation) -> Option<Value> {
     let text = |longest: u32, rules: &[(&str, &str)]| {
         typed(row, json!({"type": "string", "maxLength": longest}), rules)
     };
-    let one_of = |words: &[&str]| {
-        let words: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
-        let rule = format!("self in [{}]", words.join(", "));
-        text(64, &[(&rule, GRAMMAR)])
+    let one_of = |words: &[&str]| typed(row, json!({"type": "string", "enum": words}), &[]);
+    let of_pattern = |longest: u32, pattern: &str| {
+        let rule = format!("self.matches('{pattern}')");
+        let schema = json!({"type": "string", "maxLength": longest, "pattern": pattern});
+        typed(row, schema, &[(&rule, GRAMMAR)])
+    };
+    let number = |format: &str, least: i64, most: i64| {
+        let rule = format!("self >= {least} && self <= {most}");
+        let schema = json!({
+            "type": "integer", "format": format, "minimum": least, "maximum": most,
+        });
+        typed(row, schema, &[(&rule, GRAMMAR)])
     };
     // The API server assumes the maximum length for such a string when it estimates the cost of a
     // rule: hence CEL's own functions, and no pattern for the length.
@@ -81,11 +89,7 @@ pub(super) fn property(row: &Annotation) -> Option<Value> {
             let long = format!("!{is_one} || duration(self) >= duration('10ms')");
             text(64, &[(is_one, GRAMMAR), (&long, value::SHORT)])
         }
-        Key::Depth => typed(
-            row,
-            json!({"type": "integer", "format": "int64"}),
-            &[("self >= 0 && self <= 2147483647", GRAMMAR)],
-        ),
+        Key::Depth => number("int64", 0, i32::MAX.into()),
         Key::Secret => {
             let rule = format!("size(self) <= 253 && self.matches('^{LABEL}([.]{LABEL})*$')");
             text(1024, &[(&rule, GRAMMAR)])
@@ -107,12 +111,9 @@ pub(super) fn property(row: &Annotation) -> Option<Value> {
                 GRAMMAR,
             )],
         ),
-        Key::Filter => text(
+        Key::Filter => of_pattern(
             64,
-            &[(
-                "self.matches('^(blob:none|blob:limit=[0-9]{1,10}[kmg]?|tree:[0-9]{1,10})$')",
-                GRAMMAR,
-            )],
+            "^(blob:none|blob:limit=[0-9]{1,10}[kmg]?|tree:[0-9]{1,10})$",
         ),
         Key::Submodules => one_of(&["recursive", "shallow", "off"]),
         Key::Lfs | Key::ReadOnly | Key::SafeDirectory => {
@@ -146,10 +147,7 @@ pub(super) fn property(row: &Annotation) -> Option<Value> {
                 GRAMMAR,
             )],
         ),
-        Key::Position => {
-            let rule = format!("self.matches('^(last|first|(before|after):{LABEL})$')");
-            text(1024, &[(&rule, GRAMMAR)])
-        }
+        Key::Position => of_pattern(1024, &format!("^(last|first|(before|after):{LABEL})$")),
         Key::User => {
             let number = "[1-9][0-9]{0,9}";
             let rule = format!(
@@ -168,11 +166,7 @@ pub(super) fn property(row: &Annotation) -> Option<Value> {
                 GRAMMAR,
             )],
         ),
-        Key::MetricsPort => typed(
-            row,
-            json!({"type": "integer", "format": "int32"}),
-            &[("self >= 1024 && self <= 65535", GRAMMAR)],
-        ),
+        Key::MetricsPort => number("int32", 1024, 65535),
         Key::RequestsCpu
         | Key::RequestsMemory
         | Key::RequestsEphemeralStorage

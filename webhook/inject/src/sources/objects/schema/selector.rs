@@ -55,11 +55,7 @@ pub(super) fn selector(description: &str) -> Value {
                         "operator": {
                             "description": "In, NotIn, Exists or DoesNotExist.",
                             "type": "string",
-                            "maxLength": 64,
-                            "x-kubernetes-validations": [rule(
-                                "self in ['In', 'NotIn', 'Exists', 'DoesNotExist']",
-                                selector::OPERATOR,
-                            )],
+                            "enum": ["In", "NotIn", "Exists", "DoesNotExist"],
                         },
                         "values": {
                             "description": "Values for the operators In and NotIn.",

@@ -16,7 +16,7 @@ pub(super) fn status() -> Value {
                 "format": "int64",
             },
             "conditions": {
-                "description": "Accepted: whether the spec is valid. Effective: whether Pods can be injected from it, and which of its fields other objects override.",
+                "description": "Ready and Accepted: whether the spec is valid. Stalled: whether it must be changed first. Effective: whether Pods can be injected from it, and which of its fields other objects override.",
                 "type": "array",
                 "x-kubernetes-list-type": "map",
                 "x-kubernetes-list-map-keys": ["type"],
