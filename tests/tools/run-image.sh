@@ -84,13 +84,21 @@ for root in syncer webhook; do
   mount --rbind /dev "$at/$root/dev"
 done
 
-git init --quiet --initial-branch=main "$at/syncer/srv"
-echo "a page for $arch" >"$at/syncer/srv/page"
-git -C "$at/syncer/srv" add page
-git -C "$at/syncer/srv" -c user.name=test -c user.email=test@example.invalid commit --quiet --message first
+# A repository with another one as its submodule: git's program for these is a shell script.
+commit() { git -C "$1" -c user.name=test -c user.email=test@example.invalid commit --quiet --message "$2"; }
+for name in page part; do
+  git init --quiet --initial-branch=main "$at/syncer/srv/$name"
+  echo "a $name for $arch" >"$at/syncer/srv/$name/$name"
+  git -C "$at/syncer/srv/$name" add "$name"
+  commit "$at/syncer/srv/$name" "$name"
+done
+git -C "$at/syncer/srv/page" -c protocol.file.allow=always submodule --quiet add ../part sub >/dev/null
+commit "$at/syncer/srv/page" "a submodule"
 # git's oldest protocol needs only a web server; it has no shallow fetch.
-git clone --quiet --bare "$at/syncer/srv" "$at/www/page.git"
-git -C "$at/www/page.git" update-server-info
+for name in page part; do
+  git clone --quiet --bare "$at/syncer/srv/$name" "$at/www/$name"
+  git -C "$at/www/$name" update-server-info
+done
 
 said=$(chroot "$at/syncer" /bin/bash -c 'uname -m; curl --version | head -n 1; ssh -V 2>&1')
 [[ $said == "$machine"* ]] || fail "the shell of the image runs on: $said"
@@ -102,14 +110,16 @@ has_http_port() { started "$http" http; grep -qsE 'port [0-9]+' "$at/http.log"; 
 eventually 30 has_http_port || fail "the web server did not start"
 port=$(grep -oE 'port [0-9]+' "$at/http.log" | head -n 1 | cut -d ' ' -f 2)
 
-for repo in file:///srv "http://127.0.0.1:$port/page.git"; do
+for repo in file:///srv/page "http://127.0.0.1:$port/page"; do
   root=/tmp/of-${repo%%:*}
-  env --ignore-environment PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp GITSYNC_GIT_CONFIG=safe.directory:* \
+  env --ignore-environment PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp GITSYNC_GIT_CONFIG=safe.directory:*,protocol.file.allow:always \
     chroot "$at/syncer" /git-sync --repo="$repo" --ref=main --root="$root" --link=now --depth=0 --one-time \
     >"$at/syncer.log" 2>&1 || fail "the first sync of $repo: $(tail -n 5 "$at/syncer.log")"
-  page=$at/syncer$root/$(readlink "$at/syncer$root/now")/page
-  [[ $(cat "$page") == "a page for $arch" ]] || fail "$repo: another page: $(cat "$page")"
-  echo "linux/$arch: the syncer has published $repo"
+  tree=$at/syncer$root/$(readlink "$at/syncer$root/now")
+  for file in page sub/part; do
+    [[ $(cat "$tree/$file") == "a ${file#sub/} for $arch" ]] || fail "$repo: another $file: $(cat "$tree/$file")"
+  done
+  echo "linux/$arch: the syncer has published $repo with its submodule"
 done
 
 echo '{"image": "registry.example/gitvolume-syncer:1"}' >"$at/webhook/tmp/settings.json"

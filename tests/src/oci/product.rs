@@ -94,9 +94,9 @@ pub(crate) fn with_git(root: &Root, image: Image) -> Result<Image> {
         .symlink(&format!("{core}/git"), "../../bin/git")
         .program(&format!("{core}/git-remote-http"))?
         .symlink(&format!("{core}/git-remote-https"), "git-remote-http")
-        // `git submodule` is a shell script before git 2.45, and includes these.
+        // `git submodule` is a shell script before git 2.45, and includes these. Their program
+        // git-sh-i18n--envsubst (2 MB) translates only messages about a missing work tree.
         .copy(&format!("{core}/git-sh-setup"))?
-        .program(&format!("{core}/git-sh-i18n--envsubst"))?
         .copy(&format!("{core}/git-sh-i18n"))?
         .dir("/usr/share/git-core/templates", 0o755)
         .copy("/etc/ssl/certs/ca-certificates.crt")?;
