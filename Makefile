@@ -10,23 +10,33 @@ CARGO_TEST := cargo test --workspace --locked
 BY_NAME := --test admit --test chart --test cluster --test soak
 BUILT := target/debug
 
+# This machine's architecture, by Debian's name, and that of the programs: `make dist ARCH=arm64`.
+HOST_ARCH := $(patsubst x86_64,amd64,$(patsubst aarch64,arm64,$(shell uname -m)))
+ARCH ?= $(HOST_ARCH)
+ifeq ($(ARCH),$(HOST_ARCH))
 # What ships is static: musl where it can be had. Looked up when a recipe needs it, not before.
 STATIC = $(shell tests/tools/static-target.sh)
+DIST := target/dist
+CROSS :=
+else
+STATIC := $(patsubst amd64,x86_64,$(patsubst arm64,aarch64,$(ARCH)))-unknown-linux-musl
+DIST := target/dist/$(ARCH)
+CROSS := tests/tools/cross.sh $(ARCH)
+endif
 # And the same from the same source, wherever it is built: no path of this machine is in it.
 CARGO_AT = $(abspath $(or $(CARGO_HOME),$(HOME)/.cargo))
 STATIC_RUSTFLAGS = -C target-feature=+crt-static --remap-path-prefix=$(CURDIR)=/gitvolume --remap-path-prefix=$(CARGO_AT)=/cargo
 STATIC_CFLAGS = -ffile-prefix-map=$(CURDIR)=/gitvolume -ffile-prefix-map=$(CARGO_AT)=/cargo
 # C may put the time of its build into what it makes (`__TIME__`); compilers take this one for it.
 STATIC_EPOCH = $(or $(SOURCE_DATE_EPOCH),0)
-STATIC_ENV = SOURCE_DATE_EPOCH=$(STATIC_EPOCH) CARGO_TARGET_$(shell tests/tools/static-target.sh | tr a-z- A-Z_)_RUSTFLAGS="$(STATIC_RUSTFLAGS)" \
-	CFLAGS_$(shell tests/tools/static-target.sh | tr - _)="$(STATIC_CFLAGS)"
+STATIC_ENV = SOURCE_DATE_EPOCH=$(STATIC_EPOCH) CARGO_TARGET_$(shell tr a-z- A-Z_ <<<$(STATIC))_RUSTFLAGS="$(STATIC_RUSTFLAGS)" \
+	CFLAGS_$(shell tr - _ <<<$(STATIC))="$(STATIC_CFLAGS)"
 # `remotes` needs no feature that the programs lack, so their bytes are the same with and without it.
 STATIC_PACKAGES = --locked --target $(STATIC) --package webhook --package cli --package syncer --package remotes
-DIST := target/dist
 
 .PHONY: help
 help: ## Print what each target does
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 .PHONY: demo
 demo: prerequisites-demo ## Show the product work, without a cluster; REPO=URL follows a repository of yours
@@ -111,9 +121,9 @@ soak: prerequisites tools dist ## A commit a second for MINUTES=10, CRASHES=2000
 	GITVOLUME_ROTATION_SECONDS=120 $(CARGO_TEST) --test cluster -- certificates::no_admission
 
 .PHONY: dist
-dist: ## Build the three programs, static and optimised, into target/dist
+dist: ## Build the three programs, static and optimised, into target/dist; ARCH=arm64 for another machine
 	@mkdir -p $(DIST)
-	$(STATIC_ENV) cargo build --release $(STATIC_PACKAGES) --bin gitvolume-webhook --bin gitvolume --bin gitvolume-syncer
+	$(STATIC_ENV) $(CROSS) cargo build --release $(STATIC_PACKAGES) --bin gitvolume-webhook --bin gitvolume --bin gitvolume-syncer
 	@cp -u $(addprefix target/$(STATIC)/release/,gitvolume-webhook gitvolume gitvolume-syncer) $(DIST)/
 
 # What the node's tests put into an image of their own, and what the benchmark measures beside the server.
@@ -132,23 +142,32 @@ licenses: ## Write what is linked into the programs into target/dist: licences, 
 	@$(BUILT)/licenses $(DIST)
 
 # The release workflow packs the programs of the other platforms with the same scripts.
-ARCHIVE_ARCH = $(patsubst x86_64,amd64,$(patsubst aarch64,arm64,$(shell uname -m)))
-
 .PHONY: archives
 archives: dist licenses ## Pack the command line into target/release-VERSION, with checksums and a krew manifest
-	tests/tools/archive.sh linux $(ARCHIVE_ARCH) $(DIST)/gitvolume
+	tests/tools/archive.sh linux $(ARCH) $(DIST)/gitvolume
 	tests/tools/krew.sh
 
 .PHONY: reproducible
 reproducible: prerequisites ## Build the programs twice, at different places: the bytes are the same
 	tests/tools/reproducible.sh
 
+# Of which architectures images are: an OCI index names each.
+ARCHES ?= $(HOST_ARCH)
+
 .PHONY: images
-images: prerequisites tools dist ## Build both images as OCI archives into target/images, without a daemon
+images: ## Build both images as OCI archives into target/images, without a daemon; ARCHES="amd64 arm64" for both
+	@for arch in $(ARCHES); do tests/tools/debian-root.sh $$arch; $(MAKE) --no-print-directory dist ARCH=$$arch; done
 	@cargo build --quiet --workspace --locked --bin images
-	$(BUILT)/images target/images
+	$(BUILT)/images target/images $(ARCHES)
+
+.PHONY: images-arm64
+images-arm64: ## Build the images of both architectures, and run those for arm64 under QEMU
+	@tests/tools/prerequisites.sh images-arm64
+	@$(MAKE) --no-print-directory images ARCHES="amd64 arm64"
+	tests/tools/run-image.sh arm64
 
 .PHONY: release
+release: ARCHES = amd64 arm64
 release: $(if $(STEPS),,dist licenses images) ## Put a release under target/release-VERSION, with checksums; STEPS="chart site" packs some parts
 	@tests/tools/release.sh $(STEPS)
 

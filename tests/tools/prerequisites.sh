@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Makes sure that Debian's programs which a make target starts are installed.
 #
-#   tests/tools/prerequisites.sh demo|test|test-cluster
+#   tests/tools/prerequisites.sh demo|test|test-cluster|images-arm64
 #
 # As root on Debian (or a child of it) the missing ones are installed, without starting any daemon;
 # anybody else gets the command to run. When all is there, it only looks at files.
 set -euo pipefail
 
 # A file that proves the package is there (several choices separated by |), the package, and the target
-# that needs it; the later targets need what the earlier ones do.
+# that needs it; test and test-cluster need what is listed before them, too.
 table() {
   local all
   all=$(cat <<'END'
@@ -33,12 +33,20 @@ table() {
 /usr/bin/socat                              socat           test-cluster
 /usr/bin/hugo                               hugo            test-cluster
 /usr/sbin/mkfs.xfs|/sbin/mkfs.xfs             xfsprogs        test-cluster
+/usr/bin/aarch64-linux-gnu-gcc              gcc-aarch64-linux-gnu images-arm64
+/usr/aarch64-linux-gnu/lib/libc.a           libc6-dev-arm64-cross images-arm64
+/usr/bin/qemu-aarch64-static|/usr/bin/qemu-aarch64 qemu-user-static images-arm64
+/usr/bin/zstd                               zstd            images-arm64
+/usr/bin/python3                            python3-minimal images-arm64
+/usr/bin/curl                               curl            images-arm64
+/usr/bin/unshare                            util-linux      images-arm64
 END
 )
   case $1 in
     demo) grep ' demo$' <<<"$all" ;;
     test) grep -E ' (demo|test)$' <<<"$all" ;;
-    test-cluster) echo "$all" ;;
+    test-cluster) grep -v ' images-arm64$' <<<"$all" ;;
+    images-arm64) grep ' images-arm64$' <<<"$all" ;;
   esac
 }
 
@@ -76,7 +84,7 @@ install() {
 
 main() {
   local mode=${1:-}
-  [[ $mode =~ ^(demo|test|test-cluster)$ ]] || { echo "usage: tests/tools/prerequisites.sh demo|test|test-cluster" >&2; exit 2; }
+  [[ $mode =~ ^(demo|test|test-cluster|images-arm64)$ ]] || { echo "usage: tests/tools/prerequisites.sh demo|test|test-cluster|images-arm64" >&2; exit 2; }
   local packages
   mapfile -t packages < <(missing "$mode")
   [[ ${#packages[@]} -gt 0 ]] || exit 0

@@ -13,7 +13,7 @@ version=$(sed -nE 's/^version = "(.*)"$/\1/p' Cargo.toml | head -n 1)
 out=${RELEASE_DIR:-target/release-$version}
 dist=${DIST:-target/dist}
 images=${IMAGES:-target/images}
-arch=$(uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')
+host=$(uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')
 PATH=${GITVOLUME_TOOLS:-$PWD/target/tools}/bin:$PATH
 
 fail() { echo "release: $*" >&2; exit 1; }
@@ -38,13 +38,19 @@ version() {
   grep -q "^## \[$version\]" CHANGELOG.md || fail "CHANGELOG.md: expected a section [$version]"
 }
 
+# This machine's programs, and those of `make dist ARCH=…`.
 programs() {
-  local program
-  for program in gitvolume-syncer gitvolume-webhook; do
-    cp LICENSE "$dist/LICENSE"
-    pack "$program-$version-linux-$arch.tar.gz" "$dist" LICENSE "$program"
+  local arch dir program
+  for arch in amd64 arm64; do
+    dir=$dist
+    [[ $arch == "$host" ]] || dir=$dist/$arch
+    [[ -d $dir ]] || continue
+    cp LICENSE "$dir/LICENSE"
+    for program in gitvolume-syncer gitvolume-webhook; do
+      pack "$program-$version-linux-$arch.tar.gz" "$dir" LICENSE "$program"
+    done
+    LICENSES=$dist/gitvolume.licenses.txt RELEASE_DIR=$out tests/tools/archive.sh linux "$arch" "$dir/gitvolume" >/dev/null
   done
-  LICENSES=$dist/gitvolume.licenses.txt RELEASE_DIR=$out tests/tools/archive.sh linux "$arch" "$dist/gitvolume" >/dev/null
 }
 
 krew() { RELEASE_DIR=$out tests/tools/krew.sh >/dev/null; }

@@ -15,10 +15,11 @@ use anyhow::Result;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::oci::image::archive::Archive;
+use crate::oci::image::archive::Contents;
 use crate::oci::image::entry::Entry;
 use crate::oci::image::entry::What;
 use crate::oci::libraries::libraries_of;
+use crate::oci::root::Root;
 
 pub use archive::Compression;
 pub use archive::ImageFile;
@@ -30,6 +31,8 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 #[derive(Clone, Debug)]
 pub struct Image {
     name: String,
+    /// Where the files of Debian come from.
+    root: Root,
     entries: BTreeMap<PathBuf, Entry>,
     config: serde_json::Map<String, Value>,
     env: Vec<String>,
@@ -38,12 +41,18 @@ pub struct Image {
 }
 
 impl Image {
-    /// An empty image.
+    /// An empty image for this machine.
     pub fn scratch(name: &str) -> Self {
+        Self::scratch_from(Root::of_this_machine(), name)
+    }
+
+    /// An empty image for the architecture of a root, whose files it can take.
+    pub fn scratch_from(root: Root, name: &str) -> Self {
         let (entries, config) = (BTreeMap::new(), serde_json::Map::new());
         let env = vec![format!("PATH={PATH}")];
         Self {
             name: name.to_owned(),
+            root,
             entries,
             config,
             env,
@@ -54,7 +63,12 @@ impl Image {
     /// An image with the directories that Debian's programs expect; `/bin` and others are links
     /// into `/usr`, as in Debian.
     pub fn like_debian(name: &str) -> Self {
-        let mut image = Self::scratch(name)
+        Self::like_debian_from(Root::of_this_machine(), name)
+    }
+
+    /// The same for the architecture of a root.
+    pub fn like_debian_from(root: Root, name: &str) -> Self {
+        let mut image = Self::scratch_from(root, name)
             .dir("/tmp", 0o1777)
             .dir("/var/tmp", 0o1777);
         for dir in ["bin", "sbin", "lib", "lib64"] {
@@ -110,27 +124,55 @@ impl Image {
         self
     }
 
-    /// Copies a file of this machine to the same path, with its permissions; links are followed.
-    pub fn copy(self, path: &str) -> Result<Self> {
-        self.copy_to(path, path)
-    }
-
-    /// Copies a file of this machine to another path.
-    pub fn copy_to(mut self, from: &str, at: &str) -> Result<Self> {
-        self.copy_file(Path::new(from), Path::new(at))?;
+    /// Copies a file of the root to the same path, with its permissions; links are followed.
+    pub fn copy(mut self, path: &str) -> Result<Self> {
+        let from = self.root.file(path)?;
+        self.copy_file(&from, Path::new(path))?;
         Ok(self)
     }
 
-    /// Copies a program of this machine with the shared libraries it needs.
+    /// Copies a program of the root with the shared libraries it needs.
     pub fn program(self, path: &str) -> Result<Self> {
-        self.program_to(Path::new(path), path)
+        let from = self.root.file(path)?;
+        self.program_to(&from, path)
     }
 
-    /// Copies a program to another path, with the shared libraries it needs.
+    /// Copies a program of this machine to another path, with the shared libraries it needs, which
+    /// are the root's.
     pub fn program_to(mut self, from: &Path, at: &str) -> Result<Self> {
         self.copy_file(from, Path::new(at))?;
-        for library in libraries_of(from)? {
-            self.copy_file(&library, &library)?;
+        for library in libraries_of(&self.root, from)? {
+            // What an earlier layer has is not stored again.
+            if !self.entries.contains_key(&relative(&library)) {
+                let from = self.root.file(&library)?;
+                self.copy_file(&from, &library)?;
+            }
+        }
+        Ok(self)
+    }
+
+    /// Adds what Debian requires beside a package's files, and what scanners read, for each package
+    /// that files of this image are from: its licence, and its entry in dpkg's database. The scripts
+    /// of some packages make files, which no list names.
+    pub fn package_records(mut self, with_scripts: &[&str]) -> Result<Self> {
+        for (name, entry) in self.root.packages()? {
+            let Ok(files) = self.root.files_of(&name) else {
+                // Removed, and only its configuration is left.
+                continue;
+            };
+            let is_used = |path: &String| {
+                let entry = self.entries.get(&relative(Path::new(path)));
+                entry.is_some_and(|entry| matches!(entry.what, What::File(_)))
+            };
+            if !files.iter().any(is_used) && !with_scripts.contains(&name.as_str()) {
+                continue;
+            }
+            let license = format!("/usr/share/doc/{name}/copyright");
+            // This machine may have been set up without documentation.
+            if self.root.has(&license) || !self.root.is_this_machine() {
+                self = self.copy(&license)?;
+            }
+            self = self.text(&format!("/var/lib/dpkg/status.d/{name}"), &entry);
         }
         Ok(self)
     }
@@ -201,15 +243,26 @@ impl Image {
 
     /// Writes the image as `<last part of its name>.tar` into a folder.
     pub fn write_compressed_to(&self, dir: &Path, compression: Compression) -> Result<ImageFile> {
+        self.contents().write_to(dir, compression)
+    }
+
+    /// Writes images of one name for several architectures, compressed, with an index of them, as
+    /// `<last part of their name>.tar` into a folder.
+    pub fn write_index(images: &[Self], dir: &Path) -> Result<ImageFile> {
+        let contents: Vec<Contents<'_>> = images.iter().map(Self::contents).collect();
+        archive::write_index(&contents, dir)
+    }
+
+    fn contents(&self) -> Contents<'_> {
         let mut config = self.config.clone();
         config.insert("Env".to_owned(), json!(self.env));
-        let archive = Archive {
+        Contents {
             name: &self.name,
+            architecture: self.root.architecture(),
             entries: &self.entries,
             layers: self.layer + 1,
             config,
-        };
-        archive.write_to(dir, compression)
+        }
     }
 
     fn config(mut self, key: &str, value: Value) -> Self {

@@ -1,4 +1,4 @@
-//! Images of the tests and of the product, built from this machine's files.
+//! Images of the tests, built from this machine's files, and of the product.
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -9,7 +9,9 @@ use anyhow::Result;
 use anyhow::bail;
 
 use crate::oci::image::Image;
-use crate::oci::licenses;
+use crate::oci::product;
+use crate::oci::root::Architecture;
+use crate::oci::root::Root;
 use crate::settings;
 use crate::tools::tool;
 
@@ -28,7 +30,7 @@ pub const HAPROXY: &str = "gitvolume.test/haproxy:local";
 /// git, `git-http` and sshd as root; the Pod's `command` selects the program.
 pub const GIT_SERVER: &str = "gitvolume.test/git-server:local";
 /// The product's syncer, with the chart's image name.
-pub const SYNCER: &str = concat!("gitvolume.dev/gitvolume-syncer:", env!("CARGO_PKG_VERSION"));
+pub const SYNCER: &str = product::SYNCER;
 /// The product's webhook, with the chart's image name.
 pub const WEBHOOK: &str = concat!("gitvolume.dev/gitvolume:", env!("CARGO_PKG_VERSION"));
 /// The same image under the name of another build.
@@ -142,8 +144,10 @@ pub fn haproxy() -> Result<Image> {
 
 /// A git host: `git-http` for HTTP, sshd for ssh.
 pub fn git_server() -> Result<Image> {
-    let mut image = with_git(Image::like_debian(GIT_SERVER))?
+    let root = Root::of_this_machine();
+    let mut image = product::with_git(&root, Image::like_debian(GIT_SERVER))?
         .program("/usr/lib/git-core/git-http-backend")?
+        .program("/usr/bin/ssh")?
         .program("/usr/sbin/sshd")?
         .program("/usr/bin/ssh-keygen")?
         .dir("/run/sshd", 0o755)
@@ -186,152 +190,42 @@ pub fn git_server() -> Result<Image> {
 
 /// The syncer's image, equal to that of `syncer/Containerfile`, from this machine's files.
 pub fn syncer() -> Result<Image> {
-    syncer_of(&existing(settings::syncer_binary())?)
-}
-
-/// The syncer's image with this program.
-pub(crate) fn syncer_of(program: &Path) -> Result<Image> {
-    let nss_wrapper = library("libnss_wrapper.so")?;
-    let mut image = with_git(Image::like_debian(SYNCER))?
-        .program_to(&nss_wrapper, &nss_wrapper.to_string_lossy())?
-        .program("/usr/bin/curl")?
-        .program("/usr/bin/socat")?
-        .program("/bin/bash")?
-        .symlink("/bin/sh", "bash");
-    for program in ["/bin/grep", "/bin/gzip", "/bin/sed", "/bin/tar"] {
-        image = image.program(program)?;
-    }
-    for program in programs_of("coreutils")? {
-        image = image.program(&program)?;
-    }
-    let image = image
-        // --add-user appends to it as any user.
-        .file(
-            "/etc/passwd",
-            b"root:x:0:0:root:/root:/bin/sh\n\
-              git-sync:x:65533:65533::/tmp:/sbin/nologin\n"
-                .to_vec(),
-            0o666,
-        )
-        .text("/etc/group", "root:x:0:\ngit-sync:x:65533:git-sync\n")
-        .dir("/git", 0o2775)
-        .owned_by("/git", 65533, 65533)
-        // What is above is Debian's, and most releases leave it as it is.
-        .next_layer()
-        .program_to(program, "/gitvolume-syncer")?
-        // Manifests written for git-sync use this command.
-        .symlink("/git-sync", "gitvolume-syncer")
-        .env("GITSYNC_ROOT", "/git")
-        .env("HOME", "/tmp")
-        .workdir("/tmp")
-        .entrypoint(&["/gitvolume-syncer"])
-        .user("65533:65533");
-    let about = "Puts the files of git repositories on a volume, and follows them";
-    described(image, "syncer", "gitvolume-syncer", about)
+    let program = existing(settings::syncer_binary())?;
+    product::syncer(Root::of_this_machine(), &program)
 }
 
 /// The webhook's image, equal to that of `webhook/Containerfile`: one static program.
 pub fn webhook() -> Result<Image> {
-    webhook_of(&existing(settings::webhook_binary())?)
+    webhook_named(WEBHOOK)
 }
 
 /// The same under another name, for upgrades.
 pub fn webhook_next() -> Result<Image> {
-    webhook_named(WEBHOOK_NEXT, &existing(settings::webhook_binary())?)
+    webhook_named(WEBHOOK_NEXT)
 }
 
-/// The webhook's image with this program.
-pub(crate) fn webhook_of(program: &Path) -> Result<Image> {
-    webhook_named(WEBHOOK, program)
+fn webhook_named(name: &str) -> Result<Image> {
+    let program = existing(settings::webhook_binary())?;
+    product::webhook(Root::of_this_machine(), name, &program)
 }
 
-fn webhook_named(name: &str, program: &Path) -> Result<Image> {
-    let image = Image::scratch(name)
-        .program_to(program, "/gitvolume-webhook")?
-        .entrypoint(&["/gitvolume-webhook"])
-        .user("65532:65532");
-    let about = "Admission webhook that puts git repositories into Pods";
-    described(image, "webhook", "gitvolume", about)
-}
-
-/// Adds metadata to an image: labels, and the licences of everything that is linked.
-fn described(image: Image, package: &str, title: &str, about: &str) -> Result<Image> {
-    let license = std::fs::read_to_string(settings::root().join("LICENSE")).context("LICENSE")?;
-    let label = |key: &str| format!("org.opencontainers.image.{key}");
-    Ok(image
-        .text("/licenses/LICENSE", &license)
-        .text("/licenses/THIRD-PARTY", &licenses::third_party(package)?)
-        .label(&label("title"), title)
-        .label(&label("description"), about)
-        .label(&label("version"), env!("CARGO_PKG_VERSION"))
-        .label(&label("licenses"), "Apache-2.0")
-        .label(&label("url"), "https://gitvolume.dev"))
-}
-
-/// Adds git as a client needs it: each program once, although Debian has `git` in two places and
-/// the built-in commands as 150 links, which git itself does not need.
-fn with_git(image: Image) -> Result<Image> {
-    let core = "/usr/lib/git-core";
-    let mut image = image
-        .program("/usr/bin/git")?
-        .symlink(&format!("{core}/git"), "../../bin/git")
-        .program(&format!("{core}/git-remote-http"))?
-        .symlink(&format!("{core}/git-remote-https"), "git-remote-http")
-        // `git submodule` is a shell script before git 2.45, and includes these.
-        .copy(&format!("{core}/git-sh-setup"))?
-        .program(&format!("{core}/git-sh-i18n--envsubst"))?
-        .copy(&format!("{core}/git-sh-i18n"))?
-        .dir("/usr/share/git-core/templates", 0o755)
-        .program("/usr/bin/ssh")?
-        .copy("/etc/ssl/certs/ca-certificates.crt")?;
-    for name in ["git-submodule", "git-upload-pack"] {
-        let path = format!("{core}/{name}");
-        // A link to `git` if the command is built in, otherwise a script.
-        let is_link = std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink());
-        image = if is_link {
-            image.symlink(&path, "git")
-        } else {
-            image.copy(&path)?
-        };
-    }
-    // Part of libc since glibc 2.34; older versions load them by name.
-    for name in ["libnss_files.so.2", "libnss_dns.so.2", "libresolv.so.2"] {
-        if let Ok(path) = library(name) {
-            image = image.program_to(&path, &path.to_string_lossy())?;
-        }
-    }
-    Ok(image)
-}
-
-fn library(name: &str) -> Result<PathBuf> {
-    let multiarch = format!("{}-linux-gnu", std::env::consts::ARCH);
-    ["/usr/lib", "/lib"]
-        .into_iter()
-        .flat_map(|lib| [format!("{lib}/{multiarch}/{name}"), format!("{lib}/{name}")])
-        .map(PathBuf::from)
-        .find(|path| path.exists())
-        .with_context(|| format!("{name} is missing: run tests/tools/prerequisites.sh test"))
-}
-
-/// The programs of a package of this machine.
-fn programs_of(package: &str) -> Result<Vec<String>> {
-    let listed = Command::new("dpkg")
-        .args(["--listfiles", package])
-        .output()
-        .context("run dpkg: the images are made on Debian")?;
-    let programs: Vec<String> = String::from_utf8(listed.stdout)?
-        .lines()
-        .filter(|path| {
-            ["/bin/", "/usr/bin/"]
-                .iter()
-                .any(|dir| path.starts_with(dir))
-        })
-        .map(str::to_owned)
-        .collect();
-    if programs.is_empty() {
-        bail!("dpkg knows no program of {package}");
-    }
-    Ok(programs)
+/// Both images of the product for an architecture, webhook first: of the packages that
+/// `tests/tools/debian-root.sh` has unpacked and the programs of `make dist`.
+pub fn for_release(architecture: Architecture) -> Result<[Image; 2]> {
+    let root = Root::of_packages(architecture)?;
+    let (webhook, syncer) = if architecture == Architecture::of_this_machine() {
+        (settings::webhook_binary(), settings::syncer_binary())
+    } else {
+        let dist = settings::target().join("dist").join(architecture.name());
+        (
+            dist.join("gitvolume-webhook"),
+            dist.join("gitvolume-syncer"),
+        )
+    };
+    Ok([
+        product::webhook(root.clone(), WEBHOOK, &existing(webhook)?)?,
+        product::syncer(root, &existing(syncer)?)?,
+    ])
 }
 
 fn existing(binary: PathBuf) -> Result<PathBuf> {

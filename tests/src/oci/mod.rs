@@ -4,3 +4,5 @@ pub mod image;
 pub mod images;
 pub(crate) mod libraries;
 pub mod licenses;
+mod product;
+pub mod root;

@@ -13,7 +13,8 @@ use serde_json::json;
 use super::Image;
 use super::What;
 use super::relative;
-use crate::oci::images;
+use crate::oci::product;
+use crate::oci::root::Root;
 use crate::settings;
 
 /// A file that proves that a package is installed.
@@ -48,11 +49,31 @@ const WITHOUT_TRACE: [&str; 3] = [
 #[test]
 fn the_syncers_containerfile_equals_the_image_of_the_tests() {
     // `make dist` builds the real program; this is a placeholder.
-    let image = images::syncer_of(Path::new("/bin/true")).expect("an image");
+    let image = product::syncer(Root::of_this_machine(), Path::new("/bin/true")).expect("an image");
     hold_equal("syncer/Containerfile", &image);
     for path in OF_THE_BASE {
         assert!(find(&image, path), "{path} is missing");
     }
+}
+
+#[test]
+fn each_package_of_the_list_is_in_the_image_with_its_record() {
+    let list = fs::read_to_string(settings::root().join("syncer/packages")).expect("the list");
+    let lines = list.lines().filter(|line| !line.starts_with('#'));
+    let listed: Vec<&str> = lines
+        .map(|line| line.split_once(' ').expect("a package and its reason").0)
+        .collect();
+    for (package, _) in PROOFS {
+        assert!(listed.contains(&package), "{package} has no reason");
+    }
+    let image = product::syncer(Root::of_this_machine(), Path::new("/bin/true")).expect("an image");
+    for package in listed {
+        let record = format!("/var/lib/dpkg/status.d/{package}");
+        assert!(find(&image, &record), "no file of {package}");
+    }
+    // They come with others that are listed: libraries, not programs.
+    assert!(find(&image, "/var/lib/dpkg/status.d/libc6"));
+    assert!(!find(&image, "/var/lib/dpkg/status.d/perl-base"));
 }
 
 #[test]
@@ -62,7 +83,8 @@ fn the_webhooks_containerfile_equals_the_image_of_the_tests() {
     fs::write(program.path(), "#!/bin/sh\n").expect("a script");
     let executable = fs::Permissions::from_mode(0o755);
     fs::set_permissions(program.path(), executable).expect("a mode");
-    let image = images::webhook_of(program.path()).expect("an image");
+    let image =
+        product::webhook(Root::of_this_machine(), "some", program.path()).expect("an image");
     hold_equal("webhook/Containerfile", &image);
     let all: Vec<&Path> = image.entries.keys().map(PathBuf::as_path).collect();
     let expected = [
