@@ -1,5 +1,8 @@
 //! Private repositories, and the errors for wrong credentials.
 
+use std::thread;
+use std::time::Duration;
+
 use serde_json::Value;
 use serde_json::json;
 use tests::eventually::eventually;
@@ -116,11 +119,20 @@ pub(crate) fn http_uses_the_secrets_password_and_never_shows_it(world: &World) -
     // Processes live for milliseconds, so their command lines and environments are read often.
     let watch = "for i in $(seq 1 300); do cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ \
         2>/dev/null; done | tr '\\0' '\\n' | sort -u";
-    let mut everything = namespace.exec("right", Some(SYNCER), &["sh", "-c", watch])?;
-    assert!(
-        everything.contains("fetch") || everything.contains("ls-remote"),
-        "{everything}"
-    );
+    // git runs only for a new commit.
+    let mut everything = thread::scope(|scope| {
+        let commits = scope.spawn(|| {
+            for n in 0..5 {
+                site.commit(&[("file", &format!("content {n}\n"))])?;
+                thread::sleep(Duration::from_millis(500));
+            }
+            Ok::<_, anyhow::Error>(())
+        });
+        let watched = namespace.exec("right", Some(SYNCER), &["sh", "-c", watch]);
+        commits.join().map_err(|_| "no commits".to_owned())??;
+        Ok::<_, libtest_mimic::Failed>(watched?)
+    })?;
+    assert!(everything.contains("fetch"), "{everything}");
     for pod in ["right", "wrong"] {
         everything += &namespace.logs(pod, SYNCER)?;
         everything += &namespace.run(&["get", "pod", pod, "-o=json"])?;
