@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::process::Output;
 use std::process::Stdio;
+use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -246,11 +247,17 @@ impl Kubectl {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = command.spawn()?;
-        if let Some(mut stdin) = child.stdin.take() {
-            // kubectl may exit before it has read everything, for example because of an unknown
-            // flag.
-            let _ = stdin.write_all(input.as_bytes());
-        }
-        child.wait_with_output()
+        let stdin = child.stdin.take();
+        // kubectl prints while it still reads, and both pipes have a limit.
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                if let Some(mut stdin) = stdin {
+                    // kubectl may exit before it has read everything, for example because of an
+                    // unknown flag.
+                    let _ = stdin.write_all(input.as_bytes());
+                }
+            });
+            child.wait_with_output()
+        })
     }
 }
