@@ -60,7 +60,7 @@ impl Program {
             }
             anyhow::bail!("it ended without saying {message:?}")
         };
-        tokio::time::timeout(Duration::from_secs(20), found).await?
+        tokio::time::timeout(Duration::from_secs(60), found).await?
     }
 
     fn signal(&self, name: &str) -> anyhow::Result<()> {
