@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::path::PathBuf;
@@ -33,9 +34,15 @@ pub(super) fn cache(dirs: &[&Path]) -> Result<f64> {
 fn visit(dirs: &[&Path], see: &mut impl FnMut(&fs::Metadata)) -> Result<()> {
     let mut dirs: Vec<PathBuf> = dirs.iter().map(|dir| (*dir).to_owned()).collect();
     while let Some(dir) = dirs.pop() {
-        for entry in fs::read_dir(dir)? {
+        // The program that is measured may remove files meanwhile.
+        let Some(entries) = found(fs::read_dir(dir))? else {
+            continue;
+        };
+        for entry in entries {
             let entry = entry?;
-            let metadata = entry.metadata()?;
+            let Some(metadata) = found(entry.metadata())? else {
+                continue;
+            };
             see(&metadata);
             if metadata.is_dir() {
                 dirs.push(entry.path());
@@ -43,4 +50,12 @@ fn visit(dirs: &[&Path], see: &mut impl FnMut(&fs::Metadata)) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// `None` if the path does not exist.
+fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => other.map(Some),
+    }
 }
