@@ -12,7 +12,8 @@ rm -rf "$site"
 mkdir -p "$site/src"
 # Every file keeps its path in the checkout, so the links that work in the repository work in the site, too.
 cp --parents -r docs examples README.md CONTRIBUTING.md CHANGELOG.md deny.toml .github/workflows \
-  charts/gitvolume/README.md charts/gitvolume/values.yaml webhook/Containerfile syncer/Containerfile "$site/src"
+  charts/gitvolume/README.md charts/gitvolume/values.yaml webhook/Containerfile syncer/Containerfile syncer/packages \
+  "$site/src"
 mv "$site/src/docs/book.toml" "$site/src/docs/site.css" "$site"
 # The generator expects the navigation at the top. In the checkout its links start in docs.
 sed -E 's#\]\(\.\./#](#; t; s#\]\(#](docs/#' "$site/src/docs/SUMMARY.md" >"$site/src/SUMMARY.md"
