@@ -1,4 +1,4 @@
-//! The start, the waits and the end of the program.
+//! The start, the back-off and the end of the program.
 
 use std::fs;
 use std::process::Command;
@@ -33,7 +33,7 @@ fn a_remote_that_vanishes_is_waited_for_and_the_last_revision_stays() {
         });
         assert_eq!(world.read("a").as_deref(), Some("1"), "{layout}");
         assert_eq!(world.probe(), (true, String::new()));
-        // The waits: three of one period, then doubled each time, each a fifth longer at most.
+        // The back-off: three retries after one period each, then doubled each time, each a fifth longer at most.
         let log = running.log();
         let waits: Vec<f64> = log
             .lines()

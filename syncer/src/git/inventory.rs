@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use crate::git::session::Repository;
 use crate::system::files;
 
 /// The maximum number of packs: git searches each of them for each object.
@@ -27,9 +28,17 @@ pub(crate) struct Inventory {
     largest: u64,
 }
 
+impl Repository<'_> {
+    /// Counts the files of the repository's objects.
+    pub(crate) async fn inventory(&self) -> io::Result<Inventory> {
+        let objects = self.git_dir.join("objects");
+        files::blocking(move || Inventory::of(&objects)).await
+    }
+}
+
 impl Inventory {
     /// Counts the files in a directory of objects.
-    pub(crate) fn of(objects: &Path) -> io::Result<Self> {
+    fn of(objects: &Path) -> io::Result<Self> {
         let mut found = Self::default();
         for name in files::names_in(objects)? {
             let is_fan_out = name.len() == 2;

@@ -6,7 +6,7 @@ mod command;
 pub(crate) mod config;
 pub(crate) mod failure;
 mod hash;
-pub(crate) mod inventory;
+mod inventory;
 mod loose;
 pub(crate) mod permits;
 pub(crate) mod session;

@@ -264,15 +264,17 @@ impl Repository<'_> {
 
     /// Lists the refs below a name.
     pub(crate) async fn for_each_ref(&self, below: &str) -> Result<Vec<String>, GitError> {
-        let list = self.command("for-each-ref", &["--format=%(refname)"]);
-        let listed = list.arg(below).lists_files().run().await?;
-        Ok(listed.lines().map(str::to_owned).collect())
+        self.list_refs("%(refname)", Some(below)).await
     }
 
     /// Lists the objects that the refs name.
     pub(crate) async fn for_each_ref_object(&self) -> Result<Vec<String>, GitError> {
-        let list = self.command("for-each-ref", &["--format=%(objectname)"]);
-        let listed = list.lists_files().run().await?;
+        self.list_refs("%(objectname)", None).await
+    }
+
+    async fn list_refs(&self, format: &str, below: Option<&str>) -> Result<Vec<String>, GitError> {
+        let list = self.command("for-each-ref", &[&format!("--format={format}")]);
+        let listed = list.args(below).lists_files().run().await?;
         Ok(listed.lines().map(str::to_owned).collect())
     }
 
@@ -385,16 +387,13 @@ impl Repository<'_> {
             .await
     }
 
-    /// Packs all reachable objects into one pack.
-    pub(crate) async fn repack(&self) -> Result<(), GitError> {
+    /// Removes unreachable loose objects and packs all others into one pack: first what needs no
+    /// space.
+    pub(crate) async fn compact(&self) -> Result<(), GitError> {
+        self.command("prune", &["--expire=now"]).finish().await?;
         self.command("repack", &["-a", "-d", "-l", "-q"])
             .finish()
             .await
-    }
-
-    /// Removes unreachable loose objects.
-    pub(crate) async fn prune(&self) -> Result<(), GitError> {
-        self.command("prune", &["--expire=now"]).finish().await
     }
 }
 

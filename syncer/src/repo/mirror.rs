@@ -16,7 +16,6 @@ use crate::git::GitError;
 use crate::git::GitSession;
 use crate::git::Hash;
 use crate::git::ObjectFormat;
-use crate::git::inventory::Inventory;
 use crate::repo::leftovers;
 use crate::repo::mirror::error::MirrorError;
 use crate::system::files;
@@ -280,16 +279,13 @@ impl Mirror {
             // The part of `git gc` that frees disk space, without its six other processes, and not
             // for each commit: a repack writes all objects anew.
             GarbageCollection::Always => {
-                let objects = self.git_dir.join("objects");
-                let inventory = files::blocking(move || Inventory::of(&objects)).await;
+                let inventory = repository.inventory().await;
                 // An unreadable directory is git's to report.
                 let is_small = inventory.is_ok_and(|inventory| !inventory.is_large());
                 if when == CollectWhen::Pays && is_small {
                     return Ok(());
                 }
-                // First what needs no space.
-                repository.prune().await?;
-                repository.repack().await
+                repository.compact().await
             }
         }
     }

@@ -1,7 +1,8 @@
-//! Linked trees: a new tree begins with hard links to the unchanged files of the previous one.
+//! Linked trees: a new tree begins with hard links to the unchanged files of the previous one, or
+//! with files of its own that share their blocks.
 //!
-//! Only changed files are written, so a commit costs what it changes. Since both trees then have
-//! the same files, this is only done where no consumer can write to them.
+//! Only changed files are written, so a commit costs what it changes. With hard links both trees
+//! have the same files, so those are only made where no consumer can write to them.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;

@@ -1,7 +1,7 @@
 //! The manifest of a tree: the metadata of its files at the moment when the syncer had written or
-//! linked them.
+//! shared them.
 //!
-//! The next tree is made of hard links to the files that still have this metadata. A manifest is
+//! The next tree shares the files that still have this metadata. A manifest is
 //! valid only for the process that wrote it: user, umask, git program and configuration, which
 //! decide the content and the mode of a file, are then the same.
 

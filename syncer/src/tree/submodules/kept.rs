@@ -6,7 +6,6 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use crate::git::Repository;
-use crate::git::inventory::Inventory;
 use crate::system::crash;
 use crate::system::files;
 use crate::tree::TreeError;
@@ -101,14 +100,14 @@ pub(super) fn retain_used(
 
 /// Packs the objects of a submodule's repository if that pays: each commit adds a pack.
 pub(super) async fn repack(repository: Repository<'_>) -> Result<(), TreeError> {
-    let objects = repository.git_dir.join("objects");
-    let inventory = files::blocking(move || Inventory::of(&objects)).await;
-    // An unreadable directory is git's to report.
-    if inventory.is_ok_and(|inventory| inventory.is_large()) {
-        let prune = repository.prune().await;
-        prune.map_err(TreeError::Submodules)?;
-        let repack = repository.repack().await;
-        repack.map_err(TreeError::Submodules)?;
+    // The submodule is checked out: an unreadable directory is reported when git needs an object.
+    if repository
+        .inventory()
+        .await
+        .is_ok_and(|inventory| inventory.is_large())
+    {
+        let compacted = repository.compact().await;
+        compacted.map_err(TreeError::Submodules)?;
     }
     Ok(())
 }
