@@ -11,7 +11,7 @@ cd "$(dirname "$0")/../.."
 
 [[ $# == 1 && $1 =~ ^[a-z0-9][a-z0-9./:_-]*$ ]] || { echo "usage: tests/tools/publish.sh REGISTRY" >&2; exit 2; }
 registry=$1
-version=$(sed -nE 's/^version = "(.*)"$/\1/p' Cargo.toml | head -n 1)
+version=$(tests/tools/version.sh)
 dir=${RELEASE_DIR:-target/release-$version}
 
 exec 3>&2

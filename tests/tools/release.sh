@@ -9,7 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-version=$(sed -nE 's/^version = "(.*)"$/\1/p' Cargo.toml | head -n 1)
+version=$(tests/tools/version.sh)
 out=${RELEASE_DIR:-target/release-$version}
 dist=${DIST:-target/dist}
 images=${IMAGES:-target/images}
