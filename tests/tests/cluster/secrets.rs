@@ -116,10 +116,12 @@ pub(crate) fn http_uses_the_secrets_password_and_never_shows_it(world: &World) -
     namespace.wait_for_log("right", "app", "content\n")?;
     last_line_says(&namespace, "wrong", &["password"])?;
 
-    // Processes live for milliseconds, so their command lines and environments are read often.
-    let watch = "for i in $(seq 1 300); do cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ \
-        2>/dev/null; done | tr '\\0' '\\n' | sort -u";
-    // git runs only for a new commit.
+    // Processes live for milliseconds, so their command lines and environments are read without a
+    // pause until the last commit is published, for a minute at most. git runs only for a new
+    // commit.
+    let watch = "end=$(($(date +%s) + 60)); \
+        until grep -q 'content 4' /gitvolume/content/file || [ $(date +%s) -ge $end ]; do \
+        cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null; done | tr '\\0' '\\n' | sort -u";
     let mut everything = thread::scope(|scope| {
         let commits = scope.spawn(|| {
             for n in 0..5 {
