@@ -8,7 +8,7 @@
 //! - `values`, `address`: [`GitDuration`], [`RepoUrl`], [`Rev`], [`Link`], [`Subdir`],
 //!   [`CaBundle`], [`KnownHosts`], [`VersionRange`], each validated once, when parsed.
 //! - [`paths`]: mount paths in the injected container. [`secret`]: the keys of a mounted Secret.
-//!   [`probe`]: output of the startup probe.
+//!   [`probe`]: output of the startup probe. [`wake`]: the push receiver's message to the cache.
 //!
 //! Start at `flags/repo.rs`. Pure: no clock, no access to the process environment, no file system.
 
@@ -21,6 +21,7 @@ pub mod paths;
 pub mod probe;
 pub mod secret;
 mod values;
+pub mod wake;
 
 pub use crate::command_line::usage_error::UsageError;
 pub use address::credential::Credential;
