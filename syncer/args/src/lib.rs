@@ -54,6 +54,7 @@ pub use flags::Flag;
 pub use flags::ProbeArgs;
 pub use flags::ProcessArgs;
 pub use flags::RepoArgs;
+pub use flags::SshArgs;
 pub use flags::SyncArgs;
 pub use flags::choices::GarbageCollection;
 pub use flags::choices::Layout;

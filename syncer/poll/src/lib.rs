@@ -30,4 +30,5 @@ pub use packets::ProtocolError;
 pub use response::Answer;
 pub use response::KnownRef;
 pub use response::PollResponse;
+pub use ssh::LentSession;
 pub use ssh::SshRefPoller;

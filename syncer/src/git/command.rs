@@ -126,6 +126,11 @@ impl Git {
         self.set.insert(name.into(), value.as_ref().to_owned());
     }
 
+    /// The value of a variable that is set for all commands.
+    pub(crate) fn get(&self, name: &str) -> Option<&OsStr> {
+        Some(self.set.get(OsStr::new(name))?)
+    }
+
     /// The variables that give a hook's own git commands the syncer's configuration and
     /// credentials.
     pub(crate) fn environment_of_hooks(&self) -> Vec<(OsString, OsString)> {

@@ -1,17 +1,25 @@
 //! The interface of a poll engine.
 
+use std::path::Path;
 use std::pin::Pin;
 use std::time::Duration;
 
 use hyper::StatusCode;
 
 use crate::git::Hash;
+use crate::poll::loan::Loan;
 use crate::remote::auth::RemoteCredentials;
 
 /// A client that polls one ref, or the tags of a range, of one remote.
 pub(super) trait Engine: Send + Sync {
     /// Compares the ref with the known one.
     fn ask<'a>(&'a mut self, grant: &'a RemoteCredentials, known: Known<'a>) -> Asking<'a>;
+
+    /// Lends the connection of the last poll to git, over a socket that is created in this
+    /// directory.
+    fn lend(&self, _dir: &Path) -> Option<Loan> {
+        None
+    }
 }
 
 /// The result of git's last fetch.

@@ -7,6 +7,8 @@
 //! - `poller` decides whether an engine may poll: only if it does exactly what git does, which
 //!   `allowed` checks by git's configuration, the environment and ssh's files.
 //!
+//! - `loan` lets git's fetch use the ssh connection of the poll that asked for it.
+//!
 //! An engine's error is not a failure of the pass: git runs, and its result is used.
 
 // Without an engine nothing reads its answers.
@@ -14,6 +16,7 @@
 
 mod allowed;
 mod engine;
+pub(crate) mod loan;
 #[cfg(feature = "poller")]
 mod native;
 mod poller;

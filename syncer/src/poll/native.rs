@@ -1,6 +1,8 @@
 //! The crate `poll` as an engine.
 
 use std::error::Error;
+use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +14,7 @@ use poll::Answer;
 use poll::Credentials;
 use poll::HttpRefPoller;
 use poll::KnownRef;
+use poll::LentSession;
 use poll::Network;
 use poll::PollError;
 use poll::PollResponse;
@@ -19,6 +22,10 @@ use poll::Resolving;
 use poll::SshCredentials;
 use poll::SshRefPoller;
 use rustls::ClientConfig;
+use tokio::net::UnixListener;
+use tokio::net::UnixStream;
+use tokio::net::unix::pipe::Receiver;
+use tokio::net::unix::pipe::Sender;
 use url::Url;
 
 use crate::config::RepoConfig;
@@ -29,12 +36,16 @@ use crate::poll::engine::Engine;
 use crate::poll::engine::EngineAnswer;
 use crate::poll::engine::EngineError;
 use crate::poll::engine::Known;
+use crate::poll::loan;
+use crate::poll::loan::Loan;
+use crate::poll::loan::SshRequest;
 use crate::remote::auth::RemoteCredentials;
 use crate::remote::throttle;
 use crate::remote::web;
 use crate::remote::web::Proxies;
 use crate::remote::web::Trust;
 use crate::remote::web::dns;
+use crate::system::streams;
 
 /// The maximum period for which connections are kept between polls. Servers and routers close
 /// connections that are idle for longer.
@@ -73,6 +84,32 @@ impl Engine for SshRefPoller {
     fn ask<'a>(&'a mut self, grant: &'a RemoteCredentials, known: Known<'a>) -> Asking<'a> {
         Box::pin(async move { answer(self.poll(credentials(grant), of_poll(known)).await) })
     }
+
+    fn lend(&self, dir: &Path) -> Option<Loan> {
+        let mut session = SshRefPoller::lend(self)?;
+        Loan::start(dir, move |listener: UnixListener| async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                if let Err(error) = serve(&mut session, stream).await {
+                    tracing::info!(v = 4, reason = %chain(&*error), "git cannot use the poller's ssh connection, running ssh");
+                }
+            }
+        })
+    }
+}
+
+/// Runs one command of git over the lent session.
+async fn serve(session: &mut LentSession, stream: UnixStream) -> Result<(), Box<dyn Error>> {
+    let (request, [input, output, errors]) = streams::receive(&stream).await?;
+    let request: SshRequest = serde_json::from_slice(&request)?;
+    let pipes = (Receiver::from_owned_fd(input)?, Sender::from_owned_fd(output)?);
+    let mut errors = File::from(errors);
+    let SshRequest { command, protocol } = request;
+    // A broken pipe shows in git.
+    let write = |text: &[u8]| drop(errors.write_all(text));
+    let connected = async || streams::send_byte(&stream, loan::CONNECTED).await;
+    let status = session.run(&command, &protocol, pipes, write, connected);
+    let status = u8::try_from(status.await?).unwrap_or(u8::MAX);
+    Ok(streams::send_byte(&stream, status).await?)
 }
 
 fn of_poll(known: Known<'_>) -> KnownRef<'_> {

@@ -16,6 +16,7 @@ use crate::poll::allowed::setting::Setting;
 use crate::poll::engine::Engine;
 use crate::poll::engine::EngineError;
 use crate::poll::engine::Known;
+use crate::poll::loan::Loan;
 use crate::redact;
 use crate::remote::auth::RemoteCredentials;
 
@@ -166,6 +167,14 @@ impl Poller {
                 PollOutcome::AskGit
             }
         }
+    }
+
+    /// Lends the connection of the last poll to git, if git uses the same credentials. The socket is
+    /// created in `dir`.
+    pub(crate) fn lend(&self, grant: &RemoteCredentials, dir: &Path) -> Option<Loan> {
+        let is_fit = self.judged == Some((grant.generation, Fitness::Fit));
+        let engine = self.engine.as_ref().ok().filter(|_| is_fit)?;
+        engine.lend(dir)
     }
 
     /// Discards the check: the repository was recreated, and its own configuration with it.

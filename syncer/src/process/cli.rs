@@ -1,4 +1,4 @@
-//! The entry points of the program: sync, `probe`, git's credential helper, and the setup of
+//! The entry points of the program: sync, `probe`, git's credential helper and ssh, and the setup of
 //! process 1.
 
 use std::env;
@@ -20,6 +20,7 @@ use crate::observe::error_file::ErrorFile;
 use crate::observe::logging;
 use crate::process::probe;
 use crate::process::run;
+use crate::process::ssh;
 use crate::redact;
 use crate::redact::redact;
 use crate::remote::auth::helper;
@@ -41,6 +42,7 @@ pub fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(Action::Probe(args)) => probe::run(&args),
+        Ok(Action::Ssh(args)) => ssh::run(&args),
         Ok(Action::Sync(typed)) => sync(*typed),
         Err(refusal) => {
             let UsageError {

@@ -3,3 +3,4 @@
 pub(crate) mod cli;
 pub(crate) mod probe;
 pub(crate) mod run;
+mod ssh;

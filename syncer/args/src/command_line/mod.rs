@@ -18,6 +18,7 @@ use crate::CredentialArgs;
 use crate::ProbeArgs;
 use crate::ProcessArgs;
 use crate::RepoArgs;
+use crate::SshArgs;
 use crate::SyncArgs;
 use crate::command_line::lex::FlagOccurrence;
 use crate::command_line::lex::KnownFlag;
@@ -56,6 +57,8 @@ pub enum Action {
     Print(String),
     /// Report whether a complete tree is published.
     Probe(ProbeArgs),
+    /// Run git's command on an ssh server.
+    Ssh(SshArgs),
     /// Sync.
     Sync(Box<ParsedSync>),
 }
@@ -144,6 +147,7 @@ fn subcommand(argv: &[String], variables: &Variables) -> Option<Result<Action, U
         Ok(cli) => match cli.command? {
             Command::Credential(args) => Ok(Action::Credential(args)),
             Command::Probe(args) => Ok(Action::Probe(args)),
+            Command::Ssh(args) => Ok(Action::Ssh(args)),
         },
         Err(error) if error.use_stderr() => {
             let text = error.to_string();

@@ -63,6 +63,9 @@ pub(crate) enum Command {
     /// git's credential helper: answers on standard output, for known servers only
     #[command(hide = true)]
     Credential(CredentialArgs),
+    /// ssh for a fetch of git: over the connection of the poll, else with the ssh program
+    #[command(hide = true)]
+    Ssh(SshArgs),
 }
 
 /// Flags of git's credential helper; the syncer itself writes them into git's configuration.
@@ -73,6 +76,14 @@ pub struct CredentialArgs {
     pub file: PathBuf,
     /// git's verb: get, store or erase
     pub verb: String,
+}
+
+/// Arguments of ssh; git writes them.
+#[derive(Args, Clone, Debug)]
+pub struct SshArgs {
+    /// Options, the server, and the command that runs there
+    #[arg(last = true, value_name = "ARG")]
+    pub args: Vec<String>,
 }
 
 /// Flags of `probe`; it shares the container's environment with the sync, not its argv.

@@ -2,6 +2,9 @@
 //! with the same user, host and keys.
 
 mod known_hosts;
+mod loan;
+
+pub use loan::LentSession;
 
 use std::borrow::Cow;
 use std::fs;
@@ -38,6 +41,7 @@ use crate::refs;
 use crate::refs::Greeting;
 use crate::refs::Handshake;
 use crate::refs::Search;
+use crate::response::Answer;
 use crate::response::KnownRef;
 use crate::response::PollResponse;
 
@@ -113,27 +117,39 @@ impl SshRefPoller {
                 session_key
             }
         };
-        if let Some(kept) = KEPT.take(&session_key) {
-            match self.list(&kept.connection, known).await {
-                Err(PollError::Ssh(error)) => {
-                    tracing::info!(v = 4, %error, "the idle ssh connection was closed");
-                }
-                polled => {
-                    let polled = polled?;
-                    KEPT.keep(session_key, kept);
-                    return Ok(polled);
-                }
+        let (polled, session) = match self.poll_kept(&session_key, known).await? {
+            Some(done) => done,
+            None => {
+                let session = Aged::new(session_key.open(&*self.network).await?);
+                (self.list(&session.connection, known).await?, session)
             }
-        }
-        let session = Aged::new(session_key.open(&*self.network).await?);
-        let polled = self.list(&session.connection, known).await?;
-        if self.is_keeping {
+        };
+        // After a change git gets the session for its fetch.
+        if self.is_keeping || polled.answer == Answer::Different {
             KEPT.keep(session_key, session);
         } else {
             let bye = Disconnect::ByApplication;
             session.connection.disconnect(bye, "", "").await?;
         }
         Ok(polled)
+    }
+
+    /// Polls on a kept session; `None` if there is none that works.
+    async fn poll_kept(
+        &self,
+        session_key: &Arc<SessionKey>,
+        known: KnownRef<'_>,
+    ) -> Result<Option<(PollResponse, Aged<Session>)>, PollError> {
+        let Some(kept) = KEPT.take(session_key) else {
+            return Ok(None);
+        };
+        match self.list(&kept.connection, known).await {
+            Err(PollError::Ssh(error)) => {
+                tracing::info!(v = 4, %error, "the idle ssh connection was closed");
+                Ok(None)
+            }
+            polled => Ok(Some((polled?, kept))),
+        }
     }
 
     /// Runs `git upload-pack` on the server once.

@@ -48,6 +48,7 @@ use crate::remote::web;
 use crate::remote::web::Trust;
 use crate::system::files;
 
+pub(crate) use crate::remote::auth::config_file::shell_quoted;
 pub(crate) use crate::remote::auth::error::AuthError;
 pub(crate) use crate::remote::auth::grant::RemoteCredentials;
 pub(crate) use crate::remote::auth::grant::SshCredentials;

@@ -86,10 +86,11 @@ impl RepoSyncer {
             Some(grant) => grant,
             None => self.refresh(deadline).await?,
         };
-        let resolved = self
-            .remote
-            .resolve(self.git.session(deadline), &self.mirror)
-            .await;
+        let loan = self.poller.lend(&grant, self.private.dir());
+        let git = loan.as_ref().and_then(|loan| loan.git(&self.git));
+        let git = git.as_ref().unwrap_or(&self.git).session(deadline);
+        let resolved = self.remote.resolve(git, &self.mirror).await;
+        drop(loan);
         let commit = match resolved {
             Ok(commit) => commit,
             Err(RemoteError::Empty(_))
