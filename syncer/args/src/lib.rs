@@ -13,6 +13,7 @@
 //! Start at `flags/repo.rs`. Pure: no clock, no access to the process environment, no file system.
 
 mod address;
+pub mod cache;
 mod command_line;
 mod flags;
 mod kubelet;
@@ -56,6 +57,7 @@ pub use flags::ProcessArgs;
 pub use flags::RepoArgs;
 pub use flags::SshArgs;
 pub use flags::SyncArgs;
+pub use flags::choices::CacheTrust;
 pub use flags::choices::GarbageCollection;
 pub use flags::choices::Layout;
 pub use flags::choices::Submodules;

@@ -180,7 +180,9 @@ pub(crate) async fn connect(
         stream.set_nodelay(true)?;
         Ok(stream)
     };
-    connected.await.map_err(PollError::Connect)
+    let connected = tokio::time::timeout(network.connect_timeout(), connected).await;
+    let connected = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    connected.map_err(PollError::Connect)
 }
 
 async fn encrypt<S>(

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use hyper::StatusCode;
+use jiff::Timestamp;
 
 use crate::git::Hash;
 use crate::poll::loan::Loan;
@@ -31,6 +32,44 @@ pub(crate) struct Known<'a> {
     pub(crate) tag: Option<&'a str>,
 }
 
+/// What the followed ref names at the remote.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct RemoteRef {
+    /// The object, which may be an annotated tag.
+    pub(crate) object: Hash,
+    /// The tag that a range of versions selects.
+    pub(crate) tag: Option<String>,
+}
+
+impl RemoteRef {
+    /// Whether git last fetched the same.
+    pub(super) fn is(&self, known: Known<'_>) -> bool {
+        self.object == *known.object && self.tag.as_deref() == known.tag
+    }
+}
+
+/// A client that follows one ref through the pull-through cache.
+pub(super) trait CacheEngine: Send {
+    /// Asks for the ref. After the first answer the cache holds the request until the ref changes;
+    /// `None` if it did not within `wait`.
+    fn ask<'a>(&'a mut self, grant: &'a RemoteCredentials, wait: Duration) -> AskingCache<'a>;
+}
+
+/// A pending request to the cache.
+pub(super) type AskingCache<'a> =
+    Pin<Box<dyn Future<Output = Result<Option<CacheReport>, EngineError>> + Send + 'a>>;
+
+/// What the cache says about the followed ref.
+#[derive(Clone, Debug)]
+pub(crate) struct CacheReport {
+    /// What the ref names; `None` if the repository has no such ref.
+    pub(crate) found: Option<RemoteRef>,
+    /// When the git host gave the answer.
+    pub(crate) as_of: Option<Timestamp>,
+    /// The age of an answer that the cache gives while the git host is unreachable.
+    pub(crate) stale: Option<Duration>,
+}
+
 /// A pending poll.
 pub(super) type Asking<'a> =
     Pin<Box<dyn Future<Output = Result<EngineAnswer, EngineError>> + Send + 'a>>;
@@ -39,6 +78,8 @@ pub(super) type Asking<'a> =
 pub(super) struct EngineAnswer {
     /// The ref, or the highest tag, names the known object.
     pub(super) is_same: bool,
+    /// What the ref names; `None` if the server has no such ref.
+    pub(super) found: Option<RemoteRef>,
     /// The number of bytes of the server's response.
     pub(super) received: u64,
 }

@@ -35,8 +35,12 @@ pub(crate) fn send(
     let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(STREAMS))];
     let mut with = SendAncillaryBuffer::new(&mut space);
     let is_sent = with.push(SendAncillaryMessage::ScmRights(&files))
-        && sendmsg(stream, &[IoSlice::new(message)], &mut with, SendFlags::empty())?
-            == message.len();
+        && sendmsg(
+            stream,
+            &[IoSlice::new(message)],
+            &mut with,
+            SendFlags::empty(),
+        )? == message.len();
     if is_sent {
         Ok(())
     } else {

@@ -17,10 +17,10 @@ use tokio::io::AsyncWriteExt;
 use crate::error::PollError;
 use crate::packets::ProtocolError;
 use crate::pool::Aged;
-use crate::ssh::KEPT;
-use crate::ssh::Session;
-use crate::ssh::SessionKey;
-use crate::ssh::SshRefPoller;
+use crate::ssh::poller::KEPT;
+use crate::ssh::poller::Session;
+use crate::ssh::poller::SessionKey;
+use crate::ssh::poller::SshRefPoller;
 
 /// The size of the buffer for git's requests, in bytes.
 const BUFFER: usize = 32 << 10;
