@@ -6,6 +6,8 @@
 //! (`pool`). Each answers *same* or *different*; everything else, including errors, is left to git.
 //! The caller decides whether a poller does the same as git with the current settings.
 //!
+//! [`send`] and [`keep`] are the connections alone, for the pull-through cache.
+//!
 //! The caller resolves host names, selects proxies and configures TLS ([`Network`]). This crate
 //! does not depend on the syncer.
 
@@ -20,6 +22,10 @@ mod refs;
 mod response;
 mod ssh;
 
+pub use connect::Server;
+pub use connect::ServerConnection;
+pub use connect::keep;
+pub use connect::send;
 pub use credentials::Credentials;
 pub use credentials::SshCredentials;
 pub use error::PollError;

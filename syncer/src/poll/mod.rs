@@ -19,5 +19,7 @@ mod native;
 mod poller;
 
 pub(crate) use crate::poll::engine::Known;
+#[cfg(feature = "cache")]
+pub(crate) use crate::poll::native::network;
 pub(crate) use crate::poll::poller::PollOutcome;
 pub(crate) use crate::poll::poller::Poller;

@@ -21,6 +21,8 @@ use poll::SshRefPoller;
 use rustls::ClientConfig;
 use url::Url;
 
+#[cfg(feature = "cache")]
+use crate::config::Environment;
 use crate::config::RepoConfig;
 use crate::error::chain;
 use crate::poll::allowed::setting::Setting;
@@ -119,6 +121,12 @@ fn answer(polled: Result<PollResponse, PollError>) -> Result<EngineAnswer, Engin
         });
     }
     Err(EngineError::Failed(chain(&error)))
+}
+
+/// The network of the cache, which uses no proxy.
+#[cfg(feature = "cache")]
+pub(crate) fn network() -> Arc<dyn Network> {
+    Arc::new(ProcessNetwork(Proxies::of(&Environment::default())))
 }
 
 /// The name resolution, proxies and trust of this process.
