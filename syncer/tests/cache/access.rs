@@ -131,8 +131,8 @@ fn a_changed_password_ends_the_wait_of_the_old_one_alone() {
     let refs = world.upload_pack(&[&old], &ls_refs());
     assert_eq!(refs.status, 200, "{refs:?}");
     let tag = format!("If-None-Match: {}", refs.header("etag").unwrap());
+    let wait = |login: &str| world.upload_pack(&[login, &tag, "Prefer: wait=50"], &ls_refs());
     thread::scope(|scope| {
-        let wait = |login: &str| world.upload_pack(&[login, &tag, "Prefer: wait=50"], &ls_refs());
         let olds = scope.spawn(|| wait(&old));
         eventually("a follower waits", || {
             (world.metric("gitvolume_cache_waiting_followers") == 1).then_some(())

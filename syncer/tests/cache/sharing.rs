@@ -26,11 +26,16 @@ fn three_followers_of_two_commits_cost_one_fetch_per_commit() {
     }
     assert_eq!(world.sent("fetch"), 1, "{}", world.log());
     let second = world.repo.commit().write("a", "two").push();
+    world.pass_the_pause();
     for dir in &followers {
-        world.fetch_until(dir, Some(&login), &second);
+        assert_eq!(world.fetch(dir, Some(&login), &["--depth=1"]), second);
         assert_eq!(git(dir, &["show", "FETCH_HEAD:a"]), "two");
     }
-    assert_eq!(world.sent("fetch"), 2, "{}", world.log());
+    // Besides these, the cache has fetched the first clone of the new commit in advance.
+    eventually("the first clone is fetched in advance", || {
+        (world.metric("gitvolume_cache_prefetches_total") == 1).then_some(())
+    });
+    assert_eq!(world.sent("fetch"), 3, "{}", world.log());
     // The origin has seen no other request: capabilities once, and refs.
     let posts = world.origin.seen();
     let posts = posts
@@ -81,6 +86,9 @@ fn a_leader_that_disconnects_does_not_end_the_request() {
     stream
         .write_all(&[head.as_bytes(), &body].concat())
         .unwrap();
+    eventually("the origin is asked", || {
+        (world.sent("fetch") == 1).then_some(())
+    });
     drop(stream);
     eventually("the answer is stored", || {
         (world.metric("gitvolume_cache_store_bytes") > 0).then_some(())
@@ -145,32 +153,16 @@ fn a_first_clone_is_fetched_in_advance_after_a_commit() {
     let first = world.follower("first");
     world.fetch(&first, None, &["--depth=1"]);
     let commit = world.repo.commit().write("a", "two").push();
-    // Its request for refs shows the change.
-    eventually("the commit is seen", || {
-        let refs = world.follower_refs();
-        refs.contains(&commit).then_some(())
-    });
+    world.pass_the_pause();
+    // This follower's request for refs shows the change.
+    assert_eq!(world.fetch(&first, None, &["--depth=1"]), commit);
     eventually("the new commit is fetched in advance", || {
         (world.metric("gitvolume_cache_prefetches_total") == 1).then_some(())
     });
     let second = world.follower("second");
-    world.fetch_until(&second, None, &commit);
-    assert_eq!(world.sent("fetch"), 2, "{}", world.log());
-}
-
-impl CacheWorld {
-    /// The refs as git requests them for the branch.
-    fn follower_refs(&self) -> String {
-        let dir = self.path("first");
-        let args = ["fetch", "-q", "--no-tags", "--depth=1", "--dry-run"];
-        let url = self.url("site.git");
-        let output = self
-            .git(&dir, None, &[&args[..], &[&url, "main"]].concat())
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{output:?}");
-        self.upload_pack(&[], &ls_refs()).text()
-    }
+    assert_eq!(world.fetch(&second, None, &["--depth=1"]), commit);
+    // The first clone, the first follower's step, and the first clone in advance.
+    assert_eq!(world.sent("fetch"), 3, "{}", world.log());
 }
 
 #[test]
@@ -248,12 +240,13 @@ proptest! {
         let direct = world.follower("direct");
         let cached = ["one", "two"].map(|name| world.follower(name));
         let url = format!("https://localhost:{}/site.git", world.origin.address().port());
-        let ca = format!("http.sslCAInfo={}", world.path("origin.pem").display());
         for commits in &steps {
             history(&world.repo, commits);
             let commit = world.repo.run(&["rev-parse", "main"]);
-            let fetch = ["-c", &ca, "fetch", "-q", "--no-tags"];
-            git(&direct, &[&fetch[..], flags, &[&url, "main"]].concat());
+            let args = [&["fetch", "-q", "--no-tags"], flags, &[&url, "main"]].concat();
+            let mut fetch = world.git(&direct, None, &args);
+            let output = fetch.env("GIT_SSL_CAINFO", world.path("origin.pem")).output().unwrap();
+            prop_assert!(output.status.success(), "{:?}", output);
             for dir in &cached {
                 eventually("the follower has the commit", || {
                     (world.fetch(dir, None, flags) == commit).then_some(())

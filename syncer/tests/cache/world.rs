@@ -293,7 +293,9 @@ impl CacheWorld {
         let mut git = remotes::git();
         git.arg("-C").arg(dir);
         git.args(["-c", "protocol.version=2", "-c"]);
-        git.arg(format!("http.sslCAInfo={}", self.path("tls.crt").display()));
+        git.arg("http.followRedirects=false");
+        // It takes precedence over the configuration.
+        git.env("GIT_SSL_CAINFO", self.path("tls.crt"));
         if let Some(header) = header {
             git.arg("-c").arg(format!("http.extraHeader={header}"));
         }
@@ -319,12 +321,10 @@ impl CacheWorld {
         crate::world::git(dir, &["rev-parse", "FETCH_HEAD"])
     }
 
-    /// Fetches until the follower has a commit.
-    #[track_caller]
-    pub(crate) fn fetch_until(&self, dir: &Path, header: Option<&str>, commit: &str) {
-        eventually("the follower has the commit", || {
-            (self.fetch(dir, header, &["--depth=1"]) == commit).then_some(())
-        });
+    /// Waits for the time between two requests of the cache for the same refs: a follower without
+    /// `If-None-Match` gets an answer that is up to that old.
+    pub(crate) fn pass_the_pause(&self) {
+        std::thread::sleep(Duration::from_millis(1_100));
     }
 
     /// Sends a request as these bytes, over TLS; `None` if the connection broke before an answer.

@@ -90,7 +90,7 @@ impl Flight {
         on_end: impl FnOnce() + Send + 'static,
     ) -> Self {
         let (sender, progress) = watch::channel(Progress::Waiting);
-        let follower = leader.clone();
+        let (follower, store) = (leader.clone(), Arc::clone(&hangar.store));
         tokio::spawn(async move {
             // Also if the task panics.
             let on_end = OnDrop(Some(on_end));
@@ -98,6 +98,9 @@ impl Flight {
             let flown = flown.unwrap_or_else(|_| {
                 Err(FlightError::Origin(OriginError::Away("timeout".to_owned())))
             });
+            if matches!(flown, Err(FlightError::Store)) {
+                store.refuse(key);
+            }
             drop(on_end);
             if let Err(error) = flown {
                 sender.send_replace(Progress::Failed(error));

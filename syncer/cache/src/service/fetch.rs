@@ -82,7 +82,7 @@ impl Service {
         permit: OwnedSemaphorePermit,
     ) -> Result<Reply, Reply> {
         let own = Audience::Own(follower.scope.identity);
-        while self.store.is_available() {
+        while self.store.can_store(key) {
             let joined = self.flights.join(follower, request, key, audience);
             let Some((flight, is_leader)) = joined else {
                 return Err(reply::later(

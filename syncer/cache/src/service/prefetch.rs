@@ -81,9 +81,6 @@ impl Service {
     }
 
     fn prefetch_after(&self, change: &RefsChange) {
-        if !self.store.is_available() {
-            return;
-        }
         let origin = &change.follower.scope.origin;
         let mut requests = Vec::new();
         if let Some(clones) = lock(&self.tables.first_clones).get_mut(origin) {
@@ -104,7 +101,10 @@ impl Service {
         for request in requests {
             let key = Key::new(origin, &request.to_body());
             let follower = &change.follower;
-            if let Some((_, true)) = self.flights.join(follower, &request, key, Audience::Shared) {
+            if self.store.can_store(key)
+                && let Some((_, true)) =
+                    self.flights.join(follower, &request, key, Audience::Shared)
+            {
                 self.metrics.prefetches.add(1);
             }
         }

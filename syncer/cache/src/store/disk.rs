@@ -36,6 +36,9 @@ use crate::store::key::Key;
 /// How long nothing is stored after the disk was full.
 const FULL: Duration = Duration::from_secs(30);
 
+/// How long an answer is not stored again after that has failed.
+const REFUSED: Duration = Duration::from_secs(10 * 60);
+
 /// The store.
 pub(crate) struct Store {
     dir: PathBuf,
@@ -54,6 +57,8 @@ struct Index {
     /// Counts uses.
     clock: u64,
     full_since: Option<Instant>,
+    /// Answers that could not be stored, such as those above the limit.
+    refused: HashMap<Key, Instant>,
 }
 
 struct Entry {
@@ -187,11 +192,20 @@ impl Store {
         self.remove_entry(&mut index, key);
     }
 
-    /// Whether answers can be stored now; otherwise each follower gets its own from the origin.
-    pub(crate) fn is_available(&self) -> bool {
+    /// Whether an answer can be stored now; otherwise each follower gets its own from the origin.
+    pub(crate) fn can_store(&self, key: Key) -> bool {
         let index = self.lock();
         let is_full = index.full_since.is_some_and(|since| since.elapsed() < FULL);
-        self.limit > 0 && !is_full
+        let refused = index.refused.get(&key);
+        let is_refused = refused.is_some_and(|at| at.elapsed() < REFUSED);
+        self.limit > 0 && !is_full && !is_refused
+    }
+
+    /// Records that an answer cannot be stored.
+    pub(crate) fn refuse(&self, key: Key) {
+        let mut index = self.lock();
+        index.refused.retain(|_, at| at.elapsed() < REFUSED);
+        index.refused.insert(key, Instant::now());
     }
 
     /// Begins an answer. Blocks.
