@@ -7,6 +7,7 @@
 //! The caller decides whether a poller does the same as git with the current settings.
 //!
 //! [`CacheRefPoller`] waits for the same through the pull-through cache.
+//! [`send`] and [`keep`] are the connections alone, for the pull-through cache.
 //!
 //! The caller resolves host names, selects proxies and configures TLS ([`Network`]). This crate
 //! does not depend on the syncer.
@@ -25,6 +26,10 @@ mod ssh;
 
 pub use cache::CacheAnswer;
 pub use cache::CacheRefPoller;
+pub use connect::Server;
+pub use connect::ServerConnection;
+pub use connect::keep;
+pub use connect::send;
 pub use credentials::Credentials;
 pub use credentials::SshCredentials;
 pub use error::PollError;

@@ -25,6 +25,8 @@ mod poller;
 
 pub(crate) use crate::poll::engine::Known;
 pub(crate) use crate::poll::engine::RemoteRef;
+#[cfg(feature = "cache")]
+pub(crate) use crate::poll::native::network;
 pub(crate) use crate::poll::poller::CacheOffer;
 pub(crate) use crate::poll::poller::PollOutcome;
 pub(crate) use crate::poll::poller::Poller;

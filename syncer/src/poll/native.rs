@@ -30,6 +30,8 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::net::unix::pipe::Sender;
 use url::Url;
 
+#[cfg(feature = "cache")]
+use crate::config::Environment;
 use crate::config::RepoConfig;
 use crate::error::chain;
 use crate::poll::allowed::setting::Setting;
@@ -222,6 +224,12 @@ impl Network for CacheNetwork {
     fn tls(&self, _: Option<&Path>) -> Result<Arc<ClientConfig>, Box<dyn Error + Send + Sync>> {
         Ok(web::tls(&self.0)?)
     }
+}
+
+/// The network of the cache, which uses no proxy.
+#[cfg(feature = "cache")]
+pub(crate) fn network() -> Arc<dyn Network> {
+    Arc::new(ProcessNetwork(Proxies::of(&Environment::default())))
 }
 
 /// The name resolution, proxies and trust of this process.

@@ -1,4 +1,4 @@
-//! The entry points of the program: sync, `probe`, git's credential helper and ssh, and the setup of
+//! The entry points of the program: sync, `probe`, `cache`, git's credential helper and ssh, and the setup of
 //! process 1.
 
 use std::env;
@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use args::Action;
+use args::CacheArgs;
 use args::ParsedSync;
 use args::UsageError;
 
@@ -32,6 +33,7 @@ pub fn main() -> ExitCode {
         return init::run();
     }
     match args::read(env::args_os().skip(1), Environment::variables()) {
+        Ok(Action::Cache(args)) => cache(*args),
         Ok(Action::Credential(args)) => match helper::run(&args) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fatal(&error),
@@ -57,6 +59,17 @@ pub fn main() -> ExitCode {
             refuse(&message, code, &error_file)
         }
     }
+}
+
+#[cfg(feature = "cache")]
+fn cache(args: CacheArgs) -> ExitCode {
+    crate::process::cache::run(args).unwrap_or_else(|error| fatal(&error))
+}
+
+#[cfg(not(feature = "cache"))]
+fn cache(_: CacheArgs) -> ExitCode {
+    eprintln!("gitvolume-syncer: this build has no cache");
+    ExitCode::from(run::FATAL)
 }
 
 fn sync(mut typed: ParsedSync) -> ExitCode {

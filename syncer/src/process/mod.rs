@@ -1,5 +1,7 @@
 //! The process: command line, start and end.
 
+#[cfg(feature = "cache")]
+pub(crate) mod cache;
 pub(crate) mod cli;
 pub(crate) mod probe;
 pub(crate) mod run;

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use clap::Subcommand;
 
+use crate::CacheArgs;
 use crate::CredentialArgs;
 use crate::ProbeArgs;
 use crate::ProcessArgs;
@@ -51,6 +52,8 @@ pub(crate) mod variables;
 /// The task of the program.
 #[derive(Debug)]
 pub enum Action {
+    /// Run the pull-through cache.
+    Cache(Box<CacheArgs>),
     /// Answer git as its credential helper.
     Credential(CredentialArgs),
     /// Print this text and exit.
@@ -145,6 +148,7 @@ fn subcommand(argv: &[String], variables: &Variables) -> Option<Result<Action, U
     let program = std::iter::once(OsString::from(help::NAME));
     let action = match Cli::try_parse_from(program.chain(argv)) {
         Ok(cli) => match cli.command? {
+            Command::Cache(args) => Ok(Action::Cache(args)),
             Command::Credential(args) => Ok(Action::Credential(args)),
             Command::Probe(args) => Ok(Action::Probe(args)),
             Command::Ssh(args) => Ok(Action::Ssh(args)),

@@ -11,6 +11,7 @@ use crate::GitDuration;
 use crate::RepoUrl;
 use crate::paths;
 
+mod cache;
 pub(crate) mod choices;
 mod declare;
 mod entry;
@@ -21,6 +22,7 @@ mod process;
 mod repo;
 pub(crate) mod to_argv;
 
+pub use cache::CacheArgs;
 pub use flag::Conversion;
 pub use flag::Flag;
 pub use process::ProcessArgs;
@@ -60,6 +62,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Answer 0 when a whole tree is published, else print why not and answer 1
     Probe(ProbeArgs),
+    /// Run the pull-through cache: one request to the git host for all syncers of a cluster
+    Cache(Box<CacheArgs>),
     /// git's credential helper: answers on standard output, for known servers only
     #[command(hide = true)]
     Credential(CredentialArgs),

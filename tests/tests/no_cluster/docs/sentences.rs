@@ -17,9 +17,10 @@ use crate::docs::pages::Page;
 use crate::docs::pages::pages;
 
 /// Directories with user-visible errors.
-const ERROR_DIRECTORIES: [&str; 7] = [
+const ERROR_DIRECTORIES: [&str; 8] = [
     "certs/src",
     "syncer/args/src",
+    "syncer/cache/src",
     "syncer/poll/src",
     "syncer/src",
     "webhook/inject/src",
