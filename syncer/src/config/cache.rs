@@ -1,5 +1,8 @@
+use std::time::Duration;
+
 use args::CaBundle;
 use args::CacheTrust;
+use args::GitDuration;
 use url::Url;
 
 use crate::config::ConfigError;
@@ -12,6 +15,8 @@ pub(crate) struct CacheConfig {
     /// The CAs of the cache; `None` for the system's.
     pub(crate) ca: Option<CaBundle>,
     pub(crate) trust: CacheTrust,
+    /// The maximum age of the answer that a first sync uses while the git host is unreachable.
+    pub(crate) max_staleness: Option<Duration>,
 }
 
 impl CacheConfig {
@@ -20,6 +25,7 @@ impl CacheConfig {
         url: Option<String>,
         ca: Option<CaBundle>,
         trust: CacheTrust,
+        max_staleness: GitDuration,
     ) -> Result<Option<Self>, ConfigError> {
         let Some(url) = url.filter(|url| !url.is_empty()) else {
             return Ok(None);
@@ -30,6 +36,12 @@ impl CacheConfig {
             let problem = "expected an address without a user: the cache gets the credentials of the git host";
             return Err(ConfigError::new("cache", problem));
         }
-        Ok(Some(Self { url, ca, trust }))
+        let max_staleness = Some(max_staleness.get()).filter(|longest| !longest.is_zero());
+        Ok(Some(Self {
+            url,
+            ca,
+            trust,
+            max_staleness,
+        }))
     }
 }

@@ -164,6 +164,7 @@ impl RepoConfig {
             cache,
             cache_ca,
             cache_trust,
+            max_staleness,
             cookie_file: _,
             askpass_url: _,
             github_base_url: _,
@@ -200,7 +201,7 @@ impl RepoConfig {
             let problem = "expected no value with --layout=clone, which makes a plain clone";
             return Err(ConfigError::new("lfs", problem));
         }
-        let cache = CacheConfig::new(cache, cache_ca, cache_trust)?;
+        let cache = CacheConfig::new(cache, cache_ca, cache_trust, max_staleness)?;
         let secret_dir = secret_dir.map(|dir| absolute("secret-dir", &dir));
         let period = at_least_shortest("period", period)?;
         // As in git-sync, zero means no separate initial period.

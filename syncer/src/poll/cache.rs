@@ -41,13 +41,22 @@ const LONGEST_SPREAD: Duration = Duration::from_secs(10);
 pub(super) struct CacheWatch {
     /// The address of the repository in the cache.
     pub(super) url: Url,
-    pub(super) trust: CacheTrust,
+    policy: CachePolicy,
     period: Duration,
     grants: watch::Sender<Arc<RemoteCredentials>>,
     states: watch::Receiver<CacheState>,
     task: JoinHandle<()>,
     /// When the syncer last published a ref; an older answer of the cache is one of the past.
     acted: Option<Timestamp>,
+}
+
+/// What the cache is trusted with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CachePolicy {
+    pub(super) trust: CacheTrust,
+    /// The maximum age of an answer from before the git host became unreachable; `None` for no
+    /// limit.
+    pub(super) max_staleness: Option<Duration>,
 }
 
 /// What is known about the cache.
@@ -77,7 +86,7 @@ impl CacheWatch {
     pub(super) fn start(
         engine: Box<dyn CacheEngine>,
         url: Url,
-        trust: CacheTrust,
+        policy: CachePolicy,
         period: Duration,
         grant: &Arc<RemoteCredentials>,
     ) -> Self {
@@ -87,7 +96,7 @@ impl CacheWatch {
         let wait = period.clamp(SHORTEST_WAIT, longest);
         Self {
             url,
-            trust,
+            policy,
             period,
             grants,
             states,
@@ -110,14 +119,20 @@ impl CacheWatch {
     /// Waits for the first response.
     pub(super) async fn started(&mut self) {
         let is_known = |state: &CacheState| !matches!(state, CacheState::Starting);
-        // The task ends with this value only.
-        let _ = self.states.wait_for(is_known).await;
+        // The task ends with this value only, and after the time limit the git host is asked.
+        let _ = tokio::time::timeout(PATIENCE, self.states.wait_for(is_known)).await;
     }
 
     /// What a pass does after the last answer. `known` is what git last fetched.
     pub(super) fn advice(&mut self, known: Option<Known<'_>>) -> CacheAdvice {
         let state = self.states.borrow_and_update().clone();
-        advice(&state, self.trust, self.acted, known)
+        let advice = advice(&state, self.policy, self.acted, known);
+        if let (CacheAdvice::Fetch(_), CacheState::Answered(report)) = (&advice, &state)
+            && let (Some(_), Some(as_of)) = (report.stale, report.as_of)
+        {
+            tracing::info!(v = 0, %as_of, "the git host is unreachable, starting with the commit that the cache last knew");
+        }
+        advice
     }
 
     /// Records that what the git host or the cache named was published.
@@ -138,7 +153,7 @@ impl CacheWatch {
                 break;
             }
         }
-        if self.trust == CacheTrust::Content {
+        if self.policy.trust == CacheTrust::Content {
             let spread = self.period.min(LONGEST_SPREAD);
             tokio::time::sleep(spread.mul_f64(fastrand::f64())).await;
         }
@@ -170,7 +185,7 @@ fn is_news(report: &CacheReport, known: Known<'_>) -> bool {
 /// Pure part of [`CacheWatch::advice`].
 fn advice(
     state: &CacheState,
-    trust: CacheTrust,
+    policy: CachePolicy,
     acted: Option<Timestamp>,
     known: Option<Known<'_>>,
 ) -> CacheAdvice {
@@ -178,13 +193,16 @@ fn advice(
         return CacheAdvice::AskHost { then_cache: false };
     };
     let is_same = |known| report.found.as_ref().is_some_and(|found| found.is(known));
+    let longest = policy.max_staleness.unwrap_or(Duration::MAX);
+    let is_too_old = report.stale.is_some_and(|age| age > longest);
     match (&report.found, known) {
         // Something is published, and an answer of the past says nothing about now.
         (_, Some(_)) if report.stale.is_some() => CacheAdvice::AskHost { then_cache: false },
         (_, Some(known)) if is_same(known) => CacheAdvice::Same,
+        (_, None) if is_too_old => CacheAdvice::AskHost { then_cache: false },
         // Another replica of the cache may be behind the one that answered before.
         (Some(found), _)
-            if trust == CacheTrust::Full
+            if policy.trust == CacheTrust::Full
                 && acted.is_none_or(|acted| report.as_of > Some(acted)) =>
         {
             CacheAdvice::Fetch(found.clone())

@@ -17,6 +17,7 @@ use crate::poll::allowed;
 use crate::poll::allowed::files::JudgedFiles;
 use crate::poll::allowed::setting::Setting;
 use crate::poll::cache::CacheAdvice;
+use crate::poll::cache::CachePolicy;
 use crate::poll::cache::CacheWatch;
 use crate::poll::engine::Engine;
 use crate::poll::engine::EngineError;
@@ -373,9 +374,13 @@ impl Poller {
 fn cache(config: &RepoConfig, grant: &Arc<RemoteCredentials>) -> Option<CacheWatch> {
     #[cfg(feature = "poller")]
     {
-        let trust = config.cache.as_ref()?.trust;
+        let cache = config.cache.as_ref()?;
+        let policy = CachePolicy {
+            trust: cache.trust,
+            max_staleness: cache.max_staleness,
+        };
         let (url, engine) = crate::poll::native::cache_engine(config)?;
-        Some(CacheWatch::start(engine, url, trust, config.period, grant))
+        Some(CacheWatch::start(engine, url, policy, config.period, grant))
     }
     #[cfg(not(feature = "poller"))]
     None

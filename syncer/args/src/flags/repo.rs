@@ -339,6 +339,14 @@ flags! {
         #[flag("cache-trust", "TRUST", Ours, ["GITSYNC_CACHE_TRUST"] => Refused("the operator configures the cache"))]
         cache_trust: CacheTrust = CacheTrust::Content,
 
+        /// The maximum age of an answer with which the syncer starts while the git host is unreachable;
+        /// 0 means no limit
+        ///
+        /// For --cache-trust=full: the cache then says which commit it last knew, and since when. Older
+        /// answers count as none, and the first sync waits for the git host.
+        #[flag("max-staleness", "DURATION", Ours, ["GITSYNC_MAX_STALENESS"] => Refused("it needs the operator's cache"))]
+        max_staleness: GitDuration,
+
         /// Send the cookies in /etc/git-secret/cookie_file to http(s) remotes
         #[flag("cookie-file", "BOOL", GitSync, ["GITSYNC_COOKIE_FILE", "GIT_SYNC_COOKIE_FILE", "GIT_COOKIE_FILE"] => Special)]
         cookie_file: bool,

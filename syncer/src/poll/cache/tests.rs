@@ -17,11 +17,15 @@ fn report(found: Option<&str>, as_of: i64) -> CacheState {
 }
 
 fn stale(found: &str) -> CacheState {
+    stale_for(found, 90)
+}
+
+fn stale_for(found: &str, seconds: u64) -> CacheState {
     let CacheState::Answered(report) = report(Some(found), 0) else {
         unreachable!()
     };
     CacheState::Answered(CacheReport {
-        stale: Some(Duration::from_secs(90)),
+        stale: Some(Duration::from_secs(seconds)),
         ..report
     })
 }
@@ -31,7 +35,11 @@ fn advised(state: &CacheState, trust: CacheTrust, known: Option<&str>) -> CacheA
     let object = known.map(hash);
     let known = object.as_ref().map(|object| Known { object, tag: None });
     let acted = known.and_then(|_| Timestamp::from_second(100).ok());
-    advice(state, trust, acted, known)
+    let policy = CachePolicy {
+        trust,
+        max_staleness: Some(Duration::from_secs(90)),
+    };
+    advice(state, policy, acted, known)
 }
 
 fn fetch(digit: &str) -> CacheAdvice {
@@ -77,6 +85,9 @@ fn an_answer_while_the_git_host_is_away_serves_the_first_publication_alone() {
     }
     assert_eq!(advised(&stale("b"), CacheTrust::Full, None), fetch("b"));
     assert_eq!(advised(&stale("b"), CacheTrust::Content, None), CONFIRM);
+    // One second above the limit.
+    let old = stale_for("b", 91);
+    assert_eq!(advised(&old, CacheTrust::Full, None), DIRECT);
 }
 
 #[test]
