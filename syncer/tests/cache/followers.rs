@@ -203,6 +203,9 @@ fn a_new_pod_starts_from_the_cache_while_the_git_host_is_away() {
     first.eventually_published(&commit);
     eventually_on(&first);
     cache.origin.stop();
+    eventually("the cache has noticed", || {
+        state_of_cache(&first)?.starts_with("direct").then_some(())
+    });
     let second = World::new("projected");
     let late = start(&second, follower(&cache, &second, "full"));
     // The cache serves what it has once the git host was away for a minute.
@@ -213,5 +216,6 @@ fn a_new_pod_starts_from_the_cache_while_the_git_host_is_away() {
         }
     }
     assert_eq!(second.published(), Some(commit.clone()), "{}", late.log());
+    late.assert_logged("starting with the commit that the cache last knew");
     assert_eq!(first.published(), Some(commit));
 }
