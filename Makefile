@@ -92,6 +92,13 @@ docs: ## Build the documentation of the code, warnings denied
 site: ## Build the documentation as a searchable site into target/site/book
 	@tests/tools/site.sh
 
+.PHONY: pictures
+pictures: ## Take the pictures of the dashboard, the alerts and the status page in docs/images again
+	@tests/tools/prerequisites.sh pictures
+	tests/tools/build.sh etcd kube-apiserver kubectl helm
+	@$(MAKE) --no-print-directory dist dist-tests
+	tests/tools/pictures/run.sh
+
 .PHONY: test-cluster
 test-cluster: ## Run the tests on real API servers and a real node; ONLY=NAME selects some, KUBECONFIG=… takes your cluster
 	@tests/tools/announce.sh

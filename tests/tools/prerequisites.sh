@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes sure that Debian's programs which a make target starts are installed.
 #
-#   tests/tools/prerequisites.sh demo|test|test-cluster|images-arm64
+#   tests/tools/prerequisites.sh demo|test|test-cluster|images-arm64|pictures
 #
 # As root on Debian (or a child of it) the missing ones are installed, without starting any daemon;
 # anybody else gets the command to run. When all is there, it only looks at files.
@@ -32,6 +32,7 @@ table() {
 /usr/bin/curl                               curl            test-cluster
 /usr/bin/socat                              socat           test-cluster
 /usr/bin/hugo                               hugo            test-cluster
+/usr/bin/prometheus                         prometheus      test-cluster
 /usr/sbin/mkfs.xfs|/sbin/mkfs.xfs             xfsprogs        test-cluster
 /usr/bin/aarch64-linux-gnu-gcc              gcc-aarch64-linux-gnu images-arm64
 /usr/aarch64-linux-gnu/lib/libc.a           libc6-dev-arm64-cross images-arm64
@@ -40,13 +41,23 @@ table() {
 /usr/bin/python3                            python3-minimal images-arm64
 /usr/bin/curl                               curl            images-arm64
 /usr/bin/unshare                            util-linux      images-arm64
+/usr/bin/git                                git             pictures
+/usr/bin/openssl                            openssl         pictures
+/usr/bin/curl                               curl            pictures
+/usr/bin/prometheus                         prometheus      pictures
+/usr/bin/chromium                           chromium        pictures
+/usr/share/fonts/opentype/inter             fonts-inter     pictures
+/usr/bin/pngquant                           pngquant        pictures
+/usr/bin/optipng                            optipng         pictures
+/usr/bin/node|/usr/local/bin/node           nodejs          pictures
+/usr/bin/npm|/usr/local/bin/npm             npm             pictures
 END
 )
   case $1 in
     demo) grep ' demo$' <<<"$all" ;;
     test) grep -E ' (demo|test)$' <<<"$all" ;;
-    test-cluster) grep -v ' images-arm64$' <<<"$all" ;;
-    images-arm64) grep ' images-arm64$' <<<"$all" ;;
+    test-cluster) grep -Ev ' (images-arm64|pictures)$' <<<"$all" ;;
+    images-arm64 | pictures) grep " $1\$" <<<"$all" ;;
   esac
 }
 
@@ -62,7 +73,7 @@ missing() {
 any() { local f; for f in "$@"; do [[ ! -e $f ]] || return 0; done; return 1; }
 
 install() {
-  # nginx and sshd are wanted as programs: policy-rc.d with 101 keeps their packages from starting
+  # nginx, sshd and prometheus are wanted as programs: policy-rc.d with 101 keeps their packages from starting
   # them, and what was there before comes back, whatever happens.
   local policy=/usr/sbin/policy-rc.d
   if [[ -e $policy ]]; then
@@ -84,7 +95,7 @@ install() {
 
 main() {
   local mode=${1:-}
-  [[ $mode =~ ^(demo|test|test-cluster|images-arm64)$ ]] || { echo "usage: tests/tools/prerequisites.sh demo|test|test-cluster|images-arm64" >&2; exit 2; }
+  [[ $mode =~ ^(demo|test|test-cluster|images-arm64|pictures)$ ]] || { echo "usage: tests/tools/prerequisites.sh demo|test|test-cluster|images-arm64|pictures" >&2; exit 2; }
   local packages
   mapfile -t packages < <(missing "$mode")
   [[ ${#packages[@]} -gt 0 ]] || exit 0
