@@ -1,4 +1,4 @@
-//! The entry points of the program: sync, `probe`, git's credential helper, and the setup of
+//! The entry points of the program: sync, `probe`, `push`, git's credential helper, and the setup of
 //! process 1.
 
 use std::env;
@@ -19,6 +19,7 @@ use crate::error::chain;
 use crate::observe::error_file::ErrorFile;
 use crate::observe::logging;
 use crate::process::probe;
+use crate::process::push;
 use crate::process::run;
 use crate::redact;
 use crate::redact::redact;
@@ -41,6 +42,7 @@ pub fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(Action::Probe(args)) => probe::run(&args),
+        Ok(Action::Push(args)) => push::run(*args).unwrap_or_else(|error| fatal(&error)),
         Ok(Action::Sync(typed)) => sync(*typed),
         Err(refusal) => {
             let UsageError {

@@ -2,4 +2,5 @@
 
 pub(crate) mod cli;
 pub(crate) mod probe;
+pub(crate) mod push;
 pub(crate) mod run;

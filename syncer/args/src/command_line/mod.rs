@@ -17,6 +17,7 @@ use clap::Subcommand;
 use crate::CredentialArgs;
 use crate::ProbeArgs;
 use crate::ProcessArgs;
+use crate::PushArgs;
 use crate::RepoArgs;
 use crate::SyncArgs;
 use crate::command_line::lex::FlagOccurrence;
@@ -56,6 +57,8 @@ pub enum Action {
     Print(String),
     /// Report whether a complete tree is published.
     Probe(ProbeArgs),
+    /// Receive push webhooks.
+    Push(Box<PushArgs>),
     /// Sync.
     Sync(Box<ParsedSync>),
 }
@@ -144,6 +147,7 @@ fn subcommand(argv: &[String], variables: &Variables) -> Option<Result<Action, U
         Ok(cli) => match cli.command? {
             Command::Credential(args) => Ok(Action::Credential(args)),
             Command::Probe(args) => Ok(Action::Probe(args)),
+            Command::Push(args) => Ok(Action::Push(Box::new(args))),
         },
         Err(error) if error.use_stderr() => {
             let text = error.to_string();

@@ -18,12 +18,16 @@ pub(crate) mod flag;
 pub(crate) mod flag_value;
 pub(crate) mod kind;
 mod process;
+mod push;
 mod repo;
 pub(crate) mod to_argv;
 
 pub use flag::Conversion;
 pub use flag::Flag;
 pub use process::ProcessArgs;
+pub use push::ParseWakeRuleError;
+pub use push::PushArgs;
+pub use push::WakeRule;
 pub use repo::RepoArgs;
 
 /// Every flag of a sync, by name.
@@ -60,6 +64,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Answer 0 when a whole tree is published, else print why not and answer 1
     Probe(ProbeArgs),
+    /// Receive push webhooks of git hosts and wake the cache; see docs/push.md
+    Push(PushArgs),
     /// git's credential helper: answers on standard output, for known servers only
     #[command(hide = true)]
     Credential(CredentialArgs),

@@ -10,7 +10,8 @@ use crate::docs::pages::pages;
 #[test]
 fn every_metric_that_a_page_names_is_in_the_metrics_reference() {
     let table = |page: &str| fs::read_to_string(settings::root().join("docs").join(page)).unwrap();
-    let (webhook, syncer) = (table("metrics.md"), table("http.md"));
+    let webhook = table("metrics.md");
+    let (syncer, push) = (table("http.md"), table("push.md"));
     let mut wrong = Vec::new();
     let mut seen = 0;
     for page in pages() {
@@ -19,9 +20,10 @@ fn every_metric_that_a_page_names_is_in_the_metrics_reference() {
         // A prefix alone is not a metric.
         for name in words.filter(|word| word.starts_with("gitvolume_") && !word.ends_with('_')) {
             seen += 1;
-            let table = match name.starts_with("gitvolume_webhook_") {
-                true => &webhook,
-                false => &syncer,
+            let table = match name {
+                name if name.starts_with("gitvolume_webhook_") => &webhook,
+                name if name.starts_with("gitvolume_push_") => &push,
+                _ => &syncer,
             };
             if !table.contains(&format!("| `{name}` |")) {
                 wrong.push(format!("{}: {name}", page.path.display()));

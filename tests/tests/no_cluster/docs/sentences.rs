@@ -17,10 +17,11 @@ use crate::docs::pages::Page;
 use crate::docs::pages::pages;
 
 /// Directories with user-visible errors.
-const ERROR_DIRECTORIES: [&str; 7] = [
+const ERROR_DIRECTORIES: [&str; 8] = [
     "certs/src",
     "syncer/args/src",
     "syncer/poll/src",
+    "syncer/push/src",
     "syncer/src",
     "webhook/inject/src",
     "webhook/cli/src",
