@@ -168,10 +168,13 @@ impl PushServer {
                 .max_buf_size(LONGEST_HEAD)
                 .serve_connection(TokioIo::new(stream), service)
         );
+        let is_ending = async {
+            // The sender lives as long as the process.
+            let _ = stage.wait_for(|stage| *stage == PushStage::Ending).await;
+        };
         let served = tokio::select! {
             served = connection.as_mut() => served,
-            // The sender lives as long as the process.
-            _ = stage.wait_for(|stage| *stage == PushStage::Ending) => {
+            () = is_ending => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
