@@ -5,7 +5,7 @@
 //!
 //! | folder | what it holds |
 //! |---|---|
-//! | `process` | command line, start, end, `probe`, `push` (the crate of that name receives pushes for the cache) |
+//! | `process` | command line, start, end, `probe`; the start of the crates `cache` (feature `cache`) and `push` |
 //! | `schedule` | the loop of one repository: back-off, limits, waiting beside another syncer; a clone that is made once |
 //! | `repo` | one repository: `sync` is a pass, `sync::state` what is known between two passes, `sync::error` the table from a failure's stage and cause to what follows; `resolve`, `mirror`, `publish`, `gc` are its steps |
 //! | `poll` | whether the remote can be polled without git, and what follows; the polls are the crate `poll` (feature `poller`) |

@@ -8,6 +8,8 @@
 
 mod access;
 mod aftermath;
+#[cfg(feature = "cache")]
+mod cache;
 mod clone;
 mod command_line;
 mod crashes;

@@ -8,11 +8,13 @@
 //! - `values`, `address`: [`GitDuration`], [`RepoUrl`], [`Rev`], [`Link`], [`Subdir`],
 //!   [`CaBundle`], [`KnownHosts`], [`VersionRange`], each validated once, when parsed.
 //! - [`paths`]: mount paths in the injected container. [`secret`]: the keys of a mounted Secret.
-//!   [`probe`]: output of the startup probe. [`wake`]: the push receiver's message to the cache.
+//!   [`probe`]: output of the startup probe. [`cache`]: paths and headers of the pull-through cache.
+//!   [`wake`]: the push receiver's message to the cache.
 //!
 //! Start at `flags/repo.rs`. Pure: no clock, no access to the process environment, no file system.
 
 mod address;
+pub mod cache;
 mod command_line;
 mod flags;
 mod kubelet;
@@ -48,6 +50,7 @@ pub use command_line::reference::page::flags_markdown;
 pub use command_line::sensitive::is_secret;
 pub use command_line::sensitive::secret_variables;
 pub use command_line::variables::is_service_variable;
+pub use flags::CacheArgs;
 pub use flags::Conversion;
 pub use flags::CredentialArgs;
 pub use flags::Flag;
@@ -56,8 +59,10 @@ pub use flags::ProbeArgs;
 pub use flags::ProcessArgs;
 pub use flags::PushArgs;
 pub use flags::RepoArgs;
+pub use flags::SshArgs;
 pub use flags::SyncArgs;
 pub use flags::WakeRule;
+pub use flags::choices::CacheTrust;
 pub use flags::choices::GarbageCollection;
 pub use flags::choices::Layout;
 pub use flags::choices::Submodules;

@@ -43,7 +43,7 @@ static KEPT: Pool<Server, Sender> = Pool::new();
 
 /// A server, with its proxy and the CAs that verify it.
 #[derive(Clone)]
-pub(crate) struct Server {
+pub struct Server {
     is_tls: bool,
     host: String,
     port: u16,
@@ -54,11 +54,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// The server of an address; `None` if the address has no host.
-    pub(crate) fn of(
-        url: &Url,
-        tls: Arc<ClientConfig>,
-        proxy: Option<Arc<Intercept>>,
-    ) -> Option<Self> {
+    pub fn of(url: &Url, tls: Arc<ClientConfig>, proxy: Option<Arc<Intercept>>) -> Option<Self> {
         Some(Self {
             is_tls: url.scheme() == "https",
             host: url.host_str()?.to_owned(),
@@ -92,7 +88,10 @@ impl PartialEq for Server {
 }
 
 /// The sending half of a connection, with one request at a time.
-type Sender = SendRequest<Full<Bytes>>;
+pub(crate) type Sender = SendRequest<Full<Bytes>>;
+
+/// A connection to a server, for the next request once the last response was read.
+pub type ServerConnection = Aged<Sender>;
 
 impl Connection for Sender {
     fn is_open(&self) -> bool {
@@ -102,11 +101,11 @@ impl Connection for Sender {
 
 /// Sends a request on a kept connection, or on a new one if there is none or the kept one turns out
 /// to be closed, which a server may do at any time.
-pub(crate) async fn send(
+pub async fn send(
     network: &dyn Network,
     server: &Server,
     request: &Request<Full<Bytes>>,
-) -> Result<(Response<Incoming>, Aged<Sender>), PollError> {
+) -> Result<(Response<Incoming>, ServerConnection), PollError> {
     if let Some(mut kept) = KEPT.take(server) {
         match kept.connection.send_request(request.clone()).await {
             Ok(response) => return Ok((response, kept)),
@@ -143,7 +142,7 @@ pub(crate) fn address(
 }
 
 /// Keeps a connection whose last response was read to its end.
-pub(crate) fn keep(server: &Server, connection: Aged<Sender>) {
+pub fn keep(server: &Server, connection: ServerConnection) {
     KEPT.keep(server.clone(), connection);
 }
 
@@ -180,7 +179,9 @@ pub(crate) async fn connect(
         stream.set_nodelay(true)?;
         Ok(stream)
     };
-    connected.await.map_err(PollError::Connect)
+    let connected = tokio::time::timeout(network.connect_timeout(), connected).await;
+    let connected = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    connected.map_err(PollError::Connect)
 }
 
 async fn encrypt<S>(

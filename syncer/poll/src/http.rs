@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use http_body_util::Full;
+use hyper::HeaderMap;
 use hyper::Method;
 use hyper::Request;
 use hyper::Response;
@@ -41,6 +42,7 @@ use crate::refs;
 use crate::refs::Greeting;
 use crate::refs::Handshake;
 use crate::refs::Search;
+use crate::response::FoundRef;
 use crate::response::KnownRef;
 use crate::response::PollResponse;
 
@@ -66,6 +68,8 @@ pub struct HttpRefPoller {
     /// Whether connections are kept between polls.
     is_keeping: bool,
     network: Arc<dyn Network>,
+    /// Whether the first request has the password, before the server requests it.
+    is_preemptive: bool,
     server_info: ServerInfo,
 }
 
@@ -94,7 +98,16 @@ impl HttpRefPoller {
             rev,
             is_keeping,
             network,
+            is_preemptive: false,
             server_info: ServerInfo::default(),
+        }
+    }
+
+    /// Sends the password with the first request.
+    pub(crate) fn preemptive(self) -> Self {
+        Self {
+            is_preemptive: true,
+            ..self
         }
     }
 
@@ -105,19 +118,9 @@ impl HttpRefPoller {
         credentials: Credentials<'_>,
         known: KnownRef<'_>,
     ) -> Result<PollResponse, PollError> {
-        if self.server_info.generation != credentials.generation {
-            self.server_info = ServerInfo {
-                generation: credentials.generation,
-                ..ServerInfo::default()
-            };
-        }
-        let route = self.server_info.route.take();
-        let route = match route.filter(|route| route.since.elapsed() < LONGEST_LIFE) {
-            Some(route) => route,
-            None => match self.begin(credentials, known).await? {
-                Discovery::Route(route) => *route,
-                Discovery::PollResponse(polled) => return Ok(polled),
-            },
+        let route = match self.route(credentials, known).await? {
+            Discovery::Route(route) => *route,
+            Discovery::PollResponse(polled) => return Ok(polled),
         };
         // An error discards the route, so that the next poll starts with the capabilities again.
         let polled = self.list(&route, known).await?;
@@ -125,18 +128,85 @@ impl HttpRefPoller {
         Ok(polled)
     }
 
+    /// The prepared request, or the answer of an older server.
+    async fn route(
+        &mut self,
+        credentials: Credentials<'_>,
+        known: KnownRef<'_>,
+    ) -> Result<Discovery, PollError> {
+        if self.server_info.generation != credentials.generation {
+            self.server_info = ServerInfo {
+                generation: credentials.generation,
+                ..ServerInfo::default()
+            };
+        }
+        let route = self.server_info.route.take();
+        match route.filter(|route| route.since.elapsed() < LONGEST_LIFE) {
+            Some(route) => Ok(Discovery::Route(Box::new(route))),
+            None => self.begin(credentials, known).await,
+        }
+    }
+
+    /// Sends the one request of a poll to the cache, with these headers; `None` if nothing has
+    /// changed since the answer that they name.
+    pub(crate) async fn ask_cache(
+        &mut self,
+        credentials: Credentials<'_>,
+        headers: HeaderMap,
+    ) -> Result<Option<(Option<FoundRef>, HeaderMap)>, PollError> {
+        let nothing = KnownRef {
+            object: "",
+            tag: None,
+        };
+        let route = match self.route(credentials, nothing).await? {
+            Discovery::Route(route) => *route,
+            Discovery::PollResponse(_) => {
+                return Err(PollError::Unfit(
+                    "the cache does not speak protocol version 2",
+                ));
+            }
+        };
+        let mut request = route.request.clone();
+        request.headers_mut().extend(headers);
+        let (response, connection) = connect::send(&*self.network, &route.server, &request).await?;
+        let is_same = response.status() == StatusCode::NOT_MODIFIED;
+        let answer = if is_same {
+            None
+        } else {
+            judge(&response)?;
+            let headers = response.headers().clone();
+            Some((self.read_refs(response, nothing).await?.found, headers))
+        };
+        connect::keep(&route.server, connection);
+        self.server_info.route = Some(route);
+        Ok(answer)
+    }
+
     /// Sends the one request of a poll.
     async fn list(&self, route: &Route, known: KnownRef<'_>) -> Result<PollResponse, PollError> {
         let (response, connection) =
             connect::send(&*self.network, &route.server, &route.request).await?;
         judge(&response)?;
-        let mut search = Search::new(&self.rev, known);
-        let (answer, received) =
-            read(response, |packets| refs::listed(packets, &mut search)).await?;
+        let polled = self.read_refs(response, known).await?;
         if self.is_keeping {
             connect::keep(&route.server, connection);
         }
-        Ok(PollResponse { answer, received })
+        Ok(polled)
+    }
+
+    async fn read_refs(
+        &self,
+        response: Response<Incoming>,
+        known: KnownRef<'_>,
+    ) -> Result<PollResponse, PollError> {
+        let mut search = Search::new(&self.rev, known);
+        let (answer, received) =
+            read(response, |packets| refs::listed(packets, &mut search)).await?;
+        Ok(PollResponse {
+            answer,
+            found: search.found(),
+            received,
+        })
     }
 
     /// Requests the capabilities, git's first request, and prepares the request for refs.
@@ -181,9 +251,11 @@ impl HttpRefPoller {
                 connect::keep(&server, connection);
             }
             return match greeting {
-                Greeting::Listed(answer) => {
-                    Ok(Discovery::PollResponse(PollResponse { answer, received }))
-                }
+                Greeting::Listed(answer) => Ok(Discovery::PollResponse(PollResponse {
+                    answer,
+                    found: greeted.found(),
+                    received,
+                })),
                 Greeting::Capabilities { object_format } => {
                     let body = refs::request(&self.rev, object_format.as_deref());
                     let request = post(&at, self.password(&at, credentials)?, body)?;
@@ -221,7 +293,8 @@ impl HttpRefPoller {
     ) -> Result<Option<HeaderValue>, PollError> {
         match credentials.http {
             Some((user, password))
-                if self.server_info.wants_password && at.origin() == self.url.origin() =>
+                if (self.is_preemptive || self.server_info.wants_password)
+                    && at.origin() == self.url.origin() =>
             {
                 basic(user, password).map(Some)
             }

@@ -6,9 +6,13 @@
 //! (`pool`). Each answers *same* or *different*; everything else, including errors, is left to git.
 //! The caller decides whether a poller does the same as git with the current settings.
 //!
+//! [`CacheRefPoller`] waits for the same through the pull-through cache.
+//! [`send`] and [`keep`] are the connections alone, for the pull-through cache.
+//!
 //! The caller resolves host names, selects proxies and configures TLS ([`Network`]). This crate
 //! does not depend on the syncer.
 
+mod cache;
 mod connect;
 mod credentials;
 mod error;
@@ -20,6 +24,12 @@ mod refs;
 mod response;
 mod ssh;
 
+pub use cache::CacheAnswer;
+pub use cache::CacheRefPoller;
+pub use connect::Server;
+pub use connect::ServerConnection;
+pub use connect::keep;
+pub use connect::send;
 pub use credentials::Credentials;
 pub use credentials::SshCredentials;
 pub use error::PollError;
@@ -28,6 +38,8 @@ pub use network::Network;
 pub use network::Resolving;
 pub use packets::ProtocolError;
 pub use response::Answer;
+pub use response::FoundRef;
 pub use response::KnownRef;
 pub use response::PollResponse;
+pub use ssh::LentSession;
 pub use ssh::SshRefPoller;

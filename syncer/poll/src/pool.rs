@@ -34,7 +34,7 @@ struct Kept<K, C> {
 }
 
 /// A connection with its age.
-pub(crate) struct Aged<C> {
+pub struct Aged<C> {
     pub(crate) connection: C,
     since: Instant,
 }

@@ -13,6 +13,7 @@ use crate::packets::Packets;
 use crate::packets::ProtocolError;
 use crate::packets::write_line;
 use crate::response::Answer;
+use crate::response::FoundRef;
 use crate::response::KnownRef;
 
 /// The prefix and suffix that turn a short name into a full one, in the order in which `git fetch
@@ -77,14 +78,14 @@ pub(crate) struct Search<'a> {
     best: Best,
 }
 
-/// The best match so far, and whether it is the known ref with the known object.
+/// The best match so far, and its object.
 #[derive(Clone, Debug)]
 enum Best {
     None,
     /// The ref of a name, by the index of its rule.
-    Rule(usize, bool),
+    Rule(usize, String),
     /// The highest tag of a range.
-    Tag(VersionTag, bool),
+    Tag(VersionTag, String),
 }
 
 impl<'a> Search<'a> {
@@ -102,13 +103,12 @@ impl<'a> Search<'a> {
         if !is_object(object) {
             return Err(ProtocolError::Malformed);
         }
-        let is_known = object == self.known.object.as_bytes();
+        let object = || String::from_utf8_lossy(object).into_owned();
         if let Some(range) = self.rev.range() {
             if let Some(tag) = tag(name).filter(|tag| range.contains(tag))
                 && !matches!(&self.best, Best::Tag(best, _) if tag <= *best)
             {
-                let is_known = is_known && self.known.tag == Some(tag.name());
-                self.best = Best::Tag(tag, is_known);
+                self.best = Best::Tag(tag, object());
             }
             return Ok(());
         }
@@ -120,16 +120,31 @@ impl<'a> Search<'a> {
         if let Some(rule) = RULES.iter().position(is_meant)
             && !matches!(self.best, Best::Rule(best, _) if rule >= best)
         {
-            self.best = Best::Rule(rule, is_known);
+            self.best = Best::Rule(rule, object());
         }
         Ok(())
     }
 
     /// The result after all refs; git reports a name without a ref.
     fn answer(&self) -> Answer {
-        match self.best {
-            Best::Rule(_, true) | Best::Tag(_, true) => Answer::Same,
+        match self.found() {
+            Some(found) if found.is(self.known) => Answer::Same,
             _ => Answer::Different,
+        }
+    }
+
+    /// The ref that the name means, or the highest tag, after all refs.
+    pub(crate) fn found(&self) -> Option<FoundRef> {
+        match &self.best {
+            Best::None => None,
+            Best::Rule(_, object) => Some(FoundRef {
+                object: object.clone(),
+                tag: None,
+            }),
+            Best::Tag(tag, object) => Some(FoundRef {
+                object: object.clone(),
+                tag: Some(tag.name().to_owned()),
+            }),
         }
     }
 }
@@ -207,6 +222,11 @@ impl<'a> Handshake<'a> {
             search,
             stage: Stage::Start,
         }
+    }
+
+    /// The ref that an older server has listed.
+    pub(crate) fn found(&self) -> Option<FoundRef> {
+        self.search.found()
     }
 
     /// Parses further packets; `None` until the response is complete.

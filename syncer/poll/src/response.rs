@@ -9,6 +9,22 @@ pub struct KnownRef<'a> {
     pub tag: Option<&'a str>,
 }
 
+/// The ref that a server has.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FoundRef {
+    /// The object that the ref names, in hexadecimal digits; it may be an annotated tag.
+    pub object: String,
+    /// The name of the tag; `None` unless a range of versions is followed.
+    pub tag: Option<String>,
+}
+
+impl FoundRef {
+    /// Whether this is the known ref with the known object.
+    pub fn is(&self, known: KnownRef<'_>) -> bool {
+        self.object == known.object && self.tag.as_deref() == known.tag
+    }
+}
+
 /// The followed ref's object, compared with the known one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Answer {
@@ -19,10 +35,12 @@ pub enum Answer {
 }
 
 /// The response of one poll.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PollResponse {
     /// Whether the ref names the known object.
     pub answer: Answer,
+    /// The ref; `None` if the server has none of the name, or no tag in the range.
+    pub found: Option<FoundRef>,
     /// The number of bytes of the server's response.
     pub received: u64,
 }

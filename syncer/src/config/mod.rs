@@ -1,6 +1,7 @@
 //! The validated configuration, made from the parsed flags.
 
 mod access;
+mod cache;
 mod environment;
 mod error;
 mod file;
@@ -18,6 +19,7 @@ use args::Names;
 use args::SyncArgs;
 
 pub(crate) use crate::config::access::AccessConfig;
+pub(crate) use crate::config::cache::CacheConfig;
 pub(crate) use crate::config::environment::Environment;
 pub(crate) use crate::config::error::ConfigError;
 pub(crate) use crate::config::hooks::ExecHook;

@@ -16,6 +16,7 @@ use args::Submodules;
 use args::UserInfo;
 
 use crate::config::AccessConfig;
+use crate::config::CacheConfig;
 use crate::config::ConfigError;
 use crate::config::Environment;
 use crate::config::HooksConfig;
@@ -65,6 +66,8 @@ pub(crate) struct RepoConfig {
     pub(crate) touch_file: Option<PathBuf>,
     pub(crate) hooks: HooksConfig,
     pub(crate) access: AccessConfig,
+    /// `None` without a cache.
+    pub(crate) cache: Option<CacheConfig>,
     /// Keys and values of git's configuration, in their order.
     pub(crate) git_config: Vec<(String, String)>,
     pub(crate) environment: Arc<Environment>,
@@ -158,6 +161,9 @@ impl RepoConfig {
             ssh_known_hosts_file: _,
             default_known_hosts: _,
             ca_bundle: _,
+            cache,
+            cache_ca,
+            cache_trust,
             cookie_file: _,
             askpass_url: _,
             github_base_url: _,
@@ -194,6 +200,7 @@ impl RepoConfig {
             let problem = "expected no value with --layout=clone, which makes a plain clone";
             return Err(ConfigError::new("lfs", problem));
         }
+        let cache = CacheConfig::new(cache, cache_ca, cache_trust)?;
         let secret_dir = secret_dir.map(|dir| absolute("secret-dir", &dir));
         let period = at_least_shortest("period", period)?;
         // As in git-sync, zero means no separate initial period.
@@ -226,6 +233,7 @@ impl RepoConfig {
             touch_file,
             hooks: hooks?,
             access: access?,
+            cache,
             gc: git_gc,
             git_config: git_config_pairs(git_config.as_deref(), &git_config_add)?,
             environment,

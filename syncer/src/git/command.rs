@@ -126,6 +126,17 @@ impl Git {
         self.set.insert(name.into(), value.as_ref().to_owned());
     }
 
+    /// Removes a variable of the process from all later commands.
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.set.remove(OsStr::new(name));
+        Arc::make_mut(&mut self.removed).push(name.into());
+    }
+
+    /// The value of a variable that is set for all commands.
+    pub(crate) fn get(&self, name: &str) -> Option<&OsStr> {
+        Some(self.set.get(OsStr::new(name))?)
+    }
+
     /// The variables that give a hook's own git commands the syncer's configuration and
     /// credentials.
     pub(crate) fn environment_of_hooks(&self) -> Vec<(OsString, OsString)> {

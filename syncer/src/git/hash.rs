@@ -33,6 +33,15 @@ pub(crate) enum ObjectFormat {
 }
 
 impl ObjectFormat {
+    /// The hash of no object, in git's notation.
+    pub(crate) fn null(self) -> Hash {
+        let length = match self {
+            Self::Sha1 => 40,
+            Self::Sha256 => 64,
+        };
+        Hash("0".repeat(length))
+    }
+
     /// The format that a repository with another one does not have.
     pub(crate) fn other(self) -> Self {
         match self {

@@ -180,6 +180,17 @@ impl Repository<'_> {
         object.map_err(|_| GitError::unexpected("git fetch", answer))
     }
 
+    /// Replaces the address of the last fetch in `FETCH_HEAD`, which consumers may read. git does not
+    /// read it again, so an error is of no consequence.
+    pub(crate) fn rename_in_fetch_head(&self, from: &str, to: &str) {
+        let path = self.git_dir.join("FETCH_HEAD");
+        // git leaves this ending out.
+        let [from, to] = [from, to].map(|url| url.trim_end_matches(".git"));
+        if let Ok(text) = fs::read_to_string(&path) {
+            let _ = fs::write(&path, text.replace(from, to));
+        }
+    }
+
     /// Lists the tags of a remote, one per line, with the targets of annotated tags.
     pub(crate) async fn ls_remote_tags(&self, url: &str) -> Result<String, GitError> {
         ls_remote_tags(self.command("ls-remote", &[]), url).await

@@ -125,11 +125,12 @@ impl RepoHealth {
         self.0.file.update(&standing);
     }
 
-    /// Records whether the remote is polled without git.
-    pub(crate) fn set_poller_state(&self, state: Option<String>) {
+    /// Records whether the remote is polled without git, and the state of the pull-through cache.
+    pub(crate) fn set_poller_state(&self, poller: Option<String>, cache: Option<String>) {
         let mut standing = self.standing();
         // The reason may be a key of git's configuration, which may contain an address.
-        standing.poller = state.map(|text| redact(&text));
+        standing.poller = poller.map(|text| redact(&text));
+        standing.cache = cache;
         self.0.file.update(&standing);
     }
 

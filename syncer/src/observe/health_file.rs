@@ -36,6 +36,8 @@ struct RecordedHealth {
     published: Option<Published>,
     last_error: Option<String>,
     poller: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cache: Option<String>,
 }
 
 impl HealthFile {
@@ -68,6 +70,7 @@ impl HealthFile {
             published: published.or_else(|| content.published.clone()),
             last_error: standing.last_error.clone(),
             poller: standing.poller.clone(),
+            cache: standing.cache.clone(),
         };
         if new == *content && path.exists() {
             return;

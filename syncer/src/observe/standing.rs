@@ -23,6 +23,9 @@ pub(crate) struct Standing {
     pub(crate) next_pass: Option<Timestamp>,
     /// Whether the remote is polled without git; `None` until git has succeeded.
     pub(crate) poller: Option<String>,
+    /// The state of the pull-through cache: `on`, or `direct` with the reason. `None` without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cache: Option<String>,
 }
 
 /// The commit that consumers see.

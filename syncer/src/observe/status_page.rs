@@ -80,6 +80,7 @@ fn row(page: &mut String, repo: &Standing, now: Timestamp) -> fmt::Result {
         failures,
         next_pass,
         poller,
+        cache,
     } = repo;
     page.push_str("<tr><td>");
     if let Some(name) = name {
@@ -110,7 +111,11 @@ fn row(page: &mut String, repo: &Standing, now: Timestamp) -> fmt::Result {
         )?;
     }
     let poller = poller.as_deref().unwrap_or("not known yet");
-    write!(page, "</td><td>{}</td>", Escaped(poller))?;
+    write!(page, "</td><td>{}", Escaped(poller))?;
+    if let Some(cache) = cache {
+        write!(page, "<br><small>cache: {}</small>", Escaped(cache))?;
+    }
+    page.push_str("</td>");
     match last_error {
         Some(error) => writeln!(
             page,
@@ -192,6 +197,7 @@ mod tests {
             failures: 3,
             next_pass: Some(at(1_000_612)),
             poller: None,
+            cache: None,
         };
         let page = to_html(&[repo, Standing::default()], at(1_000_600));
         for part in [

@@ -1,17 +1,26 @@
 //! The interface of a poll engine.
 
+use std::path::Path;
 use std::pin::Pin;
 use std::time::Duration;
 
 use hyper::StatusCode;
+use jiff::Timestamp;
 
 use crate::git::Hash;
+use crate::poll::loan::Loan;
 use crate::remote::auth::RemoteCredentials;
 
 /// A client that polls one ref, or the tags of a range, of one remote.
 pub(super) trait Engine: Send + Sync {
     /// Compares the ref with the known one.
     fn ask<'a>(&'a mut self, grant: &'a RemoteCredentials, known: Known<'a>) -> Asking<'a>;
+
+    /// Lends the connection of the last poll to git, over a socket that is created in this
+    /// directory.
+    fn lend(&self, _dir: &Path) -> Option<Loan> {
+        None
+    }
 }
 
 /// The result of git's last fetch.
@@ -23,6 +32,44 @@ pub(crate) struct Known<'a> {
     pub(crate) tag: Option<&'a str>,
 }
 
+/// What the followed ref names at the remote.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct RemoteRef {
+    /// The object, which may be an annotated tag.
+    pub(crate) object: Hash,
+    /// The tag that a range of versions selects.
+    pub(crate) tag: Option<String>,
+}
+
+impl RemoteRef {
+    /// Whether git last fetched the same.
+    pub(super) fn is(&self, known: Known<'_>) -> bool {
+        self.object == *known.object && self.tag.as_deref() == known.tag
+    }
+}
+
+/// A client that follows one ref through the pull-through cache.
+pub(super) trait CacheEngine: Send {
+    /// Asks for the ref. After the first answer the cache holds the request until the ref changes;
+    /// `None` if it did not within `wait`.
+    fn ask<'a>(&'a mut self, grant: &'a RemoteCredentials, wait: Duration) -> AskingCache<'a>;
+}
+
+/// A pending request to the cache.
+pub(super) type AskingCache<'a> =
+    Pin<Box<dyn Future<Output = Result<Option<CacheReport>, EngineError>> + Send + 'a>>;
+
+/// What the cache says about the followed ref.
+#[derive(Clone, Debug)]
+pub(crate) struct CacheReport {
+    /// What the ref names; `None` if the repository has no such ref.
+    pub(crate) found: Option<RemoteRef>,
+    /// When the git host gave the answer.
+    pub(crate) as_of: Option<Timestamp>,
+    /// The age of an answer that the cache gives while the git host is unreachable.
+    pub(crate) stale: Option<Duration>,
+}
+
 /// A pending poll.
 pub(super) type Asking<'a> =
     Pin<Box<dyn Future<Output = Result<EngineAnswer, EngineError>> + Send + 'a>>;
@@ -31,6 +78,8 @@ pub(super) type Asking<'a> =
 pub(super) struct EngineAnswer {
     /// The ref, or the highest tag, names the known object.
     pub(super) is_same: bool,
+    /// What the ref names; `None` if the server has no such ref.
+    pub(super) found: Option<RemoteRef>,
     /// The number of bytes of the server's response.
     pub(super) received: u64,
 }

@@ -7,17 +7,26 @@
 //! - `poller` decides whether an engine may poll: only if it does exactly what git does, which
 //!   `allowed` checks by git's configuration, the environment and ssh's files.
 //!
+//! - `cache` waits for changes at the pull-through cache instead.
+//! - `loan` lets git's fetch use the ssh connection of the poll that asked for it.
+//!
 //! An engine's error is not a failure of the pass: git runs, and its result is used.
 
 // Without an engine nothing reads its answers.
 #![cfg_attr(not(feature = "poller"), allow(dead_code))]
 
 mod allowed;
+mod cache;
 mod engine;
+pub(crate) mod loan;
 #[cfg(feature = "poller")]
 mod native;
 mod poller;
 
 pub(crate) use crate::poll::engine::Known;
+pub(crate) use crate::poll::engine::RemoteRef;
+#[cfg(feature = "cache")]
+pub(crate) use crate::poll::native::network;
+pub(crate) use crate::poll::poller::CacheOffer;
 pub(crate) use crate::poll::poller::PollOutcome;
 pub(crate) use crate::poll::poller::Poller;

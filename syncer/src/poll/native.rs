@@ -1,6 +1,8 @@
 //! The crate `poll` as an engine.
 
 use std::error::Error;
+use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,9 +11,12 @@ use std::time::SystemTime;
 use args::RepoKind;
 use hyper_util::client::proxy::matcher::Intercept;
 use poll::Answer;
+use poll::CacheRefPoller;
 use poll::Credentials;
+use poll::FoundRef;
 use poll::HttpRefPoller;
 use poll::KnownRef;
+use poll::LentSession;
 use poll::Network;
 use poll::PollError;
 use poll::PollResponse;
@@ -19,26 +24,44 @@ use poll::Resolving;
 use poll::SshCredentials;
 use poll::SshRefPoller;
 use rustls::ClientConfig;
+use tokio::net::UnixListener;
+use tokio::net::UnixStream;
+use tokio::net::unix::pipe::Receiver;
+use tokio::net::unix::pipe::Sender;
 use url::Url;
 
+#[cfg(feature = "cache")]
+use crate::config::Environment;
 use crate::config::RepoConfig;
 use crate::error::chain;
 use crate::poll::allowed::setting::Setting;
 use crate::poll::engine::Asking;
+use crate::poll::engine::AskingCache;
+use crate::poll::engine::CacheEngine;
+use crate::poll::engine::CacheReport;
 use crate::poll::engine::Engine;
 use crate::poll::engine::EngineAnswer;
 use crate::poll::engine::EngineError;
 use crate::poll::engine::Known;
+use crate::poll::engine::RemoteRef;
+use crate::poll::loan;
+use crate::poll::loan::Loan;
+use crate::poll::loan::SshRequest;
 use crate::remote::auth::RemoteCredentials;
 use crate::remote::throttle;
 use crate::remote::web;
 use crate::remote::web::Proxies;
 use crate::remote::web::Trust;
 use crate::remote::web::dns;
+use crate::system::streams;
 
 /// The maximum period for which connections are kept between polls. Servers and routers close
 /// connections that are idle for longer.
 const KEEPING: Duration = Duration::from_secs(60);
+
+/// The time that a connection to the cache may take: behind a firewall that drops packets it would
+/// delay the start of a Pod.
+const CACHE_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The engine for an address; the error is the setting that only git implements.
 pub(super) fn engine(config: &RepoConfig) -> Result<Box<dyn Engine>, Setting> {
@@ -73,6 +96,35 @@ impl Engine for SshRefPoller {
     fn ask<'a>(&'a mut self, grant: &'a RemoteCredentials, known: Known<'a>) -> Asking<'a> {
         Box::pin(async move { answer(self.poll(credentials(grant), of_poll(known)).await) })
     }
+
+    fn lend(&self, dir: &Path) -> Option<Loan> {
+        let mut session = SshRefPoller::lend(self)?;
+        Loan::start(dir, move |listener: UnixListener| async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                if let Err(error) = serve(&mut session, stream).await {
+                    tracing::info!(v = 4, reason = %chain(&*error), "git cannot use the poller's ssh connection, running ssh");
+                }
+            }
+        })
+    }
+}
+
+/// Runs one command of git over the lent session.
+async fn serve(session: &mut LentSession, stream: UnixStream) -> Result<(), Box<dyn Error>> {
+    let (request, [input, output, errors]) = streams::receive(&stream).await?;
+    let request: SshRequest = serde_json::from_slice(&request)?;
+    let pipes = (
+        Receiver::from_owned_fd(input)?,
+        Sender::from_owned_fd(output)?,
+    );
+    let mut errors = File::from(errors);
+    let SshRequest { command, protocol } = request;
+    // A broken pipe shows in git.
+    let write = |text: &[u8]| drop(errors.write_all(text));
+    let connected = async || streams::send_byte(&stream, loan::CONNECTED).await;
+    let status = session.run(&command, &protocol, pipes, write, connected);
+    let status = u8::try_from(status.await?).unwrap_or(u8::MAX);
+    Ok(streams::send_byte(&stream, status).await?)
 }
 
 fn of_poll(known: Known<'_>) -> KnownRef<'_> {
@@ -101,6 +153,7 @@ fn answer(polled: Result<PollResponse, PollError>) -> Result<EngineAnswer, Engin
         Ok(response) => {
             return Ok(EngineAnswer {
                 is_same: response.answer == Answer::Same,
+                found: response.found.and_then(remote_ref),
                 received: response.received,
             });
         }
@@ -119,6 +172,64 @@ fn answer(polled: Result<PollResponse, PollError>) -> Result<EngineAnswer, Engin
         });
     }
     Err(EngineError::Failed(chain(&error)))
+}
+
+fn remote_ref(found: FoundRef) -> Option<RemoteRef> {
+    let object = found.object.parse().ok()?;
+    let tag = found.tag;
+    Some(RemoteRef { object, tag })
+}
+
+/// The engine for a repository in the cache, and its address there; `None` if the cache cannot
+/// serve it.
+pub(super) fn cache_engine(config: &RepoConfig) -> Option<(Url, Box<dyn CacheEngine>)> {
+    let cache = config.cache.as_ref()?;
+    let origin = Url::parse(&config.repo.url).ok()?;
+    let url = args::cache::cache_url(&cache.url, &origin)?;
+    let network = Arc::new(CacheNetwork(Trust::of_cache(cache.ca.as_ref())));
+    let engine = CacheRefPoller::new(url.clone(), config.rev.clone(), network);
+    Some((url, Box::new(engine)))
+}
+
+impl CacheEngine for CacheRefPoller {
+    fn ask<'a>(&'a mut self, grant: &'a RemoteCredentials, wait: Duration) -> AskingCache<'a> {
+        Box::pin(async move {
+            let asked = self.ask(credentials(grant), wait).await;
+            let answer = asked.map_err(|error| EngineError::Failed(chain(&error)))?;
+            Ok(answer.map(|answer| CacheReport {
+                found: answer.found.and_then(remote_ref),
+                as_of: answer.as_of.and_then(|time| time.parse().ok()),
+                stale: answer.stale,
+            }))
+        })
+    }
+}
+
+/// The network between the syncer and the cache: without a proxy, and with its own CAs.
+struct CacheNetwork(Trust);
+
+impl Network for CacheNetwork {
+    fn resolve<'a>(&'a self, host: &'a str) -> Resolving<'a> {
+        Box::pin(dns::addresses(host))
+    }
+
+    fn proxy(&self, _: &Url) -> Option<Intercept> {
+        None
+    }
+
+    fn connect_timeout(&self) -> Duration {
+        CACHE_CONNECT_TIMEOUT
+    }
+
+    fn tls(&self, _: Option<&Path>) -> Result<Arc<ClientConfig>, Box<dyn Error + Send + Sync>> {
+        Ok(web::tls(&self.0)?)
+    }
+}
+
+/// The network of the cache, which uses no proxy.
+#[cfg(feature = "cache")]
+pub(crate) fn network() -> Arc<dyn Network> {
+    Arc::new(ProcessNetwork(Proxies::of(&Environment::default())))
 }
 
 /// The name resolution, proxies and trust of this process.

@@ -1,21 +1,28 @@
 //! The poller of a repository: when it polls, and what the result means for a pass.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::StatusCode;
+use url::Url;
 
 use crate::config::RepoConfig;
 use crate::error::chain;
 use crate::git::Git;
 use crate::git::Hash;
+use crate::git::ObjectFormat;
 use crate::observe::metrics::RepoMetrics;
 use crate::poll::allowed;
 use crate::poll::allowed::files::JudgedFiles;
 use crate::poll::allowed::setting::Setting;
+use crate::poll::cache::CacheAdvice;
+use crate::poll::cache::CacheWatch;
 use crate::poll::engine::Engine;
 use crate::poll::engine::EngineError;
 use crate::poll::engine::Known;
+use crate::poll::engine::RemoteRef;
+use crate::poll::loan::Loan;
 use crate::redact;
 use crate::remote::auth::RemoteCredentials;
 
@@ -46,6 +53,19 @@ pub(crate) struct Poller {
     failing: Option<String>,
     /// The number of passes without a poll that remain.
     rest: u32,
+    /// The pull-through cache; `None` without one, and before the settings are checked.
+    cache: Option<CacheWatch>,
+    /// What the last poll found, if the cache has its objects.
+    offer: Option<CacheOffer>,
+}
+
+/// Objects that git can fetch from the cache.
+#[derive(Clone, Debug)]
+pub(crate) struct CacheOffer {
+    /// The address of the repository in the cache.
+    pub(crate) url: Url,
+    /// What the followed ref names.
+    pub(crate) found: RemoteRef,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -102,6 +122,8 @@ impl Poller {
             failures: 0,
             failing: None,
             rest: 0,
+            cache: None,
+            offer: None,
         }
     }
 
@@ -126,8 +148,45 @@ impl Poller {
         })
     }
 
+    /// The cache's state for the status page; `None` without a cache.
+    pub(crate) fn cache_standing(&self) -> Option<String> {
+        Some(self.cache.as_ref()?.standing())
+    }
+
     /// Polls whether the ref still names the object that git fetched with the same credentials.
-    pub(crate) async fn ask(&mut self, grant: &RemoteCredentials, known: Known<'_>) -> PollOutcome {
+    pub(crate) async fn ask(
+        &mut self,
+        grant: &Arc<RemoteCredentials>,
+        known: Known<'_>,
+    ) -> PollOutcome {
+        self.offer = None;
+        let is_fit = self.judged == Some((grant.generation, Fitness::Fit));
+        let mut then_cache = None;
+        if let Some(cache) = self.cache.as_mut().filter(|_| is_fit) {
+            cache.renew(grant);
+            match cache.advice(Some(known)) {
+                CacheAdvice::Same => return PollOutcome::Same,
+                CacheAdvice::Fetch(found) => {
+                    let url = cache.url.clone();
+                    self.offer = Some(CacheOffer { url, found });
+                    return PollOutcome::AskGit;
+                }
+                CacheAdvice::AskHost { then_cache: has } => {
+                    then_cache = has.then(|| cache.url.clone());
+                }
+            }
+        }
+        self.ask_host(grant, known, then_cache).await
+    }
+
+    /// Polls the git host. `cache` is the address of the repository in the cache, if git can fetch
+    /// from there what the poll finds.
+    async fn ask_host(
+        &mut self,
+        grant: &RemoteCredentials,
+        known: Known<'_>,
+        cache: Option<Url>,
+    ) -> PollOutcome {
         let is_fit = self.judged == Some((grant.generation, Fitness::Fit));
         let Some(engine) = self.engine.as_mut().ok().filter(|_| is_fit) else {
             return PollOutcome::AskGit;
@@ -146,11 +205,13 @@ impl Poller {
                     tracing::info!(v = 0, "polling works again");
                     self.metrics.set_polled(true);
                 }
-                return if answer.is_same {
-                    PollOutcome::Same
-                } else {
-                    PollOutcome::AskGit
-                };
+                if answer.is_same {
+                    return PollOutcome::Same;
+                }
+                self.offer = cache
+                    .zip(answer.found)
+                    .map(|(url, found)| CacheOffer { url, found });
+                return PollOutcome::AskGit;
             }
             Err(error) => error,
         };
@@ -168,6 +229,66 @@ impl Poller {
         }
     }
 
+    /// What git can fetch from the cache in this pass: what the poll has found or, before git has
+    /// fetched anything (`is_first`), what the cache or the git host says now.
+    pub(crate) async fn offer(
+        &mut self,
+        config: &RepoConfig,
+        grant: &Arc<RemoteCredentials>,
+        git: &Git,
+        git_dir: &Path,
+        is_first: bool,
+    ) -> Option<CacheOffer> {
+        let offer = self.offer.take();
+        if offer.is_some() || !is_first || config.cache.is_none() || self.engine.is_err() {
+            return offer;
+        }
+        let is_judged = matches!(&self.judged, Some((own, _)) if *own == grant.generation);
+        if !is_judged || self.must_judge_again() {
+            self.judge(config, grant, git, git_dir).await;
+        }
+        let cache = self.cache.as_mut()?;
+        cache.renew(grant);
+        cache.started().await;
+        let url = cache.url.clone();
+        match cache.advice(None) {
+            CacheAdvice::Fetch(found) => Some(CacheOffer { url, found }),
+            CacheAdvice::AskHost { then_cache: true } => {
+                let nothing = ObjectFormat::Sha1.null();
+                let known = Known {
+                    object: &nothing,
+                    tag: None,
+                };
+                self.ask_host(grant, known, Some(url)).await;
+                self.offer.take()
+            }
+            CacheAdvice::Same | CacheAdvice::AskHost { .. } => None,
+        }
+    }
+
+    /// Records that a new commit was published.
+    pub(crate) fn has_published(&mut self) {
+        if let Some(cache) = &mut self.cache {
+            cache.has_acted();
+        }
+    }
+
+    /// Waits until the cache says that the ref names something else than `known`.
+    pub(crate) async fn changed(&self, known: Option<Known<'_>>) {
+        match self.cache.as_ref().zip(known) {
+            Some((cache, known)) => cache.changed(known).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Lends the connection of the last poll to git, if git uses the same credentials. The socket is
+    /// created in `dir`.
+    pub(crate) fn lend(&self, grant: &RemoteCredentials, dir: &Path) -> Option<Loan> {
+        let is_fit = self.judged == Some((grant.generation, Fitness::Fit));
+        let engine = self.engine.as_ref().ok().filter(|_| is_fit)?;
+        engine.lend(dir)
+    }
+
     /// Discards the check: the repository was recreated, and its own configuration with it.
     pub(crate) fn forget(&mut self) {
         self.judged = None;
@@ -178,7 +299,7 @@ impl Poller {
     pub(crate) async fn git_succeeded(
         &mut self,
         config: &RepoConfig,
-        grant: &RemoteCredentials,
+        grant: &Arc<RemoteCredentials>,
         git: &Git,
         git_dir: &Path,
     ) {
@@ -201,7 +322,7 @@ impl Poller {
     pub(crate) async fn judge(
         &mut self,
         config: &RepoConfig,
-        grant: &RemoteCredentials,
+        grant: &Arc<RemoteCredentials>,
         git: &Git,
         git_dir: &Path,
     ) {
@@ -220,7 +341,13 @@ impl Poller {
         self.failures = 0;
         self.failing = None;
         self.rest = 0;
+        let is_fit = fitness == Fitness::Fit;
         self.judged = Some((grant.generation, fitness));
+        self.cache = match self.cache.take() {
+            _ if !is_fit => None,
+            Some(cache) => Some(cache),
+            None => cache(config, grant),
+        };
     }
 
     /// While polls fail and git succeeds, polling every time is useless.
@@ -240,6 +367,18 @@ impl Poller {
             self.failing = Some(reason);
         }
     }
+}
+
+/// Starts to follow the repository through the cache; `None` if there is none for it.
+fn cache(config: &RepoConfig, grant: &Arc<RemoteCredentials>) -> Option<CacheWatch> {
+    #[cfg(feature = "poller")]
+    {
+        let trust = config.cache.as_ref()?.trust;
+        let (url, engine) = crate::poll::native::cache_engine(config)?;
+        Some(CacheWatch::start(engine, url, trust, config.period, grant))
+    }
+    #[cfg(not(feature = "poller"))]
+    None
 }
 
 /// Logs once which setting disables the poller: each pass then starts git.

@@ -1,5 +1,5 @@
-//! The entry points of the program: sync, `probe`, `push`, git's credential helper, and the setup of
-//! process 1.
+//! The entry points of the program: sync, `probe`, `cache`, `push`, git's credential helper and ssh, and
+//! the setup of process 1.
 
 use std::env;
 use std::error::Error;
@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use args::Action;
+use args::CacheArgs;
 use args::ParsedSync;
 use args::UsageError;
 
@@ -21,6 +22,7 @@ use crate::observe::logging;
 use crate::process::probe;
 use crate::process::push;
 use crate::process::run;
+use crate::process::ssh;
 use crate::redact;
 use crate::redact::redact;
 use crate::remote::auth::helper;
@@ -32,6 +34,7 @@ pub fn main() -> ExitCode {
         return init::run();
     }
     match args::read(env::args_os().skip(1), Environment::variables()) {
+        Ok(Action::Cache(args)) => cache(*args),
         Ok(Action::Credential(args)) => match helper::run(&args) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fatal(&error),
@@ -43,6 +46,7 @@ pub fn main() -> ExitCode {
         }
         Ok(Action::Probe(args)) => probe::run(&args),
         Ok(Action::Push(args)) => push::run(*args).unwrap_or_else(|error| fatal(&error)),
+        Ok(Action::Ssh(args)) => ssh::run(&args),
         Ok(Action::Sync(typed)) => sync(*typed),
         Err(refusal) => {
             let UsageError {
@@ -57,6 +61,17 @@ pub fn main() -> ExitCode {
             refuse(&message, code, &error_file)
         }
     }
+}
+
+#[cfg(feature = "cache")]
+fn cache(args: CacheArgs) -> ExitCode {
+    crate::process::cache::run(args).unwrap_or_else(|error| fatal(&error))
+}
+
+#[cfg(not(feature = "cache"))]
+fn cache(_: CacheArgs) -> ExitCode {
+    eprintln!("gitvolume-syncer: this build has no cache");
+    ExitCode::from(run::FATAL)
 }
 
 fn sync(mut typed: ParsedSync) -> ExitCode {

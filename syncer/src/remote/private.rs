@@ -133,6 +133,11 @@ impl Private {
             .try_for_each(|dir| files::make_dir(dir))
     }
 
+    /// The directory, which only the syncer uses.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// The path of one of the syncer's files.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)

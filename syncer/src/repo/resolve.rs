@@ -10,7 +10,10 @@ use crate::config::RepoConfig;
 use crate::git::GitError;
 use crate::git::GitSession;
 use crate::git::Hash;
+use crate::git::Repository;
 use crate::git::failure::FailureCause;
+use crate::poll::CacheOffer;
+use crate::poll::RemoteRef;
 use crate::repo::mirror::Mirror;
 
 /// The reason why there is no commit to publish.
@@ -191,6 +194,38 @@ impl Remote {
             }
             Err(error) => return Err(error.into()),
         };
+        self.peel(repository, rev, fetched, tag).await
+    }
+
+    /// Fetches into the mirror what the pull-through cache offers, by the object's id: so the cache
+    /// cannot give another one, and every follower sends the same request.
+    pub(crate) async fn resolve_from_cache(
+        &mut self,
+        git: GitSession<'_>,
+        mirror: &Mirror,
+        offer: CacheOffer,
+    ) -> Result<Hash, RemoteError> {
+        let repository = git.at(mirror.git_dir());
+        let RemoteRef { object, tag } = offer.found;
+        let (filter, tip) = (self.filter.as_deref(), mirror.tip());
+        let id = object.as_str();
+        let fetched = repository
+            .fetch(offer.url.as_str(), id, self.depth, filter, tip.as_deref())
+            .await?;
+        // The cache is not shown to consumers.
+        repository.rename_in_fetch_head(offer.url.as_str(), &self.url);
+        let rev = self.rev.to_string();
+        self.peel(repository, &rev, fetched, tag).await
+    }
+
+    /// Notes the fetched object and returns its commit.
+    async fn peel(
+        &mut self,
+        repository: Repository<'_>,
+        rev: &str,
+        fetched: Hash,
+        tag: Option<String>,
+    ) -> Result<Hash, RemoteError> {
         if let Some(last) = &mut self.last
             && last.object == fetched
         {
@@ -202,7 +237,7 @@ impl Remote {
             Err(error @ GitError::Failed { .. }) => {
                 return Err(match repository.cat_file_type(&fetched).await.as_deref() {
                     Ok(kind @ ("tree" | "blob")) => RemoteError::NotACommit {
-                        name: rev.clone(),
+                        name: rev.to_owned(),
                         // The common word for it.
                         kind: if kind == "blob" { "file" } else { kind }.to_owned(),
                     },

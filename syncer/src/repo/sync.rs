@@ -205,7 +205,8 @@ impl RepoSyncer {
             passed = Box::pin(self.pass(None, deadline)).await;
             self.learn_from(&passed);
         }
-        self.health.set_poller_state(self.poller.standing());
+        self.health
+            .set_poller_state(self.poller.standing(), self.poller.cache_standing());
         self.last_pass_failed = passed.is_err();
         let error = match passed {
             Ok((outcome, tree)) => {
@@ -308,7 +309,7 @@ impl RepoSyncer {
     async fn poll(
         &mut self,
         snapshot: &PublishedSnapshot,
-        grant: &RemoteCredentials,
+        grant: &Arc<RemoteCredentials>,
     ) -> PollOutcome {
         let Some(last) = self.remote.last() else {
             return PollOutcome::AskGit;
@@ -328,7 +329,8 @@ impl RepoSyncer {
             tag: last.tag.as_deref(),
         };
         let polled = self.poller.ask(grant, known).await;
-        self.health.set_poller_state(self.poller.standing());
+        self.health
+            .set_poller_state(self.poller.standing(), self.poller.cache_standing());
         if polled == PollOutcome::Same {
             tracing::info!(v = 2, "ref" = %self.config.rev, tag = last.tag, remote = %last.commit, "update not required");
         }
@@ -340,6 +342,20 @@ impl RepoSyncer {
             .refresh(&self.config, &self.private, &mut self.git, deadline)
             .await
             .map_err(|error| PassError::at(Stage::Auth, error))
+    }
+
+    /// Waits until the pull-through cache says that the ref has moved.
+    pub(crate) async fn moved(&self) {
+        self.poller.changed(self.known()).await;
+    }
+
+    /// What git last fetched.
+    fn known(&self) -> Option<Known<'_>> {
+        let last = self.remote.last()?;
+        Some(Known {
+            object: &last.object,
+            tag: last.tag.as_deref(),
+        })
     }
 
     /// The time since the start of the last pass.

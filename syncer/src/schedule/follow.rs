@@ -240,8 +240,11 @@ impl Follower {
                     None => return Ended::GaveUp,
                 },
             };
+            // After a failure the wait is not shortened.
+            let is_well = secret.is_none();
             tokio::select! {
                 () = next_pass(sync, &mut limits, &report, wait, secret) => {}
+                () = sync.moved(), if is_well => {}
                 () = requested(&mut wake) => {}
             }
         }

@@ -11,3 +11,4 @@ pub(crate) mod owner;
 pub(crate) mod passwd;
 pub(crate) mod program;
 pub(crate) mod signals;
+pub(crate) mod streams;

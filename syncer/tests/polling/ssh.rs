@@ -5,11 +5,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 
+use nix::sys::signal::Signal;
 use remotes::SshServer;
 
 use crate::polling::Watched;
 use crate::polling::eventually_fails;
 use crate::world::LAYOUTS;
+use crate::world::PROGRAM;
 use crate::world::Syncer;
 use crate::world::eventually;
 use crate::world::git;
@@ -93,6 +95,74 @@ fn an_idle_poll_is_one_command_on_a_kept_connection() {
             over.assert_polls(&running);
         }
     }
+}
+
+#[test]
+fn a_new_commit_is_fetched_over_the_connection_of_the_poll() {
+    for takes_protocol in [true, false] {
+        let mut over = Over::new("projected");
+        over.server.take_protocol(takes_protocol);
+        let first = over.watched.commit("1");
+        let running = over.watched.start(over.syncer());
+        over.watched.world.eventually_published(&first);
+        over.watched.assert_idle(&running);
+        let logins = over.server.logins();
+        // More than what fits into the windows and pipes between the server and git.
+        let large: String = std::iter::repeat_with(fastrand::alphanumeric)
+            .take(8 << 20)
+            .collect();
+        for content in ["2", "3", large.as_str()] {
+            let next = over.watched.commit(content);
+            over.watched.world.eventually_published(&next);
+        }
+        assert_eq!(over.server.logins(), logins, "{}", over.server.log());
+        running.assert_not_logged("running ssh");
+    }
+}
+
+#[test]
+fn a_poll_on_a_connection_that_is_not_kept_lends_it_to_the_fetch() {
+    let over = Over::new("link");
+    let first = over.watched.commit("1");
+    let syncer = over.syncer().flag("period", "10m");
+    let running = over.watched.start(syncer.flag("sync-on-signal", "HUP"));
+    over.watched.world.eventually_published(&first);
+    for n in 2..=3 {
+        let logins = over.server.logins();
+        let next = over.watched.commit(&n.to_string());
+        running.signal(Signal::SIGHUP);
+        over.watched.world.eventually_published(&next);
+        assert_eq!(over.server.logins(), logins + 1, "{}", over.server.log());
+    }
+}
+
+#[test]
+fn a_server_that_takes_one_command_per_connection_is_followed_too() {
+    let mut over = Over::new("link");
+    over.server.set_options("MaxSessions 1");
+    let first = over.watched.commit("1");
+    let running = over.watched.start(over.syncer());
+    over.watched.world.eventually_published(&first);
+    for n in 2..=4 {
+        let next = over.watched.commit(&n.to_string());
+        over.watched.world.eventually_published(&next);
+    }
+    running.assert_not_logged("failCount");
+}
+
+#[test]
+fn git_gets_the_ssh_program_if_there_is_no_connection_of_a_poll() {
+    let output = Command::new(PROGRAM)
+        .args(["ssh", "--", "-p", "22", "git@host", "git-upload-pack 'a b'"])
+        .env("GITVOLUME_SSH_SOCKET", "/nowhere/ssh.sock")
+        .env("GITVOLUME_SSH_COMMAND", "X=1 printf '<%s>'")
+        .output()
+        .unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "<-p><22><git@host><git-upload-pack 'a b'>",
+        "{output:?}"
+    );
 }
 
 #[test]

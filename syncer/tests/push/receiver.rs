@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::process::ExitStatus;
+use std::thread;
 
 use args::wake::Wake;
 use nix::sys::signal::Signal;
@@ -10,6 +11,8 @@ use remotes::Answer;
 use remotes::Stub;
 use tempfile::TempDir;
 
+use crate::cache::world::CacheWorld;
+use crate::cache::world::ls_refs;
 use crate::push::Delivery;
 use crate::push::SECRET;
 use crate::push::TOKEN;
@@ -97,13 +100,13 @@ fn receiver(dir: &TempDir, syncer: Syncer, cache: &str, ca_pem: &str) -> Syncer 
     fs::write(path("key"), format!("{KEY}\n")).unwrap();
     syncer
         .arg("push")
-        .flag("bind", "127.0.0.1:0")
+        .flag("listen", "127.0.0.1:0")
         .flag("secret-dir", path("secrets"))
         .flag("wake", "acme=https://git.example/acme")
         .flag("wake", "lab=https://lab.example")
         .flag("cache", cache)
         .flag("cache-ca-file", path("ca.pem"))
-        .flag("cache-key-file", path("key"))
+        .flag("wake-key-file", path("key"))
         .flag("drain", "0s")
         .flag("verbose", "1")
 }
@@ -287,6 +290,34 @@ fn every_replica_of_the_cache_is_woken() {
 }
 
 #[test]
+fn a_follower_that_waits_at_the_cache_gets_the_new_commit_after_a_signed_push() {
+    let world = CacheWorld::with_flags(&["--period=1h"]);
+    let dir = TempDir::with_prefix("push-").unwrap();
+    let url = world.url("");
+    let (cache, _) = url.split_once("/https/").unwrap();
+    let origin = format!("https://localhost:{}/", world.origin.address().port());
+    let running = receiver(&dir, Syncer::new(), cache, "")
+        .flag("cache-ca-file", world.path("tls.crt"))
+        .flag("wake-key-file", world.path("wake.key"))
+        .flag("wake", format!("acme={origin}"))
+        .start(&dir.path().join("log"));
+    let refs = world.upload_pack(&[], &ls_refs());
+    let tag = format!("If-None-Match: {}", refs.header("etag").unwrap());
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| world.upload_pack(&[&tag, "Prefer: wait=50"], &ls_refs()));
+        eventually("the follower waits", || {
+            (world.metric("gitvolume_cache_waiting_followers") == 1).then_some(())
+        });
+        let commit = world.repo.commit().write("a", "two").push();
+        let delivery = Delivery::of("/push/acme", &format!("{origin}site.git"));
+        delivery.signed(SECRET).assert_answered(running.port(), 202);
+        let reply = waiting.join().unwrap();
+        assert_eq!(reply.status, 200, "{reply:?}");
+        assert!(reply.text().contains(&commit), "{reply:?}");
+    });
+}
+
+#[test]
 fn a_lost_wake_up_is_logged_once_and_the_receiver_goes_on() {
     let dir = TempDir::with_prefix("push-").unwrap();
     let cache = Stub::start_tls(|_| Answer::new(503, ""));
@@ -350,7 +381,7 @@ fn a_rotated_secret_is_used_without_a_restart() {
     write_secret(&receiver.secrets(), "acme", "new");
     eventually_answers(SECRET, 401);
     write_secret(&receiver.secrets(), "acme", "one\ntwo\nthree");
-    eventually_answers("one", 401);
+    eventually_answers("new", 401);
     receiver
         .running
         .assert_logged("expected a push secret: one line of text, or two lines during a rotation");
@@ -364,8 +395,8 @@ fn the_receiver_serves_tls_from_mounted_files() {
     fs::write(path("tls.crt"), certified.cert.pem()).unwrap();
     fs::write(path("tls.key"), certified.signing_key.serialize_pem()).unwrap();
     let flags = [
-        format!("--tls-cert-file={}", path("tls.crt")),
-        format!("--tls-key-file={}", path("tls.key")),
+        format!("--tls-cert={}", path("tls.crt")),
+        format!("--tls-key={}", path("tls.key")),
     ];
     let flags: Vec<_> = flags.iter().map(String::as_str).collect();
     let receiver = Receiver::start_with(&flags);
@@ -387,7 +418,7 @@ fn a_receiver_that_cannot_work_says_why() {
     };
     let key = dir.path().join("key");
     let key = key.to_str().unwrap();
-    let finished = run(&["--tls-cert-file", key, "--tls-key-file", "/nonexistent"]);
+    let finished = run(&["--tls-cert", key, "--tls-key", "/nonexistent"]);
     finished.assert_code(1);
     assert!(
         finished
@@ -397,10 +428,10 @@ fn a_receiver_that_cannot_work_says_why() {
         finished.log
     );
     for flags in [
-        &["--tls-cert-file=/x"][..],
+        &["--tls-cert=/x"][..],
         &["--cache=http://cache"],
         &["--wake=x"],
-        &["--bind=x"],
+        &["--listen=x"],
     ] {
         let finished = run(flags);
         finished.assert_code(2);

@@ -14,11 +14,13 @@ use std::path::PathBuf;
 use clap::Parser;
 use clap::Subcommand;
 
+use crate::CacheArgs;
 use crate::CredentialArgs;
 use crate::ProbeArgs;
 use crate::ProcessArgs;
 use crate::PushArgs;
 use crate::RepoArgs;
+use crate::SshArgs;
 use crate::SyncArgs;
 use crate::command_line::lex::FlagOccurrence;
 use crate::command_line::lex::KnownFlag;
@@ -51,6 +53,8 @@ pub(crate) mod variables;
 /// The task of the program.
 #[derive(Debug)]
 pub enum Action {
+    /// Run the pull-through cache.
+    Cache(Box<CacheArgs>),
     /// Answer git as its credential helper.
     Credential(CredentialArgs),
     /// Print this text and exit.
@@ -59,6 +63,8 @@ pub enum Action {
     Probe(ProbeArgs),
     /// Receive push webhooks.
     Push(Box<PushArgs>),
+    /// Run git's command on an ssh server.
+    Ssh(SshArgs),
     /// Sync.
     Sync(Box<ParsedSync>),
 }
@@ -145,9 +151,11 @@ fn subcommand(argv: &[String], variables: &Variables) -> Option<Result<Action, U
     let program = std::iter::once(OsString::from(help::NAME));
     let action = match Cli::try_parse_from(program.chain(argv)) {
         Ok(cli) => match cli.command? {
+            Command::Cache(args) => Ok(Action::Cache(args)),
             Command::Credential(args) => Ok(Action::Credential(args)),
             Command::Probe(args) => Ok(Action::Probe(args)),
             Command::Push(args) => Ok(Action::Push(Box::new(args))),
+            Command::Ssh(args) => Ok(Action::Ssh(args)),
         },
         Err(error) if error.use_stderr() => {
             let text = error.to_string();

@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn every_secret_that_a_flag_may_hold_is_found() {
         // Public by nature.
-        let public = ["ca-bundle", "default-known-hosts"];
+        let public = ["ca-bundle", "cache-ca", "default-known-hosts"];
         for key in RepoArgs::FLAGS
             .iter()
             .map(|flag| flag.name)

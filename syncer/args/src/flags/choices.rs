@@ -18,6 +18,16 @@ pub enum Layout {
     Clone,
 }
 
+/// What the pull-through cache is trusted with (design: Pull-through cache 3).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub enum CacheTrust {
+    /// With the content of a commit, which git verifies; the git host says which commit it is
+    #[default]
+    Content,
+    /// With the answer to which commit it is, too
+    Full,
+}
+
 /// The submodules to check out.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]

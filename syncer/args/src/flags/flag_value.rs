@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use crate::CaBundle;
+use crate::CacheTrust;
 use crate::Credential;
 use crate::GarbageCollection;
 use crate::GitDuration;
@@ -194,7 +195,7 @@ macro_rules! choices {
     )*};
 }
 
-choices! { GarbageCollection Layout Submodules }
+choices! { CacheTrust GarbageCollection Layout Submodules }
 
 impl OneValue for PathBuf {
     const KIND: Kind = Kind::Path;

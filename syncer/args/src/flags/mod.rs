@@ -11,6 +11,7 @@ use crate::GitDuration;
 use crate::RepoUrl;
 use crate::paths;
 
+mod cache;
 pub(crate) mod choices;
 mod declare;
 mod entry;
@@ -22,6 +23,7 @@ mod push;
 mod repo;
 pub(crate) mod to_argv;
 
+pub use cache::CacheArgs;
 pub use flag::Conversion;
 pub use flag::Flag;
 pub use process::ProcessArgs;
@@ -66,9 +68,14 @@ pub(crate) enum Command {
     Probe(ProbeArgs),
     /// Receive push webhooks of git hosts and wake the cache; see docs/push.md
     Push(PushArgs),
+    /// Run the pull-through cache: one request to the git host for all syncers of a cluster
+    Cache(Box<CacheArgs>),
     /// git's credential helper: answers on standard output, for known servers only
     #[command(hide = true)]
     Credential(CredentialArgs),
+    /// ssh for a fetch of git: over the connection of the poll, else with the ssh program
+    #[command(hide = true)]
+    Ssh(SshArgs),
 }
 
 /// Flags of git's credential helper; the syncer itself writes them into git's configuration.
@@ -79,6 +86,14 @@ pub struct CredentialArgs {
     pub file: PathBuf,
     /// git's verb: get, store or erase
     pub verb: String,
+}
+
+/// Arguments of ssh; git writes them.
+#[derive(Args, Clone, Debug)]
+pub struct SshArgs {
+    /// Options, the server, and the command that runs there
+    #[arg(last = true, value_name = "ARG")]
+    pub args: Vec<String>,
 }
 
 /// Flags of `probe`; it shares the container's environment with the sync, not its argv.

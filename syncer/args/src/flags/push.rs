@@ -19,7 +19,7 @@ const LONGEST_NAME: usize = 63;
 pub struct PushArgs {
     /// Listen address: :8080 is every address of this machine
     #[arg(long, value_name = "ADDRESS", default_value = ":8080", value_parser = listen_address)]
-    pub bind: SocketAddr,
+    pub listen: SocketAddr,
     /// Directory with one file per NAME: the webhook secret, and a second one during a rotation
     ///
     /// Each value has a line of its own. The receiver reads a changed file within a second.
@@ -36,15 +36,15 @@ pub struct PushArgs {
     /// CA certificates that sign the cache's certificate, PEM
     #[arg(long, value_name = "FILE")]
     pub cache_ca_file: PathBuf,
-    /// The key that the cache expects from the receiver
+    /// The file of the cache's --wake-key-file
     #[arg(long, value_name = "FILE")]
-    pub cache_key_file: PathBuf,
+    pub wake_key_file: PathBuf,
     /// Serve TLS with this certificate and its chain, PEM; without it the receiver serves plain HTTP
-    #[arg(long, value_name = "FILE", requires = "tls_key_file")]
-    pub tls_cert_file: Option<PathBuf>,
-    /// The key of --tls-cert-file, PEM
-    #[arg(long, value_name = "FILE", requires = "tls_cert_file")]
-    pub tls_key_file: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The key of --tls-cert, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
     /// How long the receiver keeps serving after SIGTERM, until no load balancer sends to it
     #[arg(long, value_name = "DURATION", default_value = "5s")]
     pub drain: GitDuration,

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use crate::CaBundle;
+use crate::CacheTrust;
 use crate::Credential;
 use crate::GarbageCollection;
 use crate::GitDuration;
@@ -314,6 +315,29 @@ flags! {
         /// $GIT_SSL_CAINFO replaces these and the system's.
         #[flag("ca-bundle", "PEM", Ours, ["GITSYNC_CA_BUNDLE"] => Refused("put its certificates into the Secret named by gitvolume.dev/secret, as ca.crt, or into the operator's setting caBundle"))]
         ca_bundle: Option<CaBundle>,
+
+        /// The address of the pull-through cache
+        ///
+        /// The syncer waits there for new commits instead of polling the git host, and fetches them from
+        /// there. It needs an http(s) repository for which polling is on; on any trouble with the cache
+        /// the syncer continues without it, and tries it again later.
+        #[flag("cache", "URL", Ours, ["GITSYNC_CACHE"] => Refused("the operator configures the cache"))]
+        cache: Option<String>,
+
+        /// The CA certificates of the cache, PEM; environment variable only
+        ///
+        /// They are trusted for the cache alone, and no others are trusted for it. Without this value the
+        /// system's are.
+        #[flag("cache-ca", "PEM", Ours, ["GITSYNC_CACHE_CA"] => Refused("the operator configures the cache"))]
+        cache_ca: Option<CaBundle>,
+
+        /// What the cache is trusted with: content, or full
+        ///
+        /// content: before it fetches a new commit, the syncer asks the git host itself which commit the
+        /// ref names. full: it does as the cache says, and can start while the git host is unreachable;
+        /// an attacker who controls the cache then chooses the published files.
+        #[flag("cache-trust", "TRUST", Ours, ["GITSYNC_CACHE_TRUST"] => Refused("the operator configures the cache"))]
+        cache_trust: CacheTrust = CacheTrust::Content,
 
         /// Send the cookies in /etc/git-secret/cookie_file to http(s) remotes
         #[flag("cookie-file", "BOOL", GitSync, ["GITSYNC_COOKIE_FILE", "GIT_SYNC_COOKIE_FILE", "GIT_COOKIE_FILE"] => Special)]

@@ -32,7 +32,7 @@ const CLONE_LINKS: &str = "/repository/links/clone";
 const MOST_LINKS: usize = 8;
 
 /// The longest address in bytes; a longer one is no address.
-const LONGEST_ADDRESS: usize = 2048;
+const LONGEST_ADDRESS: usize = 1024;
 
 /// Parses a payload. The result is empty if the payload is in no known form, or names no repository.
 pub(crate) fn addresses(payload: &[u8]) -> Vec<Url> {

@@ -9,7 +9,7 @@ use url::Url;
 /// The settings of the receiver.
 #[derive(Debug)]
 pub struct PushConfig {
-    pub(crate) bind: SocketAddr,
+    pub(crate) listen: SocketAddr,
     pub(crate) secret_dir: PathBuf,
     /// The addresses that the holder of each secret may wake, by the secret's name.
     pub(crate) prefixes: BTreeMap<String, Vec<Url>>,
@@ -31,14 +31,14 @@ impl From<PushArgs> for PushConfig {
     fn from(args: PushArgs) -> Self {
         // Destructured without `..`, so that an unused flag does not compile.
         let PushArgs {
-            bind,
+            listen,
             secret_dir,
             wake,
             cache,
             cache_ca_file,
-            cache_key_file,
-            tls_cert_file,
-            tls_key_file,
+            wake_key_file,
+            tls_cert,
+            tls_key,
             drain,
             // The log uses it.
             verbose: _,
@@ -48,16 +48,16 @@ impl From<PushArgs> for PushConfig {
             prefixes.entry(rule.name).or_default().push(rule.prefix);
         }
         Self {
-            bind,
+            listen,
             secret_dir,
             prefixes,
             cache: CacheConfig {
                 url: cache,
                 ca_file: cache_ca_file,
-                key_file: cache_key_file,
+                key_file: wake_key_file,
             },
             // The parser accepts both or none.
-            tls: tls_cert_file.zip(tls_key_file),
+            tls: tls_cert.zip(tls_key),
             drain: drain.get(),
         }
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum PushError {
     /// Another process has the address, or the machine does not.
-    #[error("cannot listen on --bind")]
+    #[error("cannot listen on --listen")]
     Listen(#[source] io::Error),
     /// The files of the serving certificate.
     #[error(transparent)]
@@ -18,7 +18,7 @@ pub enum PushError {
     Random,
 }
 
-/// The reason why the files of `--tls-cert-file` and `--tls-key-file` are not served.
+/// The reason why the files of `--tls-cert` and `--tls-key` are not served.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsFilesError {
     /// A file is missing, or not readable.

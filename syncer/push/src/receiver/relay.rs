@@ -18,8 +18,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// The interval between two messages to the cache; deliveries that arrive meanwhile share one.
 const BATCH: Duration = Duration::from_millis(50);
 
-/// The number of addresses in a message.
-const MOST_ADDRESSES: usize = 64;
+/// The number of addresses in a message; the cache accepts 64 KiB.
+const MOST_ADDRESSES: usize = 50;
 
 /// The number of messages that are being sent; a message takes at most four seconds.
 const MOST_MESSAGES: usize = 64;

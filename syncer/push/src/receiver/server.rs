@@ -84,7 +84,7 @@ pub async fn run(
     let tls = tls.transpose()?;
     let cache = CacheClient::new(config.cache, metrics.clone()).ok_or(PushError::Cache)?;
     let relay = Arc::new(Relay::new(cache));
-    let listener = listen(config.bind).await.map_err(PushError::Listen)?;
+    let listener = listen(config.listen).await.map_err(PushError::Listen)?;
     tracing::info!(
         endpoint = %listener.local_addr().map_err(PushError::Listen)?,
         tls = tls.is_some(),

@@ -22,6 +22,7 @@ impl Engine for Fake {
             }
             Ok(EngineAnswer {
                 is_same: answer?,
+                found: None,
                 received: 100,
             })
         })
@@ -53,10 +54,10 @@ fn setup(answer: fn() -> Result<bool, EngineError>) -> Setup {
 
 impl Setup {
     async fn ask(&mut self, generation: u64) -> PollOutcome {
-        let grant = RemoteCredentials {
+        let grant = Arc::new(RemoteCredentials {
             generation,
             ..RemoteCredentials::default()
-        };
+        });
         let known = Known {
             object: &self.known,
             tag: None,

@@ -94,7 +94,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// Quotes a text as one word of a shell command.
-pub(super) fn shell_quoted(text: &str) -> String {
+pub(crate) fn shell_quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 

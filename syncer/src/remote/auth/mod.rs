@@ -1,6 +1,7 @@
 //! Authentication of git and ssh, renewed at each sync, so that a rotated Secret needs no restart.
 
 mod askpass;
+mod cache;
 mod config_file;
 mod credentials;
 mod error;
@@ -48,6 +49,7 @@ use crate::remote::web;
 use crate::remote::web::Trust;
 use crate::system::files;
 
+pub(crate) use crate::remote::auth::config_file::shell_quoted;
 pub(crate) use crate::remote::auth::error::AuthError;
 pub(crate) use crate::remote::auth::grant::RemoteCredentials;
 pub(crate) use crate::remote::auth::grant::SshCredentials;
@@ -62,8 +64,10 @@ pub(crate) struct Auth {
     gitconfig: PathBuf,
     list: PathBuf,
     tokens: Tokens,
-    /// Repaired copies of keys that ssh would refuse.
+    /// Repaired copies of keys that ssh would refuse, and git's configuration for the cache.
     keys: MemoryFiles,
+    /// git's configuration for the cache.
+    cache: Option<PathBuf>,
     /// The last credentials.
     granted: Arc<RemoteCredentials>,
     /// The stamp of their source files; `None` after a failure.
@@ -90,6 +94,7 @@ impl Auth {
             list: private.path("credentials"),
             tokens: Tokens::default(),
             keys: MemoryFiles::default(),
+            cache: None,
             granted: Arc::default(),
             stamp: None,
             tried: None,
@@ -118,6 +123,18 @@ impl Auth {
     /// The last credentials; empty, with generation zero, before the first pass.
     pub(crate) fn granted(&self) -> &Arc<RemoteCredentials> {
         &self.granted
+    }
+
+    /// The git program for the pull-through cache: it sends the credentials of the git host with the
+    /// first request, and trusts the cache's CAs for the cache alone. `None` without a cache, or
+    /// before the first credentials.
+    pub(crate) fn git_for_cache(&self, git: &Git) -> Option<Git> {
+        let mut git = git.clone();
+        git.set("GIT_CONFIG_GLOBAL", self.cache.as_ref()?);
+        // They take precedence over the configuration.
+        git.remove("GIT_SSL_CAINFO");
+        git.remove("GIT_SSL_NO_VERIFY");
+        Some(git)
     }
 
     /// Whether git's configuration file exists: it is lost with the directory of the syncer's own
@@ -254,6 +271,14 @@ impl Auth {
             gitconfig.set("http.sslCAInfo", &ca.display().to_string());
         }
         gitconfig.write(&self.gitconfig)?;
+        if let Some(cache) = &config.cache {
+            let path = self.gitconfig.clone();
+            let text =
+                cache::settings(cache, private, &self.gitconfig, grant.http.as_ref(), hidden)?;
+            let put = self.keys.put("cache.gitconfig", text.as_bytes());
+            let put = put.map_err(|source| AuthError::Write { path, source })?;
+            self.cache = Some(put);
+        }
         Ok(grant)
     }
 

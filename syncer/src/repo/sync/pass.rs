@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::error::chain;
 use crate::git::Hash;
 use crate::observe::report::Outcome;
+use crate::redact::redact;
 use crate::remote::auth::RemoteCredentials;
 use crate::remote::throttle::answers_with_page;
 use crate::repo::mirror::Check;
@@ -66,6 +67,9 @@ impl RepoSyncer {
             ),
         };
         self.hooks.published(&self.git, &tree, old.as_ref());
+        if outcome == Outcome::Updated {
+            self.poller.has_published();
+        }
         self.state = if self.remote.is_pinned_to(&commit) {
             if !is_pinned {
                 tracing::info!("ref" = %self.config.rev, "ref appears to be a git hash, no further sync needed");
@@ -86,10 +90,14 @@ impl RepoSyncer {
             Some(grant) => grant,
             None => self.refresh(deadline).await?,
         };
-        let resolved = self
-            .remote
-            .resolve(self.git.session(deadline), &self.mirror)
-            .await;
+        if let Some(commit) = self.fetch_from_cache(&grant, deadline).await {
+            return Ok(commit);
+        }
+        let loan = self.poller.lend(&grant, self.private.dir());
+        let git = loan.as_ref().and_then(|loan| loan.git(&self.git));
+        let git = git.as_ref().unwrap_or(&self.git).session(deadline);
+        let resolved = self.remote.resolve(git, &self.mirror).await;
+        drop(loan);
         let commit = match resolved {
             Ok(commit) => commit,
             Err(RemoteError::Empty(_))
@@ -103,6 +111,40 @@ impl RepoSyncer {
             .git_succeeded(&self.config, &grant, &self.git, self.mirror.git_dir())
             .await;
         Ok(commit)
+    }
+
+    /// Fetches from the pull-through cache; `None` if it does not offer a commit, or if that fails:
+    /// the git host has it, too.
+    async fn fetch_from_cache(
+        &mut self,
+        grant: &Arc<RemoteCredentials>,
+        deadline: Instant,
+    ) -> Option<Hash> {
+        let is_first = self.remote.last().is_none();
+        let git_dir = self.mirror.git_dir();
+        let offer = self
+            .poller
+            .offer(&self.config, grant, &self.git, git_dir, is_first)
+            .await?;
+        let git = self.auth.git_for_cache(&self.git)?;
+        // The rest of the time is for the git host.
+        let git = git.session(deadline - deadline.saturating_duration_since(Instant::now()) / 2);
+        match self
+            .remote
+            .resolve_from_cache(git, &self.mirror, offer)
+            .await
+        {
+            Ok(commit) => Some(commit),
+            Err(error) => {
+                let reason = redact(&chain(&error));
+                tracing::info!(
+                    v = 0,
+                    reason,
+                    "the fetch from the cache failed, fetching from the git host"
+                );
+                None
+            }
+        }
     }
 
     pub(super) async fn update(

@@ -10,8 +10,8 @@ use crate::docs::pages::pages;
 #[test]
 fn every_metric_that_a_page_names_is_in_the_metrics_reference() {
     let table = |page: &str| fs::read_to_string(settings::root().join("docs").join(page)).unwrap();
-    let webhook = table("metrics.md");
-    let (syncer, push) = (table("http.md"), table("push.md"));
+    let (webhook, syncer) = (table("metrics.md"), table("http.md"));
+    let (cache, push) = (table("cache.md"), table("push.md"));
     let mut wrong = Vec::new();
     let mut seen = 0;
     for page in pages() {
@@ -23,6 +23,7 @@ fn every_metric_that_a_page_names_is_in_the_metrics_reference() {
             let table = match name {
                 name if name.starts_with("gitvolume_webhook_") => &webhook,
                 name if name.starts_with("gitvolume_push_") => &push,
+                name if name.starts_with("gitvolume_cache_") => &cache,
                 _ => &syncer,
             };
             if !table.contains(&format!("| `{name}` |")) {

@@ -20,6 +20,7 @@ use crate::docs::pages::pages;
 const ERROR_DIRECTORIES: [&str; 8] = [
     "certs/src",
     "syncer/args/src",
+    "syncer/cache/src",
     "syncer/poll/src",
     "syncer/push/src",
     "syncer/src",

@@ -1,0 +1,159 @@
+//! What the flags mean.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use args::CacheArgs;
+use ipnet::IpNet;
+
+use crate::address::allowed_hosts::AllowedHost;
+use crate::address::networks::Networks;
+
+/// An invalid flag, or a file that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A malformed entry of the list of hosts.
+    #[error(
+        "--allowed-hosts: {0:?}: expected HOST, HOST:PORT, *.DOMAIN, or one of them after http://"
+    )]
+    Host(String),
+    /// A malformed network.
+    #[error("{flag}: {value:?}: expected a network such as 10.0.0.0/8 or fd00::/8")]
+    Network {
+        /// The flag.
+        flag: &'static str,
+        /// The value.
+        value: String,
+    },
+    /// A malformed size.
+    #[error("--disk-limit: {0:?}: expected a number of bytes, or a number with Ki, Mi or Gi")]
+    Size(String),
+    /// A number that must be larger.
+    #[error("{flag}: {value:?}: expected {expected}")]
+    Least {
+        /// The flag.
+        flag: &'static str,
+        /// The value.
+        value: String,
+        /// The grammar.
+        expected: &'static str,
+    },
+    /// The file with the key of wake-ups cannot be read, or is empty.
+    #[error("--wake-key-file: {path}: expected a file with a key of at least 16 characters")]
+    WakeKey {
+        /// The file.
+        path: PathBuf,
+        /// The error of the system, if there is one.
+        source: Option<io::Error>,
+    },
+}
+
+/// The configuration.
+pub struct Config {
+    pub(crate) args: CacheArgs,
+    pub(crate) allowed_hosts: Vec<AllowedHost>,
+    pub(crate) networks: Networks,
+    pub(crate) disk_limit: u64,
+    pub(crate) wake_key: Option<String>,
+}
+
+/// The shortest key of wake-ups.
+const SHORTEST_KEY: usize = 16;
+
+impl Config {
+    /// Checks flags, and reads the key of wake-ups.
+    pub fn new(args: CacheArgs) -> Result<Self, ConfigError> {
+        let hosts = args.allowed_hosts.iter();
+        let hosts = hosts.map(|text| text.parse().map_err(|_| ConfigError::Host(text.clone())));
+        let disk_limit = size(&args.disk_limit);
+        let disk_limit = disk_limit.ok_or_else(|| ConfigError::Size(args.disk_limit.clone()))?;
+        let second = Duration::from_secs(1);
+        if args.period.get() < second {
+            return Err(ConfigError::Least {
+                flag: "--period",
+                value: format!("{:?}", args.period.get()),
+                expected: "at least 1s",
+            });
+        }
+        for (flag, value) in [
+            ("--max-connections", args.max_connections),
+            ("--max-transfers", args.max_transfers),
+        ] {
+            if !(1..=1 << 20).contains(&value) {
+                return Err(ConfigError::Least {
+                    flag,
+                    value: value.to_string(),
+                    expected: "a number from 1 to 1048576",
+                });
+            }
+        }
+        let wake_key = args.wake_key_file.as_ref().map(|path| {
+            let error = |source| ConfigError::WakeKey {
+                path: path.clone(),
+                source,
+            };
+            let key = fs::read_to_string(path).map_err(|source| error(Some(source)))?;
+            let key = key.trim().to_owned();
+            (key.len() >= SHORTEST_KEY)
+                .then_some(key)
+                .ok_or_else(|| error(None))
+        });
+        Ok(Self {
+            allowed_hosts: hosts.collect::<Result<_, _>>()?,
+            networks: Networks {
+                allowed: networks("--allowed-networks", &args.allowed_networks)?,
+                denied: networks("--denied-networks", &args.denied_networks)?,
+            },
+            disk_limit,
+            wake_key: wake_key.transpose()?,
+            args,
+        })
+    }
+}
+
+fn networks(flag: &'static str, texts: &[String]) -> Result<Vec<IpNet>, ConfigError> {
+    let parse = |text: &String| {
+        text.parse().map_err(|_| ConfigError::Network {
+            flag,
+            value: text.clone(),
+        })
+    };
+    texts.iter().map(parse).collect()
+}
+
+fn size(text: &str) -> Option<u64> {
+    let units = [("Ki", 10), ("Mi", 20), ("Gi", 30)];
+    let found = units
+        .iter()
+        .find_map(|(unit, bits)| Some((text.strip_suffix(unit)?, bits)));
+    let (number, bits) = found.unwrap_or((text, &0));
+    let is_plain = number.bytes().all(|byte| byte.is_ascii_digit());
+    let number: u64 = number.parse().ok().filter(|_| is_plain)?;
+    number.checked_mul(1 << bits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_is_a_number_with_an_optional_unit() {
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("512", Some(512)),
+            ("4Ki", Some(4096)),
+            ("10Gi", Some(10 << 30)),
+            ("", None),
+            ("Gi", None),
+            ("1.5Gi", None),
+            ("+1", None),
+            ("-1", None),
+            ("10G", None),
+            ("99999999999Gi", None),
+        ] {
+            assert_eq!(size(text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,435 @@
+//! Requests to origins: what is sent, and what each status means.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+use std::time::SystemTime;
+
+use args::cache::OriginAddress;
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use http_body_util::Full;
+use hyper::HeaderMap;
+use hyper::Method;
+use hyper::Request;
+use hyper::Response;
+use hyper::StatusCode;
+use hyper::body::Incoming;
+use hyper::header::ACCEPT;
+use hyper::header::ACCEPT_ENCODING;
+use hyper::header::AUTHORIZATION;
+use hyper::header::CONTENT_ENCODING;
+use hyper::header::CONTENT_TYPE;
+use hyper::header::HOST;
+use hyper::header::HeaderName;
+use hyper::header::HeaderValue;
+use hyper::header::RETRY_AFTER;
+use hyper::header::USER_AGENT;
+use hyper::header::WWW_AUTHENTICATE;
+use jiff::fmt::rfc2822;
+use poll::Network;
+use poll::PollError;
+use poll::Server;
+use poll::ServerConnection;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use url::Url;
+
+use crate::access::credential::Follower;
+use crate::access::registry::Denial;
+use crate::access::registry::Refusal;
+use crate::access::registry::Registry;
+use crate::metrics::Metrics;
+use crate::origin::error::OriginError;
+use crate::origin::network::CheckedNetwork;
+use crate::origin::network::ForbiddenAddress;
+use crate::protocol::advertisement;
+use crate::protocol::advertisement::AdvertisementError;
+use crate::protocol::refs_answer;
+
+/// Requests under way per host; further ones wait.
+const MOST_PER_HOST: usize = 32;
+
+/// The timeout of `info/refs` and `ls-refs`, from the connection to the last byte.
+const SHORT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The timeout of a `fetch` until the head of its answer: the origin may count objects first.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// The timeout between two parts of an answer to `fetch`.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The longest advertisement in bytes.
+const LONGEST_ADVERTISEMENT: usize = 64 << 10;
+
+/// The longest answer to `ls-refs` in bytes; about 250,000 refs.
+const LONGEST_REFS: usize = 16 << 20;
+
+/// The longest challenge in bytes.
+const LONGEST_CHALLENGE: usize = 1024;
+
+/// The pause after a status that requests one without a usable time.
+const DEFAULT_PAUSE: Duration = Duration::from_secs(30);
+
+/// The user agent. Servers distinguish git from browsers by its name.
+const AGENT: HeaderValue = HeaderValue::from_static(concat!(
+    "git/2.0 (gitvolume-cache/",
+    env!("CARGO_PKG_VERSION"),
+    ")"
+));
+
+const GIT_PROTOCOL: HeaderName = HeaderName::from_static("git-protocol");
+const RATE_LIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+
+const ADVERTISEMENT_TYPE: &str = "application/x-git-upload-pack-advertisement";
+const REQUEST_TYPE: &str = "application/x-git-upload-pack-request";
+/// The content type of answers to `ls-refs` and `fetch`.
+pub(crate) const RESULT_TYPE: &str = "application/x-git-upload-pack-result";
+
+/// The client for all origins.
+pub(crate) struct Upstream {
+    network: CheckedNetwork,
+    ca: Option<PathBuf>,
+    registry: Arc<Registry>,
+    metrics: Arc<Metrics>,
+    permits: Mutex<HashMap<String, Arc<Semaphore>>>,
+}
+
+/// The answer to a `fetch` while it arrives.
+pub(crate) struct FetchStream {
+    body: Incoming,
+    server: Server,
+    connection: ServerConnection,
+    _permit: OwnedSemaphorePermit,
+    metrics: Arc<Metrics>,
+}
+
+impl FetchStream {
+    /// The next part of the answer; `None` at its end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, OriginError> {
+        loop {
+            let frame = timeout(IDLE_TIMEOUT, self.body.frame()).await;
+            let frame = frame.map_err(|_| OriginError::Away("timeout".to_owned()))?;
+            let Some(frame) = frame else {
+                return Ok(None);
+            };
+            let frame = frame.map_err(|error| OriginError::Away(error.to_string()))?;
+            if let Ok(data) = frame.into_data() {
+                self.metrics.received_bytes.add(data.len() as u64);
+                return Ok(Some(data));
+            }
+        }
+    }
+
+    /// Keeps the connection; call it after the end.
+    pub(crate) fn finish(self) {
+        poll::keep(&self.server, self.connection);
+    }
+}
+
+impl Upstream {
+    pub(crate) fn new(
+        network: CheckedNetwork,
+        ca: Option<PathBuf>,
+        registry: Arc<Registry>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self {
+            network,
+            ca,
+            registry,
+            metrics,
+            permits: Mutex::default(),
+        }
+    }
+
+    /// Requests the capabilities of an origin; the result is what followers get.
+    pub(crate) async fn info_refs(&self, follower: &Follower) -> Result<Bytes, OriginError> {
+        self.check(follower)?;
+        self.metrics.origin_info_refs.add(1);
+        let answered = async {
+            let answer = self.short(follower, None, LONGEST_ADVERTISEMENT).await?;
+            match advertisement::for_followers(&answer) {
+                Ok(advertisement) => Ok(Bytes::from(advertisement)),
+                Err(AdvertisementError::Malformed) => Err(OriginError::Unusable),
+                Err(AdvertisementError::Unsupported) => Err(OriginError::Unsupported),
+            }
+        };
+        let answered = self.record(follower, answered.await);
+        if answered.is_ok() {
+            self.registry.greet(&follower.scope);
+        }
+        answered
+    }
+
+    /// Requests refs of an origin. A valid answer is what accepts a credential.
+    pub(crate) async fn ls_refs(
+        &self,
+        follower: &Follower,
+        body: Vec<u8>,
+    ) -> Result<Bytes, OriginError> {
+        self.check(follower)?;
+        self.metrics.origin_ls_refs.add(1);
+        let answered = async {
+            let answer = self.short(follower, Some(body), LONGEST_REFS).await?;
+            refs_answer::check(&answer).map_err(|_| OriginError::Unusable)?;
+            Ok(answer)
+        };
+        let answered = self.record(follower, answered.await);
+        if answered.is_ok() {
+            self.registry.accept(&follower.scope);
+        }
+        answered
+    }
+
+    /// Requests a pack of an origin.
+    pub(crate) async fn fetch(
+        &self,
+        follower: &Follower,
+        body: Vec<u8>,
+    ) -> Result<FetchStream, OriginError> {
+        self.check(follower)?;
+        self.metrics.origin_fetches.add(1);
+        let permit = self.permit(&follower.scope.origin).await?;
+        let sent = async {
+            let (response, server, connection) =
+                timeout(HEAD_TIMEOUT, self.send(follower, Some(body)))
+                    .await
+                    .map_err(|_| OriginError::Away("timeout".to_owned()))??;
+            judge(&response, RESULT_TYPE)?;
+            Ok(FetchStream {
+                body: response.into_body(),
+                server,
+                connection,
+                _permit: permit,
+                metrics: Arc::clone(&self.metrics),
+            })
+        };
+        self.record(follower, sent.await)
+    }
+
+    fn check(&self, follower: &Follower) -> Result<(), OriginError> {
+        let is_anonymous = follower.credential.is_anonymous();
+        let checked = self.registry.check(&follower.scope, is_anonymous);
+        checked.map_err(OriginError::Denied)
+    }
+
+    /// A request with a short answer, which is read to its end.
+    async fn short(
+        &self,
+        follower: &Follower,
+        body: Option<Vec<u8>>,
+        longest: usize,
+    ) -> Result<Bytes, OriginError> {
+        let _permit = self.permit(&follower.scope.origin).await?;
+        let kind = match body {
+            Some(_) => RESULT_TYPE,
+            None => ADVERTISEMENT_TYPE,
+        };
+        let answered = async {
+            let (response, server, connection) = self.send(follower, body).await?;
+            judge(&response, kind)?;
+            let mut answer = Vec::new();
+            let mut body = response.into_body();
+            while let Some(frame) = body.frame().await {
+                let frame = frame.map_err(|error| OriginError::Away(error.to_string()))?;
+                if let Ok(data) = frame.into_data() {
+                    answer.extend_from_slice(&data);
+                }
+                if answer.len() > longest {
+                    return Err(OriginError::Unusable);
+                }
+            }
+            poll::keep(&server, connection);
+            self.metrics.received_bytes.add(answer.len() as u64);
+            Ok(Bytes::from(answer))
+        };
+        let answered = timeout(SHORT_TIMEOUT, answered).await;
+        answered.unwrap_or_else(|_| Err(OriginError::Away("timeout".to_owned())))
+    }
+
+    async fn permit(&self, origin: &OriginAddress) -> Result<OwnedSemaphorePermit, OriginError> {
+        let permits = {
+            let mut all = self.permits.lock().unwrap_or_else(PoisonError::into_inner);
+            // Those of no request are made again when they are needed.
+            all.retain(|_, permits| Arc::strong_count(permits) > 1);
+            let permits = all.entry(origin.authority());
+            Arc::clone(permits.or_insert_with(|| Arc::new(Semaphore::new(MOST_PER_HOST))))
+        };
+        let permit = permits.acquire_owned().await;
+        permit.map_err(|error| OriginError::Away(error.to_string()))
+    }
+
+    async fn send(
+        &self,
+        follower: &Follower,
+        body: Option<Vec<u8>>,
+    ) -> Result<(Response<Incoming>, Server, ServerConnection), OriginError> {
+        let origin = &follower.scope.origin;
+        let away = |error: &dyn Error| OriginError::Away(chain(error));
+        let tls = self.network.tls(self.ca.as_deref());
+        let tls = tls.map_err(|error| OriginError::Certificate(chain(&*error)))?;
+        let url = Url::parse(&origin.to_string()).map_err(|_| OriginError::Unsupported)?;
+        let server = Server::of(&url, tls, None).ok_or(OriginError::Unsupported)?;
+        let request = request(follower, body).map_err(|error| away(&error))?;
+        match poll::send(&self.network, &server, &request).await {
+            Ok((response, connection)) => Ok((response, server, connection)),
+            Err(PollError::Connect(error)) => {
+                let cause = error.get_ref();
+                if cause.is_some_and(|cause| cause.is::<ForbiddenAddress>()) {
+                    Err(OriginError::Forbidden)
+                } else if cause.is_some_and(|cause| cause.is::<rustls::Error>()) {
+                    Err(OriginError::Certificate(error.to_string()))
+                } else {
+                    Err(away(&error))
+                }
+            }
+            Err(error) => Err(away(&error)),
+        }
+    }
+
+    /// Records in the registry what a result means for the credential and its host.
+    fn record<T>(
+        &self,
+        follower: &Follower,
+        result: Result<T, OriginError>,
+    ) -> Result<T, OriginError> {
+        let scope = &follower.scope;
+        match &result {
+            Ok(_) | Err(OriginError::Unsupported | OriginError::Unusable) => {
+                self.registry.record_reachable(scope, true);
+            }
+            Err(OriginError::Away(_)) => self.registry.record_reachable(scope, false),
+            Err(OriginError::Denied(denial)) => {
+                self.registry.record_reachable(scope, true);
+                match denial {
+                    Denial::Refused(refusal) => {
+                        let is_anonymous = follower.credential.is_anonymous();
+                        self.registry.refuse(scope, is_anonymous, refusal.clone());
+                    }
+                    Denial::Later(wait) => self.registry.pause(scope, *wait),
+                }
+            }
+            // Nothing is known about the origin.
+            Err(OriginError::Certificate(_) | OriginError::Forbidden) => {}
+        }
+        if let Err(error) = &result {
+            self.metrics.origin_errors.add(1);
+            tracing::info!(v = 1, origin = %scope.origin, %error, "a request to a git host failed");
+        }
+        result
+    }
+}
+
+/// The one request that is sent: of a follower's headers only `Authorization` is in it.
+fn request(
+    follower: &Follower,
+    body: Option<Vec<u8>>,
+) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
+    let origin = &follower.scope.origin;
+    let path = origin.path();
+    let (method, path) = match body {
+        Some(_) => (Method::POST, format!("{path}/git-upload-pack")),
+        None => (
+            Method::GET,
+            format!("{path}/info/refs?service=git-upload-pack"),
+        ),
+    };
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(HOST, origin.authority())
+        .header(USER_AGENT, AGENT)
+        .header(GIT_PROTOCOL, "version=2")
+        // The bytes are passed on and kept as they are.
+        .header(ACCEPT_ENCODING, "identity");
+    if body.is_some() {
+        request = request
+            .header(CONTENT_TYPE, REQUEST_TYPE)
+            .header(ACCEPT, RESULT_TYPE);
+    }
+    if let Some(value) = follower.credential.header() {
+        request = request.header(AUTHORIZATION, value);
+    }
+    request.body(Full::from(body.unwrap_or_default()))
+}
+
+/// What the head of an answer means.
+fn judge(response: &Response<Incoming>, kind: &str) -> Result<(), OriginError> {
+    let status = response.status();
+    let headers = response.headers();
+    let wait = wait(headers);
+    if status == StatusCode::OK {
+        let is_git = content_type(headers) == Some(kind) && !headers.contains_key(CONTENT_ENCODING);
+        return is_git.then_some(()).ok_or(OriginError::Unusable);
+    }
+    let is_limited = headers
+        .get(RATE_LIMIT_REMAINING)
+        .is_some_and(|remaining| remaining == "0");
+    Err(match status {
+        StatusCode::TOO_MANY_REQUESTS => {
+            OriginError::Denied(Denial::Later(wait.unwrap_or(DEFAULT_PAUSE)))
+        }
+        // Hosts answer so to too many requests, too.
+        StatusCode::FORBIDDEN if wait.is_some() || is_limited => {
+            OriginError::Denied(Denial::Later(wait.unwrap_or(DEFAULT_PAUSE)))
+        }
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => {
+            OriginError::Denied(Denial::Refused(Refusal {
+                status,
+                challenge: (status == StatusCode::UNAUTHORIZED)
+                    .then(|| challenge(headers))
+                    .flatten(),
+            }))
+        }
+        status if status.is_server_error() => OriginError::Away(status.to_string()),
+        status if status.is_redirection() => OriginError::Unsupported,
+        _ => OriginError::Unusable,
+    })
+}
+
+fn content_type(headers: &HeaderMap) -> Option<&str> {
+    let kind = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    kind.split(';').next().map(str::trim)
+}
+
+/// The challenge that followers get: the first one of a scheme that the cache supports.
+fn challenge(headers: &HeaderMap) -> Option<HeaderValue> {
+    let mut challenges = headers.get_all(WWW_AUTHENTICATE).iter();
+    let is_supported = |value: &&HeaderValue| {
+        let text = value.to_str().unwrap_or_default();
+        let scheme = text.split(' ').next().unwrap_or_default();
+        let is_known = ["basic", "bearer"]
+            .iter()
+            .any(|it| scheme.eq_ignore_ascii_case(it));
+        is_known && text.len() <= LONGEST_CHALLENGE
+    };
+    challenges.find(is_supported).cloned()
+}
+
+/// The header `Retry-After` (RFC 9110, 10.2.3): a number of seconds, or a date.
+fn wait(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = SystemTime::from(rfc2822::parse(value).ok()?.timestamp());
+    Some(date.duration_since(SystemTime::now()).unwrap_or_default())
+}
+
+/// An error with its causes.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,5 @@
+//! The client for git hosts.
+
+pub(crate) mod client;
+pub(crate) mod error;
+pub(crate) mod network;

@@ -1,0 +1,90 @@
+//! The content of an answer to `ls-refs`, shared by slots with the same content.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use ring::digest::SHA256;
+use ring::digest::digest;
+
+/// A valid answer of an origin.
+#[derive(Debug)]
+pub(crate) struct RefsBody {
+    pub(crate) bytes: Bytes,
+    /// The entity tag, with its quotes: a hash of the bytes, so all replicas have the same.
+    pub(crate) etag: String,
+    total: Arc<AtomicUsize>,
+}
+
+impl RefsBody {
+    /// `total` counts the bytes of all bodies in memory.
+    pub(crate) fn new(bytes: Bytes, total: &Arc<AtomicUsize>) -> Self {
+        let hash = digest(&SHA256, &bytes);
+        let digits: String = hash.as_ref()[..16]
+            .iter()
+            .map(|it| format!("{it:02x}"))
+            .collect();
+        total.fetch_add(bytes.len(), Ordering::Relaxed);
+        Self {
+            bytes,
+            etag: format!("\"{digits}\""),
+            total: Arc::clone(total),
+        }
+    }
+}
+
+impl Drop for RefsBody {
+    fn drop(&mut self) {
+        self.total.fetch_sub(self.bytes.len(), Ordering::Relaxed);
+    }
+}
+
+/// A body with the time at which the origin gave it last: the beginning of the request, so the
+/// answer is never older than that.
+#[derive(Clone, Debug)]
+pub(crate) struct RefsAnswer {
+    pub(crate) body: Arc<RefsBody>,
+    pub(crate) as_of: Timestamp,
+}
+
+impl RefsAnswer {
+    /// [`args::cache::AS_OF`]: RFC 3339 in UTC with milliseconds.
+    pub(crate) fn as_of_text(&self) -> String {
+        self.as_of.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+    }
+
+    /// The age in whole seconds.
+    pub(crate) fn age(&self) -> u64 {
+        let age = Timestamp::now().as_millisecond() - self.as_of.as_millisecond();
+        u64::try_from(age / 1000).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_bytes_have_equal_tags_and_bytes_are_counted() {
+        let total = Arc::default();
+        let make = |text: &'static str| RefsBody::new(Bytes::from_static(text.as_bytes()), &total);
+        let (a, b, c) = (make("one"), make("one"), make("four"));
+        assert_eq!(a.etag, b.etag);
+        assert_ne!(a.etag, c.etag);
+        assert_eq!(total.load(Ordering::Relaxed), 10);
+        drop(b);
+        assert_eq!(total.load(Ordering::Relaxed), 7);
+    }
+
+    #[test]
+    fn the_time_has_milliseconds() {
+        let total = Arc::default();
+        let answer = RefsAnswer {
+            body: Arc::new(RefsBody::new(Bytes::new(), &total)),
+            as_of: Timestamp::from_millisecond(1_700_000_000_042).unwrap(),
+        };
+        assert_eq!(answer.as_of_text(), "2023-11-14T22:13:20.042Z");
+    }
+}

@@ -1,0 +1,217 @@
+//! Refs: asked now, or waited for.
+
+use std::time::Duration;
+
+use args::cache::AS_OF;
+use args::cache::MAX_WAIT_SECONDS;
+use args::cache::STALE;
+use hyper::HeaderMap;
+use hyper::Response;
+use hyper::StatusCode;
+use hyper::header::CONNECTION;
+use hyper::header::ETAG;
+use hyper::header::HeaderName;
+use hyper::header::IF_NONE_MATCH;
+use tokio::time::Instant;
+use tokio::time::sleep;
+use tokio::time::sleep_until;
+
+use std::sync::Arc;
+
+use crate::access::credential::Follower;
+use crate::origin::client::RESULT_TYPE;
+use crate::origin::error::OriginError;
+use crate::protocol::request::LsRefs;
+use crate::refs::answer::RefsAnswer;
+use crate::refs::slot::Slot;
+use crate::refs::slot::is_final;
+use crate::refs::table::LEAST_PAUSE;
+use crate::service::gate::Service;
+use crate::service::gate::draining;
+use crate::service::reply;
+use crate::service::reply::Reply;
+
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+const AS_OF_NAME: HeaderName = HeaderName::from_static(AS_OF);
+const STALE_NAME: HeaderName = HeaderName::from_static(STALE);
+
+/// The longest entity tag of a follower in bytes.
+const LONGEST_TAG: usize = 128;
+
+impl Service {
+    /// Answers `ls-refs`.
+    pub(crate) async fn ls_refs(
+        self: &Arc<Self>,
+        follower: &Follower,
+        request: &LsRefs,
+        headers: &HeaderMap,
+    ) -> Result<Reply, Reply> {
+        self.check_refusal(follower)?;
+        let slot = self.refs.slot(&follower.scope, request.to_body());
+        let slot = slot.map_err(|_| {
+            reply::later(Duration::from_secs(1), "too many repositories are followed")
+        })?;
+        let arrived = Instant::now();
+        let tag = tag(headers);
+        let until = arrived + wait(headers);
+        let Some(tag) = tag else {
+            // An answer that arrives within the pause between two requests is as new as can be.
+            let not_before = arrived.checked_sub(LEAST_PAUSE).unwrap_or(arrived);
+            let (answer, is_stale) = self.asked(&slot, follower, not_before).await?;
+            return Ok(self.changed(&answer, is_stale));
+        };
+        // A follower with another answer, perhaps a newer one of another replica, makes the cache
+        // ask.
+        let is_present = slot.answer().is_some_and(|answer| answer.body.etag == tag);
+        if !is_present || until == arrived {
+            let (answer, is_stale) = self.asked(&slot, follower, arrived).await?;
+            if answer.body.etag != tag {
+                return Ok(self.changed(&answer, is_stale));
+            }
+        }
+        self.waited(&slot, follower, &tag, until).await
+    }
+
+    /// Holds the request until the answer has another tag.
+    async fn waited(
+        &self,
+        slot: &Arc<Slot>,
+        follower: &Follower,
+        tag: &str,
+        until: Instant,
+    ) -> Result<Reply, Reply> {
+        let mut changes = slot.subscribe();
+        let mut stage = self.stage.clone();
+        // Only a follower that waits makes the cache poll.
+        let _waiting = (until > Instant::now()).then(|| self.refs.wait(slot, follower));
+        loop {
+            if let Some(answer) = slot.answer().filter(|answer| answer.body.etag != tag) {
+                return Ok(self.changed(&answer, false));
+            }
+            let failed = slot.last().and_then(|last| last.result.err());
+            if let Some(error) = failed.filter(is_final) {
+                return Err(reply::failure(&error));
+            }
+            tokio::select! {
+                // The sender is in the slot.
+                _ = changes.changed() => {}
+                () = sleep_until(until) => return self.unchanged(slot, follower),
+                () = draining(&mut stage) => {
+                    sleep(self.drain_spread.mul_f64(fastrand::f64())).await;
+                    let mut reply = self.unchanged(slot, follower)?;
+                    reply::set_header(&mut reply, CONNECTION, "close");
+                    return Ok(reply);
+                }
+            }
+        }
+    }
+
+    /// The answer of the origin; if it is away, the last one, for a credential that was accepted in
+    /// time. The second value is whether it is stale.
+    async fn asked(
+        self: &Arc<Self>,
+        slot: &Arc<Slot>,
+        follower: &Follower,
+        not_before: Instant,
+    ) -> Result<(RefsAnswer, bool), Reply> {
+        if self.registry.is_accepted_offline(&follower.scope)
+            && let Some(answer) = slot.answer()
+        {
+            // The follower does not wait for a host that is known to be away.
+            let (service, slot, follower) = (self.clone(), slot.clone(), follower.clone());
+            tokio::spawn(async move { service.refs.ask(&slot, &follower, not_before).await });
+            return Ok((answer, true));
+        }
+        match self.refs.ask(slot, follower, not_before).await {
+            Ok(answer) => Ok((answer, false)),
+            Err(error @ OriginError::Away(_)) => {
+                let is_served = self.registry.is_accepted_offline(&follower.scope);
+                let answer = slot.answer().filter(|_| is_served);
+                Ok((answer.ok_or_else(|| reply::failure(&error))?, true))
+            }
+            Err(error) => Err(reply::failure(&error)),
+        }
+    }
+
+    /// 304 at the end of a wait, as far as the origin was reachable.
+    fn unchanged(&self, slot: &Slot, follower: &Follower) -> Result<Reply, Reply> {
+        let failed = slot.last().and_then(|last| last.result.err());
+        let is_stale = match failed {
+            None => false,
+            Some(OriginError::Away(_)) if self.registry.is_accepted_offline(&follower.scope) => {
+                true
+            }
+            Some(error) => return Err(reply::failure(&error)),
+        };
+        let Some(answer) = slot.answer() else {
+            let error = OriginError::Away("no answer is known".to_owned());
+            return Err(reply::failure(&error));
+        };
+        let mut reply = Response::new(reply::full(""));
+        *reply.status_mut() = StatusCode::NOT_MODIFIED;
+        self.describe(&mut reply, &answer, is_stale);
+        Ok(reply)
+    }
+
+    /// 200 with an answer.
+    fn changed(&self, answer: &RefsAnswer, is_stale: bool) -> Reply {
+        let bytes = answer.body.bytes.clone();
+        self.metrics.sent_bytes.add(bytes.len() as u64);
+        let mut reply = reply::git(RESULT_TYPE, reply::full(bytes));
+        self.describe(&mut reply, answer, is_stale);
+        reply
+    }
+
+    fn describe(&self, reply: &mut Reply, answer: &RefsAnswer, is_stale: bool) {
+        reply::set_header(reply, ETAG, &answer.body.etag);
+        reply::set_header(reply, AS_OF_NAME, &answer.as_of_text());
+        let age = match is_stale {
+            true => {
+                self.metrics.stale_answers.add(1);
+                reply::set_header(reply, STALE_NAME, &answer.age().to_string());
+                answer.age()
+            }
+            false => 0,
+        };
+        self.metrics.stale_seconds.set(age as i64);
+    }
+}
+
+/// The one entity tag of `If-None-Match`.
+fn tag(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(IF_NONE_MATCH)?.to_str().ok()?.trim();
+    // A proxy may have made it weak.
+    let value = value.strip_prefix("W/").unwrap_or(value);
+    (value.len() <= LONGEST_TAG).then(|| value.to_owned())
+}
+
+/// `Prefer: wait=N` (RFC 7240), limited to the contract's maximum.
+fn wait(headers: &HeaderMap) -> Duration {
+    let values = headers.get_all(PREFER).iter();
+    let preferences = values.filter_map(|value| value.to_str().ok());
+    let mut preferences = preferences.flat_map(|value| value.split(','));
+    let seconds: Option<u64> =
+        preferences.find_map(|it| it.trim().strip_prefix("wait=")?.trim().parse().ok());
+    Duration::from_secs(seconds.unwrap_or_default().min(MAX_WAIT_SECONDS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_limited_and_a_malformed_one_is_none() {
+        for (value, seconds) in [
+            ("wait=10", 10),
+            ("respond-async, wait=20", 20),
+            ("wait=3600", MAX_WAIT_SECONDS),
+            ("wait=-1", 0),
+            ("wait", 0),
+            ("", 0),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(PREFER, value.parse().unwrap());
+            assert_eq!(wait(&headers), Duration::from_secs(seconds), "{value}");
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The pull-through cache, from the syncer's side: a task waits there for changes of the ref, and the
+//! passes read what it was told last.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use args::CacheTrust;
+use args::cache::MAX_WAIT_SECONDS;
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use url::Url;
+
+use crate::error::chain;
+use crate::poll::engine::CacheEngine;
+use crate::poll::engine::CacheReport;
+use crate::poll::engine::EngineError;
+use crate::poll::engine::Known;
+use crate::poll::engine::RemoteRef;
+use crate::redact::redact;
+use crate::remote::auth::RemoteCredentials;
+
+/// The shortest wait for a change that is requested from the cache.
+const SHORTEST_WAIT: Duration = Duration::from_secs(5);
+
+/// The time for a response, in addition to the requested wait.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The first and the longest wait after a failed request to the cache.
+const FIRST_REST: Duration = Duration::from_secs(1);
+const LONGEST_REST: Duration = Duration::from_secs(300);
+
+/// The longest time over which the followers of a new commit are spread.
+const LONGEST_SPREAD: Duration = Duration::from_secs(10);
+
+/// A repository in the cache, and what the cache says about the followed ref.
+pub(super) struct CacheWatch {
+    /// The address of the repository in the cache.
+    pub(super) url: Url,
+    pub(super) trust: CacheTrust,
+    period: Duration,
+    grants: watch::Sender<Arc<RemoteCredentials>>,
+    states: watch::Receiver<CacheState>,
+    task: JoinHandle<()>,
+    /// When the syncer last published a ref; an older answer of the cache is one of the past.
+    acted: Option<Timestamp>,
+}
+
+/// What is known about the cache.
+#[derive(Clone, Debug)]
+pub(super) enum CacheState {
+    /// The first request has no response yet.
+    Starting,
+    /// Its last answer.
+    Answered(CacheReport),
+    /// The syncer continues without it, for this reason.
+    Away(String),
+}
+
+/// What the cache's last answer means for a pass.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum CacheAdvice {
+    /// The ref names what git last fetched.
+    Same,
+    /// The ref names something else, which the cache has.
+    Fetch(RemoteRef),
+    /// The git host must be asked. `then_cache` if the cache has the objects all the same.
+    AskHost { then_cache: bool },
+}
+
+impl CacheWatch {
+    /// Starts to wait at the cache, with these credentials.
+    pub(super) fn start(
+        engine: Box<dyn CacheEngine>,
+        url: Url,
+        trust: CacheTrust,
+        period: Duration,
+        grant: &Arc<RemoteCredentials>,
+    ) -> Self {
+        let (grants, granted) = watch::channel(grant.clone());
+        let (sender, states) = watch::channel(CacheState::Starting);
+        let longest = Duration::from_secs(MAX_WAIT_SECONDS);
+        let wait = period.clamp(SHORTEST_WAIT, longest);
+        Self {
+            url,
+            trust,
+            period,
+            grants,
+            states,
+            task: tokio::spawn(keep_asking(engine, wait, granted, sender)),
+            acted: None,
+        }
+    }
+
+    /// Uses these credentials from now on.
+    pub(super) fn renew(&self, grant: &Arc<RemoteCredentials>) {
+        self.grants.send_if_modified(|last| {
+            let has_changed = last.generation != grant.generation;
+            if has_changed {
+                *last = grant.clone();
+            }
+            has_changed
+        });
+    }
+
+    /// Waits for the first response.
+    pub(super) async fn started(&mut self) {
+        let is_known = |state: &CacheState| !matches!(state, CacheState::Starting);
+        // The task ends with this value only.
+        let _ = self.states.wait_for(is_known).await;
+    }
+
+    /// What a pass does after the last answer. `known` is what git last fetched.
+    pub(super) fn advice(&mut self, known: Option<Known<'_>>) -> CacheAdvice {
+        let state = self.states.borrow_and_update().clone();
+        advice(&state, self.trust, self.acted, known)
+    }
+
+    /// Records that what the git host or the cache named was published.
+    pub(super) fn has_acted(&mut self) {
+        self.acted = Some(Timestamp::now());
+    }
+
+    /// Waits until the cache says that the ref names something else than `known`, and a random part
+    /// of the period if each follower asks the git host then.
+    pub(super) async fn changed(&self, known: Known<'_>) {
+        let mut states = self.states.clone();
+        loop {
+            if states.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+            let state = states.borrow().clone();
+            if matches!(&state, CacheState::Answered(report) if is_news(report, known)) {
+                break;
+            }
+        }
+        if self.trust == CacheTrust::Content {
+            let spread = self.period.min(LONGEST_SPREAD);
+            tokio::time::sleep(spread.mul_f64(fastrand::f64())).await;
+        }
+    }
+
+    /// The cache's state for the status page.
+    pub(super) fn standing(&self) -> String {
+        match &*self.states.borrow() {
+            CacheState::Starting => "starting".to_owned(),
+            CacheState::Answered(report) => match report.stale {
+                Some(age) => format!("on, the git host is away since {}s", age.as_secs()),
+                None => "on".to_owned(),
+            },
+            CacheState::Away(reason) => format!("direct: {reason}"),
+        }
+    }
+}
+
+impl Drop for CacheWatch {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn is_news(report: &CacheReport, known: Known<'_>) -> bool {
+    report.stale.is_none() && !report.found.as_ref().is_some_and(|found| found.is(known))
+}
+
+/// Pure part of [`CacheWatch::advice`].
+fn advice(
+    state: &CacheState,
+    trust: CacheTrust,
+    acted: Option<Timestamp>,
+    known: Option<Known<'_>>,
+) -> CacheAdvice {
+    let CacheState::Answered(report) = state else {
+        return CacheAdvice::AskHost { then_cache: false };
+    };
+    let is_same = |known| report.found.as_ref().is_some_and(|found| found.is(known));
+    match (&report.found, known) {
+        // Something is published, and an answer of the past says nothing about now.
+        (_, Some(_)) if report.stale.is_some() => CacheAdvice::AskHost { then_cache: false },
+        (_, Some(known)) if is_same(known) => CacheAdvice::Same,
+        // Another replica of the cache may be behind the one that answered before.
+        (Some(found), _)
+            if trust == CacheTrust::Full
+                && acted.is_none_or(|acted| report.as_of > Some(acted)) =>
+        {
+            CacheAdvice::Fetch(found.clone())
+        }
+        _ => CacheAdvice::AskHost { then_cache: true },
+    }
+}
+
+/// Asks the cache again and again, and publishes what it says.
+async fn keep_asking(
+    mut engine: Box<dyn CacheEngine>,
+    wait: Duration,
+    mut granted: watch::Receiver<Arc<RemoteCredentials>>,
+    states: watch::Sender<CacheState>,
+) {
+    let mut rest = FIRST_REST;
+    loop {
+        let grant = granted.borrow_and_update().clone();
+        let asked = tokio::select! {
+            asked = tokio::time::timeout(wait + PATIENCE, engine.ask(&grant, wait)) => asked,
+            // The next request has the new credentials.
+            Ok(()) = granted.changed() => continue,
+        };
+        match asked.unwrap_or(Err(EngineError::TimedOut)) {
+            Ok(report) => {
+                rest = FIRST_REST;
+                if let Some(report) = report {
+                    if matches!(&*states.borrow(), CacheState::Away(_)) {
+                        tracing::info!(v = 0, "the cache answers again");
+                    }
+                    states.send_replace(CacheState::Answered(report));
+                }
+            }
+            Err(error) => {
+                let reason = redact(&chain(&error));
+                if !matches!(&*states.borrow(), CacheState::Away(last) if *last == reason) {
+                    tracing::info!(v = 0, reason, "the syncer continues without the cache");
+                    states.send_replace(CacheState::Away(reason));
+                }
+                // Spread, so that the followers of a restarted cache do not come at once.
+                let pause = rest.mul_f64(0.5 + fastrand::f64());
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    _ = granted.changed() => {}
+                }
+                rest = (rest * 2).min(LONGEST_REST);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

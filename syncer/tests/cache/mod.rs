@@ -1,0 +1,9 @@
+//! The pull-through cache, with real git servers and real git as the follower.
+
+mod access;
+mod crashes;
+mod faults;
+mod origins;
+mod sharing;
+mod waiting;
+pub(crate) mod world;
