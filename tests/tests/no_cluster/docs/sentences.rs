@@ -17,7 +17,7 @@ use crate::docs::pages::Page;
 use crate::docs::pages::pages;
 
 /// Directories with user-visible errors.
-const ERROR_DIRECTORIES: [&str; 8] = [
+const ERROR_DIRECTORIES: [&str; 9] = [
     "certs/src",
     "syncer/args/src",
     "syncer/cache/src",
