@@ -70,7 +70,9 @@ impl CacheRefPoller {
         let Some((found, headers)) = asked.inspect_err(|_| self.last = None)? else {
             return Ok(None);
         };
-        self.last = headers.get(ETAG).cloned();
+        let tag = headers.get(ETAG).cloned();
+        // Without it no request would wait.
+        self.last = Some(tag.ok_or(PollError::Unfit("the answer of the cache has no ETag"))?);
         let text = |name: &str| headers.get(name)?.to_str().ok();
         Ok(Some(CacheAnswer {
             found,

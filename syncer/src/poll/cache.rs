@@ -9,6 +9,7 @@ use args::cache::MAX_WAIT_SECONDS;
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use url::Url;
 
 use crate::error::chain;
@@ -22,6 +23,9 @@ use crate::remote::auth::RemoteCredentials;
 
 /// The shortest wait for a change that is requested from the cache.
 const SHORTEST_WAIT: Duration = Duration::from_secs(5);
+
+/// The shortest time between two requests to the cache.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The time for a response, in addition to the requested wait.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -198,6 +202,7 @@ async fn keep_asking(
 ) {
     let mut rest = FIRST_REST;
     loop {
+        let began = Instant::now();
         let grant = granted.borrow_and_update().clone();
         let asked = tokio::select! {
             asked = tokio::time::timeout(wait + PATIENCE, engine.ask(&grant, wait)) => asked,
@@ -213,6 +218,8 @@ async fn keep_asking(
                     }
                     states.send_replace(CacheState::Answered(report));
                 }
+                // Whatever the cache answers, the requests to it are bounded.
+                tokio::time::sleep_until(began + SHORTEST_INTERVAL).await;
             }
             Err(error) => {
                 let reason = redact(&chain(&error));

@@ -3,6 +3,7 @@
 mod access;
 mod crashes;
 mod faults;
+mod followers;
 mod origins;
 mod sharing;
 mod waiting;

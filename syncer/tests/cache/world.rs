@@ -54,6 +54,8 @@ pub(crate) struct CacheWorld {
     pub(crate) origin: HttpServer,
     flags: Vec<String>,
     running: Option<RunningCache>,
+    /// The port, from the first start on.
+    port: u16,
 }
 
 struct RunningCache {
@@ -170,6 +172,7 @@ impl CacheWorld {
             origin,
             flags,
             running: None,
+            port: 0,
         }
     }
 
@@ -188,7 +191,8 @@ impl CacheWorld {
         let flag = |name: &str, file: &str| format!("--{name}={}", self.path(file).display());
         let child = Command::new(PROGRAM)
             .arg("cache")
-            .args(["--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"])
+            .arg(format!("--listen=127.0.0.1:{}", self.port))
+            .arg("--admin-listen=127.0.0.1:0")
             .args(["--drain-spread=200ms", "--verbose=5"])
             .arg(flag("tls-cert", "tls.crt"))
             .arg(flag("tls-key", "tls.key"))
@@ -213,7 +217,24 @@ impl CacheWorld {
             let text = fs::read_to_string(&log).unwrap();
             Some((port(&text, "endpoint")?, port(&text, "admin")?))
         });
+        self.port = port;
         self.running = Some(RunningCache { child, port, admin });
+    }
+
+    /// Kills the cache. The next start has the same port.
+    pub(crate) fn stop(&mut self) {
+        self.signal(Signal::SIGKILL);
+        self.wait();
+    }
+
+    /// The address of the cache, for followers.
+    pub(crate) fn base(&self) -> String {
+        format!("https://localhost:{}", self.port)
+    }
+
+    /// The certificate of the cache, which is its own CA.
+    pub(crate) fn certificate(&self) -> String {
+        fs::read_to_string(self.path("tls.crt")).unwrap()
     }
 
     /// Starts the cache with flags with which it does not start, and returns its error.
