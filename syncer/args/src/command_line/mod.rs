@@ -154,7 +154,7 @@ fn subcommand(argv: &[String], variables: &Variables) -> Option<Result<Action, U
             Command::Cache(args) => Ok(Action::Cache(args)),
             Command::Credential(args) => Ok(Action::Credential(args)),
             Command::Probe(args) => Ok(Action::Probe(args)),
-            Command::Push(args) => Ok(Action::Push(Box::new(args))),
+            Command::Push(args) => Ok(Action::Push(args)),
             Command::Ssh(args) => Ok(Action::Ssh(args)),
         },
         Err(error) if error.use_stderr() => {

@@ -67,7 +67,7 @@ pub(crate) enum Command {
     /// Answer 0 when a whole tree is published, else print why not and answer 1
     Probe(ProbeArgs),
     /// Receive push webhooks of git hosts and wake the cache; see docs/push.md
-    Push(PushArgs),
+    Push(Box<PushArgs>),
     /// Run the pull-through cache: one request to the git host for all syncers of a cluster
     Cache(Box<CacheArgs>),
     /// git's credential helper: answers on standard output, for known servers only
