@@ -5,7 +5,7 @@
 //!
 //! | folder | what it holds |
 //! |---|---|
-//! | `process` | command line, start, end, `probe`; the start of the crate `cache` (feature `cache`) |
+//! | `process` | command line, start, end, `probe`; the start of the crates `cache` (feature `cache`) and `push` |
 //! | `schedule` | the loop of one repository: back-off, limits, waiting beside another syncer; a clone that is made once |
 //! | `repo` | one repository: `sync` is a pass, `sync::state` what is known between two passes, `sync::error` the table from a failure's stage and cause to what follows; `resolve`, `mirror`, `publish`, `gc` are its steps |
 //! | `poll` | whether the remote can be polled without git, and what follows; the polls are the crate `poll` (feature `poller`) |
@@ -13,7 +13,7 @@
 //! | `tree` | one commit's files on disk |
 //! | `lfs` | Git LFS: pointers in a new tree are replaced by their content |
 //! | `remote` | credentials, HTTP(S) as a client, `Retry-After` |
-//! | `observe` | log, metrics, health, status pages, the error file |
+//! | `observe` | log, metrics, health, status pages, `POST /push`, the error file |
 //! | `config` | what the flags mean |
 //! | `git` | the git program: a method per command (`session`, `work_tree`), one run and its failure, how many run at once |
 //! | `system`, `redact`, `error` | files, processes, signals; secrets in text; an error with its causes |

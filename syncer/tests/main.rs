@@ -31,6 +31,7 @@ mod many;
 mod mounted_tree;
 mod object_formats;
 mod polling;
+mod push;
 mod recovery;
 mod sharing;
 mod small_container;

@@ -4,6 +4,10 @@
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::RepoKind;
+use crate::RepoUrl;
+use crate::SshAddress;
+
 /// The path on which a replica of the cache takes a [`Wake`].
 pub const PATH: &str = "/wake";
 
@@ -26,7 +30,7 @@ impl Wake {
     pub fn names(&self, repository: &Url) -> bool {
         self.repositories
             .iter()
-            .any(|named| same_host(named, repository) && path(named) == path(repository))
+            .any(|named| is_same_repository(named, repository))
             || self
                 .prefixes
                 .iter()
@@ -34,18 +38,53 @@ impl Wake {
     }
 }
 
-/// Whether `repository` is `prefix` or below it, by whole segments of the path.
-pub fn is_below(repository: &Url, prefix: &Url) -> bool {
-    same_host(prefix, repository)
-        && path(repository)
-            .strip_prefix(path(prefix))
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+/// The address of a repository as a [`Wake`] names it: `ssh://` also for `user@host:path`, and without
+/// user, password, query and fragment. `None` for a repository on this machine.
+pub fn address(repository: &RepoUrl) -> Option<Url> {
+    let text = match repository.kind() {
+        RepoKind::Http => repository.without_user(),
+        RepoKind::Git => repository.reveal().to_owned(),
+        RepoKind::Local => return None,
+        RepoKind::Ssh => {
+            let ssh = repository.ssh()?;
+            let host = match ssh.host.contains(':') {
+                true => format!("[{}]", ssh.host),
+                false => ssh.host.clone(),
+            };
+            let port = match ssh.port {
+                SshAddress::PORT => String::new(),
+                port => format!(":{port}"),
+            };
+            format!("ssh://{host}{port}/{}", ssh.web_path())
+        }
+    };
+    let mut url = Url::parse(&text).ok()?;
+    url.set_query(None);
+    url.set_fragment(None);
+    Some(url)
 }
 
-fn same_host(one: &Url, other: &Url) -> bool {
+/// Whether `repository` is `prefix` or below it, by whole segments of the path. Many git hosts do not
+/// distinguish upper and lower case in a path, so this does not either.
+pub fn is_below(repository: &Url, prefix: &Url) -> bool {
+    let (path, prefix_path) = (path(repository), path(prefix));
+    let (head, rest) = path.split_at_checked(prefix_path.len()).unwrap_or_default();
+    is_same_host(prefix, repository)
+        && path.len() >= prefix_path.len()
+        && head.eq_ignore_ascii_case(prefix_path)
+        && (rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Whether two addresses have the same scheme, host and port.
+pub fn is_same_host(one: &Url, other: &Url) -> bool {
     one.scheme() == other.scheme()
         && one.host_str() == other.host_str()
         && one.port_or_known_default() == other.port_or_known_default()
+}
+
+/// Whether two addresses name the same repository, with or without `.git` at the end.
+pub fn is_same_repository(one: &Url, other: &Url) -> bool {
+    is_same_host(one, other) && path(one).eq_ignore_ascii_case(path(other))
 }
 
 /// The path without what does not tell two repositories apart: a final `/` and `.git`.
@@ -70,6 +109,7 @@ mod tests {
         };
         assert!(wake.names(&url("https://git.example/team/site.git")));
         assert!(wake.names(&url("https://git.example:443/team/site/")));
+        assert!(wake.names(&url("https://git.example/Team/Site.git")));
         assert!(!wake.names(&url("http://git.example/team/site.git")));
         assert!(!wake.names(&url("https://git.example/team/site-b.git")));
     }
@@ -92,5 +132,33 @@ mod tests {
             &url("https://git.example/a.git"),
             &url("https://git.example")
         ));
+    }
+
+    #[test]
+    fn an_address_has_one_form_whatever_git_accepts() {
+        for (text, expected) in [
+            (
+                "https://me:pw@Git.example/team/x.git?a=b#c",
+                Some("https://git.example/team/x.git"),
+            ),
+            (
+                "git@git.example:team/x.git",
+                Some("ssh://git.example/team/x.git"),
+            ),
+            (
+                "ssh://git@git.example:22/team/x",
+                Some("ssh://git.example/team/x"),
+            ),
+            (
+                "ssh://git@git.example:7999/team/x",
+                Some("ssh://git.example:7999/team/x"),
+            ),
+            ("git@[2001:db8::1]:x", Some("ssh://[2001:db8::1]/x")),
+            ("git://git.example/x", Some("git://git.example/x")),
+            ("/srv/x", None),
+        ] {
+            let found = address(&text.parse().expect(text));
+            assert_eq!(found.as_ref().map(Url::as_str), expected, "{text}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 use std::net::Ipv6Addr;
 use std::net::SocketAddr;
 use std::net::ToSocketAddrs;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use args::ProcessArgs;
@@ -23,6 +24,7 @@ pub(crate) struct ProcessConfig {
     pub(crate) http_bind: Option<SocketAddr>,
     pub(crate) http_metrics: bool,
     pub(crate) http_pprof: bool,
+    pub(crate) push_secret_file: Option<PathBuf>,
     pub(crate) environment: Arc<Environment>,
 }
 
@@ -45,15 +47,17 @@ impl ProcessConfig {
             http_bind,
             http_metrics,
             http_pprof,
+            push_secret_file,
             // The log uses it before there is a configuration.
             verbose: _,
         } = args;
-        if http_bind.is_none() && (http_metrics || http_pprof) {
-            let flag = if http_metrics {
-                "http-metrics"
-            } else {
-                "http-pprof"
-            };
+        let needs_http = [
+            ("http-metrics", http_metrics),
+            ("http-pprof", http_pprof),
+            ("push-secret-file", push_secret_file.is_some()),
+        ];
+        let first = needs_http.iter().find(|(_, is_set)| *is_set);
+        if let (None, Some((flag, _))) = (&http_bind, first) {
             return Err(ConfigError::new(
                 flag,
                 "expected an --http-bind to go with it",
@@ -72,6 +76,7 @@ impl ProcessConfig {
             http_bind: http_bind.as_deref().map(bind_address).transpose()?,
             http_metrics,
             http_pprof,
+            push_secret_file,
             environment,
         })
     }
@@ -117,7 +122,7 @@ mod tests {
     fn http_endpoints_require_a_bind_address() {
         let process = |http_bind: Option<&str>| {
             let args = ProcessArgs {
-                http_metrics: true,
+                push_secret_file: Some("/secret".into()),
                 http_bind: http_bind.map(str::to_owned),
                 ..ProcessArgs::default()
             };
@@ -126,7 +131,7 @@ mod tests {
         assert!(process(Some(":0")).is_ok());
         assert_eq!(
             process(None).unwrap_err(),
-            "--http-metrics (or GITSYNC_HTTP_METRICS): expected an --http-bind to go with it"
+            "--push-secret-file (or GITSYNC_PUSH_SECRET_FILE): expected an --http-bind to go with it"
         );
     }
 }

@@ -2,13 +2,13 @@
 //!
 //! - `/metrics` and `/debug/pprof/`, if the flags enable them;
 //! - `/status`: the state of each repository, as JSON, or as HTML for a browser;
+//! - `POST /push`, if a flag enables it: deliveries of push webhooks;
 //! - `/livez`: the process answers; `/readyz`: a tree is published and not too old;
 //! - every other path, for any method: git-sync's answer, 503 until the first success and 200 from
 //!   then on.
 
 use std::convert::Infallible;
 use std::io;
-use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,16 +31,21 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
 use jiff::Timestamp;
+use push::listen;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::observe::health::Health;
 use crate::observe::metrics;
 use crate::observe::metrics::Metrics;
+use crate::observe::push::PushEndpoint;
 use crate::observe::status_page;
 
 /// The page with the state of each repository.
 const STATUS: &str = "/status";
+
+/// The path of deliveries of push webhooks.
+const PUSH: &str = "/push";
 
 /// git-sync's page of Go's profiles.
 const PROFILES: &str = "/debug/pprof/";
@@ -66,6 +71,8 @@ pub(crate) struct Answers {
     pub(crate) health: Health,
     pub(crate) serve_metrics: bool,
     pub(crate) serve_pprof: bool,
+    /// `None` if pushes are not accepted.
+    pub(crate) push: Option<PushEndpoint>,
 }
 
 /// A response before it is encoded as HTTP.
@@ -89,13 +96,8 @@ impl Page {
 
 /// Listens, and answers requests in the background.
 pub(crate) async fn serve(address: SocketAddr, answers: Arc<Answers>) -> io::Result<()> {
-    let listener = match TcpListener::bind(address).await {
-        // `:1234` means every address of both families, if the machine has both.
-        Err(_) if address.is_ipv6() && address.ip().is_unspecified() => {
-            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await?
-        }
-        listener => listener?,
-    };
+    // `:1234` means every address of both families, if the machine has both.
+    let listener = listen(address).await?;
     tracing::info!(
         endpoint = %listener.local_addr()?,
         metrics = answers.serve_metrics,
@@ -121,8 +123,8 @@ async fn accept(listener: TcpListener, answers: Arc<Answers>) {
         let answers = answers.clone();
         tokio::spawn(async move {
             let service = service_fn(move |request| {
-                let response = answers.to(&request);
-                async { Ok::<_, Infallible>(response) }
+                let answers = answers.clone();
+                async move { Ok::<_, Infallible>(answers.to(request).await) }
             });
             let served = http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -139,7 +141,22 @@ async fn accept(listener: TcpListener, answers: Arc<Answers>) {
 }
 
 impl Answers {
-    fn to(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    /// Starts a pass of each repository that deliveries name; never returns.
+    pub(crate) async fn wake_pushed(&self) -> Infallible {
+        match &self.push {
+            Some(push) => push.run().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn to(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        match &self.push {
+            Some(push) if request.uri().path() == PUSH => push.deliver(request).await,
+            Some(_) | None => self.read(&request),
+        }
+    }
+
+    fn read(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         let path = request.uri().path();
         let Page { status, kind, body } = match path {
             STATUS => self.status(request),

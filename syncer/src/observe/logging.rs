@@ -81,7 +81,7 @@ struct JsonLines {
 impl Subscriber for JsonLines {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         let is_of = |name| metadata.target().split("::").next() == Some(name);
-        metadata.is_event() && ["syncer", "poll", "cache"].into_iter().any(is_of)
+        metadata.is_event() && ["syncer", "poll", "cache", "push"].into_iter().any(is_of)
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {

@@ -6,6 +6,7 @@ mod health_file;
 pub(crate) mod http;
 pub(crate) mod logging;
 pub(crate) mod metrics;
+pub(crate) mod push;
 pub(crate) mod report;
 pub(crate) mod standing;
 mod status_page;

@@ -1,5 +1,5 @@
-//! The entry points of the program: sync, `probe`, `cache`, git's credential helper and ssh, and the setup of
-//! process 1.
+//! The entry points of the program: sync, `probe`, `cache`, `push`, git's credential helper and ssh, and
+//! the setup of process 1.
 
 use std::env;
 use std::error::Error;
@@ -20,6 +20,7 @@ use crate::error::chain;
 use crate::observe::error_file::ErrorFile;
 use crate::observe::logging;
 use crate::process::probe;
+use crate::process::push;
 use crate::process::run;
 use crate::process::ssh;
 use crate::redact;
@@ -44,6 +45,7 @@ pub fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(Action::Probe(args)) => probe::run(&args),
+        Ok(Action::Push(args)) => push::run(*args).unwrap_or_else(|error| fatal(&error)),
         Ok(Action::Ssh(args)) => ssh::run(&args),
         Ok(Action::Sync(typed)) => sync(*typed),
         Err(refusal) => {

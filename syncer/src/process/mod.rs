@@ -4,5 +4,6 @@
 pub(crate) mod cache;
 pub(crate) mod cli;
 pub(crate) mod probe;
+pub(crate) mod push;
 pub(crate) mod run;
 mod ssh;

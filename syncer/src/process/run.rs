@@ -28,6 +28,7 @@ use crate::observe::http;
 use crate::observe::http::Answers;
 use crate::observe::logging;
 use crate::observe::metrics::Metrics;
+use crate::observe::push::PushEndpoint;
 use crate::observe::report::Report;
 use crate::redact;
 use crate::remote::auth;
@@ -140,11 +141,21 @@ async fn run(config: Config, flags: &[String]) -> Result<ExitCode, StartError> {
         None
     });
     let mut git = find_git(&process)?;
+    let wakes: Vec<_> = repos.iter().map(|_| signals.wake()).collect();
+    let push = match &process.push_secret_file {
+        None => None,
+        Some(file) => {
+            let addresses = repos.iter().map(|repo| repo.repo.url.as_str());
+            let endpoint = PushEndpoint::new(file, addresses.zip(wakes.iter().cloned()));
+            Some(endpoint.ok_or(StartError::Random)?)
+        }
+    };
     let answers = Arc::new(Answers {
         metrics: Metrics::new(),
         health: Health::default(),
         serve_metrics: process.http_metrics,
         serve_pprof: process.http_pprof,
+        push,
     });
     // All of them, before a request can ask whether all are ready.
     let with_report = |repo: RepoConfig| (Report::new(&repo, &answers), Box::new(repo));
@@ -161,16 +172,16 @@ async fn run(config: Config, flags: &[String]) -> Result<ExitCode, StartError> {
         permits: Permits::new(process.max_git_processes),
         throttle: Throttle::default(),
         polls: process.git == DEFAULT_GIT && !process.no_poller,
-        wake: signals.wake(),
     };
     let mut followers = JoinSet::new();
-    for (report, repo) in repos {
+    for ((report, repo), wake) in repos.into_iter().zip(wakes) {
         let name = repo.name.clone();
         // Boxed: the tasks of many repositories are most of the memory, and each wrapper would
         // reserve the space of its content again.
-        let following = Box::pin(follow(repo, report, common.clone()));
+        let following = Box::pin(follow(repo, report, common.clone(), wake.subscribe()));
         followers.spawn(async move { logging::about(name.as_deref(), following).await });
     }
+    let endpoint = answers.clone();
     tokio::select! {
         biased;
         name = signals.asked_to_end() => {
@@ -179,6 +190,7 @@ async fn run(config: Config, flags: &[String]) -> Result<ExitCode, StartError> {
         }
         code = all(&mut followers) => code,
         never = keep(list.flatten()) => match never {},
+        never = endpoint.wake_pushed() => match never {},
     }
 }
 

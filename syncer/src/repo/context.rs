@@ -1,7 +1,5 @@
 //! State that all repositories of the process share.
 
-use tokio::sync::watch;
-
 use crate::git::Git;
 use crate::git::permits::Permits;
 use crate::remote::throttle::Throttle;
@@ -15,7 +13,4 @@ pub(crate) struct SharedContext {
     /// Whether polls without git are possible: git is the default one and the poller is not
     /// disabled.
     pub(crate) polls: bool,
-    /// Changes at each `--sync-on-signal`. A signal during a pass is kept and ends the next wait at
-    /// once.
-    pub(crate) wake: watch::Receiver<()>,
 }

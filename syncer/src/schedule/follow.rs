@@ -25,7 +25,7 @@ use crate::schedule::limits::Limits;
 use crate::schedule::standby;
 use crate::schedule::standby::Standby;
 use crate::schedule::start_error::StartError;
-use crate::schedule::wait::signalled;
+use crate::schedule::wait::requested;
 use crate::schedule::wait::sleep_unless;
 use crate::system::owner::Owned;
 use crate::system::owner::OwnerError;
@@ -35,13 +35,17 @@ use crate::system::owner::OwnerError;
 /// An error at the start of a process's only repository ends the process at once, as in git-sync.
 /// One of several repositories is retried as after any failure: the others continue, and the
 /// directory may be repaired or released without a restart.
+///
+/// `wake` changes at each request for a pass. A request during a pass is kept and ends the next wait
+/// at once.
 pub(crate) async fn follow(
     config: Box<RepoConfig>,
     report: Report,
     common: SharedContext,
+    wake: watch::Receiver<()>,
 ) -> Ended {
     let health = report.health.clone();
-    let ended = keep_following(config, common, report).await;
+    let ended = keep_following(config, common, report, wake).await;
     health.set_phase(match ended {
         Ended::Done => Phase::Done,
         Ended::GaveUp | Ended::NotStarted(_) => Phase::GaveUp,
@@ -53,9 +57,9 @@ async fn keep_following(
     mut config: Box<RepoConfig>,
     common: SharedContext,
     mut report: Report,
+    mut wake: watch::Receiver<()>,
 ) -> Ended {
     let mut limits = Limits::new(&config);
-    let mut wake = common.wake.clone();
     loop {
         let began = Instant::now();
         let error = match take(&mut config, &common, &mut limits, &mut report, &mut wake).await {
@@ -82,7 +86,7 @@ async fn keep_following(
         report.health.set_next_pass_in(wait);
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = signalled(&mut wake) => {}
+            () = requested(&mut wake) => {}
         }
         report.health.set_phase(Phase::Syncing);
     }
@@ -212,7 +216,7 @@ impl Follower {
                     let secret = sync.last_secret_stamp();
                     tokio::select! {
                         () = next_pass(sync, &mut limits, &report, Duration::ZERO, Some(secret)) => {}
-                        () = signalled(&mut wake) => {}
+                        () = requested(&mut wake) => {}
                     }
                     continue;
                 }
@@ -241,7 +245,7 @@ impl Follower {
             tokio::select! {
                 () = next_pass(sync, &mut limits, &report, wait, secret) => {}
                 () = sync.moved(), if is_well => {}
-                () = signalled(&mut wake) => {}
+                () = requested(&mut wake) => {}
             }
         }
     }
@@ -303,7 +307,9 @@ mod tests {
     /// are most of the time, is small.
     #[test]
     fn the_task_of_a_waiting_repository_is_small() {
-        fn size_of_future<F>(_: impl FnOnce(Box<RepoConfig>, Report, SharedContext) -> F) -> usize {
+        fn size_of_future<F>(
+            _: impl FnOnce(Box<RepoConfig>, Report, SharedContext, watch::Receiver<()>) -> F,
+        ) -> usize {
             size_of::<F>()
         }
         let size = size_of_future(follow);

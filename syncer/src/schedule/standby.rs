@@ -36,7 +36,7 @@ use crate::repo::resolve::RemoteError;
 use crate::schedule::ended::Ended;
 use crate::schedule::limits::Limits;
 use crate::schedule::start_error::StartError;
-use crate::schedule::wait::signalled;
+use crate::schedule::wait::requested;
 use crate::system::files;
 use crate::system::owner::Owned;
 use crate::system::owner::OwnerError;
@@ -280,7 +280,7 @@ impl Reader<'_> {
             let next = end.min(Instant::now() + LOOK);
             tokio::select! {
                 () = tokio::time::sleep_until(next) => {}
-                () = signalled(wake) => return false,
+                () = requested(wake) => return false,
             }
             if Instant::now() >= end {
                 return false;

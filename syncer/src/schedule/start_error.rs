@@ -31,6 +31,8 @@ pub(crate) enum StartError {
     Private(#[source] io::Error),
     #[error("cannot serve HTTP")]
     Http(#[source] io::Error),
+    #[error("the system has no random numbers for --push-secret-file")]
+    Random,
     #[error("cannot install signal handlers")]
     Signals(#[source] io::Error),
     #[error("a task of the syncer ended unexpectedly: {0}")]

@@ -1,4 +1,4 @@
-//! Waits that end early on a signal or a changed Secret.
+//! Waits that end early on a request for a pass or a changed Secret.
 
 use std::time::Duration;
 
@@ -20,11 +20,11 @@ pub(crate) async fn sleep_unless(is_mended: impl Fn() -> bool, wait: Duration) -
     false
 }
 
-/// Waits for the signal that requests a pass.
-pub(crate) async fn signalled(wake: &mut watch::Receiver<()>) {
+/// Waits for a request for a pass, by a signal or a push.
+pub(crate) async fn requested(wake: &mut watch::Receiver<()>) {
     if wake.changed().await.is_err() {
-        // The sender is gone, so no signal can arrive.
+        // The senders are gone, so no request can arrive.
         std::future::pending::<()>().await;
     }
-    tracing::info!(v = 1, "a signal requests a sync");
+    tracing::info!(v = 1, "a sync is requested");
 }

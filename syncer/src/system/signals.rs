@@ -44,7 +44,7 @@ pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     wake: Option<(i32, Signal)>,
-    woken: watch::Sender<()>,
+    woken: Vec<watch::Sender<()>>,
 }
 
 impl Signals {
@@ -55,7 +55,7 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             wake: wake.transpose()?,
-            woken: watch::Sender::new(()),
+            woken: Vec::new(),
         };
         // Process 1 has blocked them, and a child inherits that; a signal that arrived before is
         // delivered here.
@@ -63,9 +63,11 @@ impl Signals {
         Ok(signals)
     }
 
-    /// A receiver that changes whenever a sync is requested.
-    pub(crate) fn wake(&self) -> watch::Receiver<()> {
-        self.woken.subscribe()
+    /// A new channel, which changes at each signal that requests a sync.
+    pub(crate) fn wake(&mut self) -> watch::Sender<()> {
+        let wake = watch::Sender::new(());
+        self.woken.push(wake.clone());
+        wake
     }
 
     /// Waits for a signal that ends the program, and forwards requests for a sync meanwhile;
@@ -77,7 +79,9 @@ impl Signals {
                 _ = self.terminate.recv() => return "SIGTERM",
                 number = received(&mut self.wake) => {
                     tracing::info!(v = 1, signal = number, "caught signal");
-                    self.woken.send_replace(());
+                    for wake in &self.woken {
+                        wake.send_replace(());
+                    }
                 }
             }
         }

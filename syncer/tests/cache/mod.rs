@@ -7,4 +7,4 @@ mod followers;
 mod origins;
 mod sharing;
 mod waiting;
-mod world;
+pub(crate) mod world;

@@ -110,6 +110,15 @@ impl Stub {
         Self::start_with(listener, Some(Tls::new()), rule)
     }
 
+    /// The same over TLS at an address that the test chooses, with a certificate for `localhost`.
+    pub fn start_tls_at(
+        address: SocketAddr,
+        rule: impl Fn(&Asked) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        let listener = StdListener::bind(address).expect("that port is free");
+        Self::start_with(listener, Some(Tls::new()), rule)
+    }
+
     fn start_with(
         listener: StdListener,
         tls: Option<Tls>,

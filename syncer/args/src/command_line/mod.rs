@@ -18,6 +18,7 @@ use crate::CacheArgs;
 use crate::CredentialArgs;
 use crate::ProbeArgs;
 use crate::ProcessArgs;
+use crate::PushArgs;
 use crate::RepoArgs;
 use crate::SshArgs;
 use crate::SyncArgs;
@@ -60,6 +61,8 @@ pub enum Action {
     Print(String),
     /// Report whether a complete tree is published.
     Probe(ProbeArgs),
+    /// Receive push webhooks.
+    Push(Box<PushArgs>),
     /// Run git's command on an ssh server.
     Ssh(SshArgs),
     /// Sync.
@@ -151,6 +154,7 @@ fn subcommand(argv: &[String], variables: &Variables) -> Option<Result<Action, U
             Command::Cache(args) => Ok(Action::Cache(args)),
             Command::Credential(args) => Ok(Action::Credential(args)),
             Command::Probe(args) => Ok(Action::Probe(args)),
+            Command::Push(args) => Ok(Action::Push(args)),
             Command::Ssh(args) => Ok(Action::Ssh(args)),
         },
         Err(error) if error.use_stderr() => {

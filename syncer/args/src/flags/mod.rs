@@ -19,6 +19,7 @@ pub(crate) mod flag;
 pub(crate) mod flag_value;
 pub(crate) mod kind;
 mod process;
+mod push;
 mod repo;
 pub(crate) mod to_argv;
 
@@ -26,6 +27,9 @@ pub use cache::CacheArgs;
 pub use flag::Conversion;
 pub use flag::Flag;
 pub use process::ProcessArgs;
+pub use push::ParseWakeRuleError;
+pub use push::PushArgs;
+pub use push::WakeRule;
 pub use repo::RepoArgs;
 
 /// Every flag of a sync, by name.
@@ -62,6 +66,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Answer 0 when a whole tree is published, else print why not and answer 1
     Probe(ProbeArgs),
+    /// Receive push webhooks of git hosts and wake the cache; see docs/push.md
+    Push(Box<PushArgs>),
     /// Run the pull-through cache: one request to the git host for all syncers of a cluster
     Cache(Box<CacheArgs>),
     /// git's credential helper: answers on standard output, for known servers only

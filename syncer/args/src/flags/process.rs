@@ -20,7 +20,7 @@ flags! {
         /// {"repos": {NAME: ENTRY, …}}. The keys of an entry are the flag names without dashes; a key
         /// that an entry does not set has the value of the flag. Flags of the whole process
         /// (--add-user, --git, --group-write, --http-…, --max-git-processes, --no-poller,
-        /// --sync-on-signal, --verbose) are not allowed in an entry.
+        /// --push-secret-file, --sync-on-signal, --verbose) are not allowed in an entry.
         #[flag("config", "FILE", Ours, ["GITSYNC_CONFIG"] => Refused("several repositories in one container are not converted"))]
         config: Option<PathBuf>,
 
@@ -78,6 +78,14 @@ flags! {
         /// Serve /debug/pprof/, which has no profiles; accepted for compatibility
         #[flag("http-pprof", "BOOL", GitSync, ["GITSYNC_HTTP_PPROF", "GIT_SYNC_HTTP_PPROF"] => Dropped("no equivalent"))]
         http_pprof: bool,
+
+        /// File with the secret of push webhooks, which --http-bind then accepts at POST /push
+        ///
+        /// A signed delivery of a git host starts a sync of the repositories that it names, at most
+        /// one per second. During a rotation the file has two secrets, one per line; it is read again
+        /// when it changes. Repositories are still polled every --period.
+        #[flag("push-secret-file", "FILE", Ours, ["GITSYNC_PUSH_SECRET_FILE"] => Dropped("no equivalent"))]
+        push_secret_file: Option<PathBuf>,
 
         /// Log level: 0 logs changes, 2 each sync, 5 each command, 6 its output
         #[flag("verbose", "N", GitSync, ["GITSYNC_VERBOSE"] => Dropped("the injected syncer logs at level 0"), always)]

@@ -10,7 +10,8 @@ use crate::docs::pages::pages;
 #[test]
 fn every_metric_that_a_page_names_is_in_the_metrics_reference() {
     let table = |page: &str| fs::read_to_string(settings::root().join("docs").join(page)).unwrap();
-    let (webhook, syncer, cache) = (table("metrics.md"), table("http.md"), table("cache.md"));
+    let (webhook, syncer) = (table("metrics.md"), table("http.md"));
+    let (cache, push) = (table("cache.md"), table("push.md"));
     let mut wrong = Vec::new();
     let mut seen = 0;
     for page in pages() {
@@ -21,6 +22,7 @@ fn every_metric_that_a_page_names_is_in_the_metrics_reference() {
             seen += 1;
             let table = match name {
                 name if name.starts_with("gitvolume_webhook_") => &webhook,
+                name if name.starts_with("gitvolume_push_") => &push,
                 name if name.starts_with("gitvolume_cache_") => &cache,
                 _ => &syncer,
             };

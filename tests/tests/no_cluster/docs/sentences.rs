@@ -17,11 +17,12 @@ use crate::docs::pages::Page;
 use crate::docs::pages::pages;
 
 /// Directories with user-visible errors.
-const ERROR_DIRECTORIES: [&str; 8] = [
+const ERROR_DIRECTORIES: [&str; 9] = [
     "certs/src",
     "syncer/args/src",
     "syncer/cache/src",
     "syncer/poll/src",
+    "syncer/push/src",
     "syncer/src",
     "webhook/inject/src",
     "webhook/cli/src",
