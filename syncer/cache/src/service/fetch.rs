@@ -24,6 +24,7 @@ use crate::packs::flights::Audience;
 use crate::protocol::request::Fetch;
 use crate::service::gate::Service;
 use crate::service::reply;
+use crate::service::reply::Refused;
 use crate::service::reply::Reply;
 use crate::store::disk::StoredAnswer;
 use crate::store::key::Key;
@@ -38,7 +39,7 @@ impl Service {
         follower: &Follower,
         request: &Fetch,
         headers: &HeaderMap,
-    ) -> Result<Reply, Reply> {
+    ) -> Result<Reply, Refused> {
         self.check_refusal(follower)?;
         let key = Key::new(&follower.scope.origin, &request.to_body());
         let audience = self.audience(follower, request).await?;
@@ -80,7 +81,7 @@ impl Service {
         key: Key,
         mut audience: Audience,
         permit: OwnedSemaphorePermit,
-    ) -> Result<Reply, Reply> {
+    ) -> Result<Reply, Refused> {
         let own = Audience::Own(follower.scope.identity);
         while self.store.can_store(key) {
             let joined = self.flights.join(follower, request, key, audience);
@@ -118,7 +119,7 @@ impl Service {
 
     /// Who may share the answer to a request of this follower: other credentials only if its own
     /// `ls-refs` has advertised every wanted object, and the origin has accepted it recently.
-    async fn audience(&self, follower: &Follower, request: &Fetch) -> Result<Audience, Reply> {
+    async fn audience(&self, follower: &Follower, request: &Fetch) -> Result<Audience, Refused> {
         let scope = &follower.scope;
         let own = Audience::Own(scope.identity);
         if !self.refs.advertises(scope, &request.wants) {
