@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tokio::time::timeout;
 
 use crate::access::credential::Follower;
+use crate::access::registry::ACCEPTED;
 use crate::access::registry::Denial;
 use crate::origin::client::RESULT_TYPE;
 use crate::origin::error::OriginError;
@@ -118,31 +119,30 @@ impl Service {
     }
 
     /// Who may share the answer to a request of this follower: other credentials only if its own
-    /// `ls-refs` has advertised every wanted object, and the origin has accepted it recently.
+    /// `ls-refs` has advertised every wanted object, and the origin has answered it recently.
     async fn audience(&self, follower: &Follower, request: &Fetch) -> Result<Audience, Refused> {
-        let scope = &follower.scope;
+        let (scope, wants) = (&follower.scope, &request.wants);
         let own = Audience::Own(scope.identity);
-        if !self.refs.advertises(scope, &request.wants) {
-            return Ok(own);
-        }
-        if self.registry.is_accepted(scope) || self.registry.is_accepted_offline(scope) {
+        if self.registry.is_accepted(scope) && self.refs.advertises(scope, wants, ACCEPTED) {
             return Ok(Audience::Shared);
         }
-        let Some(slot) = self.refs.last_of(scope) else {
+        // Refs that were advertised longer ago are asked for again.
+        let Some(slot) = self.refs.advertising(scope, wants) else {
             return Ok(own);
         };
+        if self.registry.is_accepted_offline(scope) {
+            return Ok(Audience::Shared);
+        }
         match self.refs.ask(&slot, follower, Instant::now()).await {
-            Ok(_) => {}
-            Err(OriginError::Away(_)) if self.registry.is_accepted_offline(scope) => {}
+            Ok(_) if self.refs.advertises(scope, wants, ACCEPTED) => Ok(Audience::Shared),
             Err(error @ OriginError::Denied(Denial::Refused(_))) => {
-                return Err(self.refusal(follower, &error));
+                Err(self.refusal(follower, &error))
+            }
+            Err(OriginError::Away(_)) if self.registry.is_accepted_offline(scope) => {
+                Ok(Audience::Shared)
             }
             // The origin decides about the request itself.
-            Err(_) => return Ok(own),
-        }
-        match self.refs.advertises(scope, &request.wants) {
-            true => Ok(Audience::Shared),
-            false => Ok(own),
+            Ok(_) | Err(_) => Ok(own),
         }
     }
 

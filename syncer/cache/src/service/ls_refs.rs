@@ -48,6 +48,15 @@ impl Service {
         headers: &HeaderMap,
     ) -> Result<Reply, Refused> {
         self.check_refusal(follower)?;
+        // Guesses of credentials leave nothing in memory.
+        let is_anonymous = follower.credential.is_anonymous();
+        let is_known = self.registry.is_greeted(&follower.scope)
+            || self.registry.is_accepted_offline(&follower.scope);
+        if let Err(denial) = self.registry.check(&follower.scope, is_anonymous)
+            && !is_known
+        {
+            return Err(reply::failure(&OriginError::Denied(denial)));
+        }
         let slot = self.refs.slot(&follower.scope, request.to_body());
         let slot = slot.map_err(|_| {
             reply::later(Duration::from_secs(1), "too many repositories are followed")
