@@ -171,7 +171,7 @@ impl RefsTable {
         all.flat_map(HashMap::values).cloned().collect()
     }
 
-    /// The repositories with waiting followers.
+    /// The repositories that followers have requested.
     pub(crate) fn origins(&self) -> Vec<Arc<OriginAddress>> {
         self.lock().by_origin.keys().cloned().collect()
     }
@@ -313,11 +313,12 @@ impl RefsTable {
         }
     }
 
-    /// Asks the origin about a repository with waiting followers: once per different request.
+    /// Asks the origin about a repository with waiting followers: once per different request. A slot
+    /// without one is asked for when its next follower waits: it may be between two waits now.
     pub(crate) fn wake(&self, origin: &OriginAddress) {
         let mut woken = HashSet::new();
         for slot in self.of_origin(origin) {
-            if slot.is_waited_on() && woken.insert(slot.request.clone()) {
+            if !slot.is_waited_on() || woken.insert(slot.request.clone()) {
                 slot.wake.notify_one();
             }
         }

@@ -40,6 +40,9 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// The read buffer of a connection in bytes: the longest head.
 const BUFFER: usize = 32 << 10;
 
+/// The bytes of a connection that are encrypted and not sent yet.
+const TLS_BUFFER: usize = 32 << 10;
+
 /// The age after which the next answer closes a connection, ±50 % at random, so that replicas share
 /// the load.
 const AGE: Duration = Duration::from_secs(10 * 60);
@@ -104,7 +107,10 @@ impl Followers {
 
     async fn serve(self, stream: TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
-        let stream = timeout(HANDSHAKE_TIMEOUT, self.acceptor.accept(stream)).await??;
+        let accepting = self
+            .acceptor
+            .accept_with(stream, |tls| tls.set_buffer_limit(Some(TLS_BUFFER)));
+        let stream = timeout(HANDSHAKE_TIMEOUT, accepting).await??;
         let stream = WriteDeadline::new(stream, WRITE_TIMEOUT);
         let expires = Instant::now() + AGE.mul_f64(0.5 + fastrand::f64());
         let mut stage = self.stage.clone();
