@@ -30,15 +30,16 @@ pub enum ConfigError {
     /// A malformed size.
     #[error("--disk-limit: {0:?}: expected a number of bytes, or a number with Ki, Mi or Gi")]
     Size(String),
-    /// A number that must be larger.
-    #[error("{flag}: {value:?}: expected {expected}")]
-    Least {
+    /// A period that is too short.
+    #[error("--period: {0:?}: expected at least 1s")]
+    Period(Duration),
+    /// A limit that is out of range.
+    #[error("{flag}: {value}: expected a number from 1 to 1048576")]
+    Limit {
         /// The flag.
         flag: &'static str,
         /// The value.
-        value: String,
-        /// The grammar.
-        expected: &'static str,
+        value: usize,
     },
     /// The file with the key of wake-ups cannot be read, or is empty.
     #[error("--wake-key-file: {path}: expected a file with a key of at least 16 characters")]
@@ -69,24 +70,15 @@ impl Config {
         let hosts = hosts.map(|text| text.parse().map_err(|_| ConfigError::Host(text.clone())));
         let disk_limit = size(&args.disk_limit);
         let disk_limit = disk_limit.ok_or_else(|| ConfigError::Size(args.disk_limit.clone()))?;
-        let second = Duration::from_secs(1);
-        if args.period.get() < second {
-            return Err(ConfigError::Least {
-                flag: "--period",
-                value: format!("{:?}", args.period.get()),
-                expected: "at least 1s",
-            });
+        if args.period.get() < Duration::from_secs(1) {
+            return Err(ConfigError::Period(args.period.get()));
         }
         for (flag, value) in [
             ("--max-connections", args.max_connections),
             ("--max-transfers", args.max_transfers),
         ] {
             if !(1..=1 << 20).contains(&value) {
-                return Err(ConfigError::Least {
-                    flag,
-                    value: value.to_string(),
-                    expected: "a number from 1 to 1048576",
-                });
+                return Err(ConfigError::Limit { flag, value });
             }
         }
         let wake_key = args.wake_key_file.as_ref().map(|path| {

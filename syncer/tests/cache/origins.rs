@@ -155,7 +155,7 @@ fn the_cache_does_not_start_with_invalid_flags() {
         ),
         (
             &["--allowed-hosts=a.example", "--period=10ms"],
-            "--period: \"10ms\": expected at least 1s",
+            "--period: 10ms: expected at least 1s",
         ),
         (
             &["--allowed-hosts=a.example", "--wake-key-file=/nonexistent"],

@@ -52,7 +52,7 @@ pub struct CacheArgs {
     #[arg(long, default_value_t = 12_000, value_name = "N")]
     pub max_connections: usize,
     /// Maximum number of packs that are sent at the same time; further followers wait
-    #[arg(long, default_value_t = 1_024, value_name = "N")]
+    #[arg(long, default_value_t = 512, value_name = "N")]
     pub max_transfers: usize,
     /// The time over which waiting followers are answered when the cache shuts down
     #[arg(long, default_value = "2s", value_name = "DURATION")]

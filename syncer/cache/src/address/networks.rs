@@ -1,5 +1,5 @@
 //! The networks that the cache connects to. Names are checked by their addresses at each connection,
-//! since whoever owns a name chooses its addresses.
+//! since the owner of a name chooses its addresses.
 
 use std::net::IpAddr;
 

@@ -129,11 +129,13 @@ impl Request {
             }
         };
         let mut arguments = Vec::new();
-        while has_arguments {
-            match lines.next()? {
-                Line::End => break,
-                Line::Delimiter => return Err(RequestError::Malformed),
-                Line::Text(text) => arguments.push(text),
+        if has_arguments {
+            loop {
+                match lines.next()? {
+                    Line::End => break,
+                    Line::Delimiter => return Err(RequestError::Malformed),
+                    Line::Text(text) => arguments.push(text),
+                }
             }
         }
         if !lines.rest.is_empty() {

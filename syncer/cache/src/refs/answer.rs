@@ -8,6 +8,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use ring::digest::SHA256;
 use ring::digest::digest;
+use tokio::time::Instant;
 
 /// A valid answer of an origin.
 #[derive(Debug)]
@@ -47,6 +48,8 @@ impl Drop for RefsBody {
 pub(crate) struct RefsAnswer {
     pub(crate) body: Arc<RefsBody>,
     pub(crate) as_of: Timestamp,
+    /// The same time on the monotonic clock.
+    pub(crate) at: Instant,
 }
 
 impl RefsAnswer {
@@ -84,6 +87,7 @@ mod tests {
         let answer = RefsAnswer {
             body: Arc::new(RefsBody::new(Bytes::new(), &total)),
             as_of: Timestamp::from_millisecond(1_700_000_000_042).unwrap(),
+            at: Instant::now(),
         };
         assert_eq!(answer.as_of_text(), "2023-11-14T22:13:20.042Z");
     }

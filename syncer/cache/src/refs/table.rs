@@ -1,5 +1,6 @@
 //! All slots: who asks the origin, when, and what follows from a change.
 
+use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -40,7 +41,7 @@ const MOST_SLOTS: usize = 50_000;
 /// The most slots of one credential and repository.
 const MOST_OF_SCOPE: usize = 64;
 
-/// The most bytes of answers in memory; further answers are not kept.
+/// The most bytes of answers in memory; followers of further answers get 503.
 const MOST_BYTES: usize = 512 << 20;
 
 /// A slot that was not used for this time may be dropped to make room.
@@ -102,7 +103,7 @@ impl RefsTable {
             return Ok(Arc::clone(slot));
         }
         if slots.count >= MOST_SLOTS {
-            slots.retain(|slot| slot.idle_since().is_none_or(|it| it.elapsed() < IDLE));
+            slots.retain(is_in_use);
             if slots.count >= MOST_SLOTS {
                 return Err(TooManySlots);
             }
@@ -127,23 +128,33 @@ impl RefsTable {
         Ok(slot)
     }
 
-    /// The last slot that a credential has used for a repository.
-    pub(crate) fn last_of(&self, scope: &Scope) -> Option<Arc<Slot>> {
-        let of_scope = self.of_scope(scope).into_iter();
-        of_scope.max_by_key(|slot| slot.last().map(|last| last.started))
-    }
-
-    /// Whether the credential's own answers advertise all of these objects.
-    pub(crate) fn advertises<'a>(
+    /// Whether the credential's own answers of the last `max_age` advertise all of these objects.
+    pub(crate) fn advertises(
         &self,
         scope: &Scope,
-        objects: impl IntoIterator<Item = &'a String>,
+        objects: &BTreeSet<String>,
+        max_age: Duration,
     ) -> bool {
         let answers = self.of_scope(scope).into_iter();
-        let answers: Vec<_> = answers.filter_map(|slot| slot.answer()).collect();
-        objects.into_iter().all(|object| {
+        let answers = answers.filter_map(|slot| slot.answer());
+        let answers: Vec<_> = answers.filter(|it| it.at.elapsed() < max_age).collect();
+        objects.iter().all(|object| {
             let mut answers = answers.iter();
             answers.any(|answer| refs_answer::advertises(&answer.body.bytes, object))
+        })
+    }
+
+    /// A slot of the credential whose last answer, of whatever age, advertises all of these objects.
+    pub(crate) fn advertising(
+        &self,
+        scope: &Scope,
+        objects: &BTreeSet<String>,
+    ) -> Option<Arc<Slot>> {
+        self.of_scope(scope).into_iter().find(|slot| {
+            slot.answer().is_some_and(|answer| {
+                let mut objects = objects.iter();
+                objects.all(|object| refs_answer::advertises(&answer.body.bytes, object))
+            })
         })
     }
 
@@ -160,7 +171,7 @@ impl RefsTable {
         all.flat_map(HashMap::values).cloned().collect()
     }
 
-    /// The repositories with waiting followers.
+    /// The repositories that followers have requested.
     pub(crate) fn origins(&self) -> Vec<Arc<OriginAddress>> {
         self.lock().by_origin.keys().cloned().collect()
     }
@@ -201,18 +212,18 @@ impl RefsTable {
         }
         let (started, as_of) = (Instant::now(), Timestamp::now());
         let asked = self.upstream.ls_refs(&follower, slot.request.clone()).await;
-        let result = asked.map(|bytes| RefsAnswer {
-            body: self.shared(&slot, bytes),
-            as_of,
+        let result = asked.and_then(|bytes| {
+            Ok(RefsAnswer {
+                body: self.shared(&slot, bytes)?,
+                as_of,
+                at: started,
+            })
         });
         let old = slot.record(started, result.clone());
         match &result {
             Ok(answer) => {
                 if let Some(old) = old {
                     self.changed(&slot, &follower, started, [&old, answer]);
-                }
-                if self.bytes.load(Ordering::Relaxed) > MOST_BYTES && !slot.is_waited_on() {
-                    slot.forget();
                 }
             }
             Err(error @ OriginError::Denied(Denial::Refused(_))) => {
@@ -223,14 +234,23 @@ impl RefsTable {
         result
     }
 
-    /// The body of an answer, shared with another slot of the repository with the same content.
-    fn shared(&self, slot: &Slot, bytes: Bytes) -> Arc<RefsBody> {
-        let slots = self.lock();
+    /// The body of an answer, shared with another slot of the repository with the same content. Fails
+    /// if there are too many bytes in memory.
+    fn shared(&self, slot: &Slot, bytes: Bytes) -> Result<Arc<RefsBody>, OriginError> {
+        let mut slots = self.lock();
         let others = slots.by_origin.get(&slot.scope.origin).into_iter();
         let others = others.flat_map(HashMap::values);
         let mut bodies = others.filter_map(|other| Some(other.answer()?.body));
-        let same = bodies.find(|body| body.bytes == bytes);
-        same.unwrap_or_else(|| Arc::new(RefsBody::new(bytes, &self.bytes)))
+        if let Some(same) = bodies.find(|body| body.bytes == bytes) {
+            return Ok(same);
+        }
+        if self.bytes.load(Ordering::Relaxed) + bytes.len() > MOST_BYTES {
+            slots.retain(is_in_use);
+            if self.bytes.load(Ordering::Relaxed) + bytes.len() > MOST_BYTES {
+                return Err(OriginError::Denied(Denial::Later(IDLE)));
+            }
+        }
+        Ok(Arc::new(RefsBody::new(bytes, &self.bytes)))
     }
 
     /// A change under one key is a change of the repository: slots with older answers ask again.
@@ -293,11 +313,12 @@ impl RefsTable {
         }
     }
 
-    /// Asks the origin about a repository with waiting followers: once per different request.
+    /// Asks the origin about a repository with waiting followers: once per different request. A slot
+    /// without one is asked for when its next follower waits: it may be between two waits now.
     pub(crate) fn wake(&self, origin: &OriginAddress) {
         let mut woken = HashSet::new();
         for slot in self.of_origin(origin) {
-            if slot.is_waited_on() && woken.insert(slot.request.clone()) {
+            if !slot.is_waited_on() || woken.insert(slot.request.clone()) {
                 slot.wake.notify_one();
             }
         }
@@ -322,6 +343,11 @@ impl Slots {
         self.by_origin.retain(|_, all| !all.is_empty());
         self.count = self.by_origin.values().map(HashMap::len).sum();
     }
+}
+
+/// Whether followers wait on a slot, or have used it a moment ago.
+fn is_in_use(slot: &Slot) -> bool {
+    slot.idle_since().is_none_or(|it| it.elapsed() < IDLE)
 }
 
 /// ±10 %, so that repositories are not polled at the same time.

@@ -23,6 +23,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use crate::metrics::Metrics;
+use crate::server::write_deadline::WriteDeadline;
 use crate::service::gate::Service;
 use crate::service::gate::Stage;
 use crate::service::gate::draining;
@@ -33,8 +34,14 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The timeout of a request's head, which also limits the time between two requests.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(90);
 
+/// The timeout of a follower that accepts no byte of its answer.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// The read buffer of a connection in bytes: the longest head.
 const BUFFER: usize = 32 << 10;
+
+/// The bytes of a connection that are encrypted and not sent yet.
+const TLS_BUFFER: usize = 32 << 10;
 
 /// The age after which the next answer closes a connection, ±50 % at random, so that replicas share
 /// the load.
@@ -100,7 +107,11 @@ impl Followers {
 
     async fn serve(self, stream: TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
-        let stream = timeout(HANDSHAKE_TIMEOUT, self.acceptor.accept(stream)).await??;
+        let accepting = self
+            .acceptor
+            .accept_with(stream, |tls| tls.set_buffer_limit(Some(TLS_BUFFER)));
+        let stream = timeout(HANDSHAKE_TIMEOUT, accepting).await??;
+        let stream = WriteDeadline::new(stream, WRITE_TIMEOUT);
         let expires = Instant::now() + AGE.mul_f64(0.5 + fastrand::f64());
         let mut stage = self.stage.clone();
         let service = service_fn(move |request| {

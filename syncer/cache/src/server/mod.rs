@@ -4,3 +4,4 @@ pub(crate) mod admin;
 pub(crate) mod certificate;
 pub(crate) mod followers;
 pub(crate) mod listen;
+pub(crate) mod write_deadline;

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tokio::time::timeout;
 
 use crate::access::credential::Follower;
+use crate::access::registry::ACCEPTED;
 use crate::access::registry::Denial;
 use crate::origin::client::RESULT_TYPE;
 use crate::origin::error::OriginError;
@@ -24,6 +25,7 @@ use crate::packs::flights::Audience;
 use crate::protocol::request::Fetch;
 use crate::service::gate::Service;
 use crate::service::reply;
+use crate::service::reply::Refused;
 use crate::service::reply::Reply;
 use crate::store::disk::StoredAnswer;
 use crate::store::key::Key;
@@ -38,7 +40,7 @@ impl Service {
         follower: &Follower,
         request: &Fetch,
         headers: &HeaderMap,
-    ) -> Result<Reply, Reply> {
+    ) -> Result<Reply, Refused> {
         self.check_refusal(follower)?;
         let key = Key::new(&follower.scope.origin, &request.to_body());
         let audience = self.audience(follower, request).await?;
@@ -80,7 +82,7 @@ impl Service {
         key: Key,
         mut audience: Audience,
         permit: OwnedSemaphorePermit,
-    ) -> Result<Reply, Reply> {
+    ) -> Result<Reply, Refused> {
         let own = Audience::Own(follower.scope.identity);
         while self.store.can_store(key) {
             let joined = self.flights.join(follower, request, key, audience);
@@ -117,31 +119,30 @@ impl Service {
     }
 
     /// Who may share the answer to a request of this follower: other credentials only if its own
-    /// `ls-refs` has advertised every wanted object, and the origin has accepted it recently.
-    async fn audience(&self, follower: &Follower, request: &Fetch) -> Result<Audience, Reply> {
-        let scope = &follower.scope;
+    /// `ls-refs` has advertised every wanted object, and the origin has answered it recently.
+    async fn audience(&self, follower: &Follower, request: &Fetch) -> Result<Audience, Refused> {
+        let (scope, wants) = (&follower.scope, &request.wants);
         let own = Audience::Own(scope.identity);
-        if !self.refs.advertises(scope, &request.wants) {
-            return Ok(own);
-        }
-        if self.registry.is_accepted(scope) || self.registry.is_accepted_offline(scope) {
+        if self.registry.is_accepted(scope) && self.refs.advertises(scope, wants, ACCEPTED) {
             return Ok(Audience::Shared);
         }
-        let Some(slot) = self.refs.last_of(scope) else {
+        // Refs that were advertised longer ago are asked for again.
+        let Some(slot) = self.refs.advertising(scope, wants) else {
             return Ok(own);
         };
+        if self.registry.is_accepted_offline(scope) {
+            return Ok(Audience::Shared);
+        }
         match self.refs.ask(&slot, follower, Instant::now()).await {
-            Ok(_) => {}
-            Err(OriginError::Away(_)) if self.registry.is_accepted_offline(scope) => {}
+            Ok(_) if self.refs.advertises(scope, wants, ACCEPTED) => Ok(Audience::Shared),
             Err(error @ OriginError::Denied(Denial::Refused(_))) => {
-                return Err(self.refusal(follower, &error));
+                Err(self.refusal(follower, &error))
+            }
+            Err(OriginError::Away(_)) if self.registry.is_accepted_offline(scope) => {
+                Ok(Audience::Shared)
             }
             // The origin decides about the request itself.
-            Err(_) => return Ok(own),
-        }
-        match self.refs.advertises(scope, &request.wants) {
-            true => Ok(Audience::Shared),
-            false => Ok(own),
+            Ok(_) | Err(_) => Ok(own),
         }
     }
 

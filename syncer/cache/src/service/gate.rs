@@ -37,7 +37,9 @@ use crate::protocol::inflate::gunzip;
 use crate::protocol::request;
 use crate::protocol::request::RequestError;
 use crate::refs::table::RefsTable;
+use crate::service::first_clones::FirstClones;
 use crate::service::reply;
+use crate::service::reply::Refused;
 use crate::service::reply::Reply;
 use crate::service::route::Route;
 use crate::store::disk::Store;
@@ -110,7 +112,7 @@ pub(crate) struct ServiceTables {
     pub(crate) advertisements: Mutex<HashMap<Arc<OriginAddress>, (Bytes, Instant)>>,
     /// One request for capabilities per credential at a time.
     pub(crate) greetings: Mutex<HashMap<Scope, Weak<tokio::sync::Mutex<()>>>>,
-    pub(crate) first_clones: Mutex<crate::service::prefetch::FirstClones>,
+    pub(crate) first_clones: Mutex<FirstClones>,
 }
 
 /// Locks a table of the service.
@@ -125,7 +127,7 @@ impl Service {
         &self,
         headers: &HeaderMap,
         origin: OriginAddress,
-    ) -> Result<Follower, Reply> {
+    ) -> Result<Follower, Refused> {
         if !self.allowed_hosts.iter().any(|host| host.allows(&origin)) {
             let sentence = "the host is not in --allowed-hosts";
             return Err(reply::text(StatusCode::FORBIDDEN, sentence));
@@ -150,7 +152,10 @@ impl Service {
     }
 
     /// Reads a request of git.
-    pub(crate) async fn read(&self, request: Request<Incoming>) -> Result<request::Request, Reply> {
+    pub(crate) async fn read(
+        &self,
+        request: Request<Incoming>,
+    ) -> Result<request::Request, Refused> {
         let is = |name, value: &str| {
             let found = request.headers().get(name);
             found.is_some_and(|found| found.as_bytes() == value.as_bytes())
@@ -187,7 +192,7 @@ impl Service {
         &self,
         request: Request<Incoming>,
         longest: usize,
-    ) -> Result<Bytes, Reply> {
+    ) -> Result<Bytes, Refused> {
         // The semaphore is never closed.
         let _permit = self.bodies.0.acquire().await.ok();
         let body = Limited::new(request.into_body(), longest).collect();
@@ -207,14 +212,14 @@ impl Service {
     /// Answers a request.
     pub(crate) async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Reply {
         let answered = self.dispatch(request).await;
-        let reply = answered.unwrap_or_else(|refusal| refusal);
+        let reply = answered.unwrap_or_else(|refused| *refused);
         if reply.status().is_client_error() || reply.status() == StatusCode::NOT_IMPLEMENTED {
             self.metrics.refused.add(1);
         }
         reply
     }
 
-    async fn dispatch(self: &Arc<Self>, request: Request<Incoming>) -> Result<Reply, Reply> {
+    async fn dispatch(self: &Arc<Self>, request: Request<Incoming>) -> Result<Reply, Refused> {
         let route = Route::parse(request.method(), request.uri());
         match route.map_err(|(status, sentence)| reply::text(status, sentence))? {
             Route::Wake => {

@@ -14,6 +14,7 @@ use crate::origin::error::OriginError;
 use crate::service::gate::Service;
 use crate::service::gate::lock;
 use crate::service::reply;
+use crate::service::reply::Refused;
 use crate::service::reply::Reply;
 
 /// How long capabilities are served from memory.
@@ -27,7 +28,7 @@ const ADVERTISEMENT_TYPE: &str = "application/x-git-upload-pack-advertisement";
 
 impl Service {
     /// Answers `info/refs`: from memory for a credential that has received it from the origin.
-    pub(crate) async fn info_refs(&self, follower: &Follower) -> Result<Reply, Reply> {
+    pub(crate) async fn info_refs(&self, follower: &Follower) -> Result<Reply, Refused> {
         self.check_refusal(follower)?;
         if let Some(bytes) = self.known_capabilities(follower) {
             self.metrics.hits.add(1);
@@ -54,13 +55,13 @@ impl Service {
     }
 
     /// Answers the empty request that git sends before a long one.
-    pub(crate) fn probe(&self, follower: &Follower) -> Result<Reply, Reply> {
+    pub(crate) fn probe(&self, follower: &Follower) -> Result<Reply, Refused> {
         self.check_refusal(follower)?;
         Ok(reply::git(RESULT_TYPE, reply::full(Bytes::new())))
     }
 
     /// Answers a credential that the origin has refused a moment ago.
-    pub(crate) fn check_refusal(&self, follower: &Follower) -> Result<(), Reply> {
+    pub(crate) fn check_refusal(&self, follower: &Follower) -> Result<(), Refused> {
         let is_anonymous = follower.credential.is_anonymous();
         match self.registry.check(&follower.scope, is_anonymous) {
             Err(denial @ Denial::Refused(_)) => {
@@ -73,7 +74,7 @@ impl Service {
     }
 
     /// The answer to a failed request; a refused credential loses what it has received.
-    pub(crate) fn refusal(&self, follower: &Follower, error: &OriginError) -> Reply {
+    pub(crate) fn refusal(&self, follower: &Follower, error: &OriginError) -> Refused {
         if let OriginError::Denied(Denial::Refused(_)) = error {
             self.refs.drop_scope(&follower.scope, error);
         }

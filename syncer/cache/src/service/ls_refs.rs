@@ -29,6 +29,7 @@ use crate::refs::table::LEAST_PAUSE;
 use crate::service::gate::Service;
 use crate::service::gate::draining;
 use crate::service::reply;
+use crate::service::reply::Refused;
 use crate::service::reply::Reply;
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
@@ -45,8 +46,17 @@ impl Service {
         follower: &Follower,
         request: &LsRefs,
         headers: &HeaderMap,
-    ) -> Result<Reply, Reply> {
+    ) -> Result<Reply, Refused> {
         self.check_refusal(follower)?;
+        // Guesses of credentials leave nothing in memory.
+        let is_anonymous = follower.credential.is_anonymous();
+        let is_known = self.registry.is_greeted(&follower.scope)
+            || self.registry.is_accepted_offline(&follower.scope);
+        if let Err(denial) = self.registry.check(&follower.scope, is_anonymous)
+            && !is_known
+        {
+            return Err(reply::failure(&OriginError::Denied(denial)));
+        }
         let slot = self.refs.slot(&follower.scope, request.to_body());
         let slot = slot.map_err(|_| {
             reply::later(Duration::from_secs(1), "too many repositories are followed")
@@ -79,7 +89,7 @@ impl Service {
         follower: &Follower,
         tag: &str,
         until: Instant,
-    ) -> Result<Reply, Reply> {
+    ) -> Result<Reply, Refused> {
         let mut changes = slot.subscribe();
         let mut stage = self.stage.clone();
         // Only a follower that waits makes the cache poll.
@@ -113,7 +123,7 @@ impl Service {
         slot: &Arc<Slot>,
         follower: &Follower,
         not_before: Instant,
-    ) -> Result<(RefsAnswer, bool), Reply> {
+    ) -> Result<(RefsAnswer, bool), Refused> {
         if self.registry.is_accepted_offline(&follower.scope)
             && let Some(answer) = slot.answer()
         {
@@ -134,7 +144,7 @@ impl Service {
     }
 
     /// 304 at the end of a wait, as far as the origin was reachable.
-    fn unchanged(&self, slot: &Slot, follower: &Follower) -> Result<Reply, Reply> {
+    fn unchanged(&self, slot: &Slot, follower: &Follower) -> Result<Reply, Refused> {
         let failed = slot.last().and_then(|last| last.result.err());
         let is_stale = match failed {
             None => false,

@@ -1,6 +1,7 @@
 //! What the cache answers to a request of a follower.
 
 pub(crate) mod fetch;
+pub(crate) mod first_clones;
 pub(crate) mod gate;
 pub(crate) mod info_refs;
 pub(crate) mod ls_refs;

@@ -1,75 +1,30 @@
 //! First clones of a new commit, fetched before the first new follower requests one.
 
 use std::collections::BTreeSet;
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use args::cache::OriginAddress;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 
 use crate::access::credential::Follower;
 use crate::packs::flights::Audience;
 use crate::protocol::refs_answer;
 use crate::protocol::request::Fetch;
 use crate::refs::table::RefsChange;
+use crate::service::first_clones;
+use crate::service::first_clones::FirstClone;
 use crate::service::gate::Service;
 use crate::service::gate::lock;
 use crate::store::key::Key;
 
-/// The different first clones of one repository that are remembered: depths and filters.
-const MOST_OF_ORIGIN: usize = 4;
-
-/// The most repositories of which first clones are remembered.
-const MOST_ORIGINS: usize = 10_000;
-
-/// How long a first clone is fetched in advance after the last follower that requested it.
-const REMEMBERED: Duration = Duration::from_secs(60 * 60);
-
 /// The most commits that are fetched in advance after a change, if several refs named the old one.
 const MOST_TARGETS: usize = 4;
-
-/// First clones by repository.
-pub(crate) type FirstClones = HashMap<Arc<OriginAddress>, Vec<FirstClone>>;
-
-/// A first clone that a follower has requested.
-pub(crate) struct FirstClone {
-    request: Fetch,
-    requested: Instant,
-}
-
-impl FirstClone {
-    /// Whether two first clones differ at most in their commits.
-    fn is_like(&self, other: &Fetch) -> bool {
-        let without = |request: &Fetch| Fetch {
-            wants: BTreeSet::new(),
-            ..request.clone()
-        };
-        without(&self.request) == without(other)
-    }
-}
 
 impl Service {
     /// Remembers a first clone of an advertised commit.
     pub(crate) fn remember_first_clone(&self, follower: &Follower, request: &Fetch) {
-        if request.first_clone().is_none() {
-            return;
-        }
-        let mut all = lock(&self.tables.first_clones);
-        if all.len() >= MOST_ORIGINS {
-            all.retain(|_, clones| clones.iter().any(|it| it.requested.elapsed() < REMEMBERED));
-            if all.len() >= MOST_ORIGINS {
-                return;
-            }
-        }
-        let clones = all.entry(Arc::clone(&follower.scope.origin)).or_default();
-        clones.retain(|it| it.requested.elapsed() < REMEMBERED && !it.is_like(request));
-        if clones.len() < MOST_OF_ORIGIN {
-            clones.push(FirstClone {
-                request: request.clone(),
-                requested: Instant::now(),
-            });
+        if request.first_clone().is_some() {
+            let mut all = lock(&self.tables.first_clones);
+            first_clones::remember(&mut all, &follower.scope.origin, request);
         }
     }
 
@@ -84,7 +39,7 @@ impl Service {
         let origin = &change.follower.scope.origin;
         let mut requests = Vec::new();
         if let Some(clones) = lock(&self.tables.first_clones).get_mut(origin) {
-            clones.retain(|it| it.requested.elapsed() < REMEMBERED);
+            clones.retain(FirstClone::is_recent);
             for clone in clones {
                 let targets = targets(&clone.request, change);
                 for target in &targets {

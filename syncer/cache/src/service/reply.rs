@@ -31,6 +31,9 @@ pub(crate) type ReplyBody = UnsyncBoxBody<Bytes, io::Error>;
 /// An answer.
 pub(crate) type Reply = Response<ReplyBody>;
 
+/// A refusal: an answer of the cache itself, boxed because it is rare and large.
+pub(crate) type Refused = Box<Reply>;
+
 /// A body of known bytes.
 pub(crate) fn full(bytes: impl Into<Bytes>) -> ReplyBody {
     Full::new(bytes.into())
@@ -39,12 +42,12 @@ pub(crate) fn full(bytes: impl Into<Bytes>) -> ReplyBody {
 }
 
 /// An answer in text.
-pub(crate) fn text(status: StatusCode, sentence: &str) -> Reply {
+pub(crate) fn text(status: StatusCode, sentence: &str) -> Refused {
     let mut reply = Response::new(full(format!("gitvolume cache: {sentence}\n")));
     *reply.status_mut() = status;
     let kind = HeaderValue::from_static("text/plain; charset=utf-8");
     reply.headers_mut().insert(CONTENT_TYPE, kind);
-    reply
+    Box::new(reply)
 }
 
 /// An answer of git's protocol.
@@ -62,7 +65,7 @@ pub(crate) fn stream(bytes: impl Stream<Item = io::Result<Bytes>> + Send + 'stat
 }
 
 /// 503 with the time after which to try again.
-pub(crate) fn later(wait: Duration, sentence: &str) -> Reply {
+pub(crate) fn later(wait: Duration, sentence: &str) -> Refused {
     let mut reply = text(StatusCode::SERVICE_UNAVAILABLE, sentence);
     let seconds = HeaderValue::from(wait.as_secs() + 1);
     reply.headers_mut().insert(RETRY_AFTER, seconds);
@@ -70,7 +73,7 @@ pub(crate) fn later(wait: Duration, sentence: &str) -> Reply {
 }
 
 /// The answer for a request to the origin that failed.
-pub(crate) fn failure(error: &OriginError) -> Reply {
+pub(crate) fn failure(error: &OriginError) -> Refused {
     let status = match error {
         OriginError::Denied(Denial::Later(wait)) => {
             return later(*wait, "the git host requests a pause");

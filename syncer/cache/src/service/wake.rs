@@ -14,6 +14,7 @@ use url::Url;
 use crate::service::gate::Service;
 use crate::service::gate::WakeKey;
 use crate::service::reply;
+use crate::service::reply::Refused;
 use crate::service::reply::Reply;
 
 /// The longest message in bytes.
@@ -36,7 +37,10 @@ impl WakeKey {
 impl Service {
     /// Answers `POST /wake`: the repositories that the message names and that followers wait on are
     /// looked at.
-    pub(crate) async fn wake(self: &Arc<Self>, request: Request<Incoming>) -> Result<Reply, Reply> {
+    pub(crate) async fn wake(
+        self: &Arc<Self>,
+        request: Request<Incoming>,
+    ) -> Result<Reply, Refused> {
         let Some(key) = &self.wake_key else {
             let sentence = "wake-ups are disabled; see --wake-key-file";
             return Err(reply::text(StatusCode::NOT_FOUND, sentence));
