@@ -23,7 +23,7 @@ git=17080 syncer=17300 prometheus=17090
 world=$(mktemp -d)
 declare -A pids
 # Without etcd, the API server would wait for it for ever.
-trap 'kill -KILL "${pids[kube-apiserver]:-}" 2>/dev/null; kill "${pids[@]}" 2>/dev/null; wait; rm -rf "$world"' EXIT
+trap 'set +e; kill -KILL "${pids[kube-apiserver]}" 2>/dev/null; kill "${pids[@]}" 2>/dev/null; wait; rm -rf "$world"' EXIT
 
 # Starts a program with its output in a file.
 start() {
