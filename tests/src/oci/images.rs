@@ -27,6 +27,8 @@ pub const OPA: &str = "gitvolume.test/opa:local";
 pub const HUGO: &str = "gitvolume.test/hugo:local";
 /// Debian's HAProxy under the UID of its official image, without a configuration; has busybox.
 pub const HAPROXY: &str = "gitvolume.test/haproxy:local";
+/// Debian's Prometheus, as UID 65534, in the working directory of its official image.
+pub const PROMETHEUS: &str = "gitvolume.test/prometheus:local";
 /// git, `git-http` and sshd as root; the Pod's `command` selects the program.
 pub const GIT_SERVER: &str = "gitvolume.test/git-server:local";
 /// The product's syncer, with the chart's image name.
@@ -140,6 +142,18 @@ pub fn haproxy() -> Result<Image> {
         .program("/usr/sbin/haproxy")?
         .busybox()?
         .user("99:99"))
+}
+
+/// A monitoring server, for its example.
+pub fn prometheus() -> Result<Image> {
+    let prometheus = "/usr/bin/prometheus";
+    Ok(Image::like_debian(PROMETHEUS)
+        .program(prometheus)
+        .context("prometheus is missing: run tests/tools/prerequisites.sh test-cluster")?
+        .dir("/prometheus", 0o777)
+        .workdir("/prometheus")
+        .entrypoint(&[prometheus])
+        .user("65534:65534"))
 }
 
 /// A git host: `git-http` for HTTP, sshd for ssh.

@@ -14,10 +14,12 @@ use tests::installation::world::World;
 use tests::kubernetes::namespace::Namespace;
 use tests::oci::images::HAPROXY;
 use tests::oci::images::NGINX;
+use tests::oci::images::PROMETHEUS;
 use tests::settings;
 
 use crate::app::READY;
 use crate::app::SEEN;
+use crate::app::restarts;
 
 /// Examples that serve the repository, or a part of it, with nginx.
 const SERVING: [&str; 4] = ["auto-injection", "monorepo", "nginx", "private-ssh"];
@@ -29,7 +31,12 @@ fn apply(namespace: &Namespace, example: &str, site: &Repository<'_>, commit: &s
         let text = manifest.text.replace("image: nginx:1.29", "image: nginx");
         let text = text.replace("image: nginx", &format!("image: {NGINX}"));
         let text = text.replace("image: haproxy:3.2", &format!("image: {HAPROXY}"));
+        let text = text.replace(
+            "image: prom/prometheus:v3.5.0",
+            &format!("image: {PROMETHEUS}"),
+        );
         let text = text.replace("https://git.example/lb.git", &site.http());
+        let text = text.replace("https://git.example/rules.git", &site.http());
         let text = text.replace("https://git.example/site.git", &site.http());
         let text = text.replace("https://git.example/monorepo.git", &site.http());
         let text = text.replace("git@git.example:team/site.git", &site.ssh());
@@ -175,6 +182,55 @@ pub(crate) fn the_example_of_haproxy_reloads_a_valid_configuration_and_keeps_it(
     }
     lb.commit(&[("haproxy.cfg", &configuration("three"))])?;
     answers("three")
+}
+
+pub(crate) fn the_example_of_prometheus_loads_a_changed_rule_and_keeps_it(
+    world: &World,
+) -> TestResult {
+    let hosting = world.namespace(&[])?;
+    let host = GitHost::start(&hosting)?;
+    let rules = host.repository("rules")?;
+    let file = |expression: &str| {
+        format!("groups:\n- name: team\n  rules:\n  - {{alert: Late, expr: {expression}}}\n")
+    };
+    let first = rules.commit(&[("team.yml", &file("up == 0"))])?;
+    let namespace = world.namespace(&[])?;
+    apply(&namespace, "prometheus", &rules, &first)?;
+    let pods = ready(&namespace)?;
+    let serves = |query: &str| -> TestResult {
+        for pod in &pods {
+            eventually("the rule", SEEN, || {
+                let page = namespace.page(pod, 9090, "/api/v1/rules")?;
+                let served: Value = serde_json::from_str(&page)
+                    .map_err(|error| format!("{pod}: {error}: {page}"))?;
+                match served["data"]["groups"][0]["rules"][0]["query"] == query {
+                    true => Ok(()),
+                    false => Err(format!("{pod}: {page}")),
+                }
+            })?;
+        }
+        Ok(())
+    };
+    serves("up == 0")?;
+    rules.commit(&[("team.yml", &file("up == 2"))])?;
+    serves("up == 2")?;
+    rules.commit(&[("team.yml", &file("up == ("))])?;
+    for pod in &pods {
+        eventually("the refusal", SEEN, || {
+            let log = namespace.logs(pod, "prometheus")?;
+            match log.contains("parse error") {
+                true => Ok(()),
+                false => Err(log),
+            }
+        })?;
+    }
+    serves("up == 2")?;
+    rules.commit(&[("team.yml", &file("up == 3"))])?;
+    serves("up == 3")?;
+    for pod in &pods {
+        assert_eq!(restarts(&namespace, pod, "prometheus")?, 0, "only reloads");
+    }
+    Ok(())
 }
 
 /// The Pod of docs/getting-started.md, with its own commands.

@@ -46,6 +46,7 @@ fn main() -> ExitCode {
         readers::find_lists_the_files_of_a_mount_with_mode_once_as_git_does,
         examples::the_examples_with_nginx_serve_a_changed_commit,
         examples::the_example_of_haproxy_reloads_a_valid_configuration_and_keeps_it,
+        examples::the_example_of_prometheus_loads_a_changed_rule_and_keeps_it,
         examples::the_pod_of_the_first_steps_shows_a_changed_page,
         field::a_v2_manifest_without_known_hosts_reports_the_remedies_and_runs_with_either,
         field::a_v3_manifest_with_one_dash_flags_serves_pages_through_nginx,
@@ -85,6 +86,7 @@ fn main() -> ExitCode {
     .with_image(images::opa)
     .with_image(images::hugo)
     .with_image(images::haproxy)
+    .with_image(images::prometheus)
     .with_image(images::git_server)
     .with_image(images::syncer)
     .with_image(images::webhook)

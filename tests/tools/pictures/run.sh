@@ -22,7 +22,8 @@ git=17080 syncer=17300 prometheus=17090
 
 world=$(mktemp -d)
 declare -A pids
-trap 'kill "${pids[@]}" 2>/dev/null || true; wait; rm -rf "$world"' EXIT
+# Without etcd, the API server would wait for it for ever.
+trap 'set +e; kill -KILL "${pids[kube-apiserver]}" 2>/dev/null; kill "${pids[@]}" 2>/dev/null; wait; rm -rf "$world"' EXIT
 
 # Starts a program with its output in a file.
 start() {
