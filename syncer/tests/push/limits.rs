@@ -8,17 +8,13 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::Instant;
 
-use crate::push::Delivery;
 use crate::push::SECRET;
 use crate::push::receiver::Receiver;
+use crate::push::receiver::acme;
 use crate::push::receiver::wakes;
 
 const FORGED: usize = 10_000;
 const SENDERS: usize = 4;
-
-fn acme() -> Delivery {
-    Delivery::of("/push/acme", "https://git.example/acme/site.git")
-}
 
 /// Sends a request on an open connection; returns the status.
 fn send(stream: &mut BufReader<TcpStream>, request: &[u8]) -> u16 {

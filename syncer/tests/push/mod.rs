@@ -3,6 +3,7 @@
 mod alone;
 mod limits;
 mod receiver;
+mod relay;
 
 use std::io::Read;
 use std::io::Write;

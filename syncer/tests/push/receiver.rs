@@ -1,27 +1,22 @@
 //! The receiver `gitvolume-syncer push`, with a stub in place of each replica of the cache.
 
 use std::fs;
-use std::net::SocketAddr;
-use std::process::ExitStatus;
-use std::thread;
+use std::io::Read;
+use std::io::Write;
+use std::net::TcpStream;
 
 use args::wake::Wake;
-use nix::sys::signal::Signal;
 use remotes::Answer;
 use remotes::Stub;
 use tempfile::TempDir;
 
-use crate::cache::world::CacheWorld;
-use crate::cache::world::ls_refs;
 use crate::push::Delivery;
 use crate::push::SECRET;
 use crate::push::TOKEN;
-use crate::world::PROGRAM;
 use crate::world::Running;
 use crate::world::Syncer;
 use crate::world::ask;
 use crate::world::eventually;
-use crate::world::namespaces;
 use crate::world::write_secret;
 
 const KEY: &str = "key-of-the-cache";
@@ -31,7 +26,7 @@ pub(super) struct Receiver {
     pub(super) running: Running,
     pub(super) port: u16,
     pub(super) cache: Stub,
-    dir: TempDir,
+    pub(super) dir: TempDir,
 }
 
 impl Receiver {
@@ -39,7 +34,7 @@ impl Receiver {
         Self::start_with(&[])
     }
 
-    fn start_with(flags: &[&str]) -> Self {
+    pub(super) fn start_with(flags: &[&str]) -> Self {
         let dir = TempDir::with_prefix("push-").unwrap();
         let cache = Stub::start_tls(|_| Answer::new(204, ""));
         let url = cache.url("");
@@ -92,7 +87,7 @@ pub(super) fn wakes(cache: &Stub) -> Vec<Wake> {
 
 /// The command line of a receiver with the secrets `acme`, which may wake `https://git.example/acme`,
 /// and `lab`, which may wake `https://lab.example`; `syncer` ends with the program.
-fn receiver(dir: &TempDir, syncer: Syncer, cache: &str, ca_pem: &str) -> Syncer {
+pub(super) fn receiver(dir: &TempDir, syncer: Syncer, cache: &str, ca_pem: &str) -> Syncer {
     let path = |name: &str| dir.path().join(name);
     write_secret(&path("secrets"), "acme", SECRET);
     write_secret(&path("secrets"), "lab", TOKEN);
@@ -111,7 +106,7 @@ fn receiver(dir: &TempDir, syncer: Syncer, cache: &str, ca_pem: &str) -> Syncer 
         .flag("verbose", "1")
 }
 
-fn wake(repositories: &[&str], prefixes: &[&str]) -> Wake {
+pub(super) fn wake(repositories: &[&str], prefixes: &[&str]) -> Wake {
     let urls = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
     Wake {
         repositories: urls(repositories),
@@ -119,7 +114,7 @@ fn wake(repositories: &[&str], prefixes: &[&str]) -> Wake {
     }
 }
 
-fn acme() -> Delivery {
+pub(super) fn acme() -> Delivery {
     Delivery::of("/push/acme", "https://git.example/acme/site.git")
 }
 
@@ -231,8 +226,7 @@ fn a_body_above_25_mib_is_refused_before_it_has_arrived() {
     let head = String::from_utf8(delivery.request("close")).unwrap();
     // The body's length stands twice, so the last one is taken out.
     let head = head.replace("Content-Length: 0\r\n", "");
-    use std::io::{Read, Write};
-    let mut stream = std::net::TcpStream::connect(("127.0.0.1", receiver.port)).unwrap();
+    let mut stream = TcpStream::connect(("127.0.0.1", receiver.port)).unwrap();
     stream.write_all(head.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
@@ -241,7 +235,7 @@ fn a_body_above_25_mib_is_refused_before_it_has_arrived() {
     let large = Delivery::to("/push/acme", vec![b'x'; (25 << 20) + 1])
         .signed(SECRET)
         .chunked();
-    let mut stream = std::net::TcpStream::connect(("127.0.0.1", receiver.port)).unwrap();
+    let mut stream = TcpStream::connect(("127.0.0.1", receiver.port)).unwrap();
     // The receiver may close the connection before the end.
     let _ = stream.write_all(&large.request("close"));
     let mut answer = String::new();
@@ -255,115 +249,6 @@ fn a_body_above_25_mib_is_refused_before_it_has_arrived() {
         receiver.metrics().contains(line).then_some(())
     });
     assert_eq!(wakes(&receiver.cache), []);
-}
-
-#[test]
-fn every_replica_of_the_cache_is_woken() {
-    let Some(own_mounts) = namespaces::with_own_mounts() else {
-        return;
-    };
-    let dir = TempDir::with_prefix("push-").unwrap();
-    let one = Stub::start_tls(|_| Answer::new(204, ""));
-    let port = one.address().port();
-    let second = SocketAddr::from(([127, 0, 0, 2], port));
-    let other = Stub::start_tls_at(second, |_| Answer::new(204, ""));
-    let hosts = dir.path().join("hosts");
-    fs::write(&hosts, "127.0.0.1 localhost\n127.0.0.2 localhost\n").unwrap();
-    let mount = format!(
-        "mount --bind '{}' /etc/hosts && exec \"$@\"",
-        hosts.display()
-    );
-    let (first, rest) = own_mounts.split_first().unwrap();
-    let syncer = Syncer::program(first)
-        .args(rest.iter().copied())
-        .args(["sh", "-c", &mount, "sh", PROGRAM]);
-    let url = format!("https://localhost:{port}");
-    let running = receiver(&dir, syncer, &url, &(one.ca_pem() + &other.ca_pem()))
-        .start(&dir.path().join("log"));
-    acme().signed(SECRET).assert_answered(running.port(), 202);
-    for cache in [&one, &other] {
-        let wakes = eventually("a wake-up", || {
-            Some(wakes(cache)).filter(|wakes| !wakes.is_empty())
-        });
-        assert_eq!(wakes, [wake(&["https://git.example/acme/site.git"], &[])]);
-    }
-}
-
-#[test]
-fn a_follower_that_waits_at_the_cache_gets_the_new_commit_after_a_signed_push() {
-    let world = CacheWorld::with_flags(&["--period=1h"]);
-    let dir = TempDir::with_prefix("push-").unwrap();
-    let url = world.url("");
-    let (cache, _) = url.split_once("/https/").unwrap();
-    let origin = format!("https://localhost:{}/", world.origin.address().port());
-    let running = receiver(&dir, Syncer::new(), cache, "")
-        .flag("cache-ca-file", world.path("tls.crt"))
-        .flag("wake-key-file", world.path("wake.key"))
-        .flag("wake", format!("acme={origin}"))
-        .start(&dir.path().join("log"));
-    let refs = world.upload_pack(&[], &ls_refs());
-    let tag = format!("If-None-Match: {}", refs.header("etag").unwrap());
-    thread::scope(|scope| {
-        let waiting = scope.spawn(|| world.upload_pack(&[&tag, "Prefer: wait=50"], &ls_refs()));
-        eventually("the follower waits", || {
-            (world.metric("gitvolume_cache_waiting_followers") == 1).then_some(())
-        });
-        let commit = world.repo.commit().write("a", "two").push();
-        let delivery = Delivery::of("/push/acme", &format!("{origin}site.git"));
-        delivery.signed(SECRET).assert_answered(running.port(), 202);
-        let reply = waiting.join().unwrap();
-        assert_eq!(reply.status, 200, "{reply:?}");
-        assert!(reply.text().contains(&commit), "{reply:?}");
-    });
-}
-
-#[test]
-fn a_lost_wake_up_is_logged_once_and_the_receiver_goes_on() {
-    let dir = TempDir::with_prefix("push-").unwrap();
-    let cache = Stub::start_tls(|_| Answer::new(503, ""));
-    let url = cache.url("");
-    let running =
-        receiver(&dir, Syncer::new(), &url, &cache.ca_pem()).start(&dir.path().join("log"));
-    let port = running.port();
-    let lost = || {
-        let metrics = ask(port, "GET", "/metrics").unwrap();
-        let line = metrics
-            .lines()
-            .find_map(|line| line.strip_prefix("gitvolume_push_relays_total{status=\"error\"} "));
-        line.unwrap().parse::<usize>().unwrap()
-    };
-    for count in 1..=2 {
-        acme().signed(SECRET).assert_answered(port, 202);
-        eventually("a wake-up is lost", || (lost() >= count).then_some(()));
-    }
-    let lines = running.log().matches("a wake-up is lost").count();
-    assert_eq!(lines, 1, "{}", running.log());
-    running.assert_logged("the cache answers 503");
-}
-
-#[test]
-fn at_the_end_open_requests_and_the_last_wake_ups_are_finished() {
-    let receiver = Receiver::start_with(&["--drain=2s"]);
-    acme().signed(SECRET).assert_answered(receiver.port, 202);
-    receiver.eventually_relays(1);
-    receiver.running.signal(Signal::SIGTERM);
-    eventually("it is not ready", || {
-        ask(receiver.port, "GET", "/readyz")?
-            .starts_with("HTTP/1.1 503 ")
-            .then_some(())
-    });
-    let (status, head, _) = acme().signed(SECRET).send(receiver.port);
-    assert_eq!(status, 202);
-    assert!(head.contains("connection: close"), "{head}");
-    let Receiver {
-        mut running,
-        cache,
-        dir: _dir,
-        ..
-    } = receiver;
-    let ended: ExitStatus = running.wait();
-    assert!(ended.success(), "{}", running.log());
-    assert_eq!(wakes(&cache).len(), 2);
 }
 
 #[test]

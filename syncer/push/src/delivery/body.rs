@@ -163,7 +163,7 @@ async fn read<B: Body<Data = Bytes>>(
             false => kept = Vec::new(),
         }
     }
-    match check.is_valid() {
+    match check.verify() {
         true => Ok((length <= LARGEST_PARSED).then_some(kept)),
         false => Err(DeliveryError::Unverified),
     }

@@ -97,7 +97,7 @@ impl SignatureCheck {
     }
 
     /// Whether the delivery is authentic; call it at the end of the body.
-    pub(crate) fn is_valid(self) -> bool {
+    pub(crate) fn verify(self) -> bool {
         match self {
             Self::Decided(is_valid) => is_valid,
             Self::Hmac {
