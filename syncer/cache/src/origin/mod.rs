@@ -2,4 +2,5 @@
 
 pub(crate) mod client;
 pub(crate) mod error;
+pub(crate) mod head;
 pub(crate) mod network;

@@ -16,9 +16,6 @@ const LONGEST_ARGUMENT: usize = 4096;
 /// The most prefixes of an `ls-refs`.
 const MOST_PREFIXES: usize = 1024;
 
-/// The most `deepen-not` arguments.
-const MOST_DEEPEN_NOT: usize = 16;
-
 /// Why a body is no request that the cache accepts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum RequestError {
@@ -86,16 +83,15 @@ pub(crate) struct Fetch {
     pub(crate) shallows: BTreeSet<String>,
     pub(crate) deepen: Option<u32>,
     pub(crate) deepen_since: Option<u64>,
-    pub(crate) deepen_not: BTreeSet<String>,
     pub(crate) filter: Option<String>,
 }
 
 /// The arguments of `fetch` without a value. `sideband-all` is absent: an answer with it differs in
-/// form.
-const OPTIONS: [&str; 7] = [
+/// form. So is `include-tag`, which is dropped: with it, an answer depends on the tags that its first
+/// follower may see; git fetches tags that it misses by itself.
+const OPTIONS: [&str; 6] = [
     "deepen-relative",
     "done",
-    "include-tag",
     "no-progress",
     "ofs-delta",
     "thin-pack",
@@ -203,6 +199,9 @@ impl Fetch {
         };
         for argument in arguments {
             let Some((name, value)) = argument.split_once(' ') else {
+                if *argument == "include-tag" {
+                    continue;
+                }
                 let known = OPTIONS.iter().find(|option| *option == argument);
                 request
                     .options
@@ -217,16 +216,15 @@ impl Fetch {
                 "deepen-since" if request.deepen_since.is_none() => {
                     request.deepen_since = Some(number(value)?);
                 }
-                "deepen-not" => drop(request.deepen_not.insert(value.to_owned())),
-                "filter" if request.filter.is_none() => request.filter = Some(value.to_owned()),
+                "filter" if request.filter.is_none() && is_filter(value) => {
+                    request.filter = Some(value.to_owned());
+                }
+                // `deepen-not` names a ref, which moves and which another follower may not see.
                 _ => return Err(RequestError::Unsupported),
             }
         }
         if request.wants.is_empty() {
             return Err(RequestError::Malformed);
-        }
-        if request.deepen_not.len() > MOST_DEEPEN_NOT {
-            return Err(RequestError::Unsupported);
         }
         Ok(request)
     }
@@ -247,7 +245,6 @@ impl Fetch {
         write("deepen", self.deepen.as_ref().map(|it| it as _));
         write("deepen-since", self.deepen_since.as_ref().map(|it| it as _));
         write("filter", self.filter.as_ref().map(|it| it as _));
-        write_all(&mut out, "deepen-not", &self.deepen_not);
         write_all(&mut out, "want", &self.wants);
         write_all(&mut out, "have", &self.haves);
         if self.options.contains("done") {
@@ -289,6 +286,17 @@ fn write_all(out: &mut Vec<u8>, name: &str, values: &BTreeSet<String>) {
 pub(crate) fn is_object_id(text: &str, digits: usize) -> bool {
     let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     text.len() == digits && text.bytes().all(is_digit)
+}
+
+/// Whether a filter depends on the objects alone. `sparse:oid=` does not: it names an object that
+/// another follower may not read.
+fn is_filter(text: &str) -> bool {
+    let is_number = |text: &str| {
+        (1..=9).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    text == "blob:none"
+        || text.strip_prefix("tree:").is_some_and(is_number)
+        || text.strip_prefix("blob:limit=").is_some_and(is_number)
 }
 
 /// A number as git writes it: no sign, no leading zero.

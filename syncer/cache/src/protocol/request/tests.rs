@@ -84,6 +84,10 @@ fn requests_outside_the_grammar_are_refused() {
         "sideband-all",
         "deepen 1|deepen 2",
         "filter blob:none|filter tree:0",
+        "filter sparse:oid=main:patterns",
+        "filter combine:blob:none+tree:0",
+        "filter blob:limit=1k",
+        "deepen-not refs/heads/secret",
     ];
     let malformed = [
         "want A".to_owned(),
@@ -93,7 +97,7 @@ fn requests_outside_the_grammar_are_refused() {
         "deepen -1".to_owned(),
         "deepen 01".to_owned(),
         "deepen 99999999999".to_owned(),
-        "filter a\u{7f}".to_owned(),
+        "filter blob:none\u{7f}".to_owned(),
     ];
     let body = |arguments: &str| {
         let mut out = begin("fetch", ObjectFormat::Sha1);
@@ -112,6 +116,11 @@ fn requests_outside_the_grammar_are_refused() {
         let parsed = Request::parse(&body(arguments));
         assert_eq!(parsed, Err(RequestError::Malformed), "{arguments}");
     }
+    // A tag of another follower must not be in the answer.
+    assert_eq!(
+        Request::parse(&body("include-tag|done")),
+        Request::parse(&body("done"))
+    );
     let mut more = body("done");
     assert!(Request::parse(&more).is_ok());
     more.extend_from_slice(FLUSH);
@@ -138,11 +147,12 @@ fn ls_refs() -> impl Strategy<Value = Request> {
 fn fetch() -> impl Strategy<Value = Request> {
     let objects = || btree_set(id(), 0..4);
     let numbers = (option::of(any::<u32>()), option::of(any::<u64>()));
-    let texts = (btree_set("[!-~]{1,9}", 0..3), option::of("[!-~]{1,9}"));
+    let filters = ["blob:none", "blob:limit=1024", "tree:0"].map(str::to_owned);
+    let filter = option::of(select(filters.to_vec()));
     let sets = (btree_set(id(), 1..4), objects(), objects());
     let options = btree_set(select(&OPTIONS[..]), 0..5);
-    (sets, options, numbers, texts).prop_map(
-        |((wants, haves, shallows), options, numbers, texts)| {
+    (sets, options, numbers, filter).prop_map(
+        |((wants, haves, shallows), options, numbers, filter)| {
             Request::Fetch(Box::new(Fetch {
                 object_format: ObjectFormat::Sha1,
                 options,
@@ -151,8 +161,7 @@ fn fetch() -> impl Strategy<Value = Request> {
                 shallows,
                 deepen: numbers.0,
                 deepen_since: numbers.1,
-                deepen_not: texts.0,
-                filter: texts.1,
+                filter,
             }))
         },
     )
