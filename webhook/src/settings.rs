@@ -126,6 +126,7 @@ impl SettingsArgs {
             return Ok(None);
         };
         let read = std::fs::read_to_string(path);
+        let read = read.map(with_cache_ca);
         read.map(Some).map_err(|source| SettingsError::Read {
             path: path.clone(),
             source,
@@ -178,6 +179,42 @@ impl SettingsArgs {
     }
 }
 
+/// The file with the CAs of a cache, in place of `caBundle`.
+const CACHE_CA_FILE: &str = "caBundleFile";
+
+/// Replaces each `caBundleFile` of the caches by the content of the file. A cache whose file is
+/// missing or empty is left out: its certificate has not been issued yet, or has not reached this
+/// Pod yet. Other problems are reported when the settings are parsed.
+fn with_cache_ca(text: String) -> String {
+    if !text.contains(CACHE_CA_FILE) {
+        return text;
+    }
+    let Ok(mut settings) = serde_saphyr::from_str::<Map<String, Value>>(&text) else {
+        return text;
+    };
+    if let Some(caches) = settings.get_mut("cache").and_then(Value::as_array_mut) {
+        caches.retain_mut(|cache| {
+            let file = cache.as_object_mut();
+            let Some(file) = file.and_then(|cache| cache.remove(CACHE_CA_FILE)) else {
+                return true;
+            };
+            let pem = std::fs::read_to_string(file.as_str().unwrap_or_default());
+            let pem = pem.ok().filter(|pem| !pem.trim().is_empty());
+            let is_there = pem.is_some();
+            match pem {
+                Some(pem) => cache["caBundle"] = pem.into(),
+                None => tracing::warn!(
+                    cache = cache["url"].as_str(),
+                    file = file.as_str(),
+                    "syncers do not use the cache: its CA file is missing or empty"
+                ),
+            }
+            is_there
+        });
+    }
+    Value::Object(settings).to_string()
+}
+
 /// The content of the file with the flags applied.
 struct Whole {
     settings: Settings,
@@ -221,6 +258,33 @@ mod tests {
         };
         let error = anyhow::Error::new(args.load().unwrap_err());
         assert!(format!("{error:#}").contains("unknown field `onMistakes`"));
+    }
+
+    #[test]
+    fn a_cache_is_used_once_its_ca_file_has_a_certificate() {
+        let home = tempfile::tempdir().unwrap();
+        let (file, ca) = (home.path().join("settings.yaml"), home.path().join("ca.crt"));
+        let text = format!(
+            "image: a/syncer:1\ncache:\n- url: https://cache.example\n  caBundleFile: {}\n",
+            ca.display()
+        );
+        std::fs::write(&file, text).unwrap();
+        let load = || {
+            let args = SettingsArgs {
+                config: Some(file.clone()),
+                ..SettingsArgs::default()
+            };
+            args.load().unwrap().cache
+        };
+        assert!(load().is_empty(), "the file is missing");
+        std::fs::write(&ca, "").unwrap();
+        assert!(load().is_empty(), "the file is empty");
+        let pem = certs::Bundle::generate(std::time::SystemTime::now()).unwrap();
+        std::fs::write(&ca, pem.pem()).unwrap();
+        let [cache] = &load()[..] else {
+            panic!("no cache");
+        };
+        assert_eq!(cache.ca_bundle.as_ref().unwrap().as_str(), pem.pem());
     }
 
     #[test]
