@@ -148,6 +148,7 @@ impl SettingsArgs {
                 source: Box::new(source),
             })?,
         };
+        without_unissued(&mut settings);
         // `log` configures the process, not the injection, so it is not part of the settings' hash.
         let log = settings.remove("log").map(serde_json::from_value);
         let log: Option<String> = log.transpose().map_err(SettingsError::Value)?;
@@ -182,9 +183,9 @@ impl SettingsArgs {
 /// The file with the CAs of a cache, in place of `caBundle`.
 const CACHE_CA_FILE: &str = "caBundleFile";
 
-/// Replaces each `caBundleFile` of the caches by the content of the file. A cache whose file is
-/// missing or empty is left out: its certificate has not been issued yet, or has not reached this
-/// Pod yet. Other problems are reported when the settings are parsed.
+/// Replaces each `caBundleFile` of the caches by the content of the file. A missing or empty file
+/// stays named, so that [`without_unissued`] finds it. Other problems are reported when the settings
+/// are parsed.
 fn with_cache_ca(text: String) -> String {
     if !text.contains(CACHE_CA_FILE) {
         return text;
@@ -192,27 +193,40 @@ fn with_cache_ca(text: String) -> String {
     let Ok(mut settings) = serde_saphyr::from_str::<Map<String, Value>>(&text) else {
         return text;
     };
-    if let Some(caches) = settings.get_mut("cache").and_then(Value::as_array_mut) {
-        caches.retain_mut(|cache| {
-            let file = cache.as_object_mut();
-            let Some(file) = file.and_then(|cache| cache.remove(CACHE_CA_FILE)) else {
-                return true;
-            };
-            let pem = std::fs::read_to_string(file.as_str().unwrap_or_default());
-            let pem = pem.ok().filter(|pem| !pem.trim().is_empty());
-            let is_there = pem.is_some();
-            match pem {
-                Some(pem) => cache["caBundle"] = pem.into(),
-                None => tracing::warn!(
-                    cache = cache["url"].as_str(),
-                    file = file.as_str(),
-                    "syncers do not use the cache: its CA file is missing or empty"
-                ),
-            }
-            is_there
-        });
+    for cache in caches(&mut settings).into_iter().flatten() {
+        let file = cache.get(CACHE_CA_FILE).and_then(Value::as_str);
+        let pem = file.and_then(|file| std::fs::read_to_string(file).ok());
+        if let (Some(pem), Some(cache)) = (pem, cache.as_object_mut())
+            && !pem.trim().is_empty()
+        {
+            cache.remove(CACHE_CA_FILE);
+            cache.insert("caBundle".to_owned(), pem.into());
+        }
     }
     Value::Object(settings).to_string()
+}
+
+/// Removes the caches whose CA file is missing or empty: the certificate has not been issued yet, or
+/// the kubelet has not updated the file yet.
+fn without_unissued(settings: &mut Map<String, Value>) {
+    let Some(caches) = caches(settings) else {
+        return;
+    };
+    caches.retain(|cache| {
+        let file = cache.get(CACHE_CA_FILE);
+        if let Some(file) = file {
+            tracing::warn!(
+                cache = cache["url"].as_str(),
+                file = file.as_str(),
+                "syncers do not use the cache: its CA file is missing or empty"
+            );
+        }
+        file.is_none()
+    });
+}
+
+fn caches(settings: &mut Map<String, Value>) -> Option<&mut Vec<Value>> {
+    settings.get_mut("cache")?.as_array_mut()
 }
 
 /// The content of the file with the flags applied.
@@ -263,7 +277,10 @@ mod tests {
     #[test]
     fn a_cache_is_used_once_its_ca_file_has_a_certificate() {
         let home = tempfile::tempdir().unwrap();
-        let (file, ca) = (home.path().join("settings.yaml"), home.path().join("ca.crt"));
+        let (file, ca) = (
+            home.path().join("settings.yaml"),
+            home.path().join("ca.crt"),
+        );
         let text = format!(
             "image: a/syncer:1\ncache:\n- url: https://cache.example\n  caBundleFile: {}\n",
             ca.display()

@@ -208,11 +208,16 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- define "gitvolume.cacheSecret" -}}
 {{- if .Values.cache.tls.secretName -}}
 {{- .Values.cache.tls.secretName -}}
-{{- else if eq .Values.tls.mode "cert-manager" -}}
-{{- include "gitvolume.cacheName" . }}-tls
+{{- else if eq .Values.tls.mode "files" -}}
+{{- fail "cache.tls.secretName is required when cache.enabled is true and tls.mode is files" -}}
 {{- else -}}
-{{- fail "cache.tls.secretName is required when cache.enabled is true and tls.mode is not cert-manager" -}}
+{{- include "gitvolume.cacheName" . }}-tls
 {{- end -}}
+{{- end -}}
+
+{{/* "true" if the webhook issues the certificate of the cache. */}}
+{{- define "gitvolume.cacheIsIssued" -}}
+{{- and .Values.cache.enabled (eq .Values.tls.mode "self") (not .Values.cache.tls.secretName) -}}
 {{- end -}}
 
 {{/* 80 % of the cache's volume, in Mi. */}}
@@ -226,6 +231,9 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{/* Entry of the cache in the webhook's settings, as a list. */}}
 {{- define "gitvolume.cacheSettings" -}}
 {{- if .Values.cache.enabled }}
+{{- if not .Values.cache.allowedHosts }}
+{{- fail "cache.allowedHosts is required when cache.enabled is true: the git hosts that the cache serves, such as {github.com}" }}
+{{- end }}
 {{- with .Values.cache.namespaceSelector }}
 {{- if not $.Values.objects.enabled }}
 {{- $keys := keys (.matchLabels | default dict) }}

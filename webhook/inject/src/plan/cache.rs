@@ -143,8 +143,14 @@ mod tests {
             (json!({"dnsPolicy": "ClusterFirst"}), true),
             (json!({"dnsPolicy": "None"}), true),
             (json!({"dnsPolicy": "Default"}), false),
-            (json!({"dnsPolicy": "ClusterFirst", "hostNetwork": true}), false),
-            (json!({"dnsPolicy": "ClusterFirstWithHostNet", "hostNetwork": true}), true),
+            (
+                json!({"dnsPolicy": "ClusterFirst", "hostNetwork": true}),
+                false,
+            ),
+            (
+                json!({"dnsPolicy": "ClusterFirstWithHostNet", "hostNetwork": true}),
+                true,
+            ),
         ] {
             let service = json!([{"url": "https://cache.ops.svc.cluster.local:8443"}]);
             let service = chosen(service, spec.clone(), None);
