@@ -65,7 +65,7 @@ impl Bundle {
         params.distinguished_name = DistinguishedName::new();
         params
             .distinguished_name
-            .push(DnType::CommonName, "gitvolume webhook CA");
+            .push(DnType::CommonName, "gitvolume CA");
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         params.not_before = (now - CLOCK_SKEW).into();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::time::SystemTime;
 
+use rcgen::Certificate;
 use rcgen::CertificateParams;
 use rcgen::DistinguishedName;
 use rcgen::DnType;
@@ -124,18 +125,8 @@ impl Leaf {
         now: SystemTime,
         lifetime: Duration,
     ) -> Result<Self, IssueError> {
-        let not_before = now - CLOCK_SKEW;
-        if bundle.not_after() <= now {
-            return Err(IssueError::CaEnded);
-        }
-        let not_after = bundle.not_after().min(whole_seconds(now + lifetime));
-        let params = params(names, not_before, not_after).map_err(IssueError::Sign)?;
-        let issuer = Issuer::from_ca_cert_der(bundle.signer(), bundle.key());
-        let key = KeyPair::generate().map_err(IssueError::Sign)?;
-        let certificate = issuer
-            .and_then(|issuer| params.signed_by(&key, &issuer))
-            .map_err(IssueError::Sign)?;
-        verify(bundle.signer(), certificate.der(), names, now)?;
+        let Signed { certificate, key } = sign(bundle, names, now, lifetime)?;
+        let (not_before, not_after) = validity_of(bundle, now, lifetime);
         let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
         let key = ring::sign::any_supported_type(&key).map_err(IssueError::Unusable)?;
         Ok(Self {
@@ -218,6 +209,40 @@ impl fmt::Debug for Leaf {
     }
 }
 
+/// A new leaf certificate and its key.
+pub(crate) struct Signed {
+    pub(crate) certificate: Certificate,
+    pub(crate) key: KeyPair,
+}
+
+/// Signs a leaf of this lifetime with a new key, and verifies that a client which trusts the bundle
+/// accepts it.
+pub(crate) fn sign(
+    bundle: &Bundle,
+    names: &Names,
+    now: SystemTime,
+    lifetime: Duration,
+) -> Result<Signed, IssueError> {
+    if bundle.not_after() <= now {
+        return Err(IssueError::CaEnded);
+    }
+    let (not_before, not_after) = validity_of(bundle, now, lifetime);
+    let params = params(names, not_before, not_after).map_err(IssueError::Sign)?;
+    let issuer = Issuer::from_ca_cert_der(bundle.signer(), bundle.key());
+    let key = KeyPair::generate().map_err(IssueError::Sign)?;
+    let certificate = issuer
+        .and_then(|issuer| params.signed_by(&key, &issuer))
+        .map_err(IssueError::Sign)?;
+    verify(bundle.signer(), certificate.der(), names, now)?;
+    Ok(Signed { certificate, key })
+}
+
+/// The validity period of a leaf that is signed now, shortened to the end of the CA if necessary.
+fn validity_of(bundle: &Bundle, now: SystemTime, lifetime: Duration) -> (SystemTime, SystemTime) {
+    let not_after = bundle.not_after().min(whole_seconds(now + lifetime));
+    (now - CLOCK_SKEW, not_after)
+}
+
 /// Truncates a time to whole seconds, as X.509 stores it: for a short lifetime the dropped part
 /// matters.
 fn whole_seconds(time: SystemTime) -> SystemTime {
@@ -239,7 +264,7 @@ fn params(
     params.distinguished_name = DistinguishedName::new();
     params
         .distinguished_name
-        .push(DnType::CommonName, "gitvolume webhook");
+        .push(DnType::CommonName, "gitvolume");
     params.not_before = not_before.into();
     params.not_after = not_after.into();
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -248,7 +273,8 @@ fn params(
     Ok(params)
 }
 
-fn verify(
+/// Verifies a leaf as a client does that trusts the CA and connects to each of the names.
+pub(crate) fn verify(
     signer: &CertificateDer<'static>,
     leaf: &CertificateDer<'static>,
     names: &Names,

@@ -22,10 +22,12 @@ use crate::Names;
 use crate::PublishError;
 use crate::Published;
 use crate::Serving;
+use crate::SharedSecret;
 use crate::files::Directory;
 use crate::publish::published;
 use crate::rotation;
 use crate::rotation::Facts;
+use crate::rotation::Step;
 use crate::rotation::state::State;
 
 /// Interval of checking the leaf's age by the wall clock: a timer of several days would be wrong
@@ -51,7 +53,7 @@ const ROUNDS: usize = 8;
 const ROTATE: &str = "gitvolume.dev/rotate-ca";
 
 #[derive(Debug, thiserror::Error)]
-enum KeepError {
+pub(crate) enum KeepError {
     #[error(transparent)]
     Files(#[from] FilesError),
     #[error(transparent)]
@@ -171,27 +173,13 @@ impl Rotator<'_> {
         // The configuration is read first: see `write_ca_bundle`.
         let configuration = self.cluster.configuration().await;
         let published = configuration.as_ref().map_or(Published::Unknown, published);
-        let mut secret = self.cluster.secret().await?;
-        let is_asked = secret.metadata.annotations.as_ref();
-        let is_asked = is_asked.is_some_and(|annotations| annotations.contains_key(ROTATE));
-        let facts = Facts {
+        let facts = CaFacts {
             memory: self.known.as_ref(),
-            is_asked,
             published: &published,
             lifetimes: self.lifetimes,
-            // Taken after both reads, so that what they returned was true before `now`.
-            now: (self.clock)(),
+            clock: self.clock,
         };
-        let next = rotation::next(State::read(secret.data.as_ref()), &facts);
-        let (state, step) = next.map_err(|error| self.unusable(error))?;
-        if let Some(step) = step {
-            state.write(secret.data.get_or_insert_default());
-            if let Some(annotations) = &mut secret.metadata.annotations {
-                annotations.remove(ROTATE);
-            }
-            self.cluster.write_secret(&secret).await?;
-            tracing::info!(secret = self.cluster.secret_name(), "{}", step.as_str());
-        }
+        let (state, step) = rotate(self.cluster.secret(), &facts).await?;
         let pem = state.pem();
         self.known = Some(state);
         // The leaf does not wait for the caBundle, which may already contain the CA.
@@ -237,14 +225,53 @@ impl Rotator<'_> {
             false => until.min(CLUSTER_CHECK),
         }
     }
+}
 
-    fn unusable(&self, source: BundleError) -> PublishError {
-        let name = self.cluster.secret_name().to_owned();
+/// What decides about the next change of a CA, apart from its Secret.
+pub(crate) struct CaFacts<'a> {
+    /// The content of the Secret when it was last read.
+    pub(crate) memory: Option<&'a State>,
+    /// The caBundle.
+    pub(crate) published: &'a Published,
+    /// The lifetimes of new certificates.
+    pub(crate) lifetimes: Lifetimes,
+    /// The wall clock.
+    pub(crate) clock: &'a (dyn Fn() -> SystemTime + Sync),
+}
+
+/// Reads the Secret of a CA and makes the change that is due, if any.
+pub(crate) async fn rotate(
+    store: &SharedSecret,
+    facts: &CaFacts<'_>,
+) -> Result<(State, Option<Step>), PublishError> {
+    let mut secret = store.read().await?;
+    let is_asked = secret.metadata.annotations.as_ref();
+    let is_asked = is_asked.is_some_and(|annotations| annotations.contains_key(ROTATE));
+    let facts = Facts {
+        memory: facts.memory,
+        is_asked,
+        published: facts.published,
+        lifetimes: facts.lifetimes,
+        // Taken after all reads, so that what they returned was true before `now`.
+        now: (facts.clock)(),
+    };
+    let next = rotation::next(State::read(secret.data.as_ref()), &facts);
+    let (state, step) = next.map_err(|source| {
+        let name = store.name().to_owned();
         match source {
             BundleError::Generate(_) => PublishError::Generate { name, source },
             source => PublishError::Content { name, source },
         }
+    })?;
+    if let Some(step) = step {
+        state.write(secret.data.get_or_insert_default());
+        if let Some(annotations) = &mut secret.metadata.annotations {
+            annotations.remove(ROTATE);
+        }
+        store.write(&secret).await?;
+        tracing::info!(secret = store.name(), "{}", step.as_str());
     }
+    Ok((state, step))
 }
 
 /// Issues the next leaf if it is due, or if the CA has changed and callers trust the new one.
@@ -272,22 +299,29 @@ fn renew(
 
 /// Logs an error once when it begins and once when it is over, instead of every few seconds.
 #[derive(Default)]
-struct Log {
+pub(crate) struct Log {
     trouble: Option<String>,
 }
 
 impl Log {
     fn note(&mut self, serving: &Serving, outcome: Result<(), KeepError>) {
-        let trouble = outcome.err().map(|error| chain(&error));
-        if trouble == self.trouble {
+        let Some(trouble) = self.change(outcome) else {
             return;
-        }
+        };
         match &trouble {
             Some(error) => tracing::warn!(%error, "cannot renew the certificates"),
             None => tracing::info!("the certificates are renewed again"),
         }
-        serving.set_trouble(trouble.clone());
-        self.trouble = trouble;
+        serving.set_trouble(trouble);
+    }
+
+    /// The error of this pass, or that it is over; `None` if the last pass had the same outcome.
+    pub(crate) fn change(&mut self, outcome: Result<(), KeepError>) -> Option<Option<String>> {
+        let trouble = outcome.err().map(|error| chain(&error));
+        (trouble != self.trouble).then(|| {
+            self.trouble.clone_from(&trouble);
+            trouble
+        })
     }
 }
 

@@ -7,8 +7,9 @@
 //! - [`Cluster`]: the Secret that stores the CA, and the caBundle in the webhook configuration.
 //! - [`Lifetimes`]: lifetimes of CA and leaf. The CA is replaced in three steps, with both CAs
 //!   trusted meanwhile; any replica can take any step.
+//! - [`IssuedCertificate`]: the certificate of another server (the pull-through cache), in a Secret.
 //! - [`Directory`]: certificate files that another tool maintains.
-//! - [`keep_in_memory`], [`keep_in_cluster`] and [`keep_files`]: the tasks that keep all of it
+//! - [`keep_in_memory`], [`keep_in_cluster`], [`keep_issued`] and [`keep_files`]: the tasks that keep all of it
 //!   current.
 //!
 //! Why a CA in a Secret and a leaf per replica: no leader is needed, no replica waits for another
@@ -19,6 +20,7 @@
 mod bundle;
 mod files;
 mod issue;
+mod issued;
 mod keep;
 mod publish;
 mod resolver;
@@ -33,6 +35,8 @@ pub use issue::IssueError;
 pub use issue::LEAF_LIFETIME;
 pub use issue::Leaf;
 pub use issue::Names;
+pub use issued::IssuedCertificate;
+pub use issued::keep_issued;
 pub use keep::FILES_CHECK;
 pub use keep::keep_files;
 pub use keep::keep_in_cluster;
@@ -40,6 +44,7 @@ pub use keep::keep_in_memory;
 pub use publish::Cluster;
 pub use publish::PublishError;
 pub use publish::Published;
+pub use publish::SharedSecret;
 pub use publish::Trust;
 pub use resolver::Resolver;
 pub use rotation::Lifetimes;

@@ -41,13 +41,60 @@ const SECRET: &str = "Secret";
 const CONFIGURATION: &str = "MutatingWebhookConfiguration";
 const WRITE_CA_BUNDLE: &str = "cannot write the caBundle of";
 
+/// One Secret; all replicas may write it.
+#[derive(Clone)]
+pub struct SharedSecret {
+    api: Api<Secret>,
+    name: String,
+}
+
+impl SharedSecret {
+    /// The Secret of this name. It must exist: the permission to create one cannot be limited to a
+    /// name.
+    pub fn new(client: Client, namespace: &str, name: &str) -> Self {
+        Self {
+            api: Api::namespaced(client, namespace),
+            name: name.to_owned(),
+        }
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Reads the Secret.
+    pub(crate) async fn read(&self) -> Result<Secret, PublishError> {
+        let get = self.api.get(&self.name);
+        call("cannot read", SECRET, &self.name, get).await
+    }
+
+    /// Updates the Secret. The update carries the resourceVersion that was read, so if two replicas
+    /// change the Secret at once, one gets a conflict and reads what the other one wrote. No leader
+    /// is needed.
+    pub(crate) async fn write(&self, secret: &Secret) -> Result<(), PublishError> {
+        let params = PostParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PostParams::default()
+        };
+        let update = self.api.replace(&self.name, &params, secret);
+        call("cannot write", SECRET, &self.name, update)
+            .await
+            .map(drop)
+    }
+
+    /// Watches the Secret and notifies of each change; never returns.
+    pub(crate) async fn watch(&self, changed: &Notify) -> Infallible {
+        watch(&self.api, &self.name, changed).await
+    }
+}
+
 /// The Secret that stores the CA, and the webhook configuration whose caBundle makes the API server
 /// trust it.
 #[derive(Clone)]
 pub struct Cluster {
-    secrets: Api<Secret>,
+    secret: SharedSecret,
     configurations: Api<MutatingWebhookConfiguration>,
-    secret: String,
     configuration: String,
 }
 
@@ -158,35 +205,21 @@ impl Cluster {
     /// The Secret in the namespace and the webhook configuration, by name.
     pub fn new(client: Client, namespace: &str, secret: &str, configuration: &str) -> Self {
         Self {
-            secrets: Api::namespaced(client.clone(), namespace),
+            secret: SharedSecret::new(client.clone(), namespace, secret),
             configurations: Api::all(client),
-            secret: secret.to_owned(),
             configuration: configuration.to_owned(),
         }
     }
 
-    /// Reads the Secret.
-    pub(crate) async fn secret(&self) -> Result<Secret, PublishError> {
-        let get = self.secrets.get(&self.secret);
-        self.call("cannot read", SECRET, get).await
-    }
-
-    /// Updates the Secret. The update carries the resourceVersion that was read, so if two replicas
-    /// change the Secret at once, one gets a conflict and reads what the other one wrote. No leader
-    /// is needed.
-    pub(crate) async fn write_secret(&self, secret: &Secret) -> Result<(), PublishError> {
-        let params = PostParams {
-            field_manager: Some(FIELD_MANAGER.to_owned()),
-            ..PostParams::default()
-        };
-        let update = self.secrets.replace(&self.secret, &params, secret);
-        self.call("cannot write", SECRET, update).await.map(drop)
+    /// The Secret with the CA.
+    pub(crate) fn secret(&self) -> &SharedSecret {
+        &self.secret
     }
 
     /// Reads the webhook configuration.
     pub(crate) async fn configuration(&self) -> Result<MutatingWebhookConfiguration, PublishError> {
         let get = self.configurations.get(&self.configuration);
-        self.call("cannot read", CONFIGURATION, get).await
+        call("cannot read", CONFIGURATION, &self.configuration, get).await
     }
 
     /// Writes this caBundle into every webhook of the configuration that has another one; returns
@@ -207,7 +240,7 @@ impl Cluster {
         };
         let name = &self.configuration;
         let write = self.configurations.patch(name, &params, &patch);
-        self.call(WRITE_CA_BUNDLE, CONFIGURATION, write).await?;
+        call(WRITE_CA_BUNDLE, CONFIGURATION, name, write).await?;
         tracing::info!(configuration = name, "wrote the caBundle");
         Ok(true)
     }
@@ -216,38 +249,30 @@ impl Cluster {
     /// needs only the permission to watch these two by name. If it fails, the next pass reads the
     /// changes.
     pub(crate) async fn watch(&self, changed: &Notify) -> Infallible {
-        let secret = watch(&self.secrets, &self.secret, changed);
+        let secret = self.secret.watch(changed);
         let configuration = watch(&self.configurations, &self.configuration, changed);
         match futures::future::select(pin!(secret), pin!(configuration)).await {
             Either::Left((never, _)) | Either::Right((never, _)) => never,
         }
     }
+}
 
-    /// The Secret's name.
-    pub(crate) fn secret_name(&self) -> &str {
-        &self.secret
-    }
-
-    async fn call<T>(
-        &self,
-        action: &'static str,
-        kind: &'static str,
-        call: impl Future<Output = Result<T, kube::Error>>,
-    ) -> Result<T, PublishError> {
-        let name = match kind {
-            SECRET => self.secret.clone(),
-            _ => self.configuration.clone(),
-        };
-        match tokio::time::timeout(CALL_TIMEOUT, call).await {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(source)) => Err(PublishError::Api {
-                action,
-                kind,
-                name,
-                source: Box::new(source),
-            }),
-            Err(_) => Err(PublishError::Timeout { action, kind, name }),
-        }
+async fn call<T>(
+    action: &'static str,
+    kind: &'static str,
+    name: &str,
+    call: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, PublishError> {
+    let name = name.to_owned();
+    match tokio::time::timeout(CALL_TIMEOUT, call).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(source)) => Err(PublishError::Api {
+            action,
+            kind,
+            name,
+            source: Box::new(source),
+        }),
+        Err(_) => Err(PublishError::Timeout { action, kind, name }),
     }
 }
 

@@ -126,6 +126,7 @@ impl SettingsArgs {
             return Ok(None);
         };
         let read = std::fs::read_to_string(path);
+        let read = read.map(with_cache_ca);
         read.map(Some).map_err(|source| SettingsError::Read {
             path: path.clone(),
             source,
@@ -147,6 +148,7 @@ impl SettingsArgs {
                 source: Box::new(source),
             })?,
         };
+        without_unissued(&mut settings);
         // `log` configures the process, not the injection, so it is not part of the settings' hash.
         let log = settings.remove("log").map(serde_json::from_value);
         let log: Option<String> = log.transpose().map_err(SettingsError::Value)?;
@@ -176,6 +178,55 @@ impl SettingsArgs {
         let settings = settings.map_err(SettingsError::Value)?;
         Ok(Whole { settings, log })
     }
+}
+
+/// The file with the CAs of a cache, in place of `caBundle`.
+const CACHE_CA_FILE: &str = "caBundleFile";
+
+/// Replaces each `caBundleFile` of the caches by the content of the file. A missing or empty file
+/// stays named, so that [`without_unissued`] finds it. Other problems are reported when the settings
+/// are parsed.
+fn with_cache_ca(text: String) -> String {
+    if !text.contains(CACHE_CA_FILE) {
+        return text;
+    }
+    let Ok(mut settings) = serde_saphyr::from_str::<Map<String, Value>>(&text) else {
+        return text;
+    };
+    for cache in caches(&mut settings).into_iter().flatten() {
+        let file = cache.get(CACHE_CA_FILE).and_then(Value::as_str);
+        let pem = file.and_then(|file| std::fs::read_to_string(file).ok());
+        if let (Some(pem), Some(cache)) = (pem, cache.as_object_mut())
+            && !pem.trim().is_empty()
+        {
+            cache.remove(CACHE_CA_FILE);
+            cache.insert("caBundle".to_owned(), pem.into());
+        }
+    }
+    Value::Object(settings).to_string()
+}
+
+/// Removes the caches whose CA file is missing or empty: the certificate has not been issued yet, or
+/// the kubelet has not updated the file yet.
+fn without_unissued(settings: &mut Map<String, Value>) {
+    let Some(caches) = caches(settings) else {
+        return;
+    };
+    caches.retain(|cache| {
+        let file = cache.get(CACHE_CA_FILE);
+        if let Some(file) = file {
+            tracing::warn!(
+                cache = cache["url"].as_str(),
+                file = file.as_str(),
+                "syncers do not use the cache: its CA file is missing or empty"
+            );
+        }
+        file.is_none()
+    });
+}
+
+fn caches(settings: &mut Map<String, Value>) -> Option<&mut Vec<Value>> {
+    settings.get_mut("cache")?.as_array_mut()
 }
 
 /// The content of the file with the flags applied.
@@ -221,6 +272,36 @@ mod tests {
         };
         let error = anyhow::Error::new(args.load().unwrap_err());
         assert!(format!("{error:#}").contains("unknown field `onMistakes`"));
+    }
+
+    #[test]
+    fn a_cache_is_used_once_its_ca_file_has_a_certificate() {
+        let home = tempfile::tempdir().unwrap();
+        let (file, ca) = (
+            home.path().join("settings.yaml"),
+            home.path().join("ca.crt"),
+        );
+        let text = format!(
+            "image: a/syncer:1\ncache:\n- url: https://cache.example\n  caBundleFile: {}\n",
+            ca.display()
+        );
+        std::fs::write(&file, text).unwrap();
+        let load = || {
+            let args = SettingsArgs {
+                config: Some(file.clone()),
+                ..SettingsArgs::default()
+            };
+            args.load().unwrap().cache
+        };
+        assert!(load().is_empty(), "the file is missing");
+        std::fs::write(&ca, "").unwrap();
+        assert!(load().is_empty(), "the file is empty");
+        let pem = certs::Bundle::generate(std::time::SystemTime::now()).unwrap();
+        std::fs::write(&ca, pem.pem()).unwrap();
+        let [cache] = &load()[..] else {
+            panic!("no cache");
+        };
+        assert_eq!(cache.ca_bundle.as_ref().unwrap().as_str(), pem.pem());
     }
 
     #[test]

@@ -17,12 +17,15 @@ use args::GitDuration;
 use certs::Bundle;
 use certs::Cluster;
 use certs::Directory;
+use certs::IssuedCertificate;
 use certs::Lifetimes;
 use certs::Names;
 use certs::Serving;
+use certs::SharedSecret;
 use certs::keep_files;
 use certs::keep_in_cluster;
 use certs::keep_in_memory;
+use certs::keep_issued;
 use clap::Args;
 use clap::ValueEnum;
 
@@ -94,6 +97,20 @@ pub struct TlsArgs {
         value_name = "NAME"
     )]
     pub webhook_configuration: String,
+
+    /// With --tls=cluster: the Service of the pull-through cache; the webhook issues the cache's
+    /// certificate into the Secrets NAME-ca and NAME-tls, which must exist and may be empty
+    #[arg(long, env = "GITVOLUME_CACHE", value_name = "NAME")]
+    pub cache: Option<String>,
+
+    /// With --cache: the domain of the cluster, for the cache's certificate
+    #[arg(
+        long,
+        env = "GITVOLUME_CLUSTER_DOMAIN",
+        default_value = "cluster.local",
+        value_name = "DOMAIN"
+    )]
+    pub cluster_domain: String,
 
     /// With --tls=cluster: the validity period of a CA; the webhook generates the next CA when a third
     /// of it is left
@@ -168,6 +185,11 @@ impl TlsArgs {
                 "--ca-out is only for --tls=in-memory; with --tls=cluster the CA is in the Secret, with --tls=files the webhook has no CA"
             );
         }
+        if self.cache.is_some() && self.tls != Tls::Cluster {
+            bail!(
+                "--cache is only for --tls=cluster; otherwise another tool issues the certificate of the cache"
+            );
+        }
         let lifetimes = self.lifetimes()?;
         // Destructured without `..`: an unused flag is a compile error.
         let Self {
@@ -178,6 +200,8 @@ impl TlsArgs {
             service,
             secret_name,
             webhook_configuration,
+            cache,
+            cluster_domain,
             ca_lifetime: _,
             cert_lifetime: _,
             ca_propagation: _,
@@ -204,9 +228,29 @@ impl TlsArgs {
                 let namespace = namespace.context("--namespace must be set with --tls=cluster")?;
                 let names = with(Names::service(&service, namespace), tls_name);
                 let client = client.context("no client for the cluster")?;
-                let cluster = Cluster::new(client, namespace, &secret_name, &webhook_configuration);
+                let cluster = Cluster::new(
+                    client.clone(),
+                    namespace,
+                    &secret_name,
+                    &webhook_configuration,
+                );
                 let keep = keep_in_cluster(serving, cluster, names, lifetimes);
-                Ok(Box::pin(keep))
+                let Some(cache) = cache else {
+                    return Ok(Box::pin(keep));
+                };
+                let secret = |suffix| {
+                    SharedSecret::new(client.clone(), namespace, &format!("{cache}-{suffix}"))
+                };
+                let host = format!("{cache}.{namespace}.svc.{cluster_domain}");
+                let issued = keep_issued(IssuedCertificate {
+                    ca: secret("ca"),
+                    leaf: secret("tls"),
+                    names: Names::service(&cache, namespace).and_dns(host),
+                });
+                Ok(Box::pin(async {
+                    let (never, _) = tokio::join!(keep, issued);
+                    never
+                }))
             }
         }
     }

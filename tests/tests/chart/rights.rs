@@ -17,7 +17,11 @@ use crate::running::binary;
 type Right = (String, String, String, String);
 
 pub(crate) fn each_right_is_used_and_no_other_request_is_made(world: &World) -> TestResult {
-    let flags = ["--set=webhook.watchNamespaces=always"];
+    let flags = [
+        "--set=webhook.watchNamespaces=always",
+        "--set=cache.enabled=true",
+        "--set=cache.allowedHosts={git.example}",
+    ];
     let release = Release::new(world.cluster(), "rights", &flags);
     let _installed = release.install()?;
     let objects = release.objects();

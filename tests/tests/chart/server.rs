@@ -142,19 +142,31 @@ pub(crate) fn our_own_pods_pass_the_restricted_level(world: &World) -> TestResul
             continue;
         }
         let rendered = set.rendered()?;
-        let mut own = rendered.one("Deployment")?["spec"]["template"].clone();
-        own["apiVersion"] = json!("v1");
-        own["kind"] = json!("Pod");
-        own["metadata"]["name"] = json!("own");
-        let spec = own["spec"].as_object_mut().ok_or("no spec")?;
-        for (key, value) in [
-            ("serviceAccountName", json!("default")),
-            ("runtimeClassName", Value::Null),
-        ] {
-            spec.insert(key.to_owned(), value);
+        let workloads = ["Deployment", "StatefulSet"].map(|kind| rendered.of_kind(kind));
+        for workload in workloads.concat() {
+            let mut own = workload["spec"]["template"].clone();
+            own["apiVersion"] = json!("v1");
+            own["kind"] = json!("Pod");
+            own["metadata"]["name"] = json!("own");
+            // The StatefulSet's controller adds the volumes of the claims.
+            let volumes = own["spec"]["volumes"].as_array_mut().ok_or("no volumes")?;
+            for claim in workload["spec"]["volumeClaimTemplates"]
+                .as_array()
+                .into_iter()
+                .flatten()
+            {
+                volumes.push(json!({"name": claim["metadata"]["name"], "emptyDir": {}}));
+            }
+            let spec = own["spec"].as_object_mut().ok_or("no spec")?;
+            for (key, value) in [
+                ("serviceAccountName", json!("default")),
+                ("runtimeClassName", Value::Null),
+            ] {
+                spec.insert(key.to_owned(), value);
+            }
+            let output = namespace.create_with(&["--dry-run=server"], &own.to_string());
+            output.map_err(|error| format!("{}: {error}", set.name))?;
         }
-        let output = namespace.create_with(&["--dry-run=server"], &own.to_string());
-        output.map_err(|error| format!("{}: {error}", set.name))?;
     }
     Ok(())
 }

@@ -97,6 +97,7 @@ pub use crate::pod::reader::List;
 pub use crate::pod::resources::ParseResourcesError;
 pub use crate::pod::resources::Resources;
 pub use crate::pod::resources::ResourcesRule;
+pub use crate::policy::Cache;
 pub use crate::policy::OnMistake;
 pub use crate::policy::Proxy;
 pub use crate::policy::PullPolicy;

@@ -1,3 +1,4 @@
+pub(crate) mod cache;
 pub(crate) mod conflicts;
 pub(crate) mod container;
 pub(crate) mod entry;
@@ -198,6 +199,7 @@ fn syncer(
         user_rule: of_role.user_rule,
         image: input.wide.image.clone(),
         metrics_port: container::metrics_port(role, told_to_all),
+        cache_ca: container::cache_ca(entries, input.cache),
     };
     (syncer, contents)
 }

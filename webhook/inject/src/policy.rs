@@ -14,13 +14,16 @@ use crate::Key;
 use crate::Resources;
 use crate::keys::value;
 
+mod cache;
 mod duration;
 mod hosts;
 pub(crate) mod invalid;
 mod patterns;
 mod proxy;
-mod trust;
+pub(crate) mod selector;
+pub(crate) mod trust;
 
+pub use cache::Cache;
 pub use proxy::Proxy;
 
 /// The operator's settings for all injections.
@@ -90,6 +93,9 @@ pub struct Settings {
         skip_serializing_if = "Option::is_none"
     )]
     pub known_hosts: Option<KnownHosts>,
+    /// The pull-through caches; a namespace's syncers use the first one that selects it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cache: Vec<Cache>,
     /// The requests and limits of a syncer.
     #[serde(default)]
     pub resources: Resources,
@@ -185,6 +191,7 @@ impl Settings {
             proxy: Proxy::default(),
             ca_bundle: None,
             known_hosts: None,
+            cache: Vec::new(),
             resources: Resources::default(),
             stale_worktree_timeout: stale_worktree_timeout(),
             sync_timeout: sync_timeout(),

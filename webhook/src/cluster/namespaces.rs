@@ -60,7 +60,7 @@ pub(crate) struct Model {
 /// A namespace as the watch reported it; labels only where objects are watched.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Seen {
-    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) labels: Arc<BTreeMap<String, String>>,
     pub(crate) has_uid_range: bool,
 }
 
@@ -268,6 +268,8 @@ fn view(
         }
     };
     Some(Namespace {
+        // Every namespace has a label, so without any they are not watched.
+        labels: (!labels.is_empty()).then(|| Arc::clone(labels)),
         has_uid_range: *has_uid_range,
         is_auto_injected: auto_injection.covers(labels),
         volumes,

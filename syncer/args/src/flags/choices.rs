@@ -19,7 +19,8 @@ pub enum Layout {
 }
 
 /// What the pull-through cache is trusted with (design: Pull-through cache 3).
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub enum CacheTrust {
     /// With the content of a commit, which git verifies; the git host says which commit it is
     #[default]

@@ -10,8 +10,9 @@ use crate::chart::documented;
 use tests::installation::chart::Rendered;
 use tests::installation::chart::file;
 
-const TABLES: [(&str, &str); 9] = [
+const TABLES: [(&str, &str); 10] = [
     ("arguments", include_str!("fields/arguments.yaml")),
+    ("cache", include_str!("fields/cache.yaml")),
     ("certificates", include_str!("fields/certificates.yaml")),
     ("deployment", include_str!("fields/deployment.yaml")),
     ("entries", include_str!("fields/entries.yaml")),
@@ -32,6 +33,10 @@ pub(crate) fn each_value_of_the_registration_reaches_its_field() -> TestResult {
 
 pub(crate) fn each_value_of_the_certificates_reaches_its_field() -> TestResult {
     hold("certificates")
+}
+
+pub(crate) fn each_value_of_the_cache_reaches_its_field() -> TestResult {
+    hold("cache")
 }
 
 pub(crate) fn each_value_of_the_network_reaches_its_field() -> TestResult {
@@ -97,6 +102,9 @@ pub(crate) fn each_value_of_the_chart_is_in_one_of_the_tables() -> TestResult {
         }
     }
     // Another test covers the settings file.
+    for cache in ["namespaceSelector", "trust"] {
+        seen.insert(vec!["cache".to_owned(), cache.to_owned()]);
+    }
     seen.insert(vec!["settings".to_owned()]);
     seen.insert(vec!["webhook".to_owned(), "onMistake".to_owned()]);
     seen.insert(vec!["test".to_owned(), "repo".to_owned()]);

@@ -1,6 +1,7 @@
 //! The chart as helm renders it: values, schema, documentation, and the properties of every
 //! rendering.
 
+mod cache;
 mod contract;
 mod documented;
 mod fields;
@@ -36,6 +37,7 @@ with_helm![
     documented::the_readme_has_each_value_and_each_alert,
     documented::the_schema_describes_each_value_as_its_comment_does,
     fields::each_webhook_of_the_registration_except_the_first_can_be_disabled,
+    fields::each_value_of_the_cache_reaches_its_field,
     fields::each_value_of_the_certificates_reaches_its_field,
     fields::each_value_of_the_chart_is_in_one_of_the_tables,
     fields::each_value_of_the_deployment_reaches_its_field,
@@ -57,6 +59,8 @@ with_helm![
     promises::the_default_values_render_to_the_golden,
     promises::the_pods_are_restricted_and_have_no_user_if_the_namespace_assigns_one,
     promises::the_rights_are_by_name_wherever_rbac_can_name,
+    cache::the_cache_is_the_last_of_the_settings_and_its_ca_a_file_of_the_webhook,
+    cache::the_pods_of_the_cache_are_restricted_and_not_selected_as_the_webhooks,
     promises::the_webhook_parses_the_rendered_settings,
     promises::there_is_no_hook_and_no_image_but_ours,
     release_test::the_pod_of_helm_test_is_injected_and_restricted,

@@ -245,6 +245,7 @@ pub(crate) fn the_webhook_parses_the_rendered_settings() -> TestResult {
         "allowedHosts": ["git.example"],
         "allowedImages": ["registry.example/*"],
         "caBundle": trust["caBundle"],
+        "cache": [{"url": "https://cache.example", "trust": "full"}],
         "defaultSecrets": {"shop": "git", "*": "other"},
         "excludedNamespaces": ["ops"],
         "gitRepo": false,

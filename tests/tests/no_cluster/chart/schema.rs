@@ -135,7 +135,37 @@ pub(crate) fn a_typo_or_a_wrong_value_is_refused_with_its_name() -> TestResult {
         ),
         (json!({"dnsPolicy": "None"}), "at '/dnsPolicy'"),
         (json!({"podLabels": {"a": 1}}), "at '/podLabels/a'"),
+        (
+            json!({"cache": {"enable": true}}),
+            "at '/cache': additional properties 'enable'",
+        ),
+        (
+            json!({"cache": {"trust": "all"}}),
+            "at '/cache/trust': value must be one of 'content', 'full'",
+        ),
+        (
+            json!({"cache": {"storage": {"size": "10G"}}}),
+            "at '/cache/storage/size'",
+        ),
+        (
+            json!({"settings": {"cache": [{"url": "http://cache.example"}]}}),
+            "at '/settings/cache/0/url'",
+        ),
         // Cases that no schema can express.
+        (
+            json!({"cache": {"enabled": true}}),
+            "cache.allowedHosts is required when cache.enabled is true: the git hosts that the cache serves",
+        ),
+        (
+            json!({"cache": {"enabled": true, "allowedHosts": ["git.example"]},
+                "tls": {"mode": "files", "files": {"secretName": "own"}}}),
+            "cache.tls.secretName is required when cache.enabled is true and tls.mode is files",
+        ),
+        (
+            json!({"cache": {"enabled": true, "allowedHosts": ["git.example"],
+                "namespaceSelector": {"matchLabels": {"team": "web"}}}, "objects": {"enabled": false}}),
+            "cache.namespaceSelector needs objects.enabled, because the webhook does not know the labels",
+        ),
         (
             json!({"tls": {"mode": "files"}}),
             "tls.files.secretName is required when tls.mode is files",

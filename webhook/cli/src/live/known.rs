@@ -53,9 +53,11 @@ impl Known {
     /// The namespace as the webhook sees it.
     pub fn namespace(&self, name: &str) -> Namespace {
         let labels = self.labels(name);
+        let known = self.namespaces.get(name);
         let volumes = self.volumes.iter().filter(|own| own.covers(name, &labels));
         Namespace {
-            has_uid_range: self.namespaces.get(name).is_some_and(|(_, users)| *users),
+            labels: known.map(|(labels, _)| Arc::new(labels.clone())),
+            has_uid_range: known.is_some_and(|(_, users)| *users),
             is_auto_injected: self
                 .selectors
                 .iter()

@@ -73,7 +73,7 @@ impl DecodedPod {
             &self.requests,
             &self.git_repos.volumes,
             settings,
-            (&self.namespace, settings.default_secret(name)),
+            (&self.namespace, name),
         )
     }
 }

@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
 
+use args::CacheTrust;
+use args::RepoKind;
 use serde::Serialize;
 
 use crate::Key;
@@ -7,6 +9,7 @@ use crate::Role;
 use crate::Syncer;
 use crate::User;
 use crate::model::user::UserRule;
+use crate::plan::cache::CacheChoice;
 use crate::plan::input::PlanInput;
 use crate::plan::position::Placement;
 use crate::plan::position::PlacementRule;
@@ -34,6 +37,10 @@ pub struct Explained {
     /// The address of its metrics.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics_port: Option<u16>,
+    /// The pull-through cache for its repositories over http(s), and the reason; only where the
+    /// operator has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<(String, String)>,
 }
 
 pub(super) fn explained(syncer: &Syncer, input: &PlanInput<'_>) -> Explained {
@@ -58,7 +65,32 @@ pub(super) fn explained(syncer: &Syncer, input: &PlanInput<'_>) -> Explained {
         resources: resources_of(syncer, input),
         reserves: charge(syncer),
         metrics_port: syncer.metrics_port,
+        cache: cache(syncer, input),
     }
+}
+
+fn cache(syncer: &Syncer, input: &PlanInput<'_>) -> Option<(String, String)> {
+    if input.settings.cache.is_empty() || !syncer.kinds.contains(&RepoKind::Http) {
+        return None;
+    }
+    let none = |why: &str| ("none".to_owned(), why.to_owned());
+    Some(match input.cache {
+        CacheChoice::Use(cache) => {
+            let trust = match cache.trust {
+                CacheTrust::Content => "content",
+                CacheTrust::Full => "full",
+            };
+            (format!("{cache}, trust {trust}"), OPERATOR.to_owned())
+        }
+        CacheChoice::None => none("no namespaceSelector of the caches matches the namespace"),
+        CacheChoice::UnknownLabels => {
+            none("the labels of the namespace are unknown here, and a cache is chosen by them")
+        }
+        CacheChoice::Unresolvable(cache) => {
+            let why = "the Pod does not use the cluster's DNS, which resolves the name of";
+            none(&format!("{why} {cache}"))
+        }
+    })
 }
 
 fn position_of(placement: &Placement, input: &PlanInput<'_>) -> (String, String) {

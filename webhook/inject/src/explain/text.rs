@@ -136,6 +136,7 @@ impl fmt::Display for Explanation {
             ];
             let port = container.metrics_port.iter();
             rows.extend(port.map(|port| vec!["metrics".to_owned(), format!("port {port}")]));
+            rows.extend(container.cache.iter().map(|cache| row("cache", cache)));
             columns(f, &rows)?;
         }
         if !volumes.is_empty() {

@@ -1,5 +1,6 @@
 use std::fmt;
 
+use args::CaBundle;
 use args::ProcessArgs;
 use args::RepoArgs;
 use args::RepoKind;
@@ -16,12 +17,14 @@ use crate::Settings;
 use crate::User;
 use crate::model::role::Role;
 use crate::model::user::UserRule;
+use crate::plan::cache::CacheChoice;
 use crate::plan::entry::Content;
 use crate::plan::entry::Entry;
 use crate::plan::entry::Wide;
 use crate::plan::position::Placement;
 use crate::pod::inline_config::CONFIG;
 use crate::pod::resources::ResourcesRule;
+use crate::policy::trust::CACHE_CA;
 use crate::sources::sourced::Origin;
 use crate::sources::sourced::Sourced;
 
@@ -61,6 +64,8 @@ pub struct Syncer {
     pub image: Option<String>,
     /// The port of its metrics.
     pub metrics_port: Option<u16>,
+    /// The CAs of the pull-through cache that it uses.
+    pub cache_ca: Option<CaBundle>,
 }
 
 /// The configuration of a syncer, escaped for the kubelet. `Debug` does not show it: an address in
@@ -181,6 +186,12 @@ pub(crate) fn kinds(entries: &[Entry]) -> Vec<RepoKind> {
     kinds
 }
 
+/// The CAs of the pull-through cache, if an entry uses it.
+pub(crate) fn cache_ca(entries: &[Entry], cache: CacheChoice<'_>) -> Option<CaBundle> {
+    let is_used = entries.iter().any(|entry| entry.args.cache.is_some());
+    cache.used().filter(|_| is_used)?.ca_bundle.clone()
+}
+
 /// The flags common to all entries: those of the first one, without those that not every entry has.
 fn usual(first: &RepoArgs) -> RepoArgs {
     RepoArgs {
@@ -261,6 +272,7 @@ impl Syncer {
             user,
             image,
             metrics_port,
+            cache_ca,
             resources_rule: _,
             user_rule: _,
         } = self;
@@ -296,7 +308,8 @@ impl Syncer {
         }
         set("command", json!([paths::PROGRAM]));
         set("args", json!(syncer_config.args));
-        set("env", env(syncer_config, kinds, settings));
+        let cache_ca = cache_ca.as_ref().map(CaBundle::as_str);
+        set("env", env(syncer_config, kinds, cache_ca, settings));
         if let Some(port) = metrics_port {
             set(
                 "ports",
@@ -317,7 +330,12 @@ impl Syncer {
 
 /// The container's environment. The user has no home on a read-only root, and perhaps no name; the
 /// probe does not get the argv.
-fn env(syncer_config: &SyncerConfig, kinds: &[RepoKind], settings: &Settings) -> Value {
+fn env(
+    syncer_config: &SyncerConfig,
+    kinds: &[RepoKind],
+    cache_ca: Option<&str>,
+    settings: &Settings,
+) -> Value {
     let state = paths::STATE;
     let mut env = vec![
         json!({"name": "HOME", "value": format!("{state}/home")}),
@@ -328,7 +346,8 @@ fn env(syncer_config: &SyncerConfig, kinds: &[RepoKind], settings: &Settings) ->
         env.push(json!({"name": CONFIG, "value": config}));
     }
     let trust = kinds.iter().filter_map(|kind| settings.trust(*kind));
-    let all = settings.proxy.variables().chain(trust);
+    let cache_ca = cache_ca.map(|pem| (CACHE_CA, pem));
+    let all = settings.proxy.variables().chain(trust).chain(cache_ca);
     env.extend(all.map(|(name, value)| json!({"name": name, "value": escape_for_kubelet(value)})));
     Value::Array(env)
 }

@@ -2,8 +2,11 @@
 
 use args::Layout;
 use args::RepoArgs;
+use args::RepoKind;
+use args::RepoUrl;
 use args::Submodules;
 
+use crate::Cache;
 use crate::GitRepo;
 use crate::Mode;
 use crate::Request;
@@ -185,6 +188,16 @@ impl Entry {
             },
             writable: true,
         }
+    }
+}
+
+impl Entry {
+    /// Sets the pull-through cache; a repository that is not over http(s) has none.
+    pub(crate) fn set_cache(&mut self, cache: Option<&Cache>) {
+        let is_http = self.args.repo.as_ref().map(RepoUrl::kind) == Some(RepoKind::Http);
+        let cache = cache.filter(|_| is_http);
+        self.args.cache = cache.map(ToString::to_string);
+        self.args.cache_trust = cache.map(|cache| cache.trust).unwrap_or_default();
     }
 }
 

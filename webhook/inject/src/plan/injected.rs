@@ -118,14 +118,27 @@ fn is_same(
     let config = config_of(own);
     let is_told = if status.is_none_or(|status| status.is_by(input.settings)) {
         // Another mutator may have added the Pod's fsGroup since.
-        [true, false].into_iter().any(|fs_group| {
-            let wide = Wide {
-                fs_group,
-                ..input.told_to_all()
-            };
-            let syncer_config = container::syncer_config(role, entries, wide);
-            args == syncer_config.args && config == syncer_config.config.as_deref()
-        })
+        let is_told = |entries: &[Entry]| {
+            [true, false].into_iter().any(|fs_group| {
+                let wide = Wide {
+                    fs_group,
+                    ..input.told_to_all()
+                };
+                let syncer_config = container::syncer_config(role, entries, wide);
+                args == syncer_config.args && config == syncer_config.config.as_deref()
+            })
+        };
+        // The choice of the cache depends on the namespace's labels and on the Pod's DNS, which may
+        // have changed since; the syncer works with any of them.
+        let caches = &input.settings.cache;
+        let others = caches.iter().map(Some).chain([None]);
+        let mut others = others.filter(|_| !caches.is_empty());
+        is_told(entries)
+            || others.any(|cache| {
+                let mut entries = entries.to_vec();
+                entries.iter_mut().for_each(|entry| entry.set_cache(cache));
+                is_told(&entries)
+            })
     } else {
         // During an update of the webhook another version may have injected it: a different argv is
         // accepted for the same repositories.

@@ -16,6 +16,7 @@ use crate::User;
 use crate::model::request::PodOptions;
 use crate::model::role::Role;
 use crate::model::user::UserRule;
+use crate::plan::cache::CacheChoice;
 use crate::plan::entry::Content;
 use crate::plan::entry::Entry;
 use crate::plan::entry::Wide;
@@ -40,6 +41,8 @@ pub(crate) struct PlanInput<'a> {
     pub(crate) namespace: &'a Namespace,
     /// The Secret that the operator chose for the namespace.
     pub(crate) default_secret: Option<&'a str>,
+    /// The pull-through cache for repositories over http(s).
+    pub(crate) cache: CacheChoice<'a>,
     /// The Pod's containers that get the files of the requests.
     pub(crate) readers: Vec<Reader<'a>>,
     /// The input of each role, in the order of [`Role::ALL`].
@@ -72,7 +75,7 @@ impl<'a> PlanInput<'a> {
         requests: &'a [Request],
         git_repos: &'a [GitRepo],
         settings: &'a Settings,
-        (namespace, default_secret): (&'a Namespace, Option<&'a str>),
+        (namespace, name): (&'a Namespace, &str),
     ) -> Self {
         let mut input = Self {
             pod,
@@ -82,7 +85,8 @@ impl<'a> PlanInput<'a> {
             git_repos,
             settings,
             namespace,
-            default_secret,
+            default_secret: settings.default_secret(name),
+            cache: CacheChoice::new(&settings.cache, pod, namespace, name),
             readers: if requests.is_empty() {
                 Vec::new()
             } else {
@@ -159,6 +163,7 @@ impl<'a> PlanInput<'a> {
                 entry.name = format!("{base}-{number}");
                 number += 1;
             }
+            entry.set_cache(self.cache.used());
             entries.push(entry);
         }
         entries

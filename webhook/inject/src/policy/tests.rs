@@ -5,8 +5,16 @@ use serde_json::json;
 fn settings_need_only_an_image_and_survive_a_round_trip() {
     let settings: Settings = serde_json::from_value(json!({"image": "syncer:1"})).unwrap();
     assert_eq!(settings.hash(), Settings::new("syncer:1").hash());
-    let again: Settings = serde_json::from_value(serde_json::to_value(&settings).unwrap()).unwrap();
-    assert_eq!(again.hash(), settings.hash());
+    let selector = json!({"matchLabels": {"team": "shop"}});
+    let cache = json!({"url": "https://cache.example", "namespaceSelector": selector});
+    let with_cache: Settings =
+        serde_json::from_value(json!({"image": "syncer:1", "cache": [cache]})).unwrap();
+    assert_ne!(with_cache.hash(), settings.hash());
+    for settings in [settings, with_cache] {
+        let text = serde_json::to_value(&settings).unwrap();
+        let again: Settings = serde_json::from_value(text).unwrap();
+        assert_eq!(again.hash(), settings.hash());
+    }
 }
 
 #[test]
@@ -92,6 +100,26 @@ fn a_wrong_setting_is_an_error_that_names_it() {
         (
             json!({"image": "x", "knownHosts": "# a comment\ngit.example pw"}),
             "knownHosts: line 2: expected host, key type and key",
+        ),
+        (
+            json!({"image": "x", "cache": [{"url": "http://cache.example"}]}),
+            "cache: url: expected an https address without credentials",
+        ),
+        (
+            json!({"image": "x", "cache": [{"url": "https://me:pw@cache.example"}]}),
+            "cache: url: expected an https address without credentials",
+        ),
+        (
+            json!({"image": "x", "cache": [{"url": "https://cache.example", "caBundle": ""}]}),
+            "cache: caBundle: no certificate: expected certificates in PEM",
+        ),
+        (
+            json!({"image": "x", "cache": [{"url": "https://c.example", "trust": "none"}]}),
+            "unknown variant `none`, expected `content` or `full`",
+        ),
+        (
+            json!({"image": "x", "cache": [{"url": "https://c.example", "namespaceSelector": {"matchLabels": {"-": "x"}}}]}),
+            "cache: namespaceSelector.matchLabels: \"-\": expected the key of a label",
         ),
         (
             json!({"image": "x", "syncTimeout": "5 min"}),

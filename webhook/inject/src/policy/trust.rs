@@ -12,6 +12,9 @@ use serde::de::Error;
 /// The variable with the CAs of https repositories.
 pub(super) const CA_BUNDLE: &str = "GITSYNC_CA_BUNDLE";
 
+/// The variable with the CAs of the pull-through cache.
+pub(crate) const CACHE_CA: &str = "GITSYNC_CACHE_CA";
+
 /// The variable with the host keys for ssh repositories whose Secret has none.
 pub(super) const KNOWN_HOSTS: &str = "GITSYNC_DEFAULT_KNOWN_HOSTS";
 
@@ -19,6 +22,13 @@ pub(super) fn ca_bundle<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<CaBundle>, D::Error> {
     named("caBundle", deserializer)
+}
+
+/// The CAs of a pull-through cache.
+pub(super) fn cache_ca_bundle<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<CaBundle>, D::Error> {
+    named("cache: caBundle", deserializer)
 }
 
 pub(super) fn known_hosts<'de, D: Deserializer<'de>>(

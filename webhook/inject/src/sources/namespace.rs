@@ -14,6 +14,8 @@ pub struct Namespace {
     /// (`openshift.io/sa.scc.uid-range`): a UID that the webhook sets would be refused, and
     /// OpenShift sets one of the range where there is none.
     pub has_uid_range: bool,
+    /// Its labels; `None` where they are unknown.
+    pub labels: Option<Arc<BTreeMap<String, String>>>,
     /// Whether objects select Pods here: the namespace has the label of auto-injection, or all
     /// namespaces count as labelled. If not, a Pod gets only the objects that it names with
     /// `gitvolume.dev/use`.
@@ -61,6 +63,7 @@ impl Namespace {
         volumes.retain(|volume| volume.covers(name, &labels));
         let label = labels.get(&format!("{PREFIX}auto-inject"));
         Self {
+            labels: own.map(|_| Arc::new(labels.clone())),
             has_uid_range: metadata("annotations").is_some_and(|all| all.contains_key(USERS)),
             is_auto_injected: own.is_none() || label.is_some_and(|label| label == "enabled"),
             volumes: volumes.into(),

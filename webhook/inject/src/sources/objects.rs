@@ -9,7 +9,6 @@ pub(crate) mod applied_object;
 mod choice;
 pub(crate) mod git_volume;
 mod schema;
-mod selector;
 mod spec;
 
 use std::collections::BTreeMap;
@@ -18,7 +17,6 @@ use std::fmt;
 use serde_json::Map;
 use serde_json::Value;
 
-use self::selector::Selector;
 use self::spec::Spec;
 use crate::Key;
 use crate::Mistake;
@@ -27,6 +25,7 @@ use crate::Refusal;
 use crate::Settings;
 use crate::keys;
 use crate::keys::value::shown;
+use crate::policy::selector::Selector;
 use crate::sources::objects::git_volume::GitVolume;
 use crate::sources::objects::git_volume::Kind;
 use crate::sources::objects::git_volume::Shadowed;

@@ -76,7 +76,7 @@ impl Namespaces {
         let is_asked = self.objects.is_some();
         let labels = metadata.labels.filter(|_| is_asked).unwrap_or_default();
         let seen = Seen {
-            labels,
+            labels: Arc::new(labels),
             has_uid_range,
         };
         let name = metadata.name.unwrap_or_default();

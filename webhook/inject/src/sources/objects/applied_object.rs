@@ -6,12 +6,12 @@ use std::fmt;
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::selector::Selector;
 use super::spec;
 use crate::ANNOTATIONS;
 use crate::GitVolume;
 use crate::Kind;
 use crate::keys;
+use crate::policy::selector::Selector;
 
 /// The values of an object when a Pod got it, for the status annotation.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::Key;
 use crate::Mistake;
 use crate::Name;
-use crate::sources::objects::selector::Selector;
+use crate::policy::selector::Selector;
 
 /// A GitVolume or ClusterGitVolume: a repository, and the Pods that get it.
 ///

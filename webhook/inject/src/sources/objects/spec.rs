@@ -3,8 +3,6 @@
 use serde_json::Map;
 use serde_json::Value;
 
-use super::selector;
-use super::selector::Selector;
 use crate::ANNOTATIONS;
 use crate::GitVolume;
 use crate::Key;
@@ -18,6 +16,8 @@ use crate::keys::table::Annotation;
 use crate::keys::table::Scope;
 use crate::keys::value::shown;
 use crate::pod::resources;
+use crate::policy::selector;
+use crate::policy::selector::Selector;
 
 /// A parsed spec.
 #[derive(Default)]

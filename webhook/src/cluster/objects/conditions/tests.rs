@@ -16,7 +16,7 @@ fn model(namespaces: &[(&str, Value)], seen: &[Value]) -> Model {
         let mut labels: BTreeMap<String, String> = serde_json::from_value(labels.clone()).unwrap();
         labels.insert("kubernetes.io/metadata.name".into(), (*name).into());
         let namespace = Seen {
-            labels,
+            labels: std::sync::Arc::new(labels),
             has_uid_range: false,
         };
         model.namespaces.insert((*name).to_owned(), namespace);

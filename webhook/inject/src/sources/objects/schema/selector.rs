@@ -3,9 +3,9 @@
 use serde_json::Value;
 use serde_json::json;
 
+use crate::policy::selector;
 use crate::sources::objects::schema::rule::LABEL;
 use crate::sources::objects::schema::rule::rule;
-use crate::sources::objects::selector;
 
 pub(super) fn selector(description: &str) -> Value {
     const NAME: &str = "([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)";

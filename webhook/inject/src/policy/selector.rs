@@ -7,7 +7,7 @@ use crate::keys::value::shown;
 
 /// A label selector; the default has no requirement and matches everything.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(super) struct Selector(Vec<Requirement>);
+pub(crate) struct Selector(Vec<Requirement>);
 
 /// One requirement; all of a selector must hold.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -22,31 +22,43 @@ enum Requirement {
 }
 
 /// A mistake in a selector.
-pub(super) struct Wrong {
+pub(crate) struct Wrong {
     /// The path below the selector, with a leading dot.
-    pub(super) at: String,
+    pub(crate) at: String,
     /// The value at that path.
-    pub(super) text: String,
-    pub(super) expected: &'static str,
+    pub(crate) text: String,
+    pub(crate) expected: &'static str,
 }
 
 /// The accepted form of each part.
-pub(super) const KEY: &str = "expected the key of a label such as app or example.com/app";
-pub(super) const VALUE: &str = "expected the value of a label such as web, of at most 63 \
+pub(crate) const KEY: &str = "expected the key of a label such as app or example.com/app";
+pub(crate) const VALUE: &str = "expected the value of a label such as web, of at most 63 \
                                 letters, digits, hyphens, underscores and dots";
-pub(super) const OPERATOR: &str = "expected In, NotIn, Exists or DoesNotExist";
-pub(super) const VALUES: &str =
+pub(crate) const OPERATOR: &str = "expected In, NotIn, Exists or DoesNotExist";
+pub(crate) const VALUES: &str =
     "expected values for In and NotIn, and none for Exists and DoesNotExist";
 const SHAPE: &str = "expected matchLabels, matchExpressions or both";
 
 impl Selector {
     /// A selector that matches nothing.
-    pub(super) fn nobody() -> Self {
+    pub(crate) fn nobody() -> Self {
         Self(vec![Requirement::Never])
     }
 
+    /// Whether no other label than this one matters.
+    pub(crate) fn is_about(&self, label: &str) -> bool {
+        self.0.iter().all(|requirement| match requirement {
+            Requirement::Is(key, _)
+            | Requirement::In(key, _)
+            | Requirement::NotIn(key, _)
+            | Requirement::Exists(key)
+            | Requirement::DoesNotExist(key) => key == label,
+            Requirement::Never => true,
+        })
+    }
+
     /// Whether it matches these labels. Does not allocate: it is called for each Pod and object.
-    pub(super) fn matches<'a>(&self, label: impl Fn(&str) -> Option<&'a str>) -> bool {
+    pub(crate) fn matches<'a>(&self, label: impl Fn(&str) -> Option<&'a str>) -> bool {
         self.0.iter().all(|requirement| match requirement {
             Requirement::Is(key, value) => label(key) == Some(value),
             Requirement::In(key, values) => {
@@ -62,7 +74,7 @@ impl Selector {
         })
     }
 
-    pub(super) fn read(selector: &Value) -> Result<Self, Wrong> {
+    pub(crate) fn read(selector: &Value) -> Result<Self, Wrong> {
         let mut requirements = Vec::new();
         let object = match selector {
             Value::Null => return Ok(Self::default()),
