@@ -9,6 +9,7 @@ use tests::oci::images;
 mod app;
 mod atomic;
 mod availability;
+mod cache;
 mod certificates;
 mod cut_off;
 mod examples;
@@ -67,6 +68,7 @@ fn main() -> ExitCode {
         node_itself::a_git_repo_volume_is_refused_by_the_kubelet,
     ])
     .with_tests_alone(tests::tests![
+        cache::pods_follow_through_the_cache_and_continue_without_it,
         startup::a_pod_with_a_repository_becomes_ready_and_the_time_is_printed,
         certificates::a_removed_ca_bundle_is_written_again,
         certificates::no_admission_fails_while_ca_and_certificates_are_rotated,

@@ -1,0 +1,147 @@
+//! The pull-through cache, installed by the chart, between Pods and a private git host.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use serde_json::json;
+use tests::eventually::eventually;
+use tests::installation::git_host::GitHost;
+use tests::installation::git_host::PASSWORD;
+use tests::installation::git_host::USER;
+use tests::installation::product;
+use tests::installation::world::TestResult;
+use tests::installation::world::World;
+use tests::kubernetes::kubectl::Kubectl;
+use tests::kubernetes::namespace::Namespace;
+
+use crate::app::READY;
+use crate::app::SYNCER;
+use crate::app::web_pod;
+
+const CACHE: &str = "gitvolume-cache";
+
+/// The name of the cache's Service with the domain of the cluster.
+const ADDRESS: &str = "gitvolume-cache.gitvolume-system.svc.cluster.local";
+
+/// The name of the git host: the cache accepts no IP addresses.
+const HOST: &str = "git-host.test";
+
+const PODS: [&str; 3] = ["one", "two", "three"];
+
+/// A generous time until every Pod serves a new commit.
+const SEEN: Duration = Duration::from_secs(60);
+
+/// The same for a Pod that starts while the git host is away: the cache serves what it has after a
+/// minute, and the Pod tries again after a wait.
+const OUTAGE: Duration = Duration::from_secs(240);
+
+/// The node has no DNS.
+fn aliases(names: &[(&str, &str)]) -> Value {
+    names
+        .iter()
+        .map(|(ip, name)| json!({"ip": ip, "hostnames": [name]}))
+        .collect()
+}
+
+fn serve(namespace: &Namespace, pods: &[&str], page: &str) -> Result<(), String> {
+    eventually("the page in every Pod", SEEN, || {
+        pods.iter().try_for_each(|pod| {
+            let served = namespace.page(pod, 8080, "/")?;
+            (served == page)
+                .then_some(())
+                .ok_or(format!("{pod}: {served}"))
+        })
+    })
+}
+
+/// The number of git's requests in the host's log.
+fn requests(host: &GitHost) -> anyhow::Result<usize> {
+    let log = host.http_log()?;
+    Ok(log.matches("git-upload-pack").count())
+}
+
+fn scale(system: &Kubectl, replicas: u8) -> Result<(), String> {
+    let set = format!("statefulset/{CACHE}");
+    system.run(&["scale", &set, &format!("--replicas={replicas}")])?;
+    system
+        .run(&["rollout", "status", &set, "--timeout=2m"])
+        .map(drop)
+}
+
+/// Runs alone: it changes the installation.
+pub(crate) fn pods_follow_through_the_cache_and_continue_without_it(world: &World) -> TestResult {
+    let namespace = world.namespace(&[])?;
+    let host = GitHost::start(&namespace)?;
+    let site = host.repository("site")?;
+    site.commit(&[("index.html", "repository: one\n")])?;
+    let values = [
+        "--set=cache.enabled=true".to_owned(),
+        format!("--set=cache.allowedHosts={{http://{HOST}:8001}}"),
+        "--set=cache.trust=full".to_owned(),
+        "--set=cache.period=1s".to_owned(),
+        "--set=cache.storage.size=64Mi".to_owned(),
+    ];
+    let values: Vec<&str> = values.iter().map(String::as_str).collect();
+    product::upgrade(world.cluster(), &values)?;
+    let system = world.kubectl().in_namespace(product::NAMESPACE);
+    let host_ip = namespace.cluster_ip("git-host")?;
+    let patch =
+        json!({"spec": {"template": {"spec": {"hostAliases": aliases(&[(&host_ip, HOST)])}}}});
+    system.run(&["patch", "statefulset", CACHE, &format!("--patch={patch}")])?;
+    scale(&system, 2)?;
+
+    namespace.apply(
+        &json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "login"},
+            "stringData": {"username": USER, "password": PASSWORD},
+        })
+        .to_string(),
+    )?;
+    let cache_ip = system.cluster_ip(CACHE)?;
+    let names = [(host_ip.as_str(), HOST), (cache_ip.as_str(), ADDRESS)];
+    let start = |pods: &[&str], timeout: Duration| -> TestResult {
+        for name in pods {
+            let mut pod = web_pod(
+                name,
+                json!({
+                    "gitvolume.dev/repo": format!("http://{HOST}:8001/site.git"),
+                    "gitvolume.dev/secret": "login",
+                    "gitvolume.dev/mount-path": "/usr/share/nginx/html",
+                    "gitvolume.dev/period": "2s",
+                }),
+            );
+            pod["spec"]["hostAliases"] = aliases(&names);
+            namespace.apply(&pod.to_string())?;
+        }
+        for name in pods {
+            namespace.wait_ready(name, timeout)?;
+        }
+        Ok(())
+    };
+    start(&PODS, READY)?;
+    for pod in PODS {
+        let state = namespace.exec(pod, Some(SYNCER), &["cat", "/gitvolume/state/health.json"])?;
+        assert!(state.contains("\"cache\":\"on\""), "{pod}: {state}");
+    }
+    site.commit(&[("index.html", "repository: two\n")])?;
+    serve(&namespace, &PODS, "repository: two\n")?;
+    for pod in PODS {
+        let log = namespace.logs(pod, SYNCER)?;
+        assert!(!log.contains("fetching from the git host"), "{pod}: {log}");
+    }
+
+    // The host is away: a new Pod starts with what the cache has, and the others go on.
+    host.vanish()?;
+    start(&["late"], OUTAGE)?;
+    serve(&namespace, &["one", "late"], "repository: two\n")?;
+    host.return_again()?;
+
+    // The cache is away: every Pod asks the host itself.
+    scale(&system, 0)?;
+    let before = requests(&host)?;
+    site.commit(&[("index.html", "repository: three\n")])?;
+    serve(&namespace, &PODS, "repository: three\n")?;
+    assert!(requests(&host)? > before);
+    product::upgrade(world.cluster(), &[])?;
+    Ok(())
+}
