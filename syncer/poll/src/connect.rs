@@ -54,11 +54,7 @@ pub struct Server {
 
 impl Server {
     /// The server of an address; `None` if the address has no host.
-    pub fn of(
-        url: &Url,
-        tls: Arc<ClientConfig>,
-        proxy: Option<Arc<Intercept>>,
-    ) -> Option<Self> {
+    pub fn of(url: &Url, tls: Arc<ClientConfig>, proxy: Option<Arc<Intercept>>) -> Option<Self> {
         Some(Self {
             is_tls: url.scheme() == "https",
             host: url.host_str()?.to_owned(),
