@@ -194,6 +194,18 @@ fn an_answer_above_the_limit_is_served_and_not_stored() {
 }
 
 #[test]
+fn a_clone_has_its_tags_although_the_cache_does_not_ask_for_them() {
+    let world = CacheWorld::new();
+    let commit = world.repo.run(&["rev-parse", "main"]);
+    let tag = world.repo.annotated_tag("v1", &commit);
+    let url = world.url("site.git");
+    let args = ["clone", "-q", &url, "clone"];
+    let output = world.git(world.dir.path(), None, &args).output().unwrap();
+    assert!(output.status.success(), "{output:?}\n{}", world.log());
+    assert_eq!(git(&world.path("clone"), &["rev-parse", "v1"]), tag);
+}
+
+#[test]
 fn a_long_request_is_inflated() {
     let world = CacheWorld::new();
     // Many commits that the follower has and the server does not: git compresses the request.
