@@ -137,9 +137,12 @@ fn values_table() -> Result<String, libtest_mimic::Failed> {
 }
 
 fn alerts_table() -> Result<String, libtest_mimic::Failed> {
-    let alerts: Value = serde_saphyr::from_str(&file("files/alerts.yaml")?)?;
+    let mut alerts: Vec<Value> = serde_saphyr::from_str(&file("files/alerts.yaml")?)?;
+    alerts.extend(serde_saphyr::from_str::<Vec<Value>>(&file(
+        "files/cache-alerts.yaml",
+    )?)?);
     let mut table = "\n| alert | severity | when |\n|---|---|---|\n".to_owned();
-    for alert in alerts.as_array().into_iter().flatten() {
+    for alert in &alerts {
         let text = |value: &Value| value.as_str().unwrap_or_default().replace('|', "\\|");
         let summary = text(&alert["annotations"]["summary"]);
         let summary = summary.replace("{{ $labels.", "").replace(" }}", "");

@@ -60,6 +60,7 @@ with_helm![
     promises::the_pods_are_restricted_and_have_no_user_if_the_namespace_assigns_one,
     promises::the_rights_are_by_name_wherever_rbac_can_name,
     cache::the_cache_is_the_last_of_the_settings_and_its_ca_a_file_of_the_webhook,
+    cache::the_alerts_of_the_cache_are_rendered_with_it_and_use_its_metrics,
     cache::the_pods_of_the_cache_are_restricted_and_not_selected_as_the_webhooks,
     promises::the_webhook_parses_the_rendered_settings,
     promises::there_is_no_hook_and_no_image_but_ours,

@@ -58,7 +58,7 @@ impl TryFrom<Value> for NamespaceSelector {
         match Selector::read(&text) {
             Ok(selector) => Ok(Self { text, selector }),
             Err(wrong) => Err(format!(
-                "cache: namespaceSelector{}: {:?}: {}",
+                "cache: namespaceSelector{}: {}: {}",
                 wrong.at, wrong.text, wrong.expected
             )),
         }
