@@ -43,6 +43,9 @@ const LIFETIMES: Lifetimes = Lifetimes {
 /// Maximum interval between two reads of the Secrets; watches report most changes at once.
 const CHECK: Duration = Duration::from_secs(60);
 
+/// The same after a pass that failed.
+const RETRY: Duration = Duration::from_secs(5);
+
 /// Minimum pause between two passes.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -81,6 +84,7 @@ pub async fn keep_issued(certificate: IssuedCertificate) -> Infallible {
         let mut log = Log::default();
         loop {
             let outcome = keeper.reconcile().await;
+            let check = if outcome.is_ok() { CHECK } else { RETRY };
             match log.change(outcome) {
                 Some(Some(error)) => {
                     tracing::warn!(%error, "cannot issue the certificate of the cache");
@@ -90,7 +94,7 @@ pub async fn keep_issued(certificate: IssuedCertificate) -> Infallible {
             }
             tokio::time::sleep(PAUSE).await;
             // Continue on a timeout as on a change.
-            let _ = timeout(CHECK, changed.notified()).await;
+            let _ = timeout(check, changed.notified()).await;
         }
     };
     select_never(watching, keeping).await
