@@ -70,11 +70,16 @@ impl Environment {
         env::vars_os()
     }
 
+    /// The value of one variable, for what is read before or without the configuration.
+    pub(crate) fn variable(wanted: &str) -> Option<OsString> {
+        let mut variables = Self::variables();
+        variables.find_map(|(name, value)| (name == wanted).then_some(value))
+    }
+
     /// `TZ`, read before the configuration because the log's clock needs it; empty differs from
     /// unset.
     pub(crate) fn time_zone() -> Option<OsString> {
-        let mut variables = Self::variables();
-        variables.find_map(|(name, value)| (name == "TZ").then_some(value))
+        Self::variable("TZ")
     }
 
     /// Reads the process's environment.

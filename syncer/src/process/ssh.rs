@@ -1,7 +1,6 @@
 //! ssh, as git starts it for a fetch: over the connection of the poller if there is one, else with
 //! the ssh program.
 
-use std::env;
 use std::io;
 use std::io::Read;
 use std::os::fd::AsFd;
@@ -12,6 +11,7 @@ use std::process::ExitCode;
 
 use args::SshArgs;
 
+use crate::config::Environment;
 use crate::poll::loan;
 use crate::poll::loan::SshRequest;
 use crate::system::streams;
@@ -34,12 +34,13 @@ pub(crate) fn run(args: &SshArgs) -> ExitCode {
 
 /// Has the syncer connect the standard streams. On an error nothing was read or written.
 fn over_poller(args: &SshArgs) -> io::Result<ExitCode> {
-    let socket = env::var_os(loan::SOCKET).ok_or(io::ErrorKind::NotFound)?;
+    let socket = Environment::variable(loan::SOCKET).ok_or(io::ErrorKind::NotFound)?;
     let mut stream = UnixStream::connect(socket)?;
     let command = args.args.last().ok_or(io::ErrorKind::InvalidInput)?;
+    let protocol = Environment::variable("GIT_PROTOCOL").unwrap_or_default();
     let request = SshRequest {
         command: command.clone(),
-        protocol: env::var("GIT_PROTOCOL").unwrap_or_default(),
+        protocol: protocol.to_string_lossy().into_owned(),
     };
     let (input, output, errors) = (io::stdin(), io::stdout(), io::stderr());
     let files = [input.as_fd(), output.as_fd(), errors.as_fd()];
