@@ -5,6 +5,7 @@ pub mod current;
 use std::io;
 use std::path::PathBuf;
 
+use ::args::CaBundle;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use clap::builder::TypedValueParser;
@@ -183,7 +184,7 @@ impl SettingsArgs {
 /// The file with the CAs of a cache, in place of `caBundle`.
 const CACHE_CA_FILE: &str = "caBundleFile";
 
-/// Replaces each `caBundleFile` of the caches by the content of the file. A missing or empty file
+/// Replaces each `caBundleFile` of the caches by the content of the file. A file without certificates
 /// stays named, so that [`without_unissued`] finds it. Other problems are reported when the settings
 /// are parsed.
 fn with_cache_ca(text: String) -> String {
@@ -196,9 +197,9 @@ fn with_cache_ca(text: String) -> String {
     for cache in caches(&mut settings).into_iter().flatten() {
         let file = cache.get(CACHE_CA_FILE).and_then(Value::as_str);
         let pem = file.and_then(|file| std::fs::read_to_string(file).ok());
-        if let (Some(pem), Some(cache)) = (pem, cache.as_object_mut())
-            && !pem.trim().is_empty()
-        {
+        // The cache is optional: a wrong file must not keep the webhook from starting.
+        let pem = pem.filter(|pem| pem.parse::<CaBundle>().is_ok());
+        if let (Some(pem), Some(cache)) = (pem, cache.as_object_mut()) {
             cache.remove(CACHE_CA_FILE);
             cache.insert("caBundle".to_owned(), pem.into());
         }
@@ -206,8 +207,8 @@ fn with_cache_ca(text: String) -> String {
     Value::Object(settings).to_string()
 }
 
-/// Removes the caches whose CA file is missing or empty: the certificate has not been issued yet, or
-/// the kubelet has not updated the file yet.
+/// Removes the caches whose CA file is missing or has no certificates: the certificate has not been
+/// issued yet, or the kubelet has not updated the file yet.
 fn without_unissued(settings: &mut Map<String, Value>) {
     let Some(caches) = caches(settings) else {
         return;
@@ -218,7 +219,7 @@ fn without_unissued(settings: &mut Map<String, Value>) {
             tracing::warn!(
                 cache = cache["url"].as_str(),
                 file = file.as_str(),
-                "syncers do not use the cache: its CA file is missing or empty"
+                "syncers do not use the cache: its CA file is missing or has no certificates"
             );
         }
         file.is_none()
@@ -294,8 +295,10 @@ mod tests {
             args.load().unwrap().cache
         };
         assert!(load().is_empty(), "the file is missing");
-        std::fs::write(&ca, "").unwrap();
-        assert!(load().is_empty(), "the file is empty");
+        for text in ["", "no PEM"] {
+            std::fs::write(&ca, text).unwrap();
+            assert!(load().is_empty(), "{text:?}");
+        }
         let pem = certs::Bundle::generate(std::time::SystemTime::now()).unwrap();
         std::fs::write(&ca, pem.pem()).unwrap();
         let [cache] = &load()[..] else {
