@@ -31,8 +31,8 @@ const PODS: [&str; 3] = ["one", "two", "three"];
 /// A generous time until every Pod serves a new commit.
 const SEEN: Duration = Duration::from_secs(60);
 
-/// The same for a Pod that starts while the git host is away: the cache serves what it has after a
-/// minute, and the Pod tries again after a wait.
+/// The same where something else takes minutes: the kubelet's update of a volume, or an outage, in
+/// which the cache serves what it has after a minute and a Pod tries again after a wait.
 const OUTAGE: Duration = Duration::from_secs(240);
 
 /// The node has no DNS.
@@ -99,19 +99,28 @@ pub(crate) fn pods_follow_through_the_cache_and_continue_without_it(world: &Worl
     )?;
     let cache_ip = system.cluster_ip(CACHE)?;
     let names = [(host_ip.as_str(), HOST), (cache_ip.as_str(), ADDRESS)];
+    let pod = |name: &str| {
+        let mut pod = web_pod(
+            name,
+            json!({
+                "gitvolume.dev/repo": format!("http://{HOST}:8001/site.git"),
+                "gitvolume.dev/secret": "login",
+                "gitvolume.dev/mount-path": "/usr/share/nginx/html",
+                "gitvolume.dev/period": "2s",
+            }),
+        );
+        pod["spec"]["hostAliases"] = aliases(&names);
+        pod.to_string()
+    };
+    // The kubelet brings the certificate's CA to the webhook with its next update of the volume.
+    eventually("a Pod that gets the cache", OUTAGE, || {
+        let (created, _) = namespace.created(&["--dry-run=server"], &pod("new"))?;
+        let text = Value::from(created).to_string();
+        text.contains("--cache=").then_some(()).ok_or(text)
+    })?;
     let start = |pods: &[&str], timeout: Duration| -> TestResult {
         for name in pods {
-            let mut pod = web_pod(
-                name,
-                json!({
-                    "gitvolume.dev/repo": format!("http://{HOST}:8001/site.git"),
-                    "gitvolume.dev/secret": "login",
-                    "gitvolume.dev/mount-path": "/usr/share/nginx/html",
-                    "gitvolume.dev/period": "2s",
-                }),
-            );
-            pod["spec"]["hostAliases"] = aliases(&names);
-            namespace.apply(&pod.to_string())?;
+            namespace.apply(&pod(name))?;
         }
         for name in pods {
             namespace.wait_ready(name, timeout)?;
