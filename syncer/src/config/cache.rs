@@ -10,6 +10,7 @@ use crate::config::error::http_url;
 
 /// The pull-through cache of a repository.
 #[derive(Clone, Debug)]
+#[cfg_attr(not(feature = "poller"), allow(dead_code))]
 pub(crate) struct CacheConfig {
     pub(crate) url: Url,
     /// The CAs of the cache; `None` for the system's.

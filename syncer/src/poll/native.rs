@@ -35,6 +35,8 @@ use crate::config::Environment;
 use crate::config::RepoConfig;
 use crate::error::chain;
 use crate::poll::allowed::setting::Setting;
+use crate::poll::cache::CachePolicy;
+use crate::poll::cache::CacheWatch;
 use crate::poll::engine::Asking;
 use crate::poll::engine::AskingCache;
 use crate::poll::engine::CacheEngine;
@@ -180,15 +182,26 @@ fn remote_ref(found: FoundRef) -> Option<RemoteRef> {
     Some(RemoteRef { object, tag })
 }
 
-/// The engine for a repository in the cache, and its address there; `None` if the cache cannot
-/// serve it.
-pub(super) fn cache_engine(config: &RepoConfig) -> Option<(Url, Box<dyn CacheEngine>)> {
+/// Starts to follow a repository through the cache; `None` if the cache cannot serve it, or if there
+/// is none.
+pub(super) fn cache(config: &RepoConfig, grant: &Arc<RemoteCredentials>) -> Option<CacheWatch> {
     let cache = config.cache.as_ref()?;
     let origin = Url::parse(&config.repo.url).ok()?;
     let url = args::cache::cache_url(&cache.url, &origin)?;
     let network = Arc::new(CacheNetwork(Trust::of_cache(cache.ca.as_ref())));
     let engine = CacheRefPoller::new(url.clone(), config.rev.clone(), network);
-    Some((url, Box::new(engine)))
+    let policy = CachePolicy {
+        trust: cache.trust,
+        max_staleness: cache.max_staleness,
+    };
+    let period = config.period;
+    Some(CacheWatch::start(
+        Box::new(engine),
+        url,
+        policy,
+        period,
+        grant,
+    ))
 }
 
 impl CacheEngine for CacheRefPoller {

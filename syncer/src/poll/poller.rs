@@ -17,7 +17,6 @@ use crate::poll::allowed;
 use crate::poll::allowed::files::JudgedFiles;
 use crate::poll::allowed::setting::Setting;
 use crate::poll::cache::CacheAdvice;
-use crate::poll::cache::CachePolicy;
 use crate::poll::cache::CacheWatch;
 use crate::poll::engine::Engine;
 use crate::poll::engine::EngineError;
@@ -371,18 +370,13 @@ impl Poller {
 }
 
 /// Starts to follow the repository through the cache; `None` if there is none for it.
+#[cfg(feature = "poller")]
 fn cache(config: &RepoConfig, grant: &Arc<RemoteCredentials>) -> Option<CacheWatch> {
-    #[cfg(feature = "poller")]
-    {
-        let cache = config.cache.as_ref()?;
-        let policy = CachePolicy {
-            trust: cache.trust,
-            max_staleness: cache.max_staleness,
-        };
-        let (url, engine) = crate::poll::native::cache_engine(config)?;
-        Some(CacheWatch::start(engine, url, policy, config.period, grant))
-    }
-    #[cfg(not(feature = "poller"))]
+    crate::poll::native::cache(config, grant)
+}
+
+#[cfg(not(feature = "poller"))]
+fn cache(_: &RepoConfig, _: &Arc<RemoteCredentials>) -> Option<CacheWatch> {
     None
 }
 

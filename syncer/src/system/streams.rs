@@ -1,5 +1,8 @@
 //! Open files sent from one process to another over a Unix socket.
 
+// Only the poller receives them.
+#![cfg_attr(not(feature = "poller"), allow(dead_code))]
+
 use std::io;
 use std::io::IoSlice;
 use std::io::IoSliceMut;

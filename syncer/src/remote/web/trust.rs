@@ -91,6 +91,7 @@ impl Trust {
     }
 
     /// The CAs of the pull-through cache: its own, otherwise the system's.
+    #[cfg(feature = "poller")]
     pub(crate) fn of_cache(ca: Option<&CaBundle>) -> Self {
         match ca {
             Some(ca) => Self {
