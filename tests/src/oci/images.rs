@@ -150,8 +150,8 @@ pub fn prometheus() -> Result<Image> {
     Ok(Image::like_debian(PROMETHEUS)
         .program(prometheus)
         .context("prometheus is missing: run tests/tools/prerequisites.sh test-cluster")?
-        .dir("/prometheus", 0o777)
-        .workdir("/prometheus")
+        // Debian's default of `--storage.tsdb.path`.
+        .dir("/var/lib/prometheus/metrics2", 0o777)
         .entrypoint(&[prometheus])
         .user("65534:65534"))
 }
