@@ -27,6 +27,8 @@ use crate::issue::Signed;
 use crate::keep::CaFacts;
 use crate::keep::KeepError;
 use crate::keep::Log;
+use crate::keep::ROUNDS;
+use crate::keep::is_settled;
 use crate::keep::rotate;
 use crate::rotation::state::State;
 
@@ -48,9 +50,6 @@ const RETRY: Duration = Duration::from_secs(5);
 
 /// Minimum pause between two passes.
 const PAUSE: Duration = Duration::from_secs(1);
-
-/// Maximum number of changes or conflicts in one pass; the next pass continues.
-const ROUNDS: usize = 8;
 
 const CERTIFICATE: &str = "tls.crt";
 const KEY: &str = "tls.key";
@@ -121,11 +120,8 @@ impl Keeper<'_> {
     /// One pass: makes all changes that are due.
     async fn reconcile(&mut self) -> Result<(), KeepError> {
         for _ in 0..ROUNDS {
-            match self.reconcile_once().await {
-                Ok(true) => {}
-                Ok(false) => return Ok(()),
-                Err(KeepError::Publish(error)) if error.is_conflict() => {}
-                Err(error) => return Err(error),
+            if is_settled(self.reconcile_once().await)? {
+                break;
             }
         }
         Ok(())

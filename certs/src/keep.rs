@@ -46,7 +46,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub const FILES_CHECK: Duration = Duration::from_secs(10);
 
 /// Maximum number of changes or conflicts in one pass; the next pass continues.
-const ROUNDS: usize = 8;
+pub(crate) const ROUNDS: usize = 8;
 
 /// The annotation of the Secret that requests a new CA, with any value; it is removed when the
 /// rotation begins.
@@ -142,6 +142,16 @@ pub async fn keep_in_cluster(
     }
 }
 
+/// Whether a round of a pass, which tells whether it made a change, is the last one. After a conflict
+/// with another replica the pass goes on.
+pub(crate) fn is_settled(made_change: Result<bool, KeepError>) -> Result<bool, KeepError> {
+    match made_change {
+        Ok(made_change) => Ok(!made_change),
+        Err(KeepError::Publish(error)) if error.is_conflict() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// The certificate rotation, as one replica runs it.
 struct Rotator<'a> {
     serving: &'a Serving,
@@ -158,11 +168,8 @@ impl Rotator<'_> {
     /// One pass: makes all changes that the Secret, the leaf and the caBundle need now.
     async fn reconcile(&mut self) -> Result<(), KeepError> {
         for _ in 0..ROUNDS {
-            match self.reconcile_once().await {
-                Ok(true) => {}
-                Ok(false) => return Ok(()),
-                Err(KeepError::Publish(error)) if error.is_conflict() => {}
-                Err(error) => return Err(error),
+            if is_settled(self.reconcile_once().await)? {
+                break;
             }
         }
         Ok(())

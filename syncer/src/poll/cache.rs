@@ -1,5 +1,5 @@
 //! The pull-through cache, from the syncer's side: a task waits there for changes of the ref, and the
-//! passes read what it was told last.
+//! passes read the last answer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -196,7 +196,7 @@ fn advice(
     let longest = policy.max_staleness.unwrap_or(Duration::MAX);
     let is_too_old = report.stale.is_some_and(|age| age > longest);
     match (&report.found, known) {
-        // Something is published, and an answer of the past says nothing about now.
+        // Something is published, and the ref may have moved since this answer.
         (_, Some(_)) if report.stale.is_some() => CacheAdvice::AskHost { then_cache: false },
         (_, Some(known)) if is_same(known) => CacheAdvice::Same,
         (_, None) if is_too_old => CacheAdvice::AskHost { then_cache: false },

@@ -1,4 +1,4 @@
-//! All slots: who asks the origin, when, and what follows from a change.
+//! All slots: which request asks the origin, when, and what the cache does after a change.
 
 use std::collections::BTreeSet;
 use std::collections::HashMap;

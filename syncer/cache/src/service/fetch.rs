@@ -100,7 +100,7 @@ impl Service {
                 Progress::Failed(FlightError::Origin(OriginError::Denied(_)))
                     if flight.leader.scope.identity != follower.scope.identity =>
                 {
-                    // The origin refuses the leader, which says nothing about this follower.
+                    // The origin refuses the leader; whether it accepts this follower is not known.
                     audience = own;
                 }
                 Progress::Failed(FlightError::Origin(error)) => {

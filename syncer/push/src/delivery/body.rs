@@ -51,7 +51,7 @@ pub enum DeliveryError {
 }
 
 impl DeliveryError {
-    /// The response. Its text is for the person who reads the git host's list of deliveries.
+    /// The response. Its text appears in the list of deliveries of the git host.
     pub fn response(self) -> Response<Full<Bytes>> {
         let (status, text) = match self {
             Self::Unverified => (
