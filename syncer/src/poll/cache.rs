@@ -34,6 +34,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const FIRST_REST: Duration = Duration::from_secs(1);
 const LONGEST_REST: Duration = Duration::from_secs(300);
 
+/// The wait after the cache's answer that the git host is unreachable. After a minute of that the
+/// cache serves what it has.
+const HOST_AWAY_REST: Duration = Duration::from_secs(5);
+
 /// The longest time over which the followers of a new commit are spread.
 const LONGEST_SPREAD: Duration = Duration::from_secs(10);
 
@@ -141,22 +145,33 @@ impl CacheWatch {
     }
 
     /// Waits until the cache says that the ref names something else than `known`, and a random part
-    /// of the period if each follower asks the git host then.
-    pub(super) async fn changed(&self, known: Known<'_>) {
+    /// of the period if each follower asks the git host then. Without anything known, a commit that the
+    /// next pass fetches from the cache is news, even one from before the git host became unreachable.
+    pub(super) async fn changed(&self, known: Option<Known<'_>>) {
         let mut states = self.states.clone();
         loop {
             if states.changed().await.is_err() {
                 return std::future::pending().await;
             }
             let state = states.borrow().clone();
-            if matches!(&state, CacheState::Answered(report) if is_news(report, known)) {
-                break;
+            match (&state, known) {
+                (CacheState::Answered(report), Some(known)) if is_news(report, known) => break,
+                (_, None) if self.fetches_first(&state) => return,
+                _ => {}
             }
         }
         if self.policy.trust == CacheTrust::Content {
             let spread = self.period.min(LONGEST_SPREAD);
             tokio::time::sleep(spread.mul_f64(fastrand::f64())).await;
         }
+    }
+
+    /// Whether a pass without anything published fetches from the cache after this answer.
+    fn fetches_first(&self, state: &CacheState) -> bool {
+        matches!(
+            advice(state, self.policy, self.acted, None),
+            CacheAdvice::Fetch(_)
+        )
     }
 
     /// The cache's state for the status page.
@@ -244,6 +259,9 @@ async fn keep_asking(
                 if !matches!(&*states.borrow(), CacheState::Away(last) if *last == reason) {
                     tracing::info!(v = 0, reason, "the syncer continues without the cache");
                     states.send_replace(CacheState::Away(reason));
+                }
+                if matches!(error, EngineError::HostAway(_)) {
+                    rest = HOST_AWAY_REST;
                 }
                 // Spread, so that the followers of a restarted cache do not come at once.
                 let pause = rest.mul_f64(0.5 + fastrand::f64());

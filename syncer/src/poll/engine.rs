@@ -91,6 +91,9 @@ pub(super) enum EngineError {
     TimedOut,
     #[error("the server answers {status} with a Retry-After of {wait:?}")]
     Later { status: StatusCode, wait: Duration },
+    /// The cache answers that the git host is unreachable.
+    #[error("{0}")]
+    HostAway(String),
     #[error("{0}")]
     Failed(String),
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use std::time::SystemTime;
 
 use args::RepoKind;
+use hyper::StatusCode;
 use hyper_util::client::proxy::matcher::Intercept;
 use poll::Answer;
 use poll::CacheRefPoller;
@@ -208,7 +209,12 @@ impl CacheEngine for CacheRefPoller {
     fn ask<'a>(&'a mut self, grant: &'a RemoteCredentials, wait: Duration) -> AskingCache<'a> {
         Box::pin(async move {
             let asked = self.ask(credentials(grant), wait).await;
-            let answer = asked.map_err(|error| EngineError::Failed(chain(&error)))?;
+            let answer = asked.map_err(|error| match &error {
+                PollError::Status { status, .. } if *status == StatusCode::GATEWAY_TIMEOUT => {
+                    EngineError::HostAway(chain(&error))
+                }
+                _ => EngineError::Failed(chain(&error)),
+            })?;
             Ok(answer.map(|answer| CacheReport {
                 found: answer.found.and_then(remote_ref),
                 as_of: answer.as_of.and_then(|time| time.parse().ok()),

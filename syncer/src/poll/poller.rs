@@ -275,8 +275,8 @@ impl Poller {
 
     /// Waits until the cache says that the ref names something else than `known`.
     pub(crate) async fn changed(&self, known: Option<Known<'_>>) {
-        match self.cache.as_ref().zip(known) {
-            Some((cache, known)) => cache.changed(known).await,
+        match &self.cache {
+            Some(cache) => cache.changed(known).await,
             None => std::future::pending().await,
         }
     }

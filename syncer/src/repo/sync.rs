@@ -349,6 +349,11 @@ impl RepoSyncer {
         self.poller.changed(self.known()).await;
     }
 
+    /// Whether git has fetched a commit, or found one that an earlier process fetched.
+    pub(crate) fn has_fetched(&self) -> bool {
+        self.known().is_some()
+    }
+
     /// What git last fetched.
     fn known(&self) -> Option<Known<'_>> {
         let last = self.remote.last()?;

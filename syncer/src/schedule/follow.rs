@@ -240,11 +240,11 @@ impl Follower {
                     None => return Ended::GaveUp,
                 },
             };
-            // After a failure the wait is not shortened.
-            let is_well = secret.is_none();
+            // After a failure the wait is shortened only by a cache that has a first commit.
+            let heeds_cache = secret.is_none() || !sync.has_fetched();
             tokio::select! {
                 () = next_pass(sync, &mut limits, &report, wait, secret) => {}
-                () = sync.moved(), if is_well => {}
+                () = sync.moved(), if heeds_cache => {}
                 () = requested(&mut wake) => {}
             }
         }
