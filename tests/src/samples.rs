@@ -5,6 +5,11 @@
 pub struct Samples(Vec<f64>);
 
 impl Samples {
+    /// The value of a single round.
+    pub fn of(value: f64) -> Self {
+        Self(vec![value])
+    }
+
     /// Adds the value of the next round.
     pub fn push(&mut self, value: f64) {
         self.0.push(value);

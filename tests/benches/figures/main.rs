@@ -1,8 +1,9 @@
 //! The cost of the two programs, compared with their peers if those are installed: `make bench`, or
-//! `cargo bench -p tests --bench figures -- [handler] [webhook] [objects] [syncer]
-//! [commits]`.
+//! `cargo bench -p tests --bench figures -- [handler] [webhook] [objects] [syncer] [commits]
+//! [cache]`.
 //! docs/benchmarks.md explains the tables.
 
+mod cache;
 mod commits;
 mod constant;
 mod fleet;
@@ -31,12 +32,13 @@ use crate::peers::Peers;
 
 type Part = (&'static str, fn(&Peers) -> Result<()>);
 
-const PARTS: [Part; 5] = [
+const PARTS: [Part; 6] = [
     ("handler", handler::print),
     ("webhook", webhook::print),
     ("objects", objects::print),
     ("syncer", syncer::print),
     ("commits", commits::print),
+    ("cache", cache::print),
 ];
 
 fn main() -> ExitCode {

@@ -1,0 +1,152 @@
+//! One follower: a connection to the cache that sends a syncer's requests.
+
+use std::net::SocketAddr;
+
+use anyhow::Result;
+use anyhow::ensure;
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use http_body_util::Full;
+use hyper::Request;
+use hyper::Response;
+use hyper::StatusCode;
+use hyper::body::Incoming;
+use hyper::header::AUTHORIZATION;
+use hyper::header::CONTENT_TYPE;
+use hyper::header::ETAG;
+use hyper::header::HOST;
+use hyper::header::HeaderValue;
+use hyper::header::IF_NONE_MATCH;
+use rustls::pki_types::ServerName;
+use serde_json::json;
+use tests::https;
+use tests::https::Sender;
+use tokio_rustls::TlsConnector;
+
+use crate::cache::world::CacheWorld;
+use crate::cache::world::WAKE_KEY;
+
+/// The longest wait of a follower, as the syncer sends it.
+const WAIT: &str = "wait=50";
+
+/// A follower, with the refs that it knows.
+pub(crate) struct Follower {
+    path: String,
+    address: SocketAddr,
+    connector: TlsConnector,
+    sender: Sender,
+    tag: Option<HeaderValue>,
+}
+
+/// A request in git's protocol.
+fn request(command: &str, arguments: &[&str]) -> Bytes {
+    let packet = |line: &str| format!("{:04x}{line}\n", line.len() + 5);
+    let mut text = packet(&format!("command={command}")) + "0001";
+    for argument in arguments {
+        text += &packet(argument);
+    }
+    (text + "0000").into()
+}
+
+impl Follower {
+    /// Connects; the future borrows nothing.
+    pub(crate) fn connect(world: &CacheWorld) -> impl Future<Output = Result<Self>> + use<> {
+        let (path, address, connector) = (world.path(), world.address, world.connector.clone());
+        async move {
+            let sender = connect(address, &connector).await?;
+            Ok(Self {
+                path,
+                address,
+                connector,
+                sender,
+                tag: None,
+            })
+        }
+    }
+
+    /// Requests the refs; the first time at once, then waits for a change.
+    pub(crate) async fn next_change(&mut self) -> Result<()> {
+        loop {
+            let mut request = self.post(request("ls-refs", &["ref-prefix refs/heads/main"]))?;
+            if let Some(tag) = &self.tag {
+                let headers = request.headers_mut();
+                headers.insert(IF_NONE_MATCH, tag.clone());
+                headers.insert("prefer", HeaderValue::from_static(WAIT));
+            }
+            let response = self.send(request).await?;
+            let status = response.status();
+            let tag = response.headers().get(ETAG).cloned();
+            let body = response.into_body().collect().await?.to_bytes();
+            if status == StatusCode::NOT_MODIFIED {
+                continue;
+            }
+            ensure!(
+                status == StatusCode::OK,
+                "{status}: {}",
+                String::from_utf8_lossy(&body)
+            );
+            self.tag = tag;
+            return Ok(());
+        }
+    }
+
+    /// Requests the first clone of a commit; returns the bytes of the answer, or `None` if the cache
+    /// sends too many already.
+    pub(crate) async fn first_clone(&mut self, commit: &str) -> Result<Option<u64>> {
+        let arguments = ["deepen 1", &format!("want {commit}"), "done"];
+        let request = self.post(request("fetch", &arguments))?;
+        let response = self.send(request).await?;
+        let status = response.status();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.into_body().collect().await?;
+            return Ok(None);
+        }
+        ensure!(status == StatusCode::OK, "{status}");
+        let mut body = response.into_body();
+        let mut bytes = 0;
+        while let Some(frame) = body.frame().await {
+            bytes += frame?.data_ref().map_or(0, |data| data.len() as u64);
+        }
+        Ok(Some(bytes))
+    }
+
+    fn post(&self, body: Bytes) -> Result<Request<Full<Bytes>>> {
+        let request = Request::post(&self.path)
+            .header(HOST, "localhost")
+            .header(AUTHORIZATION, CacheWorld::authorization())
+            .header("git-protocol", "version=2")
+            .header(CONTENT_TYPE, "application/x-git-upload-pack-request");
+        Ok(request.body(Full::new(body))?)
+    }
+
+    /// Sends a request, over a new connection if the cache has closed the last one.
+    async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>> {
+        if self.sender.ready().await.is_err() {
+            self.sender = connect(self.address, &self.connector).await?;
+        }
+        Ok(self.sender.send_request(request).await?)
+    }
+}
+
+async fn connect(address: SocketAddr, connector: &TlsConnector) -> Result<Sender> {
+    let name = ServerName::try_from("localhost")?;
+    https::connect_to(name, address, connector).await
+}
+
+/// Sends a wake-up for the repository, as the push receiver does.
+pub(crate) async fn wake(world: &CacheWorld) -> Result<()> {
+    let message = json!({"repositories": [world.url()]}).to_string();
+    let mut sender = connect(world.address, &world.connector).await?;
+    let request = Request::post("/wake")
+        .header(HOST, "localhost")
+        .header(AUTHORIZATION, format!("Bearer {}", WAKE_KEY))
+        .header(CONTENT_TYPE, "application/json")
+        .body(Full::new(Bytes::from(message)))?;
+    let response = sender.send_request(request).await?;
+    ensure!(
+        response.status() == StatusCode::NO_CONTENT,
+        "{}",
+        response.status()
+    );
+    Ok(())
+}
