@@ -102,7 +102,10 @@ pictures: ## Take the pictures of the dashboard, the alerts and the status page 
 .PHONY: test-cluster
 test-cluster: ## Run the tests on real API servers and a real node; ONLY=NAME selects some, KUBECONFIG=… takes your cluster
 	@tests/tools/announce.sh
-	@$(MAKE) --no-print-directory prerequisites tools dist dist-tests
+	@$(MAKE) --no-print-directory prerequisites
+	# Together: the programs are linked on one core, the tools are compiled on all.
+	@$(MAKE) --no-print-directory --jobs=2 tools dist
+	@$(MAKE) --no-print-directory dist-tests
 	@rm -rf target/not-run
 ifeq ($(ONLY),)
 	$(CARGO_TEST) --test no-cluster --lib

@@ -5,8 +5,8 @@ cd "$(dirname "$0")/../.."
 
 echo "make test-cluster:"
 tools=${GITVOLUME_TOOLS:-target/tools}
-if [[ ! -e $tools/stamps/cert-manager ]]; then
-  echo "  builds Kubernetes, etcd, containerd, helm and cert-manager from source: about 20 minutes, once"
+if [[ ! -e $tools/stamps/gitea ]]; then
+  echo "  builds Kubernetes, etcd, containerd, helm, cert-manager and Gitea from source: about 25 minutes, once"
 fi
 if [[ ! -e target/dist/gitvolume-webhook ]]; then
   echo "  builds both programs, static and optimised: about 4 minutes"

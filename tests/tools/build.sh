@@ -39,6 +39,7 @@ helm                    helm       helm.sh/helm/v4/cmd/helm
 kubeconform             helm       github.com/yannh/kubeconform/cmd/kubeconform
 jv                      jsonschema github.com/santhosh-tekuri/jsonschema/cmd/jv
 opa                     opa        github.com/open-policy-agent/opa
+gitea                   gitea      code.gitea.io/gitea
 cert-manager            cert-manager .
 END
 }
@@ -54,6 +55,8 @@ linker_flags() {
     flags+=" -X $v.gitTreeState=clean -X k8s.io/client-go/pkg/version.gitVersion=$release"
   elif [[ $2 == runc ]]; then
     flags+=" -X main.version=$(version_of runc github.com/opencontainers/runc) -linkmode external -extldflags -static"
+  elif [[ $2 == gitea ]]; then
+    flags+=" -linkmode external -extldflags -static"
   elif [[ $1 == containerd ]]; then
     flags+=" -X github.com/containerd/containerd/v2/version.Version=$(version_of containerd github.com/containerd/containerd/v2)"
   elif [[ $2 == helm ]]; then
@@ -72,11 +75,20 @@ stamp_of() {
 
 build() {
   local name=$1 module=$2 package=$3 cgo=0 tags=
-  # The runc without its seccomp tag fails every container that asks for RuntimeDefault.
-  [[ $name != runc ]] || { cgo=1 tags=seccomp,netgo,osusergo; }
+  case $name in
+    # The runc without its seccomp tag fails every container that asks for RuntimeDefault.
+    runc) cgo=1 tags=seccomp,netgo,osusergo ;;
+    gitea) cgo=1 tags=sqlite,sqlite_unlock_notify,sqlite_omit_load_extension,netgo,osusergo ;;
+  esac
   (cd "$here/$module" && CGO_ENABLED=$cgo GOFLAGS=-mod=readonly GOWORK=off \
     go build -trimpath -buildvcs=false -tags "$tags" -ldflags "$(linker_flags "$module" "$name")" \
     -o "$out/bin/.$name.new" "$package")
+  if [[ $name == gitea ]]; then
+    # What it reads at run time, beside its program.
+    local source=$(cd "$here/$module" && go list -m -f '{{.Dir}}' code.gitea.io/gitea)
+    mkdir -p "$out/share/gitea"
+    cp -r --no-preserve=mode "$source"/{templates,options,public} "$out/share/gitea/"
+  fi
   mv "$out/bin/.$name.new" "$out/bin/$name"
 }
 

@@ -1,6 +1,7 @@
 //! An installation of gitvolume in a cluster, and the environment of each test.
 
 pub mod chart;
+pub mod forge;
 pub mod git_host;
 pub mod load;
 pub mod product;

@@ -151,6 +151,21 @@ impl Image {
         Ok(self)
     }
 
+    /// Copies the files below a directory of this machine, with their permissions.
+    pub fn tree_to(mut self, from: &Path, at: &Path) -> Result<Self> {
+        let entries = fs::read_dir(from).with_context(|| format!("read {}", from.display()))?;
+        for entry in entries {
+            let entry = entry?;
+            let (from, at) = (entry.path(), at.join(entry.file_name()));
+            if from.is_dir() {
+                self = self.tree_to(&from, &at)?;
+            } else {
+                self.copy_file(&from, &at)?;
+            }
+        }
+        Ok(self)
+    }
+
     /// Adds what Debian requires beside a package's files, and what scanners read, for each package
     /// that files of this image are from: its licence, and its entry in dpkg's database. The scripts
     /// of some packages make files, which no list names.

@@ -29,6 +29,8 @@ pub const HUGO: &str = "gitvolume.test/hugo:local";
 pub const HAPROXY: &str = "gitvolume.test/haproxy:local";
 /// Debian's Prometheus, as UID 65534, in the working directory of its official image.
 pub const PROMETHEUS: &str = "gitvolume.test/prometheus:local";
+/// Gitea with git, as UID 1000; has busybox.
+pub const GITEA: &str = "gitvolume.test/gitea:local";
 /// git, `git-http` and sshd as root; the Pod's `command` selects the program.
 pub const GIT_SERVER: &str = "gitvolume.test/git-server:local";
 /// The product's syncer, with the chart's image name.
@@ -154,6 +156,22 @@ pub fn prometheus() -> Result<Image> {
         .dir("/var/lib/prometheus/metrics2", 0o777)
         .entrypoint(&[prometheus])
         .user("65534:65534"))
+}
+
+/// A forge. Its pages have no styles and scripts, which the build of its server leaves out.
+pub fn gitea() -> Result<Image> {
+    let root = Root::of_this_machine();
+    let program = tool("gitea");
+    let files = program.with_file_name("../share/gitea");
+    Ok(product::with_git(&root, Image::like_debian(GITEA))?
+        .program_to(&program, "/usr/bin/gitea")?
+        .tree_to(&files, Path::new("/srv/gitea"))?
+        // Of Gitea's hooks in each repository.
+        .program("/usr/bin/bash")?
+        .text("/etc/passwd", "git:x:1000:1000:git:/tmp:/bin/sh\n")
+        .text("/etc/group", "git:x:1000:\n")
+        .busybox()?
+        .user("1000:1000"))
 }
 
 /// A git host: `git-http` for HTTP, sshd for ssh.
