@@ -85,6 +85,15 @@ fn a_follower_that_waits_at_the_cache_gets_the_new_commit_after_a_signed_push() 
     });
 }
 
+/// The number of lost wake-ups.
+fn lost(port: u16) -> usize {
+    let metrics = ask(port, "GET", "/metrics").unwrap();
+    let line = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("gitvolume_push_relays_total{status=\"error\"} "));
+    line.unwrap().parse().unwrap()
+}
+
 #[test]
 fn a_lost_wake_up_is_logged_once_and_the_receiver_goes_on() {
     let dir = TempDir::with_prefix("push-").unwrap();
@@ -93,20 +102,23 @@ fn a_lost_wake_up_is_logged_once_and_the_receiver_goes_on() {
     let running =
         receiver(&dir, Syncer::new(), &url, &cache.ca_pem()).start(&dir.path().join("log"));
     let port = running.port();
-    let lost = || {
-        let metrics = ask(port, "GET", "/metrics").unwrap();
-        let line = metrics
-            .lines()
-            .find_map(|line| line.strip_prefix("gitvolume_push_relays_total{status=\"error\"} "));
-        line.unwrap().parse::<usize>().unwrap()
-    };
     for count in 1..=2 {
         acme().signed(SECRET).assert_answered(port, 202);
-        eventually("a wake-up is lost", || (lost() >= count).then_some(()));
+        eventually("a wake-up is lost", || (lost(port) >= count).then_some(()));
     }
     let lines = running.log().matches("a wake-up is lost").count();
     assert_eq!(lines, 1, "{}", running.log());
     running.assert_logged("the cache answers 503");
+}
+
+#[test]
+fn a_wake_up_that_cannot_be_sent_to_any_replica_counts_as_lost() {
+    let dir = TempDir::with_prefix("push-").unwrap();
+    let running = receiver(&dir, Syncer::new(), "https://cache.invalid:8443", "no certificate")
+        .start(&dir.path().join("log"));
+    acme().signed(SECRET).assert_answered(running.port(), 202);
+    eventually("it is counted", || (lost(running.port()) == 1).then_some(()));
+    running.assert_logged("expected the CA certificates of the cache in PEM");
 }
 
 #[test]

@@ -90,7 +90,10 @@ impl CacheClient {
         };
         let (message, addresses) = match found {
             Ok(found) => found,
-            Err(error) => return self.record("", Err(error)),
+            Err(error) => {
+                self.metrics.count_relay(true);
+                return self.record("", Err(error));
+            }
         };
         self.record("", Ok(()));
         self.send_to(addresses, message).await;

@@ -47,7 +47,7 @@ impl PushMetrics {
         *lock(&self.deliveries).entry(key).or_default() += 1;
     }
 
-    /// Counts a wake-up to one replica of the cache.
+    /// Counts a wake-up to one replica of the cache, or one that reaches none.
     pub(super) fn count_relay(&self, is_lost: bool) {
         lock(&self.relays)[usize::from(is_lost)] += 1;
     }
