@@ -241,11 +241,14 @@ impl TlsArgs {
                 let secret = |suffix| {
                     SharedSecret::new(client.clone(), namespace, &format!("{cache}-{suffix}"))
                 };
-                let host = format!("{cache}.{namespace}.svc.{cluster_domain}");
+                let domain = format!("{namespace}.svc.{cluster_domain}");
                 let issued = keep_issued(IssuedCertificate {
                     ca: secret("ca"),
                     leaf: secret("tls"),
-                    names: Names::service(&cache, namespace).and_dns(host),
+                    // Wake-ups go to each replica, by the name of the headless Service.
+                    names: Names::service(&cache, namespace)
+                        .and_dns(format!("{cache}.{domain}"))
+                        .and_dns(format!("{cache}-replicas.{domain}")),
                 });
                 Ok(Box::pin(async {
                     let (never, _) = tokio::join!(keep, issued);
