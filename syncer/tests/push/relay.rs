@@ -114,10 +114,17 @@ fn a_lost_wake_up_is_logged_once_and_the_receiver_goes_on() {
 #[test]
 fn a_wake_up_that_cannot_be_sent_to_any_replica_counts_as_lost() {
     let dir = TempDir::with_prefix("push-").unwrap();
-    let running = receiver(&dir, Syncer::new(), "https://cache.invalid:8443", "no certificate")
-        .start(&dir.path().join("log"));
+    let running = receiver(
+        &dir,
+        Syncer::new(),
+        "https://cache.invalid:8443",
+        "no certificate",
+    )
+    .start(&dir.path().join("log"));
     acme().signed(SECRET).assert_answered(running.port(), 202);
-    eventually("it is counted", || (lost(running.port()) == 1).then_some(()));
+    eventually("it is counted", || {
+        (lost(running.port()) == 1).then_some(())
+    });
     running.assert_logged("expected the CA certificates of the cache in PEM");
 }
 

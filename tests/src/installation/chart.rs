@@ -67,6 +67,14 @@ impl Rendered {
         }
     }
 
+    /// The Deployment of the webhook, beside which there may be that of the push receiver.
+    pub fn webhook_deployment(&self) -> Result<&Value, String> {
+        let mut all = self.of_kind("Deployment").into_iter();
+        let container = "/spec/template/spec/containers/0/name";
+        let found = all.find(|own| own.pointer(container) == Some(&Value::from("webhook")));
+        found.ok_or_else(|| "no Deployment of the webhook".to_owned())
+    }
+
     /// The webhooks of the `MutatingWebhookConfiguration`.
     pub fn webhooks(&self) -> Result<Vec<&Value>, String> {
         let registration = self.one("MutatingWebhookConfiguration")?;

@@ -23,6 +23,8 @@ fn main() -> ExitCode {
         release::upgrades_diffs_and_gitops_keep_the_ca_bundle,
         release::an_upgrade_succeeds_after_a_platform_has_edited_a_selector,
         release::a_gitops_installation_does_not_own_the_ca_bundle,
+        release::a_tenant_installs_the_cache_alone_and_upgrades_keep_the_key_of_wake_ups,
+        release::the_issued_certificate_of_the_cache_is_valid_for_each_address_of_it,
         rights::each_right_is_used_and_no_other_request_is_made,
         server::our_own_pods_and_those_of_kube_system_start_without_us,
     ])

@@ -1,7 +1,19 @@
 //! Life cycle of a release: upgrades, GitOps tools, and what remains after uninstalling.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rustls::RootCertStore;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::ring::default_provider;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::ServerName;
+use rustls::pki_types::UnixTime;
+use rustls::pki_types::pem::PemObject;
+use serde_json::Value;
 use serde_json::json;
 use tests::eventually::eventually;
 use tests::installation::world::TestResult;
@@ -100,6 +112,99 @@ pub(crate) fn an_upgrade_succeeds_after_a_platform_has_edited_a_selector(
     assert_eq!(after["webhooks"], before["webhooks"]);
     // And then again without the flag.
     release.helm(&["upgrade"], true, &["--server-side=true"])?;
+    Ok(())
+}
+
+/// A user with the rights of the namespace's administrator installs the cache and the push receiver.
+pub(crate) fn a_tenant_installs_the_cache_alone_and_upgrades_keep_the_key_of_wake_ups(
+    world: &World,
+) -> TestResult {
+    let flags = [
+        "--set=webhook.enabled=false",
+        "--set=cache.enabled=true",
+        "--set=cache.allowedHosts={git.example}",
+        "--set=cache.tls.secretName=cache",
+        "--set=push.enabled=true",
+        "--set=push.secretName=push",
+        "--set=push.wake.acme={https://git.example/acme}",
+        "--kube-as-user=tenant",
+    ];
+    let release = Release::new(world.cluster(), "tenant", &flags);
+    let kubectl = world.kubectl();
+    kubectl.run(&["create", "namespace", "tenant"])?;
+    let bind = ["create", "rolebinding", "tenant", "--clusterrole=admin"];
+    let tenant = kubectl.in_namespace("tenant");
+    tenant.run(&[&bind[..], &["--user=tenant"]].concat())?;
+    let _installed = release.install_with(&[])?;
+    let name = format!("{}-cache-wake", release.objects());
+    let key = || {
+        release
+            .get("secret", &name)
+            .map(|secret| secret["data"].clone())
+    };
+    let before = key()?;
+    assert!(before["key"].is_string(), "{before}");
+    for server_side in ["--server-side=true", "--server-side=false"] {
+        release.helm(&["upgrade"], true, &[server_side])?;
+        assert_eq!(key()?, before, "{server_side}");
+    }
+    Ok(())
+}
+
+/// Syncers reach the cache by its address in the settings, the push receiver each replica by its own.
+pub(crate) fn the_issued_certificate_of_the_cache_is_valid_for_each_address_of_it(
+    world: &World,
+) -> TestResult {
+    let flags = [
+        "--set=cache.enabled=true",
+        "--set=cache.allowedHosts={git.example}",
+        "--set=push.enabled=true",
+        "--set=push.secretName=push",
+        "--set=push.wake.acme={https://git.example/acme}",
+    ];
+    let release = Release::new(world.cluster(), "issued", &flags);
+    let _installed = release.install()?;
+    let _webhook = release.start(&binary())?;
+    let objects = release.objects();
+    let data = eventually("a certificate", LONG, || {
+        let secret = release.get("secret", &format!("{objects}-cache-tls"))?;
+        let data = secret["data"].clone();
+        data["tls.crt"]
+            .is_string()
+            .then_some(data)
+            .ok_or("no data".to_owned())
+    })?;
+    let certificates =
+        |key: &str| -> Result<Vec<CertificateDer<'static>>, Box<dyn std::error::Error>> {
+            let pem = STANDARD.decode(data[key].as_str().unwrap_or_default())?;
+            Ok(CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>()?)
+        };
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(certificates("ca.crt")?);
+    let provider = Arc::new(default_provider());
+    let verifier = WebPkiServerVerifier::builder_with_provider(roots.into(), provider).build()?;
+    let chain = certificates("tls.crt")?;
+    let (leaf, rest) = chain.split_first().ok_or("no certificate")?;
+
+    let settings = release.get("configmap", &objects)?["data"]["settings.yaml"].clone();
+    let settings: Value = serde_saphyr::from_str(settings.as_str().ok_or("no settings")?)?;
+    let push = release.get("deployment", &format!("{objects}-push"))?;
+    let args = &push["spec"]["template"]["spec"]["containers"][0]["args"];
+    let mut args = args
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str);
+    let addresses = [
+        settings["cache"][0]["url"].as_str(),
+        args.find_map(|arg| arg.strip_prefix("--cache=")),
+    ];
+    for address in addresses {
+        let host = address.and_then(|url| url.strip_prefix("https://")?.split(':').next());
+        let host = host.ok_or("no address")?.to_owned();
+        let name = ServerName::try_from(host)?;
+        verifier.verify_server_cert(leaf, rest, &name, &[], UnixTime::now())?;
+    }
     Ok(())
 }
 

@@ -56,7 +56,12 @@ impl<'a> Release<'a> {
 
     /// Installs it; dropping the result uninstalls it.
     pub(crate) fn install(&self) -> Result<Installed<'a>> {
-        self.helm(&["install"], true, &["--create-namespace"])?;
+        self.install_with(&["--create-namespace"])
+    }
+
+    /// The same with other arguments of `helm install`.
+    pub(crate) fn install_with(&self, more: &[&str]) -> Result<Installed<'a>> {
+        self.helm(&["install"], true, more)?;
         Ok(Installed {
             release: self.clone(),
         })

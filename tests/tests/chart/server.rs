@@ -43,6 +43,7 @@ pub(crate) fn install_other_projects_kinds(cluster: &Cluster) -> Result<()> {
             "prometheusrules.",
             "certificates.",
             "issuers.",
+            "httproutes.",
         ];
         match kinds.iter().find(|kind| !known.contains(**kind)) {
             None => Ok(()),

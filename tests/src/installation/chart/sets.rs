@@ -22,6 +22,13 @@ impl Set {
     }
 }
 
+/// The sets that install the webhook.
+pub fn with_webhook() -> Result<Vec<Set>, String> {
+    let mut sets = all()?;
+    sets.retain(|set| set.values["webhook"]["enabled"] != Value::Bool(false));
+    Ok(sets)
+}
+
 /// All sets, by name.
 pub fn all() -> Result<Vec<Set>, String> {
     let folders = ["tests/tests/chart/values", "charts/gitvolume/ci"];

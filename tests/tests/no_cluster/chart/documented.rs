@@ -137,10 +137,11 @@ fn values_table() -> Result<String, libtest_mimic::Failed> {
 }
 
 fn alerts_table() -> Result<String, libtest_mimic::Failed> {
-    let mut alerts: Vec<Value> = serde_saphyr::from_str(&file("files/alerts.yaml")?)?;
-    alerts.extend(serde_saphyr::from_str::<Vec<Value>>(&file(
-        "files/cache-alerts.yaml",
-    )?)?);
+    let mut alerts = Vec::<Value>::new();
+    for name in ["alerts", "cache-alerts", "push-alerts"] {
+        let text = file(&format!("files/{name}.yaml"))?;
+        alerts.extend(serde_saphyr::from_str::<Vec<Value>>(&text)?);
+    }
     let mut table = "\n| alert | severity | when |\n|---|---|---|\n".to_owned();
     for alert in &alerts {
         let text = |value: &Value| value.as_str().unwrap_or_default().replace('|', "\\|");

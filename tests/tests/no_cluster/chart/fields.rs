@@ -10,7 +10,7 @@ use crate::chart::documented;
 use tests::installation::chart::Rendered;
 use tests::installation::chart::file;
 
-const TABLES: [(&str, &str); 10] = [
+const TABLES: [(&str, &str); 11] = [
     ("arguments", include_str!("fields/arguments.yaml")),
     ("cache", include_str!("fields/cache.yaml")),
     ("certificates", include_str!("fields/certificates.yaml")),
@@ -19,6 +19,7 @@ const TABLES: [(&str, &str); 10] = [
     ("monitoring", include_str!("fields/monitoring.yaml")),
     ("network", include_str!("fields/network.yaml")),
     ("others", include_str!("fields/others.yaml")),
+    ("push", include_str!("fields/push.yaml")),
     ("registration", include_str!("fields/registration.yaml")),
     ("switches", include_str!("fields/switches.yaml")),
 ];
@@ -37,6 +38,10 @@ pub(crate) fn each_value_of_the_certificates_reaches_its_field() -> TestResult {
 
 pub(crate) fn each_value_of_the_cache_reaches_its_field() -> TestResult {
     hold("cache")
+}
+
+pub(crate) fn each_value_of_the_push_receiver_reaches_its_field() -> TestResult {
+    hold("push")
 }
 
 pub(crate) fn each_value_of_the_network_reaches_its_field() -> TestResult {

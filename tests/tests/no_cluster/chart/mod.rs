@@ -1,19 +1,23 @@
 //! The chart as helm renders it: values, schema, documentation, and the properties of every
 //! rendering.
 
-mod cache;
 mod contract;
 mod documented;
 mod fields;
 mod golden;
 mod kustomize;
 mod metadata;
+mod parts;
 mod promises;
 mod release_test;
 mod schema;
 
 use tests::installation::world::TestResult;
 use tests::tools;
+
+use crate::chart::parts::cache;
+use crate::chart::parts::push;
+use crate::chart::parts::tenant;
 
 /// Turns each function into a test, which is reported as not run if helm is missing.
 macro_rules! with_helm {
@@ -44,6 +48,7 @@ with_helm![
     fields::each_value_of_the_monitoring_reaches_its_field,
     fields::each_value_of_the_network_reaches_its_field,
     fields::each_value_of_the_other_objects_reaches_its_field,
+    fields::each_value_of_the_push_receiver_reaches_its_field,
     fields::each_value_of_the_registration_reaches_its_field,
     fields::each_value_for_the_webhook_becomes_an_argument,
     fields::each_optional_object_is_rendered_only_if_enabled,
@@ -62,6 +67,14 @@ with_helm![
     cache::the_cache_is_the_last_of_the_settings_and_its_ca_a_file_of_the_webhook,
     cache::the_alerts_of_the_cache_are_rendered_with_it_and_use_its_metrics,
     cache::the_pods_of_the_cache_are_restricted_and_not_selected_as_the_webhooks,
+    push::routes_lead_to_the_path_of_deliveries_alone_and_to_a_port_of_the_receiver,
+    push::the_alerts_of_the_receiver_are_rendered_with_it_and_use_its_metrics,
+    push::the_cache_and_the_receiver_mount_one_key_that_is_generated_or_the_operators,
+    push::the_pods_of_the_receiver_are_restricted_and_have_no_key_of_the_caches_certificate,
+    push::the_program_accepts_the_arguments_of_the_cache_and_of_the_receiver,
+    push::the_receiver_reaches_the_cache_and_dns_and_no_selector_of_others_matches_it,
+    tenant::a_tenants_own_certificate_needs_no_issuer,
+    tenant::without_the_webhook_no_object_is_cluster_wide_and_none_grants_a_right,
     promises::the_webhook_parses_the_rendered_settings,
     promises::there_is_no_hook_and_no_image_but_ours,
     release_test::the_pod_of_helm_test_is_injected_and_restricted,

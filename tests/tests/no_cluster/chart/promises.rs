@@ -37,7 +37,7 @@ pub(crate) fn helm_lint_accepts_every_set_of_values() -> TestResult {
 
 /// A chart that renders the caBundle, even empty, removes it at each upgrade.
 pub(crate) fn the_ca_bundle_is_rendered_only_if_a_value_sets_it() -> TestResult {
-    for set in sets::all()? {
+    for set in sets::with_webhook()? {
         let rendered = set.rendered()?;
         for webhook in rendered.webhooks()? {
             let bundle = &webhook["clientConfig"]["caBundle"];
@@ -104,7 +104,7 @@ pub(crate) fn every_object_carries_the_labels_of_the_release() -> TestResult {
 /// If a webhook matched our own Pods or those of the cluster, they would have to wait for the
 /// webhook itself.
 pub(crate) fn no_webhook_matches_our_own_pods_or_kube_system() -> TestResult {
-    for set in sets::all()? {
+    for set in sets::with_webhook()? {
         let rendered = set.rendered()?;
         for webhook in rendered.webhooks()? {
             let names = &webhook["namespaceSelector"]["matchExpressions"][0];
@@ -113,7 +113,7 @@ pub(crate) fn no_webhook_matches_our_own_pods_or_kube_system() -> TestResult {
             let names = names["values"].as_array().ok_or("no names")?;
             assert!(names.contains(&json!("kube-system")), "{}", set.name);
         }
-        let template = &rendered.one("Deployment")?["spec"]["template"]["metadata"];
+        let template = &rendered.webhook_deployment()?["spec"]["template"]["metadata"];
         // The match conditions of both webhooks exclude Pods with this annotation; `server` tests
         // it on the API server.
         assert_eq!(

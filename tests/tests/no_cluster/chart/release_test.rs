@@ -11,9 +11,9 @@ use tests::installation::chart::sets;
 use tests::installation::chart::text_with_tests;
 use tests::installation::world::TestResult;
 
-/// With every set of values; no selector of the release matches it.
+/// With every set of values that installs the webhook; no selector of the release matches it.
 pub(crate) fn the_pod_of_helm_test_is_injected_and_restricted() -> TestResult {
-    for set in sets::all()? {
+    for set in sets::with_webhook()? {
         let only = ["--show-only=templates/tests/injection.yaml"];
         let mut values = set.values.clone();
         if values.is_null() {
@@ -35,7 +35,7 @@ pub(crate) fn the_pod_of_helm_test_is_injected_and_restricted() -> TestResult {
         assert_eq!(own["allowPrivilegeEscalation"], false);
         assert_eq!(own["capabilities"]["drop"], json!(["ALL"]));
         let rendered = Rendered::with(&set.values)?;
-        let selector = &rendered.one("Deployment")?["spec"]["selector"]["matchLabels"];
+        let selector = &rendered.webhook_deployment()?["spec"]["selector"]["matchLabels"];
         let labels = &pod["metadata"]["labels"];
         let is_selected = selector
             .as_object()

@@ -9,6 +9,24 @@ use crate::chart::documented;
 use tests::installation::chart::file;
 use tests::installation::chart::text;
 
+/// The least values of the push receiver, with these over its own and over all.
+fn push(own: Value, all: Value) -> Value {
+    let mut values = json!({
+        "cache": {"enabled": true, "allowedHosts": ["git.example"]},
+        "push": {
+            "enabled": true, "secretName": "push", "wake": {"acme": ["https://git.example/acme"]},
+        },
+    });
+    let extend = |values: &mut Value, over: Value| {
+        if let (Value::Object(values), Value::Object(over)) = (values, over) {
+            values.extend(over);
+        }
+    };
+    extend(&mut values["push"], own);
+    extend(&mut values, all);
+    values
+}
+
 pub(crate) fn a_typo_or_a_wrong_value_is_refused_with_its_name() -> TestResult {
     for (values, named) in [
         (
@@ -151,6 +169,30 @@ pub(crate) fn a_typo_or_a_wrong_value_is_refused_with_its_name() -> TestResult {
             json!({"settings": {"cache": [{"url": "http://cache.example"}]}}),
             "at '/settings/cache/0/url'",
         ),
+        (
+            json!({"push": {"wake": {"Acme": ["https://git.example/acme"]}}}),
+            "at '/push/wake': additional properties 'Acme' not allowed",
+        ),
+        (
+            json!({"push": {"wake": {"acme": []}}}),
+            "at '/push/wake/acme': minItems: got 0, want 1",
+        ),
+        (
+            json!({"push": {"cache": {"url": "http://cache.example"}}}),
+            "at '/push/cache/url'",
+        ),
+        (
+            json!({"push": {"service": {"type": "ExternalName"}}}),
+            "at '/push/service/type'",
+        ),
+        (
+            json!({"push": {"httpRoute": {"parentRefs": [{"namespace": "x"}]}}}),
+            "at '/push/httpRoute/parentRefs/0': missing property 'name'",
+        ),
+        (
+            json!({"push": {"ingress": {"hostnames": ["https://push.example"]}}}),
+            "at '/push/ingress/hostnames/0'",
+        ),
         // Cases that no schema can express.
         (
             json!({"cache": {"enabled": true}}),
@@ -165,6 +207,59 @@ pub(crate) fn a_typo_or_a_wrong_value_is_refused_with_its_name() -> TestResult {
             json!({"cache": {"enabled": true, "allowedHosts": ["git.example"],
                 "namespaceSelector": {"matchLabels": {"team": "web"}}}, "objects": {"enabled": false}}),
             "cache.namespaceSelector needs objects.enabled, because the webhook does not know the labels",
+        ),
+        (
+            push(json!({}), json!({"cache": {"enabled": false}})),
+            "push.enabled needs cache.enabled, or the address of another release's cache in push.cache.url",
+        ),
+        (
+            push(
+                json!({"cache": {"url": "https://cache.example"}}),
+                json!({}),
+            ),
+            "push.cache.url and cache.enabled exclude each other: the receiver wakes one cache",
+        ),
+        (
+            push(
+                json!({"cache": {"url": "https://cache.example"}}),
+                json!({"cache": {"enabled": false}}),
+            ),
+            "push.cache.caSecretName is required with push.cache.url: the Secret with ca.crt of that cache",
+        ),
+        (
+            push(
+                json!({"cache": {"url": "https://cache.example", "caSecretName": "ca"}}),
+                json!({"cache": {"enabled": false}}),
+            ),
+            "push.wakeKeySecretName is required with push.cache.url: the Secret with the key of that cache",
+        ),
+        (
+            push(json!({"secretName": ""}), json!({})),
+            "push.secretName is required when push.enabled is true: the Secret with one key for each NAME of push.wake",
+        ),
+        (
+            push(json!({"wake": {}}), json!({})),
+            "push.wake is required when push.enabled is true: for each NAME the addresses that its deliveries may wake",
+        ),
+        (
+            push(json!({"httpRoute": {"enabled": true}}), json!({})),
+            "push.httpRoute.parentRefs is required when push.httpRoute.enabled is true: the Gateway that the route attaches to",
+        ),
+        (
+            push(json!({"ingress": {"enabled": true}}), json!({})),
+            "push.ingress.hostnames is required when push.ingress.enabled is true: the names at which the git host reaches the receiver",
+        ),
+        (
+            json!({"webhook": {"enabled": false}}),
+            "nothing to install: webhook.enabled, cache.enabled and push.enabled are false",
+        ),
+        (
+            json!({"webhook": {"enabled": false}, "cache": {"enabled": true, "allowedHosts": ["git.example"]}}),
+            "cache.tls.secretName, or tls.mode cert-manager, is required when webhook.enabled is false, because no webhook issues the certificate of the cache",
+        ),
+        (
+            json!({"webhook": {"enabled": false}, "cache": {"enabled": true}}),
+            "cache.allowedHosts is required when cache.enabled is true: the git hosts that the cache serves",
         ),
         (
             json!({"tls": {"mode": "files"}}),

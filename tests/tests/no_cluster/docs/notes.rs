@@ -133,3 +133,58 @@ fn the_charts_notes_name_the_new_name_of_each_renamed_value() {
         assert!(note.contains(new), "{note}");
     }
 }
+
+/// The values of a receiver beside a cache, with a Secret of its own for the cache's certificate.
+const PUSH: [&str; 6] = [
+    "--set=cache.enabled=true",
+    "--set=cache.allowedHosts={git.example}",
+    "--set=cache.tls.secretName=own",
+    "--set=push.enabled=true",
+    "--set=push.secretName=push",
+    "--set=push.wake.acme={https://git.example/acme}",
+];
+
+#[test]
+fn the_charts_notes_have_the_address_of_the_push_receiver_for_the_git_host() {
+    if found_or_not_run("helm").is_none() {
+        return;
+    }
+    let address = "/push/acme";
+    assert!(!installed("gitvolume", &[]).0.contains(address));
+    let inside = "http://gitvolume-push.ours.svc.cluster.local/push/acme (inside the cluster)";
+    let hint = "A git host outside the cluster needs push.httpRoute or push.ingress.";
+    let notes = installed("gitvolume", &PUSH).0;
+    assert!(notes.contains(inside) && notes.contains(hint), "{notes}");
+    let route = [
+        "--set=push.httpRoute.enabled=true",
+        "--set=push.httpRoute.parentRefs[0].name=public",
+        "--set=push.httpRoute.hostnames={push.example}",
+    ];
+    let notes = installed("gitvolume", &[&PUSH[..], &route].concat()).0;
+    let outside = "\n  https://push.example/push/acme\n";
+    assert!(notes.contains(outside) && !notes.contains(hint), "{notes}");
+}
+
+#[test]
+fn the_charts_notes_of_a_tenants_cache_have_its_entry_in_the_settings() {
+    if found_or_not_run("helm").is_none() {
+        return;
+    }
+    let flags = [&PUSH[..], &["--set=webhook.enabled=false"]].concat();
+    let notes = installed("bank", &flags).0;
+    let entry: Vec<&str> = notes
+        .lines()
+        .skip_while(|line| !line.starts_with("  - url: "))
+        .take_while(|line| !line.is_empty())
+        .collect();
+    let entry: Value = serde_saphyr::from_str(&entry.join("\n")).unwrap();
+    let mut settings = json!({"image": "syncer:0", "cache": entry});
+    let url = "https://bank-gitvolume-cache.ours.svc.cluster.local:8443";
+    assert_eq!(settings["cache"][0]["url"], url, "{notes}");
+    assert!(!notes.contains("kubectl run"), "{notes}");
+    // Everything but the CA, in whose place the reader sees `…`.
+    if let Some(cache) = settings["cache"][0].as_object_mut() {
+        cache.remove("caBundle").expect("a CA");
+    }
+    serde_json::from_value::<inject::Settings>(settings).unwrap();
+}

@@ -6,6 +6,8 @@ use tests::installation::chart::Rendered;
 use tests::installation::product;
 use tests::installation::world::TestResult;
 
+use crate::chart::parts::alerts;
+
 /// The webhook mounts the CA without the key, and injects it with the address.
 pub(crate) fn the_cache_is_the_last_of_the_settings_and_its_ca_a_file_of_the_webhook() -> TestResult
 {
@@ -44,31 +46,13 @@ pub(crate) fn the_cache_is_the_last_of_the_settings_and_its_ca_a_file_of_the_web
 
 /// Another test compares the table of docs/cache.md with the metrics of the program.
 pub(crate) fn the_alerts_of_the_cache_are_rendered_with_it_and_use_its_metrics() -> TestResult {
-    let page = std::fs::read_to_string(tests::settings::root().join("docs/cache.md"))?;
-    let rules = |is_enabled: bool| -> Result<Vec<Value>, String> {
-        let rendered = Rendered::with(&json!({
-            "cache": {"enabled": is_enabled, "allowedHosts": ["git.example"]},
-            "metrics": {"prometheusRule": {"enabled": true}},
-        }))?;
-        let rules = rendered.one("PrometheusRule")?["spec"]["groups"][0]["rules"].clone();
-        rules.as_array().cloned().ok_or_else(|| rules.to_string())
-    };
-    let of_cache = |rule: &Value| rule.to_string().contains("gitvolume-cache-replicas");
-    assert!(!rules(false)?.iter().any(of_cache));
-    let alerts: Vec<Value> = rules(true)?.into_iter().filter(of_cache).collect();
-    assert!(alerts.len() >= 3, "{alerts:?}");
-    for alert in alerts {
-        let expression = alert["expr"].as_str().ok_or("no expression")?;
-        let is_word = |char: char| char.is_ascii_alphanumeric() || char == '_';
-        let words = expression.split(|char| !is_word(char));
-        for metric in words.filter(|word| word.starts_with("gitvolume_")) {
-            assert!(
-                page.contains(&format!("| `{metric}` |")),
-                "{metric} in {alert}"
-            );
-        }
-    }
-    Ok(())
+    let job = "gitvolume-cache-replicas";
+    alerts::are_rendered_only_if_enabled(
+        "cache",
+        job,
+        "docs/cache.md",
+        &|is_enabled| json!({"cache": {"enabled": is_enabled, "allowedHosts": ["git.example"]}}),
+    )
 }
 
 pub(crate) fn the_pods_of_the_cache_are_restricted_and_not_selected_as_the_webhooks() -> TestResult
