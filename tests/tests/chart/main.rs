@@ -6,6 +6,7 @@ use tests::installation::world::Suite;
 use tests::kubernetes::control_plane::Version;
 
 mod monitored;
+mod optional;
 mod promql;
 mod release;
 mod rights;

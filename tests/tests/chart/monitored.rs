@@ -1,5 +1,6 @@
 //! The alerts and the dashboard match existing metrics: each expression is valid PromQL, and each
-//! of its parts selects something in the metrics of the webhook and of the API server.
+//! of its parts selects something in the metrics of the webhook, of the cache, of the push receiver
+//! and of the API server.
 
 use std::collections::BTreeSet;
 
@@ -13,6 +14,7 @@ use tests::installation::serving::WEBHOOK;
 use tests::installation::world::TestResult;
 use tests::installation::world::World;
 
+use crate::optional;
 use crate::promql;
 use crate::promql::Sample;
 use crate::running::LONG;
@@ -58,6 +60,8 @@ pub(crate) fn each_part_of_each_expression_selects_a_metric(world: &World) -> Te
     samples.push(Sample::read("up", &scrape)?);
     let deployment = [("namespace", NAMESPACE), ("deployment", RELEASE)];
     samples.push(Sample::read(KUBE_STATE, &deployment)?);
+
+    samples.extend(optional::samples(dir.path())?);
 
     // Calls fail: first a Pod is refused because of it, then one is admitted.
     drop(serving);
@@ -107,7 +111,13 @@ pub(crate) fn each_part_of_each_expression_selects_a_metric(world: &World) -> Te
 /// Every expression of the rendered alerts and dashboard.
 fn expressions() -> Result<Vec<LabelledExpression>, String> {
     let on = json!({"enabled": true});
-    let rendered = Rendered::with(&json!({"metrics": {"prometheusRule": on, "dashboard": on}}))?;
+    let rendered = Rendered::with(&json!({
+        "metrics": {"prometheusRule": on, "dashboard": on},
+        "cache": {"enabled": true, "allowedHosts": ["git.example"]},
+        "push": {
+            "enabled": true, "secretName": "push", "wake": {"acme": ["https://git.example/acme"]},
+        },
+    }))?;
     let mut expressions = Vec::new();
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -138,7 +148,13 @@ fn expressions() -> Result<Vec<LabelledExpression>, String> {
         });
     }
     let variables = expressions.len();
-    for panel in list(&board["panels"]) {
+    // A collapsed row contains its panels.
+    let panels = list(&board["panels"]).into_iter();
+    let panels = panels.flat_map(|panel| match panel["panels"].is_array() {
+        true => list(&panel["panels"]),
+        false => vec![panel],
+    });
+    for panel in panels {
         for target in list(&panel["targets"]) {
             expressions.push(LabelledExpression {
                 place: format!("panel {}", panel["title"]),
@@ -148,7 +164,7 @@ fn expressions() -> Result<Vec<LabelledExpression>, String> {
         }
     }
     let found = (alerts, variables - alerts, expressions.len() - variables);
-    assert!(found.0 > 10 && found.1 == 2 && found.2 > 15, "{found:?}");
+    assert!(found.0 > 15 && found.1 == 3 && found.2 > 25, "{found:?}");
     Ok(expressions)
 }
 
@@ -165,5 +181,6 @@ fn filled_in(expression: &str) -> String {
         .replace("$__rate_interval", "5m")
         .replace("$__range", "3h")
         .replace("$namespace", NAMESPACE)
+        .replace("$cache_namespace", NAMESPACE)
         .replace("$job", &format!("{RELEASE}-metrics"))
 }

@@ -13,12 +13,15 @@ const minutes = Number(new URLSearchParams(location.search).get('minutes'));
 const theme = data.createTheme({ colors: { mode: 'light' } });
 const [CELL, ROW, GAP, WIDTH] = [24, 38, 8, 1416];
 
+// The row at the end is collapsed.
+const panels = dashboard.panels.filter(({ type }) => type !== 'row') as Panel[];
+
 const from = data.dateTime(Date.now() - minutes * 60_000);
 const to = data.dateTime();
 const range: data.TimeRange = { from, to, raw: { from, to } };
 
 type Row = { metric: Record<string, string>; values: Array<[number, string]> };
-type Panel = (typeof dashboard.panels)[number];
+type Panel = Extract<(typeof dashboard.panels)[number], { targets: unknown }>;
 /** Properties of the series with a name; the dashboard has no other matcher. */
 type Override = { matcher: { id: 'byName'; options: string }; properties: Array<{ id: string; value: unknown }> };
 
@@ -121,17 +124,17 @@ function Dashboard() {
   useEffect(() => {
     const read = async () => {
       const variables = await readVariables();
-      setResults(await Promise.all(dashboard.panels.map((panel) => readFrames(panel, variables))));
+      setResults(await Promise.all(panels.map((panel) => readFrames(panel, variables))));
     };
     read().catch((error) => (document.body.textContent = String(error)));
   }, []);
   if (!results) {
     return null;
   }
-  const rows = Math.max(...dashboard.panels.map(({ gridPos }) => gridPos.y + gridPos.h));
+  const rows = Math.max(...panels.map(({ gridPos }) => gridPos.y + gridPos.h));
   return (
     <div style={{ position: 'relative', width: WIDTH + 2 * GAP, height: rows * ROW + GAP }}>
-      {dashboard.panels.map((panel, at) => {
+      {panels.map((panel, at) => {
         const { x, y, w, h } = panel.gridPos;
         const [width, height] = [(w * WIDTH) / CELL - GAP, h * ROW - GAP];
         return (
