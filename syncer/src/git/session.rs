@@ -196,6 +196,13 @@ impl Repository<'_> {
         ls_remote_tags(self.command("ls-remote", &[]), url).await
     }
 
+    /// The address that git fetches from by default, after its own `url.*.insteadOf`; the remote is
+    /// not contacted.
+    pub(crate) async fn ls_remote_get_url(&self) -> Result<String, GitError> {
+        let url = self.command("ls-remote", &["--get-url"]).run().await?;
+        Ok(url.trim_end_matches('\n').to_owned())
+    }
+
     /// Whether a remote has any ref.
     pub(crate) async fn ls_remote_any(&self, url: &str) -> Result<bool, GitError> {
         let listed = self.command("ls-remote", &["--quiet"]).user_args([url]);

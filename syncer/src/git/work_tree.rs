@@ -171,15 +171,15 @@ impl WorkTree<'_> {
     }
 }
 
-/// Whether the tree may have attributes, from git's index, which is quick to read.
-pub(crate) fn may_have_attributes(index: &Path) -> bool {
+/// Whether the tree may have a file of this name, from git's index, which is quick to read.
+pub(crate) fn may_have(index: &Path, name: &str) -> bool {
     let Ok(index) = fs::read(index) else {
         return true;
     };
     let is_plain = index
         .get(7)
         .is_some_and(|version| *version <= LAST_PLAIN_INDEX);
-    let name = ATTRIBUTES.as_bytes();
+    let name = name.as_bytes();
     !is_plain || index.windows(name.len()).any(|window| window == name)
 }
 

@@ -58,9 +58,7 @@ pub(super) async fn find(
         let answer = repository.session.lfs_authenticate(ssh).await?;
         return of_ssh(ssh, &answer);
     }
-    let url = Url::parse(&access.repo).ok();
-    let url = url.filter(|url| matches!(url.scheme(), "http" | "https"));
-    let mut url = url.ok_or(LfsError::NoServer)?;
+    let mut url = access.url.clone().ok_or(LfsError::NoServer)?;
     url.set_path(&derived(url.path()));
     Ok(Endpoint {
         url,

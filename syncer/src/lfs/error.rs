@@ -9,6 +9,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 
 use crate::git::GitError;
+use crate::remote::auth::AuthError;
 use crate::remote::web::error::WebError;
 
 /// The reason why pointers of a revision were not replaced.
@@ -16,6 +17,11 @@ use crate::remote::web::error::WebError;
 pub(crate) enum LfsError {
     #[error(transparent)]
     Git(#[from] GitError),
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    /// The server of a submodule cannot be found.
+    #[error("cannot find the Git LFS server of the submodule {path}")]
+    Submodule { path: String, source: Box<LfsError> },
     #[error("cannot write Git LFS content in {}", .path.display())]
     Io { path: PathBuf, source: io::Error },
     #[error(
@@ -57,6 +63,18 @@ impl LfsError {
     pub(super) fn io(path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
         Self::Io { path, source }
+    }
+
+    /// The same error for a submodule: without its path, an error of an address is one of the
+    /// repository's own.
+    pub(super) fn of_submodule(self, path: &Path) -> Self {
+        match self {
+            Self::NoServer | Self::ConfiguredUrl | Self::SshAnswer => Self::Submodule {
+                path: crate::redact::redact(&path.display().to_string()),
+                source: Box::new(self),
+            },
+            other => other,
+        }
     }
 
     /// The pause that the server requested.

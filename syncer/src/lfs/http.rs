@@ -6,6 +6,8 @@ use std::time::Duration;
 use std::time::SystemTime;
 
 use args::LfsHosts;
+use args::RepoKind;
+use args::RepoUrl;
 use args::SshAddress;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -19,7 +21,9 @@ use reqwest::header::HeaderValue;
 use reqwest::header::LOCATION;
 use reqwest::header::RETRY_AFTER;
 
+use crate::config::Credentials;
 use crate::config::RepoConfig;
+use crate::lfs::LfsError;
 use crate::lfs::error::Problem;
 use crate::remote::auth::RemoteCredentials;
 use crate::remote::throttle;
@@ -37,14 +41,17 @@ pub(super) const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 const LONGEST_ERROR: usize = 16 << 10;
 const LONGEST_MESSAGE: usize = 200;
 
-/// The repository, and what it permits.
+/// A repository, or a submodule, and what it permits.
 pub(super) struct Access {
-    /// The repository's address.
-    pub(super) repo: String,
-    /// The same, if it is http(s).
-    url: Option<Url>,
-    /// The host of an ssh repository.
+    /// The address, if it is http(s), without user and password.
+    pub(super) url: Option<Url>,
+    /// The address, if it is one of ssh.
     pub(super) ssh: Option<SshAddress>,
+    /// User and password for the server of `url` alone.
+    http: Option<Credentials>,
+    /// Whether this is the server that the syncer polls, so that a pause that it requests applies
+    /// to the next passes.
+    is_polled: bool,
     allowed: LfsHosts,
     grant: Arc<RemoteCredentials>,
     trust: Trust,
@@ -64,18 +71,47 @@ pub(super) struct Outgoing {
 
 impl Access {
     pub(super) fn new(config: &RepoConfig, grant: Arc<RemoteCredentials>) -> Self {
-        let repo = config.repo.url.clone();
-        let url = Url::parse(&repo).ok();
+        let repo = &config.repo;
+        let is = |kind| (repo.kind == kind).then_some(&*repo.url);
         Self {
-            url: url.filter(|url| matches!(url.scheme(), "http" | "https")),
-            ssh: (config.repo.kind == args::RepoKind::Ssh)
-                .then(|| SshAddress::parse(&repo))
-                .flatten(),
+            url: is(RepoKind::Http).and_then(|url| Url::parse(url).ok()),
+            ssh: is(RepoKind::Ssh).and_then(SshAddress::parse),
+            http: grant.http.clone(),
+            is_polled: true,
             allowed: config.lfs_allowed_hosts.clone(),
             trust: Trust::of_git(grant.ca.as_deref()),
             grant,
-            repo,
         }
+    }
+
+    /// The same for a submodule that git fetched from this address: its own server, and the
+    /// credentials that git had for that.
+    pub(super) fn of_submodule(&self, address: &str) -> Result<Self, LfsError> {
+        let repo: RepoUrl = address.parse().map_err(|_| LfsError::NoServer)?;
+        let plain = repo.without_user();
+        // An address that git may parse differently has no known host.
+        let is_http = repo.kind() == RepoKind::Http && repo.host().is_some();
+        let url = is_http.then(|| Url::parse(&plain).ok()).flatten();
+        let http = match &url {
+            Some(_) => self.grant.list.of_address(&plain, repo.user_info())?,
+            None => None,
+        };
+        let ssh = repo.ssh();
+        let host = |ssh: &Option<SshAddress>| ssh.as_ref().map(|ssh| ssh.host.clone());
+        let is_polled = match (&url, &self.url) {
+            (Some(own), Some(polled)) => own.origin() == polled.origin(),
+            (None, None) => host(&ssh) == host(&self.ssh),
+            _ => false,
+        };
+        Ok(Self {
+            url,
+            ssh,
+            http,
+            is_polled,
+            allowed: self.allowed.clone(),
+            grant: self.grant.clone(),
+            trust: self.trust.clone(),
+        })
     }
 
     /// Refuses an address that is neither on the repository's own server nor on an allowed host.
@@ -126,7 +162,7 @@ impl Access {
             }
             // A 303 changes the method, which no server of Git LFS needs.
             if !matches!(status.as_u16(), 301 | 302 | 307 | 308) {
-                return Err(refusal(response).await);
+                return Err(refusal(response, self.is_polled).await);
             }
             let location = response.headers().get(LOCATION);
             let location = location.and_then(|location| location.to_str().ok());
@@ -144,7 +180,7 @@ impl Access {
         }
         if self.is_own(url)
             && !headers.contains_key(AUTHORIZATION)
-            && let Some(user) = &self.grant.http
+            && let Some(user) = &self.http
         {
             let user = STANDARD.encode(format!("{}:{}", user.username, user.password));
             if let Ok(mut value) = HeaderValue::try_from(format!("Basic {user}")) {
@@ -196,11 +232,11 @@ pub(super) async fn body(response: &mut Response, longest: usize) -> Result<Vec<
     Ok(bytes)
 }
 
-async fn refusal(mut response: Response) -> Problem {
+async fn refusal(mut response: Response, is_polled: bool) -> Problem {
     let status = response.status();
     let wait = response.headers().get(RETRY_AFTER);
     let wait = wait.and_then(|value| throttle::parse(value.to_str().ok()?, SystemTime::now()));
-    let wait = wait.filter(|_| throttle::asks_for_rest(status));
+    let wait = wait.filter(|_| is_polled && throttle::asks_for_rest(status));
     // The status is the answer, whatever its body is.
     let text = body(&mut response, LONGEST_ERROR).await.unwrap_or_default();
     let json: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();

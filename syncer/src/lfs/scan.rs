@@ -5,9 +5,12 @@ use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 
+use args::Subdir;
+
 use crate::git::WorkTree;
 use crate::git::session::PATHS_PER_COMMAND;
-use crate::git::work_tree::may_have_attributes;
+use crate::git::work_tree::ATTRIBUTES;
+use crate::git::work_tree::may_have;
 use crate::lfs::LfsError;
 use crate::lfs::Pointer;
 use crate::lfs::pointer::MAX_POINTER;
@@ -19,9 +22,25 @@ const FILTER: &str = "lfs";
 /// A file that is a pointer.
 #[derive(Clone, Debug)]
 pub(super) struct PointerFile {
-    /// Relative to the tree.
+    /// Relative to the tree; in a submodule, to the tree of the repository itself.
     pub(super) path: PathBuf,
     pub(super) pointer: Pointer,
+}
+
+/// The files of a submodule as [`pointers`] lists them, by their paths in the tree at `top`. git
+/// checks out all files of a submodule: those outside of the published subdirectory are left out.
+pub(super) async fn pointers_in_submodule(
+    top: &Path,
+    subdir: Option<&Subdir>,
+    module: WorkTree<'_>,
+) -> Result<Vec<PointerFile>, LfsError> {
+    let below = module.dir.strip_prefix(top).unwrap_or(module.dir);
+    let mut pointers = pointers(module).await?;
+    for file in &mut pointers {
+        file.path = below.join(&file.path);
+    }
+    pointers.retain(|file| subdir.is_none_or(|dir| file.path.starts_with(dir.as_path())));
+    Ok(pointers)
 }
 
 /// The checked-out files that are pointers and have the attribute `filter=lfs`. Files of submodules
@@ -30,7 +49,7 @@ pub(super) async fn pointers(tree: WorkTree<'_>) -> Result<Vec<PointerFile>, Lfs
     let (dir, index) = (tree.dir.to_owned(), tree.index.to_owned());
     let found = files::blocking(move || {
         // Without attributes no file has a filter.
-        if !may_have_attributes(&index) {
+        if !may_have(&index, ATTRIBUTES) {
             return Ok(Vec::new());
         }
         candidates(&dir)

@@ -382,7 +382,13 @@ impl RepoSyncer {
             outcome,
         } = pass;
         if outcome == Outcome::Updated {
-            Box::pin(caveats::report(&tree.commit, &tree.dir, &tree.index)).await;
+            Box::pin(caveats::report(
+                &tree.commit,
+                &tree.dir,
+                &tree.shown,
+                &tree.index,
+            ))
+            .await;
         }
         let is_alone = match &self.state {
             RepoState::Published {

@@ -165,7 +165,8 @@ impl RepoCloner {
         );
         if let (Outcome::Updated, Some(commit)) = (outcome, &commit) {
             let index = self.config.root.join(".git/index");
-            Box::pin(caveats::report(commit, &self.config.root, &index)).await;
+            let dir = &self.config.root;
+            Box::pin(caveats::report(commit, dir, dir, &index)).await;
         }
         let published = Published {
             commit: commit.map(|commit| commit.to_string()).unwrap_or_default(),

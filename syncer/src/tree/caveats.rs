@@ -9,10 +9,11 @@ use std::path::PathBuf;
 
 use crate::git::Hash;
 use crate::git::work_tree::ATTRIBUTES;
-use crate::git::work_tree::may_have_attributes;
+use crate::git::work_tree::may_have;
 use crate::lfs::pointer::MAX_POINTER;
 use crate::lfs::pointer::PREFIX;
 use crate::system::files;
+use crate::tree::submodules;
 
 /// The prefixes of encrypted files: git-crypt and transcrypt (`openssl enc -base64`).
 const ENCRYPTED: [&[u8]; 2] = [b"\0GITCRYPT\0", b"U2FsdGVkX1"];
@@ -34,10 +35,11 @@ struct Caveats {
     encrypted: Found,
 }
 
-/// Scans a new tree and logs what it finds. `index` is git's list of its files.
-pub(crate) async fn report(commit: &Hash, dir: &Path, index: &Path) {
-    let (of, index) = (dir.to_owned(), index.to_owned());
-    let caveats = match files::blocking(move || look(&of, &index)).await {
+/// Scans a new tree and its submodules, and logs what it finds in the directory that is published.
+/// `index` is git's list of the tree's files.
+pub(crate) async fn report(commit: &Hash, dir: &Path, shown: &Path, index: &Path) {
+    let (of, part, index) = (dir.to_owned(), shown.to_owned(), index.to_owned());
+    let caveats = match files::blocking(move || look(&of, &part, &index)).await {
         Ok(caveats) => caveats,
         Err(error) => {
             let reason = error.to_string();
@@ -78,14 +80,16 @@ pub(crate) async fn report(commit: &Hash, dir: &Path, index: &Path) {
     }
 }
 
-fn look(dir: &Path, index: &Path) -> io::Result<Caveats> {
+fn look(dir: &Path, shown: &Path, index: &Path) -> io::Result<Caveats> {
     let names = files::names_in(dir)?;
     let mut caveats = Caveats {
         is_empty: names.iter().all(|name| name == ".git"),
         ..Caveats::default()
     };
-    if may_have_attributes(index) && has_filters(dir)? {
-        files::visit(dir, &mut |file| caveats.see(file))?;
+    // A submodule has attributes of its own.
+    let may_have_attributes = may_have(index, ATTRIBUTES) || may_have(index, submodules::LIST);
+    if may_have_attributes && has_filters(dir)? {
+        files::visit(shown, &mut |file| caveats.see(file))?;
     }
     Ok(caveats)
 }
@@ -140,7 +144,7 @@ mod tests {
         write("secret", "\0GITCRYPT\0abc");
         write("plain", "version 1");
         let counts = || {
-            let found = look(dir.path(), &index).unwrap();
+            let found = look(dir.path(), dir.path(), &index).unwrap();
             assert!(!found.is_empty);
             (found.lfs_pointers.count, found.encrypted.count)
         };
@@ -149,6 +153,8 @@ mod tests {
         assert_eq!(counts(), (1, 1));
         fs::write(&index, b"DIRC\0\0\0\x02 plain").unwrap();
         assert_eq!(counts(), (0, 0), "the index has no attributes");
+        fs::write(&index, b"DIRC\0\0\0\x02 .gitmodules").unwrap();
+        assert_eq!(counts(), (1, 1), "a submodule may have them");
         fs::write(&index, b"DIRC\0\0\0\x04 plain").unwrap();
         assert_eq!(counts(), (1, 1), "paths are shortened in this version");
     }
@@ -157,10 +163,7 @@ mod tests {
     fn a_tree_without_files_is_noticed() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join(".git"), "gitdir: x").unwrap();
-        assert!(
-            look(dir.path(), &dir.path().join("index"))
-                .unwrap()
-                .is_empty
-        );
+        let found = look(dir.path(), dir.path(), &dir.path().join("index"));
+        assert!(found.unwrap().is_empty);
     }
 }

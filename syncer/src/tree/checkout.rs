@@ -18,6 +18,7 @@ use crate::git::WorkTree;
 use crate::git::failure::FailureCause;
 use crate::lfs;
 use crate::lfs::Lfs;
+use crate::lfs::LfsError;
 use crate::remote::auth::RemoteCredentials;
 use crate::system::files;
 use crate::tree::Tree;
@@ -31,6 +32,7 @@ use crate::tree::selection::UnchangedFiles;
 use crate::tree::selection::patterns_of;
 use crate::tree::sharing;
 use crate::tree::submodules;
+use crate::tree::submodules::CheckedOut;
 
 /// Below this many free bytes a failed write is treated as ENOSPC.
 const MIN_FREE_BYTES: u64 = 1 << 16;
@@ -60,6 +62,7 @@ impl Checkout {
                 sparse,
                 subdir: subdir.cloned(),
                 lfs: config.lfs,
+                lfs_in_submodules: config.lfs && config.submodules != Submodules::Off,
             },
             depth: config.depth,
             unchanged: unchanged_of(config),
@@ -110,7 +113,10 @@ impl Checkout {
             // What consumers can write to may have hooks and programs of theirs in it.
             let lender = previous.filter(|_| self.unchanged == UnchangedFiles::Linked);
             let lender = lender.map(|previous| previous.git_dir.as_path());
-            submodules::update(tree, self, &chosen, lender).await?;
+            let modules = submodules::update(tree, self, &chosen, lender).await?;
+            for module in &modules {
+                self.replace_pointers_in(tree, commit, module).await?;
+            }
         } else {
             let modules = submodules::modules_of(tree.repository.git_dir);
             let removed = files::remove_blocking(&modules).await;
@@ -181,6 +187,25 @@ impl Checkout {
         }
     }
 
+    async fn replace_pointers_in(
+        &self,
+        tree: WorkTree<'_>,
+        commit: &Hash,
+        module: &CheckedOut,
+    ) -> Result<(), TreeError> {
+        let Some(lfs) = &self.lfs else {
+            return Ok(());
+        };
+        let index = module.index();
+        let repository = tree.repository.session.at(&module.git_dir);
+        let module = repository.work_tree(&module.dir, &index);
+        let filled = lfs.fill_submodule(tree.dir, commit, module).await;
+        filled.map_err(|error| match error {
+            LfsError::Git(error) => TreeError::Submodules(error),
+            error => error.into(),
+        })
+    }
+
     /// Whether there are submodules to check out.
     async fn has_submodules(&self, tree: WorkTree<'_>, commit: &Hash) -> Result<bool, TreeError> {
         if self.selection.submodules == Submodules::Off {
@@ -220,12 +245,14 @@ impl Checkout {
                 None => Vec::new(),
             };
             let lfs = self.selection.lfs;
-            Ok(is_equal(top, &tree.commit, &left_out, lfs).await?
-                && submodules::are_equal(top, &tree.commit, self).await?)
+            Ok::<_, TreeError>(
+                is_equal(top, &tree.commit, &left_out, lfs).await?
+                    && submodules::are_equal(top, &tree.commit, self).await?,
+            )
         };
         let is_done = match compare.await {
             // An object, the index or a submodule's repository is damaged.
-            Err(error @ GitError::Failed { .. })
+            Err(TreeError::Git(error @ GitError::Failed { .. }))
                 if error.why() != Some(FailureCause::Exhausted) =>
             {
                 false

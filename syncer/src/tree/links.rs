@@ -217,6 +217,7 @@ mod tests {
                 .or_else(|| subdir.as_ref().map(crate::tree::selection::patterns_of)),
             subdir,
             lfs: false,
+            lfs_in_submodules: false,
         }
     }
 

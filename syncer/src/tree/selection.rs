@@ -22,6 +22,9 @@ pub(crate) struct Selection {
     /// Whether Git LFS pointers are replaced.
     #[serde(default)]
     pub(crate) lfs: bool,
+    /// Whether those of submodules are; `false` in the marker of an older syncer.
+    #[serde(default)]
+    pub(crate) lfs_in_submodules: bool,
 }
 
 impl Selection {

@@ -19,11 +19,13 @@ use crate::git::GitSession;
 use crate::git::Hash;
 use crate::git::WorkTree;
 use crate::git::failure::FailureCause;
+use crate::lfs;
 use crate::system::files;
 use crate::tree::TreeError;
 use crate::tree::compare::is_equal;
 use crate::tree::selection::Checkout;
 
+pub(crate) use crate::tree::submodules::kept::CheckedOut;
 pub(super) use crate::tree::submodules::paths::common_dir;
 pub(crate) use crate::tree::submodules::paths::modules_of;
 
@@ -38,13 +40,14 @@ const UNFINISHED: &str = "gitvolume-submodules-unfinished";
 const ASIDE: &str = "gitvolume-submodules-aside";
 
 /// Checks out the submodules of a tree whose own files exist: all, or those at these paths. `lender`
-/// is the repository of an earlier tree, whose submodules' objects need not be fetched again.
+/// is the repository of an earlier tree, whose submodules' objects need not be fetched again. Returns
+/// the submodules that are checked out, nested ones after those that contain them.
 pub(crate) async fn update(
     tree: WorkTree<'_>,
     checkout: &Checkout,
     paths: &[String],
     lender: Option<&Path>,
-) -> Result<(), TreeError> {
+) -> Result<Vec<CheckedOut>, TreeError> {
     let git_dir = tree.repository.git_dir;
     let modules = modules_of(git_dir);
     let failed = |source: io::Error| TreeError::Io {
@@ -124,7 +127,7 @@ async fn update_levels(
     top: WorkTree<'_>,
     checkout: &Checkout,
     paths: &[String],
-) -> Result<(), TreeError> {
+) -> Result<Vec<CheckedOut>, TreeError> {
     let git = top.repository.session;
     let mut levels = vec![Level {
         git_dir: top.repository.git_dir.to_owned(),
@@ -132,6 +135,7 @@ async fn update_levels(
         index: top.index.to_owned(),
         paths: paths.to_owned(),
     }];
+    let mut checked_out = Vec::new();
     while let Some(level) = levels.pop() {
         let failed = |source: io::Error| TreeError::Io {
             path: level.git_dir.clone(),
@@ -158,15 +162,16 @@ async fn update_levels(
                 && module.dir.join(LIST).is_file()
             {
                 levels.push(Level {
-                    index: module.git_dir.join("index"),
-                    git_dir: module.git_dir,
-                    dir: module.dir,
+                    index: module.index(),
+                    git_dir: module.git_dir.clone(),
+                    dir: module.dir.clone(),
                     paths: Vec::new(),
                 });
             }
+            checked_out.push(module);
         }
     }
-    Ok(())
+    Ok(checked_out)
 }
 
 /// Whether the kept repositories of the submodules may be the cause, and not unreachable remotes:
@@ -267,12 +272,13 @@ struct Module {
     level: u32,
 }
 
-/// Compares the submodules of a tree with those of its commit.
+/// Compares the submodules of a tree with those of its commit. With Git LFS, each pointer must be
+/// replaced by its content.
 pub(crate) async fn are_equal(
     top: WorkTree<'_>,
     commit: &Hash,
     checkout: &Checkout,
-) -> Result<bool, GitError> {
+) -> Result<bool, TreeError> {
     let git = top.repository.session;
     let mut modules = vec![Module {
         name: None,
@@ -301,7 +307,11 @@ pub(crate) async fn are_equal(
                 _ => return Ok(false),
             }
             let files = git.at(&inner.git_dir).work_tree(&inner.dir, top.index);
-            if !inner.git_dir.is_dir() || !is_equal(files, &inner.commit, &[], false).await? {
+            let (subdir, lfs) = (checkout.selection.subdir.as_ref(), checkout.selection.lfs);
+            if !inner.git_dir.is_dir()
+                || !is_equal(files, &inner.commit, &[], lfs).await?
+                || lfs && !lfs::is_submodule_filled(top.dir, subdir, files).await?
+            {
                 return Ok(false);
             }
             modules.push(inner);

@@ -1,9 +1,11 @@
 //! Git LFS: pointers are replaced by content from a server that checks the protocol.
 
+mod differential;
 mod lies;
 mod resume;
 mod server;
 mod ssh;
+mod submodules;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

@@ -3,10 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::fs;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
 use fastrand::Rng;
 use remotes::Repo;
@@ -14,6 +10,7 @@ use remotes::Repo;
 use crate::linked::start;
 use crate::world::World;
 use crate::world::git;
+use crate::world::listing::assert_equals_clone;
 
 /// The number of histories in `make test`.
 const HISTORIES: u64 = 6;
@@ -145,37 +142,6 @@ fn commit(
     commit.push()
 }
 
-/// The type, the mode and the content of every path, without git's own files.
-fn listing(dir: &Path) -> BTreeMap<Vec<u8>, String> {
-    let mut found = BTreeMap::new();
-    let mut dirs = vec![dir.to_owned()];
-    while let Some(parent) = dirs.pop() {
-        for entry in fs::read_dir(&parent).unwrap() {
-            let path = entry.unwrap().path();
-            if path.file_name().unwrap() == ".git" {
-                continue;
-            }
-            let metadata = fs::symlink_metadata(&path).unwrap();
-            let content = if metadata.is_dir() {
-                dirs.push(path.clone());
-                Vec::new()
-            } else if metadata.is_symlink() {
-                fs::read_link(&path)
-                    .unwrap()
-                    .as_os_str()
-                    .as_bytes()
-                    .to_vec()
-            } else {
-                fs::read(&path).unwrap()
-            };
-            let name = path.strip_prefix(dir).unwrap().as_os_str().as_bytes();
-            let shown = format!("{:o} {}", metadata.mode(), content.escape_ascii());
-            found.insert(name.to_vec(), shown);
-        }
-    }
-    found
-}
-
 /// Follows a history and compares each revision with a fresh clone.
 fn follow(seed: u64, layout: &'static str) {
     let mut rng = Rng::with_seed(seed);
@@ -202,24 +168,8 @@ fn follow(seed: u64, layout: &'static str) {
             fresh_name,
         ];
         git(&world.path(""), &clone);
-        let (found, expected) = (
-            listing(&world.tree().canonicalize().unwrap()),
-            listing(&fresh),
-        );
-        for (path, expected) in &expected {
-            let found = found.get(path);
-            let path = path.escape_ascii();
-            assert_eq!(
-                found,
-                Some(expected),
-                "seed {seed}, {layout}, commit {n}: {path}"
-            );
-        }
-        let count = (found.len(), expected.len());
-        assert_eq!(
-            count.0, count.1,
-            "seed {seed}, {layout}, commit {n}: more files"
-        );
+        let what = format!("seed {seed}, {layout}, commit {n}");
+        assert_equals_clone(&world.tree(), &fresh, &what);
     }
 }
 

@@ -1,5 +1,6 @@
 //! A temporary world for one test: a remote, a root, a state directory, and the real program.
 
+pub(crate) mod listing;
 pub(crate) mod namespaces;
 pub(crate) mod programs;
 

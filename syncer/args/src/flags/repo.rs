@@ -166,7 +166,8 @@ flags! {
         /// Replace Git LFS pointers by their content, downloaded from the repository's LFS server
         ///
         /// The program git-lfs is not needed. Each revision is published with all of its content or not
-        /// at all. Pointers in submodules are not replaced. Not available with --layout=clone.
+        /// at all. Pointers in submodules are replaced from the submodule's own server. Not available with
+        /// --layout=clone.
         #[flag("lfs", "BOOL", Ours, ["GITSYNC_LFS"] => Key("lfs"))]
         lfs: bool,
 

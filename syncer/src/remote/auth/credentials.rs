@@ -6,6 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use args::Credential;
+use args::UserInfo;
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde::Serialize;
@@ -37,6 +38,10 @@ pub(super) enum Users {
     /// Matches every name and keeps it; returns its own for an address without a name.
     Kept,
 }
+
+/// The list in the memory of the syncer itself, for clients other than git.
+#[derive(Clone, Default, Eq, PartialEq)]
+pub(crate) struct CredentialList(Vec<Entry>);
 
 /// The source of a password.
 #[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
@@ -99,6 +104,36 @@ impl Entry {
             username: first_line(username),
             password: self.password()?,
         })
+    }
+}
+
+impl CredentialList {
+    pub(super) fn new(entries: Vec<Entry>) -> Self {
+        Self(entries)
+    }
+
+    /// The user and the password that git would use for an http(s) address with this user: those of
+    /// the address, or the answer of the credential helper. `None` if git would use none of them.
+    pub(crate) fn of_address(
+        &self,
+        url: &str,
+        user: UserInfo,
+    ) -> Result<Option<Credentials>, AuthError> {
+        let name = match user {
+            UserInfo::Credentials { username, password } if !password.is_empty() => {
+                return Ok(Some(Credentials { username, password }));
+            }
+            UserInfo::Credentials { username, .. } | UserInfo::Name(username) => Some(username),
+            UserInfo::None => None,
+        };
+        let question = Question::about(url).map(|found| found.with_user(name.as_deref()));
+        let Some(question) = question else {
+            return Ok(None);
+        };
+        let entry = question.answer(&self.0);
+        // git has no credentials if the password is elsewhere.
+        let entry = entry.filter(|entry| entry.password != Password::Elsewhere);
+        entry.map(|entry| entry.credentials(&question)).transpose()
     }
 }
 
@@ -268,6 +303,40 @@ mod tests {
         ] {
             let found = answered(&of(users, username), question);
             assert_eq!(found.as_deref(), Some(expected), "{question}");
+        }
+    }
+
+    #[test]
+    fn another_address_gets_the_credentials_that_git_would_get_from_the_helper() {
+        let entries = vec![
+            Entry {
+                users: Users::All,
+                ..entry("https://git.example/org/site.git", "bot")
+            },
+            entry("https://git.example/other", "other"),
+            entry("https://media.example", "media"),
+            Entry {
+                password: Password::Elsewhere,
+                ..entry("https://named.example", "me")
+            },
+        ];
+        let list = CredentialList::new(entries);
+        for (url, expected) in [
+            ("https://git.example/org/models.git", Some("bot")),
+            ("https://git.example/other/x", Some("other")),
+            ("https://media.example/x", Some("media")),
+            ("https://me@media.example/x", None),
+            ("https://me:pw@media.example/x", Some("me")),
+            ("https://me:pw@evil.example/x", Some("me")),
+            ("https://named.example/x", None),
+            ("https://evil.example/org/site.git", None),
+            ("https://git.example:8443/org/site.git", None),
+            ("http://git.example/org/site.git", None),
+        ] {
+            let address: args::RepoUrl = url.parse().unwrap();
+            let found = list.of_address(&address.without_user(), address.user_info());
+            let found = found.unwrap().map(|found| found.username);
+            assert_eq!(found.as_deref(), expected, "{url}");
         }
     }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::config::Credentials;
+use crate::remote::auth::credentials::CredentialList;
 
 /// The credentials for the remote at this pass, the same that git uses.
 ///
@@ -12,6 +13,8 @@ use crate::config::Credentials;
 pub(crate) struct RemoteCredentials {
     /// User name and password for the repository's own address.
     pub(crate) http: Option<Credentials>,
+    /// User names and passwords for other addresses, such as those of submodules.
+    pub(crate) list: CredentialList,
     /// The file of CAs for git; `None` means the system's.
     pub(crate) ca: Option<PathBuf>,
     /// Cookies in the format of Netscape and curl (`http.cookieFile`).

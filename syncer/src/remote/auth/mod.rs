@@ -29,6 +29,7 @@ use crate::observe::metrics::RepoMetrics;
 use crate::redact;
 use crate::redact::HiddenSecrets;
 use crate::remote::auth::config_file::ConfigFile;
+use crate::remote::auth::credentials::CredentialList;
 use crate::remote::auth::credentials::Entry;
 use crate::remote::auth::credentials::Password;
 use crate::remote::auth::credentials::Question;
@@ -245,6 +246,7 @@ impl Auth {
                 gitconfig.set("credential.useHttpPath", "true");
             }
         }
+        grant.list = CredentialList::new(entries);
         if let Some(dir) = &config.secret_dir
             && Self::is_without_credentials(config, &secret)
         {

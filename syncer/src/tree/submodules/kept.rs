@@ -13,9 +13,16 @@ use crate::tree::submodules::paths::common_dir;
 use crate::tree::submodules::paths::modules_of;
 
 /// A submodule that is checked out.
-pub(super) struct CheckedOut {
-    pub(super) git_dir: PathBuf,
-    pub(super) dir: PathBuf,
+pub(crate) struct CheckedOut {
+    pub(crate) git_dir: PathBuf,
+    pub(crate) dir: PathBuf,
+}
+
+impl CheckedOut {
+    /// The index that git wrote.
+    pub(crate) fn index(&self) -> PathBuf {
+        self.git_dir.join("index")
+    }
 }
 
 /// Copies repositories of submodules. Objects are linked: git never changes them.
