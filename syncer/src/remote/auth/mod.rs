@@ -274,12 +274,18 @@ impl Auth {
         }
         gitconfig.write(&self.gitconfig)?;
         if let Some(cache) = &config.cache {
-            let path = self.gitconfig.clone();
             let text =
                 cache::settings(cache, private, &self.gitconfig, grant.http.as_ref(), hidden)?;
-            let put = self.keys.put("cache.gitconfig", text.as_bytes());
-            let put = put.map_err(|source| AuthError::Write { path, source })?;
-            self.cache = Some(put);
+            let path = match self.keys.put("cache.gitconfig", text.as_bytes()) {
+                Ok(path) => path,
+                // A kernel or a sandbox without files in memory.
+                Err(_) => {
+                    let path = private.path("cache.gitconfig");
+                    write(&path, text.as_bytes(), files::SECRET_MODE)?;
+                    path
+                }
+            };
+            self.cache = Some(path);
         }
         Ok(grant)
     }
