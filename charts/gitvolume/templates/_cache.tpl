@@ -71,6 +71,9 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 - url: https://{{ include "gitvolume.cacheHost" . }}:{{ .Values.cache.port }}
   caBundleFile: /etc/gitvolume-cache/ca.crt
   trust: {{ .Values.cache.trust }}
+  {{- with .Values.cache.maxStaleness }}
+  maxStaleness: {{ . }}
+  {{- end }}
   {{- with .Values.cache.namespaceSelector }}
   namespaceSelector:
     {{- toYaml . | nindent 4 }}

@@ -121,8 +121,20 @@ impl RepoHealth {
             commit: commit.to_owned(),
             tag: tag.map(str::to_owned),
             since,
+            as_of: None,
         });
         self.0.file.update(&standing);
+    }
+
+    /// Records when the git host named the published commit, if the syncer has not reached it since.
+    pub(crate) fn set_as_of(&self, as_of: Option<Timestamp>) {
+        let mut standing = self.standing();
+        if let Some(published) = &mut standing.published
+            && published.as_of != as_of
+        {
+            published.as_of = as_of;
+            self.0.file.update(&standing);
+        }
     }
 
     /// Records whether the remote is polled without git, and the state of the pull-through cache.

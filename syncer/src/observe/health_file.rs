@@ -104,6 +104,7 @@ mod tests {
                 commit: "1".repeat(40),
                 tag: None,
                 since: Timestamp::UNIX_EPOCH,
+                as_of: None,
             }),
             ..Standing::default()
         }

@@ -36,6 +36,10 @@ pub(crate) struct Published {
     pub(crate) tag: Option<String>,
     /// When this process published the commit, or found it published.
     pub(crate) since: Timestamp,
+    /// When the git host named the commit, if the syncer has not reached it since: it started with
+    /// the answer of the pull-through cache.
+    #[serde(default, rename = "asOf", skip_serializing_if = "Option::is_none")]
+    pub(crate) as_of: Option<Timestamp>,
 }
 
 /// The current activity of a repository.

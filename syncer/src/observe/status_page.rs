@@ -93,7 +93,11 @@ fn row(page: &mut String, repo: &Standing, now: Timestamp) -> fmt::Result {
             if let Some(tag) = &published.tag {
                 write!(page, "<br>{}", Escaped(tag))?;
             }
-            write!(page, "</td><td>{}</td>", Ago(published.since, now))?;
+            write!(page, "</td><td>{}", Ago(published.since, now))?;
+            if let Some(as_of) = published.as_of {
+                write!(page, "<br><small>as of {as_of:.0}</small>")?;
+            }
+            page.push_str("</td>");
         }
         None => page.push_str("<td>none yet</td><td></td>"),
     }
@@ -191,6 +195,7 @@ mod tests {
                 commit: "a".repeat(40),
                 tag: Some("v1.2.3".to_owned()),
                 since: at(1_000_000),
+                as_of: Some(at(999_000)),
             }),
             last_success: Some(at(1_000_550)),
             last_error: Some("the server said \"no\"".to_owned()),
@@ -203,7 +208,7 @@ mod tests {
         for part in [
             "<strong>site</strong>",
             "https://git.example/&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;</td><td>a&amp;b</td>",
-            "<br>v1.2.3</td><td><time datetime=\"1970-01-12T13:46:40Z\">10 min ago</time>",
+            "<br>v1.2.3</td><td><time datetime=\"1970-01-12T13:46:40Z\">10 min ago</time><br><small>as of 1970-01-12T13:30:00Z</small>",
             "50 s ago</time></td><td>waiting<br><small>next pass in 12 s</small>",
             "the server said &quot;no&quot;<br><small>3 failed passes in a row</small>",
             "<td>none yet</td>",

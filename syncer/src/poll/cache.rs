@@ -18,6 +18,7 @@ use crate::poll::engine::CacheReport;
 use crate::poll::engine::EngineError;
 use crate::poll::engine::Known;
 use crate::poll::engine::RemoteRef;
+use crate::poll::engine::Staleness;
 use crate::redact::redact;
 use crate::remote::auth::RemoteCredentials;
 
@@ -74,13 +75,28 @@ pub(super) enum CacheState {
     Away(String),
 }
 
+/// An answer of the cache that `--max-staleness` refuses.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct StaleAnswer {
+    /// When the git host gave the answer.
+    pub(crate) as_of: Timestamp,
+    /// The maximum age of an answer.
+    pub(crate) max_staleness: Duration,
+}
+
 /// What the cache's last answer means for a pass.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum CacheAdvice {
     /// The ref names what git last fetched.
     Same,
-    /// The ref names something else, which the cache has.
-    Fetch(RemoteRef),
+    /// The ref names something else, which the cache has. `as_of` is the time of the git host's
+    /// answer if the host is unreachable now.
+    Fetch {
+        found: RemoteRef,
+        as_of: Option<Timestamp>,
+    },
+    /// The git host is unreachable, and its last answer is older than `--max-staleness` allows.
+    TooOld(StaleAnswer),
     /// The git host must be asked. `then_cache` if the cache has the objects all the same.
     AskHost { then_cache: bool },
 }
@@ -131,8 +147,9 @@ impl CacheWatch {
     pub(super) fn advice(&mut self, known: Option<Known<'_>>) -> CacheAdvice {
         let state = self.states.borrow_and_update().clone();
         let advice = advice(&state, self.policy, self.acted, known);
-        if let (CacheAdvice::Fetch(_), CacheState::Answered(report)) = (&advice, &state)
-            && let (Some(_), Some(as_of)) = (report.stale, report.as_of)
+        if let CacheAdvice::Fetch {
+            as_of: Some(as_of), ..
+        } = &advice
         {
             tracing::info!(v = 0, %as_of, "the git host is unreachable, starting with the commit that the cache last knew");
         }
@@ -170,7 +187,7 @@ impl CacheWatch {
     fn fetches_first(&self, state: &CacheState) -> bool {
         matches!(
             advice(state, self.policy, self.acted, None),
-            CacheAdvice::Fetch(_)
+            CacheAdvice::Fetch { .. }
         )
     }
 
@@ -178,8 +195,11 @@ impl CacheWatch {
     pub(super) fn standing(&self) -> String {
         match &*self.states.borrow() {
             CacheState::Starting => "starting".to_owned(),
+            // Without the age, which would change the text at each answer.
             CacheState::Answered(report) => match report.stale {
-                Some(age) => format!("on, the git host is away since {}s", age.as_secs()),
+                Some(Staleness { as_of, .. }) => {
+                    format!("on; the git host is unreachable since {as_of:.0}")
+                }
                 None => "on".to_owned(),
             },
             CacheState::Away(reason) => format!("direct: {reason}"),
@@ -208,19 +228,28 @@ fn advice(
         return CacheAdvice::AskHost { then_cache: false };
     };
     let is_same = |known| report.found.as_ref().is_some_and(|found| found.is(known));
-    let longest = policy.max_staleness.unwrap_or(Duration::MAX);
-    let is_too_old = report.stale.is_some_and(|age| age > longest);
+    let is_trusted = policy.trust == CacheTrust::Full;
+    let too_old = report.stale.and_then(|stale| {
+        let max_staleness = policy
+            .max_staleness
+            .filter(|longest| stale.age > *longest)?;
+        let as_of = stale.as_of;
+        Some(StaleAnswer {
+            as_of,
+            max_staleness,
+        })
+    });
     match (&report.found, known) {
         // Something is published, and the ref may have moved since this answer.
         (_, Some(_)) if report.stale.is_some() => CacheAdvice::AskHost { then_cache: false },
         (_, Some(known)) if is_same(known) => CacheAdvice::Same,
-        (_, None) if is_too_old => CacheAdvice::AskHost { then_cache: false },
+        (_, None) if is_trusted && let Some(answer) = too_old => CacheAdvice::TooOld(answer),
         // Another replica of the cache may be behind the one that answered before.
-        (Some(found), _)
-            if policy.trust == CacheTrust::Full
-                && acted.is_none_or(|acted| report.as_of > Some(acted)) =>
-        {
-            CacheAdvice::Fetch(found.clone())
+        (Some(found), _) if is_trusted && acted.is_none_or(|acted| report.as_of > Some(acted)) => {
+            CacheAdvice::Fetch {
+                found: found.clone(),
+                as_of: report.stale.map(|stale| stale.as_of),
+            }
         }
         _ => CacheAdvice::AskHost { then_cache: true },
     }

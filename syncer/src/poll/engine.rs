@@ -66,8 +66,17 @@ pub(crate) struct CacheReport {
     pub(crate) found: Option<RemoteRef>,
     /// When the git host gave the answer.
     pub(crate) as_of: Option<Timestamp>,
-    /// The age of an answer that the cache gives while the git host is unreachable.
-    pub(crate) stale: Option<Duration>,
+    /// Of an answer that the cache gives while the git host is unreachable.
+    pub(crate) stale: Option<Staleness>,
+}
+
+/// How old an answer is that the cache gives while the git host is unreachable.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Staleness {
+    /// Its age when it arrived.
+    pub(crate) age: Duration,
+    /// When the git host gave it.
+    pub(crate) as_of: Timestamp,
 }
 
 /// A pending poll.

@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use args::RepoKind;
 use hyper::StatusCode;
 use hyper_util::client::proxy::matcher::Intercept;
+use jiff::Timestamp;
 use poll::Answer;
 use poll::CacheRefPoller;
 use poll::Credentials;
@@ -47,6 +48,7 @@ use crate::poll::engine::EngineAnswer;
 use crate::poll::engine::EngineError;
 use crate::poll::engine::Known;
 use crate::poll::engine::RemoteRef;
+use crate::poll::engine::Staleness;
 use crate::poll::loan;
 use crate::poll::loan::Loan;
 use crate::poll::loan::SshRequest;
@@ -215,10 +217,17 @@ impl CacheEngine for CacheRefPoller {
                 }
                 _ => EngineError::Failed(chain(&error)),
             })?;
-            Ok(answer.map(|answer| CacheReport {
-                found: answer.found.and_then(remote_ref),
-                as_of: answer.as_of.and_then(|time| time.parse().ok()),
-                stale: answer.stale,
+            Ok(answer.map(|answer| {
+                let as_of = answer.as_of.and_then(|time| time.parse().ok());
+                let as_of_age = |age| Timestamp::now().saturating_sub(age).ok();
+                CacheReport {
+                    found: answer.found.and_then(remote_ref),
+                    as_of,
+                    stale: answer.stale.and_then(|age| {
+                        let as_of = as_of.or_else(|| as_of_age(age))?;
+                        Some(Staleness { age, as_of })
+                    }),
+                }
             }))
         })
     }

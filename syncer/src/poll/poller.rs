@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::StatusCode;
+use jiff::Timestamp;
 use url::Url;
 
 use crate::config::RepoConfig;
@@ -18,6 +19,7 @@ use crate::poll::allowed::files::JudgedFiles;
 use crate::poll::allowed::setting::Setting;
 use crate::poll::cache::CacheAdvice;
 use crate::poll::cache::CacheWatch;
+use crate::poll::cache::StaleAnswer;
 use crate::poll::engine::Engine;
 use crate::poll::engine::EngineError;
 use crate::poll::engine::Known;
@@ -57,6 +59,8 @@ pub(crate) struct Poller {
     cache: Option<CacheWatch>,
     /// What the last poll found, if the cache has its objects.
     offer: Option<CacheOffer>,
+    /// The cache's answer that the last pass refused because of its age.
+    refused: Option<StaleAnswer>,
 }
 
 /// Objects that git can fetch from the cache.
@@ -66,6 +70,8 @@ pub(crate) struct CacheOffer {
     pub(crate) url: Url,
     /// What the followed ref names.
     pub(crate) found: RemoteRef,
+    /// When the git host gave this answer, if it is unreachable now.
+    pub(crate) as_of: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -124,6 +130,7 @@ impl Poller {
             rest: 0,
             cache: None,
             offer: None,
+            refused: None,
         }
     }
 
@@ -166,11 +173,12 @@ impl Poller {
             cache.renew(grant);
             match cache.advice(Some(known)) {
                 CacheAdvice::Same => return PollOutcome::Same,
-                CacheAdvice::Fetch(found) => {
+                CacheAdvice::Fetch { found, as_of } => {
                     let url = cache.url.clone();
-                    self.offer = Some(CacheOffer { url, found });
+                    self.offer = Some(CacheOffer { url, found, as_of });
                     return PollOutcome::AskGit;
                 }
+                CacheAdvice::TooOld(_) => {}
                 CacheAdvice::AskHost { then_cache: has } => {
                     then_cache = has.then(|| cache.url.clone());
                 }
@@ -208,9 +216,11 @@ impl Poller {
                 if answer.is_same {
                     return PollOutcome::Same;
                 }
-                self.offer = cache
-                    .zip(answer.found)
-                    .map(|(url, found)| CacheOffer { url, found });
+                self.offer = cache.zip(answer.found).map(|(url, found)| CacheOffer {
+                    url,
+                    found,
+                    as_of: None,
+                });
                 return PollOutcome::AskGit;
             }
             Err(error) => error,
@@ -239,6 +249,7 @@ impl Poller {
         git_dir: &Path,
         is_first: bool,
     ) -> Option<CacheOffer> {
+        self.refused = None;
         let offer = self.offer.take();
         if offer.is_some() || !is_first || config.cache.is_none() || self.engine.is_err() {
             return offer;
@@ -252,7 +263,11 @@ impl Poller {
         cache.started().await;
         let url = cache.url.clone();
         match cache.advice(None) {
-            CacheAdvice::Fetch(found) => Some(CacheOffer { url, found }),
+            CacheAdvice::Fetch { found, as_of } => Some(CacheOffer { url, found, as_of }),
+            CacheAdvice::TooOld(answer) => {
+                self.refused = Some(answer);
+                None
+            }
             CacheAdvice::AskHost { then_cache: true } => {
                 let nothing = ObjectFormat::Sha1.null();
                 let known = Known {
@@ -264,6 +279,11 @@ impl Poller {
             }
             CacheAdvice::Same | CacheAdvice::AskHost { .. } => None,
         }
+    }
+
+    /// The cache's answer that this pass refused because of its age.
+    pub(crate) fn refused(&self) -> Option<StaleAnswer> {
+        self.refused
     }
 
     /// Records that a new commit was published.

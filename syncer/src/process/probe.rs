@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use args::ProbeArgs;
 use args::probe::STILL_CLONING;
+use jiff::Timestamp;
 
 use crate::redact::redact;
 use crate::repo::status;
@@ -31,7 +32,10 @@ pub(crate) fn run(args: &ProbeArgs) -> ExitCode {
     let began = Instant::now();
     loop {
         match look(&args.state) {
-            Ok(()) => return ExitCode::SUCCESS,
+            Ok(notes) => {
+                print!("{notes}");
+                return ExitCode::SUCCESS;
+            }
             Err(unpublished) if !unpublished.has_failed && began.elapsed() < args.wait.get() => {
                 thread::sleep(LOOK_PERIOD);
             }
@@ -43,22 +47,33 @@ pub(crate) fn run(args: &ProbeArgs) -> ExitCode {
     }
 }
 
-/// Looks at all repositories.
-fn look(state: &Path) -> Result<(), Unpublished> {
+/// Looks at all repositories. Returns one line for each that was published from the pull-through
+/// cache and not compared with the git host since.
+fn look(state: &Path) -> Result<String, Unpublished> {
     let states = status::announced(state).map_err(|error| unreadable(state, &error))?;
+    let mut notes = String::new();
     let mut reasons = Vec::new();
     let mut has_failed = false;
     for (name, state) in states {
-        if let Err(unpublished) = look_at(&state) {
-            has_failed |= unpublished.has_failed;
-            reasons.push(match name.as_str() {
-                "" => unpublished.reason,
-                name => format!("{name}: {}", unpublished.reason),
-            });
+        let named = |text: String| match name.as_str() {
+            "" => text,
+            name => format!("{name}: {text}"),
+        };
+        match look_at(&state) {
+            Ok(None) => {}
+            Ok(Some(as_of)) => {
+                let note = format!("published as of {as_of:.0}, the git host is unreachable since");
+                notes.push_str(&named(note));
+                notes.push('\n');
+            }
+            Err(unpublished) => {
+                has_failed |= unpublished.has_failed;
+                reasons.push(named(unpublished.reason));
+            }
         }
     }
     if reasons.is_empty() {
-        return Ok(());
+        return Ok(notes);
     }
     Err(Unpublished {
         reason: reasons.join("; "),
@@ -66,14 +81,16 @@ fn look(state: &Path) -> Result<(), Unpublished> {
     })
 }
 
-fn look_at(state: &Path) -> Result<(), Unpublished> {
+/// Looks at one repository. Returns when the git host named its commit, if the host is unreachable
+/// since.
+fn look_at(state: &Path) -> Result<Option<Timestamp>, Unpublished> {
     let record = Record::read(state).map_err(|error| unreadable(state, &error))?;
     let record = record.unwrap_or_default();
     if record
         .published
         .is_some_and(|published| published.is_whole())
     {
-        return Ok(());
+        return Ok(record.as_of);
     }
     Err(Unpublished {
         has_failed: record.error.is_some(),

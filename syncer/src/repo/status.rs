@@ -8,6 +8,7 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -82,6 +83,9 @@ pub(crate) fn announced(state: &Path) -> io::Result<BTreeMap<String, PathBuf>> {
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub(crate) struct Record {
     pub(crate) published: Option<Published>,
+    /// When the git host named the published commit, if the syncer has not reached it since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) as_of: Option<Timestamp>,
     /// The error of the last pass, without secrets; `None` after a success.
     pub(crate) error: Option<String>,
 }
@@ -164,17 +168,33 @@ impl Status {
 
     /// Records the tree that consumers see.
     pub(crate) fn published(&mut self, published: Published) {
-        let error = self.record.error.clone();
         self.change(Record {
             published: Some(published),
-            error,
+            ..self.record.clone()
         });
+    }
+
+    /// When the git host named the published commit, if the syncer has not reached it since.
+    pub(crate) fn as_of(&self) -> Option<Timestamp> {
+        self.record.as_of
+    }
+
+    /// Sets [`Self::as_of`].
+    pub(crate) fn set_as_of(&mut self, as_of: Option<Timestamp>) {
+        if as_of != self.record.as_of {
+            self.change(Record {
+                as_of,
+                ..self.record.clone()
+            });
+        }
     }
 
     /// Records the end of a pass.
     pub(crate) fn ended(&mut self, error: Option<String>) {
-        let published = self.record.published.clone();
-        self.change(Record { published, error });
+        self.change(Record {
+            error,
+            ..self.record.clone()
+        });
     }
 
     /// Writes the record; a failure is only logged, since it affects only the probe.

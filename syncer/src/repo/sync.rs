@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::StatusCode;
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::config::RepoConfig;
@@ -96,6 +97,8 @@ pub(crate) struct RepoSyncer {
     pub(crate) hooks: Hooks,
     metrics: RepoMetrics,
     health: RepoHealth,
+    /// When the git host named the commit of the last fetch, if it was unreachable at that time.
+    fetched_as_of: Option<Timestamp>,
     /// The number of fetched commits without a publication since git last collected its garbage.
     unpublished_fetches: u32,
     checks: RepositoryChecks,
@@ -112,12 +115,14 @@ impl RepoSyncer {
     ) -> Result<Self, AuthError> {
         let mut git = common.git.clone();
         let metrics = report.metrics.clone();
+        let status = Status::open(config.state.as_deref());
         Ok(Self {
             auth: Auth::new(&config, &private, &mut git, metrics.clone())?,
             remote: Remote::new(&config),
             poller: Poller::new(&config, common.polls, metrics.clone()),
             mirror: Mirror::new(layout.git_dir(), &config.rev),
-            status: Status::open(config.state.as_deref()),
+            fetched_as_of: status.as_of(),
+            status,
             layout,
             state: RepoState::default(),
             hooks: Hooks::start(&config, &metrics),
@@ -169,6 +174,7 @@ impl RepoSyncer {
         };
         let granted = match looked {
             Look::Unchanged(tree) => {
+                self.set_as_of(None);
                 self.was_put_off = false;
                 self.last_pass_failed = false;
                 return Ok(Some(PassOutcome {

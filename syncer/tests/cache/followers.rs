@@ -51,11 +51,15 @@ fn start(world: &World, syncer: Syncer) -> Running {
     syncer.start(&world.path("log"))
 }
 
+/// The health file of a syncer.
+fn health(world: &World) -> Option<serde_json::Value> {
+    let text = fs::read(world.state().join("health.json")).ok()?;
+    serde_json::from_slice(&text).ok()
+}
+
 /// What a syncer says about the cache.
 fn state_of_cache(world: &World) -> Option<String> {
-    let text = fs::read(world.state().join("health.json")).ok()?;
-    let health: serde_json::Value = serde_json::from_slice(&text).ok()?;
-    Some(health["cache"].as_str()?.to_owned())
+    Some(health(world)?["cache"].as_str()?.to_owned())
 }
 
 /// Waits until a syncer follows through the cache.
@@ -208,6 +212,9 @@ fn a_new_pod_starts_from_the_cache_while_the_git_host_is_away() {
     });
     let second = World::new("projected");
     let late = start(&second, follower(&cache, &second, "full"));
+    let strict = World::new("projected");
+    let refused = follower(&cache, &strict, "full").flag("max-staleness", "1s");
+    let refused = start(&strict, refused);
     // The cache serves what it has once the git host was away for a minute.
     for _ in 0..ANSWERS_AFTER {
         thread::sleep(Duration::from_secs(1));
@@ -217,5 +224,39 @@ fn a_new_pod_starts_from_the_cache_while_the_git_host_is_away() {
     }
     assert_eq!(second.published(), Some(commit.clone()), "{}", late.log());
     late.assert_logged("starting with the commit that the cache last knew");
-    assert_eq!(first.published(), Some(commit));
+    assert_eq!(first.published(), Some(commit.clone()));
+
+    // The age of the commit is shown until the git host answers again.
+    let as_of = |world: &World| health(world).unwrap()["published"]["asOf"].clone();
+    assert!(as_of(&second).is_string(), "{}", late.log());
+    assert!(as_of(&first).is_null());
+    let (is_published, text) = second.probe();
+    assert!(
+        is_published && text.starts_with("published as of 20"),
+        "{text}"
+    );
+    for _ in 0..ANSWERS_AFTER {
+        if refused.log().contains("older than --max-staleness allows") {
+            break;
+        }
+        thread::sleep(Duration::from_secs(1));
+    }
+    let (is_published, text) = strict.probe();
+    assert!(!is_published && strict.published().is_none());
+    assert!(
+        text.contains("older than --max-staleness allows (1s): "),
+        "{text}"
+    );
+
+    cache.origin.start_again();
+    for _ in 0..ANSWERS_AFTER {
+        if as_of(&second).is_null() && strict.published().is_some() {
+            break;
+        }
+        thread::sleep(Duration::from_secs(1));
+    }
+    assert!(as_of(&second).is_null(), "{}", late.log());
+    late.assert_logged("the git host answers again");
+    assert_eq!(second.probe(), (true, String::new()));
+    assert_eq!(strict.published(), Some(commit));
 }

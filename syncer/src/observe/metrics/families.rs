@@ -102,6 +102,16 @@ pub(super) const FAMILIES: &[Family] = &[
         },
     },
     Family {
+        name: "gitvolume_published_as_of_timestamp_seconds",
+        kind: Kind::Gauge,
+        help: "Unix time when the git host named the published commit, in seconds; only while the git host is unreachable since a start from the cache",
+        samples: |figures, sink| {
+            if let Some(at) = figures.as_of {
+                sink("", &[], unix(at));
+            }
+        },
+    },
+    Family {
         name: "gitvolume_publish_lag_seconds",
         kind: Kind::Gauge,
         help: "Seconds from the committer date of the commit to its publication by this process",

@@ -40,6 +40,8 @@ pub(crate) struct Figures {
     pub(crate) hook_runs: BTreeMap<(&'static str, Ending), u64>,
     pub(crate) last_success: Option<SystemTime>,
     pub(crate) published: Option<Published>,
+    /// When the git host named the published commit, if it is unreachable since.
+    pub(crate) as_of: Option<SystemTime>,
     /// Whether the remote is polled without git; `None` until that is known.
     pub(crate) is_polled: Option<bool>,
     pub(crate) polls: u64,

@@ -122,6 +122,11 @@ impl RepoMetrics {
         }
     }
 
+    /// Records when the git host named the published commit, if it is unreachable since.
+    pub(crate) fn set_as_of(&self, as_of: Option<SystemTime>) {
+        self.lock().as_of = as_of;
+    }
+
     /// Records whether the remote is polled without git.
     pub(crate) fn set_polled(&self, is_polled: bool) {
         self.lock().is_polled = Some(is_polled);
@@ -246,6 +251,7 @@ mod tests {
         repo.count_github_token(true);
         repo.count_hook_run("webhook", true);
         repo.published(&commit(), Some(SystemTime::now()));
+        repo.set_as_of(Some(SystemTime::now()));
         let text = metrics.render();
         let written = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
         let written = written.filter(|written| !written.starts_with("process_"));

@@ -25,7 +25,10 @@ fn stale_for(found: &str, seconds: u64) -> CacheState {
         unreachable!()
     };
     CacheState::Answered(CacheReport {
-        stale: Some(Duration::from_secs(seconds)),
+        stale: Some(Staleness {
+            age: Duration::from_secs(seconds),
+            as_of: Timestamp::UNIX_EPOCH,
+        }),
         ..report
     })
 }
@@ -43,10 +46,13 @@ fn advised(state: &CacheState, trust: CacheTrust, known: Option<&str>) -> CacheA
 }
 
 fn fetch(digit: &str) -> CacheAdvice {
-    CacheAdvice::Fetch(RemoteRef {
-        object: hash(digit),
-        tag: None,
-    })
+    fetch_as_of(digit, None)
+}
+
+fn fetch_as_of(digit: &str, as_of: Option<Timestamp>) -> CacheAdvice {
+    let object = hash(digit);
+    let found = RemoteRef { object, tag: None };
+    CacheAdvice::Fetch { found, as_of }
 }
 
 const DIRECT: CacheAdvice = CacheAdvice::AskHost { then_cache: false };
@@ -83,11 +89,22 @@ fn an_answer_while_the_git_host_is_away_serves_the_first_publication_alone() {
         assert_eq!(advised(&stale("a"), trust, Some("a")), DIRECT);
         assert_eq!(advised(&stale("b"), trust, Some("a")), DIRECT);
     }
-    assert_eq!(advised(&stale("b"), CacheTrust::Full, None), fetch("b"));
+    let first = fetch_as_of("b", Some(Timestamp::UNIX_EPOCH));
+    assert_eq!(advised(&stale("b"), CacheTrust::Full, None), first);
     assert_eq!(advised(&stale("b"), CacheTrust::Content, None), CONFIRM);
+}
+
+#[test]
+fn an_answer_older_than_the_limit_serves_no_publication() {
     // One second above the limit.
     let old = stale_for("b", 91);
-    assert_eq!(advised(&old, CacheTrust::Full, None), DIRECT);
+    let refused = CacheAdvice::TooOld(StaleAnswer {
+        as_of: Timestamp::UNIX_EPOCH,
+        max_staleness: Duration::from_secs(90),
+    });
+    assert_eq!(advised(&old, CacheTrust::Full, None), refused);
+    // The git host names the commit in any case.
+    assert_eq!(advised(&old, CacheTrust::Content, None), CONFIRM);
 }
 
 #[test]

@@ -10,10 +10,12 @@ use std::io;
 use std::time::Duration;
 
 use hyper::StatusCode;
+use jiff::Timestamp;
 
 use crate::git::GitError;
 use crate::git::failure::FailureCause;
 use crate::lfs::LfsError;
+use crate::poll::StaleAnswer;
 use crate::remote::auth::AuthError;
 use crate::repo::mirror::error::MirrorError;
 use crate::repo::publish::error::PublishError;
@@ -122,6 +124,15 @@ pub(crate) enum StepError {
     Tree(#[from] TreeError),
     #[error("cannot clean up after an earlier run")]
     Clean(#[source] io::Error),
+    /// Nothing is published yet, and the git host is unreachable.
+    #[error(
+        "the git host is unreachable, and the cache's last answer, of {as_of:.0}, is older than --max-staleness allows ({max_staleness:?})"
+    )]
+    TooOld {
+        as_of: Timestamp,
+        max_staleness: Duration,
+        source: RemoteError,
+    },
     /// A server's answer to polls, classified like git's.
     #[error("{0}")]
     Throttled(FailureCause),
@@ -146,6 +157,20 @@ impl PassError {
             stage,
             error: error.into(),
         }
+    }
+
+    /// The error of a fetch from the git host, and the answer of the pull-through cache that the
+    /// pass did not use because of its age.
+    pub(crate) fn of_fetch(error: RemoteError, refused: Option<StaleAnswer>) -> Self {
+        let error = match refused {
+            Some(answer) => StepError::TooOld {
+                as_of: answer.as_of,
+                max_staleness: answer.max_staleness,
+                source: error,
+            },
+            None => StepError::Remote(error),
+        };
+        Self::at(Stage::Fetch, error)
     }
 
     /// The error after two consecutive polls that the server put off, with this status.
@@ -199,7 +224,11 @@ impl PassError {
 
     /// The identity of this failure: its stage and git's message.
     pub(crate) fn identity(&self) -> (Stage, String) {
-        (self.stage, self.to_string())
+        let message = match &self.error {
+            StepError::TooOld { source, .. } => source.to_string(),
+            error => error.to_string(),
+        };
+        (self.stage, message)
     }
 }
 
@@ -223,6 +252,10 @@ impl StepError {
         match self {
             Self::Git(git)
             | Self::Remote(RemoteError::Git(git))
+            | Self::TooOld {
+                source: RemoteError::Git(git),
+                ..
+            }
             | Self::Mirror(MirrorError::Git(git))
             | Self::Publish(PublishError::Git(git) | PublishError::Tree(TreeError::Git(git)))
             | Self::Publish(PublishError::Tree(TreeError::Submodules(git)))

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::error::chain;
@@ -90,7 +91,8 @@ impl RepoSyncer {
             Some(grant) => grant,
             None => self.refresh(deadline).await?,
         };
-        if let Some(commit) = self.fetch_from_cache(&grant, deadline).await {
+        if let Some((commit, as_of)) = self.fetch_from_cache(&grant, deadline).await {
+            self.fetched_as_of = as_of;
             return Ok(commit);
         }
         let loan = self.poller.lend(&grant, self.private.dir());
@@ -105,8 +107,12 @@ impl RepoSyncer {
             {
                 return Err(PassError::at(Stage::Fetch, RemoteError::Page));
             }
-            Err(error) => return Err(PassError::at(Stage::Fetch, error)),
+            Err(error) => {
+                let refused = self.poller.refused();
+                return Err(PassError::of_fetch(error, refused));
+            }
         };
+        self.fetched_as_of = None;
         self.poller
             .git_succeeded(&self.config, &grant, &self.git, self.mirror.git_dir())
             .await;
@@ -114,18 +120,19 @@ impl RepoSyncer {
     }
 
     /// Fetches from the pull-through cache; `None` if it does not offer a commit, or if that fails:
-    /// the git host has it, too.
+    /// the git host has it, too. The time is that of the git host's answer, if it is unreachable.
     async fn fetch_from_cache(
         &mut self,
         grant: &Arc<RemoteCredentials>,
         deadline: Instant,
-    ) -> Option<Hash> {
+    ) -> Option<(Hash, Option<Timestamp>)> {
         let is_first = self.remote.last().is_none();
         let git_dir = self.mirror.git_dir();
         let offer = self
             .poller
             .offer(&self.config, grant, &self.git, git_dir, is_first)
             .await?;
+        let as_of = offer.as_of;
         let git = self.auth.git_for_cache(&self.git)?;
         // The rest of the time is for the git host.
         let git = git.session(deadline - deadline.saturating_duration_since(Instant::now()) / 2);
@@ -134,7 +141,7 @@ impl RepoSyncer {
             .resolve_from_cache(git, &self.mirror, offer)
             .await
         {
-            Ok(commit) => Some(commit),
+            Ok(commit) => Some((commit, as_of)),
             Err(error) => {
                 let reason = redact(&chain(&error));
                 tracing::info!(
@@ -239,5 +246,17 @@ impl RepoSyncer {
         self.health.set_published(tree.commit.as_str(), tag);
         let proof = self.layout.proof(tree);
         self.status.published(proof);
+        self.set_as_of(self.fetched_as_of);
+    }
+
+    /// Records when the git host named the published commit, if it is unreachable since.
+    pub(super) fn set_as_of(&mut self, as_of: Option<Timestamp>) {
+        if as_of.is_none() && self.status.as_of().is_some() {
+            tracing::info!(v = 0, "the git host answers again");
+        }
+        self.fetched_as_of = as_of;
+        self.metrics.set_as_of(as_of.map(SystemTime::from));
+        self.health.set_as_of(as_of);
+        self.status.set_as_of(as_of);
     }
 }

@@ -139,6 +139,7 @@ fn source(pod: &PodSpec, volume: &GitRepo) -> Result<Source, String> {
 fn followed(follow: &Follow, keys: &mut Vec<(Key, String)>) {
     let Follow {
         period,
+        max_staleness,
         depth,
         submodules,
         filter,
@@ -147,6 +148,7 @@ fn followed(follow: &Follow, keys: &mut Vec<(Key, String)>) {
         notify,
     } = follow;
     keys.push((Key::Period, period.to_string()));
+    keys.extend(max_staleness.map(|longest| (Key::MaxStaleness, longest.to_string())));
     if *depth != 1 {
         keys.push((Key::Depth, depth.to_string()));
     }

@@ -1,6 +1,8 @@
+use args::RepoKind;
 use args::Submodules;
 use serde::Serialize;
 
+use crate::Cache;
 use crate::Follow;
 use crate::GitRepo;
 use crate::Key;
@@ -9,6 +11,7 @@ use crate::Role;
 use crate::Scope;
 use crate::explain::setting::Setting;
 use crate::keys::value::without_secrets;
+use crate::plan::cache::CacheChoice;
 use crate::plan::input::PlanInput;
 use crate::pod::reader;
 use crate::sources::requested::Group;
@@ -62,8 +65,17 @@ fn of_group(input: &PlanInput<'_>, group: &Group) -> Repository {
     if let Some(secret) = request.and_then(|request| input.secret_of_request(request)) {
         values.add(Key::Secret, secret);
     }
+    let kind = request.map(|request| request.repo.kind());
+    if let Some(longest) = stale_cache(input, kind).and_then(|cache| cache.max_staleness) {
+        let longest = Sourced::new(longest.to_string(), Origin::Operator);
+        values.add(Key::MaxStaleness, longest);
+    }
     let values = values.or_defaults(Scope::Repository, name, input.settings);
     let settings = values.iter().map(|(key, value)| Setting::new(key, value));
+    let mut settings: Vec<Setting> = settings.collect();
+    if kind.is_some() {
+        note_staleness(&mut settings, input, kind);
+    }
     let seen = request.into_iter().flat_map(|request| {
         let link = request.link.as_ref().map(|link| format!("/{link}"));
         let path = format!("{}{}", request.mount_path, link.unwrap_or_default());
@@ -79,7 +91,7 @@ fn of_group(input: &PlanInput<'_>, group: &Group) -> Repository {
             None => "repository".to_owned(),
             Some(name) => format!("repository {name}"),
         },
-        settings: settings.collect(),
+        settings,
         seen: seen.collect(),
     }
 }
@@ -101,6 +113,7 @@ fn of_volume(input: &PlanInput<'_>, volume: &GitRepo) -> Repository {
         values,
         follow,
     } = volume;
+    let kind = Some(repository.kind());
     let directory = directory.as_ref().map(ToString::to_string);
     // The default name is derived from the address.
     let directory = directory.map_or_else(|| ".".to_owned(), |own| without_secrets(&own));
@@ -113,6 +126,7 @@ fn of_volume(input: &PlanInput<'_>, volume: &GitRepo) -> Repository {
         key: key.to_owned(),
         value: without_secrets(&value),
         from: "the volume".to_owned(),
+        no_effect: None,
     });
     let mut settings: Vec<Setting> = of_volume.collect();
     let mut add = |key: Key, value: Option<String>, otherwise: Origin| {
@@ -124,6 +138,7 @@ fn of_volume(input: &PlanInput<'_>, volume: &GitRepo) -> Repository {
     if let Some(follow) = follow {
         let Follow {
             period,
+            max_staleness,
             depth,
             submodules,
             filter,
@@ -132,6 +147,9 @@ fn of_volume(input: &PlanInput<'_>, volume: &GitRepo) -> Repository {
             notify,
         } = follow;
         add(Key::Period, text(period), Origin::Default);
+        let longest = max_staleness.or_else(|| stale_cache(input, kind)?.max_staleness);
+        let longest = longest.map(|longest| longest.to_string());
+        add(Key::MaxStaleness, longest, Origin::Operator);
         add(Key::Depth, text(depth), Origin::Default);
         let submodules = match submodules {
             Submodules::Recursive => "recursive",
@@ -166,6 +184,7 @@ fn of_volume(input: &PlanInput<'_>, volume: &GitRepo) -> Repository {
         Medium::Memory => "memory",
     };
     add(Key::Medium, text(&medium), Origin::Default);
+    note_staleness(&mut settings, input, kind);
     let mut seen = Vec::new();
     for reader in reader::all(input.pod) {
         let mounts = reader.container.volume_mounts.iter().flatten();
@@ -189,5 +208,24 @@ fn of_volume(input: &PlanInput<'_>, volume: &GitRepo) -> Repository {
         called: format!("gitRepo volume {volume}"),
         settings,
         seen,
+    }
+}
+
+/// The cache with whose answers the Pod may start while the git host is unreachable.
+fn stale_cache<'a>(input: &PlanInput<'a>, kind: Option<RepoKind>) -> Option<&'a Cache> {
+    let cache = input.cache.used().filter(|cache| cache.serves_stale());
+    cache.filter(|_| kind == Some(RepoKind::Http))
+}
+
+/// Notes where the author's maximum staleness has no effect.
+fn note_staleness(settings: &mut [Setting], input: &PlanInput<'_>, kind: Option<RepoKind>) {
+    let is_unknown = matches!(input.cache, CacheChoice::UnknownLabels);
+    if is_unknown || stale_cache(input, kind).is_some() {
+        return;
+    }
+    for setting in settings {
+        if setting.key == Key::MaxStaleness.as_str() {
+            setting.no_effect = Some("no cache with trust full is used for this repository");
+        }
     }
 }

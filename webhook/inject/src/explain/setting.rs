@@ -8,6 +8,7 @@ use crate::sources::sourced::Sourced;
 
 /// One value and its origin.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Setting {
     /// The annotation's key, without prefix and NAME, or a volume's field.
     pub key: String,
@@ -15,6 +16,9 @@ pub struct Setting {
     pub value: String,
     /// The origin: the whole key of the annotation, or a description of another source.
     pub from: String,
+    /// Why the value has no effect, if it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_effect: Option<&'static str>,
 }
 
 impl Setting {
@@ -25,6 +29,7 @@ impl Setting {
             key: key.to_string(),
             value: without_secrets(&value.value),
             from: value.origin.of_key(key),
+            no_effect: None,
         }
     }
 }

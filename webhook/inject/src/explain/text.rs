@@ -53,8 +53,17 @@ fn columns(f: &mut fmt::Formatter<'_>, rows: &[Vec<String>]) -> fmt::Result {
 
 pub(super) fn settings(f: &mut fmt::Formatter<'_>, settings: &[Setting]) -> fmt::Result {
     let row = |setting: &Setting| {
-        let Setting { key, value, from } = setting;
-        vec![key.clone(), one_line(value), from.clone()]
+        let Setting {
+            key,
+            value,
+            from,
+            no_effect,
+        } = setting;
+        let from = match no_effect {
+            Some(why) => format!("{from}; no effect: {why}"),
+            None => from.clone(),
+        };
+        vec![key.clone(), one_line(value), from]
     };
     columns(f, &settings.iter().map(row).collect::<Vec<_>>())
 }

@@ -9,7 +9,7 @@ use crate::keys::table::Scope;
 
 /// Words that people know from git, Argo CD, Flux, git-sync and Kubernetes, in lower case and
 /// without hyphens, each with the key of the same meaning.
-const WORDS: [(&str, Key); 66] = [
+const WORDS: [(&str, Key); 68] = [
     ("address", Key::Repo),
     ("auth", Key::Secret),
     ("autoinject", Key::Inject),
@@ -35,6 +35,7 @@ const WORDS: [(&str, Key); 66] = [
     ("initcontainer", Key::InitContainers),
     ("interval", Key::Period),
     ("location", Key::MountPath),
+    ("maxage", Key::MaxStaleness),
     ("memory", Key::RequestsMemory),
     ("memorylimit", Key::LimitsMemory),
     ("mount", Key::MountPath),
@@ -65,6 +66,7 @@ const WORDS: [(&str, Key); 66] = [
     ("source", Key::Repo),
     ("sparse", Key::SparseCheckout),
     ("sshsecret", Key::Secret),
+    ("staleness", Key::MaxStaleness),
     ("submodule", Key::Submodules),
     ("subpath", Key::Subdir),
     ("syncer", Key::Image),
@@ -118,7 +120,7 @@ fn by_word(word: &str) -> Option<&'static Annotation> {
 pub(crate) fn value(row: &Annotation, text: &str) -> Option<String> {
     let text = text.trim();
     let candidate = match row.key {
-        Key::Period | Key::Timeout => duration(text)?,
+        Key::Period | Key::Timeout | Key::MaxStaleness => duration(text)?,
         Key::Subdir | Key::Link => path(text),
         Key::MountPath => format!("/{}", path(text)),
         Key::SizeLimit

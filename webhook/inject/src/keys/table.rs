@@ -208,6 +208,14 @@ annotations! {
         meaning: "Timeout of one sync attempt, including the first clone; the operator sets the default (10m).",
         read: |fields, text| value::period(text).map(|value| fields.timeout = Some(value)),
     }
+    MaxStaleness = "max-staleness" {
+        scope: Repository,
+        grammar: "a duration such as 30s, 5m or 1h30m",
+        example: "30m",
+        meaning: "Maximum age of the revision with which the Pod starts while the git host is unreachable; at least 1s. Without a recent enough one, the Pod waits for the git host. It has an effect only if the operator runs a cache with `trust: full` \
+            (docs/cache.md); the operator sets the default (no limit).",
+        read: |fields, text| value::staleness(text).map(|value| fields.max_staleness = Some(value)),
+    }
     ReadOnly = "read-only" {
         scope: Repository,
         grammar: "true or false",

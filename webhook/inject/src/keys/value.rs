@@ -41,6 +41,8 @@ pub(crate) const PROC: &str =
 /// The clause for an invalid range of versions, as the syncer prints it.
 pub(crate) const RANGE: &str = "expected semver: and version comparators such as ^1.2, ~1.2.3, 1.x or >=1.2 <2, with || between alternatives";
 pub(crate) const SHORT: &str = "expected at least 10ms";
+/// The clause for a maximum age below the resolution of the cache's answers.
+pub(crate) const FRESH: &str = "expected at least 1s, which refuses every older revision";
 
 pub(crate) fn repo(text: &str) -> Result<RepoUrl, Wrong> {
     // Before the grammar: an address with a password must not be reported as a misspelt one.
@@ -125,6 +127,15 @@ pub(crate) fn period(text: &str) -> Result<GitDuration, Wrong> {
         return Err(Wrong::Clause(SHORT));
     }
     Ok(period)
+}
+
+/// Zero is no limit for the syncer, and "never" for a reader of the annotation; so it is refused.
+pub(crate) fn staleness(text: &str) -> Result<GitDuration, Wrong> {
+    let staleness: GitDuration = text.parse().map_err(|_| Wrong::Grammar)?;
+    if staleness.get().as_secs() < 1 {
+        return Err(Wrong::Clause(FRESH));
+    }
+    Ok(staleness)
 }
 
 pub(crate) fn depth(text: &str) -> Result<u32, Wrong> {
@@ -337,6 +348,11 @@ mod tests {
         }
         assert!(period("10ms").is_ok());
         assert_eq!(period("9ms"), Err(Wrong::Clause("expected at least 10ms")));
+        assert!(staleness("1s").is_ok());
+        for text in ["0", "0s", "999ms"] {
+            assert_eq!(staleness(text), Err(Wrong::Clause(FRESH)), "{text}");
+        }
+        assert_eq!(staleness("an hour"), Err(Wrong::Grammar));
         assert!(secret("git-credentials.v1").is_ok());
         for text in ["", "Git", "-a", "a-", "a..b", "a/b", &"a".repeat(254)] {
             assert_eq!(secret(text), Err(Wrong::Grammar), "{text:?}");

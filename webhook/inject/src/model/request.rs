@@ -35,6 +35,9 @@ pub struct Request {
     pub period: GitDuration,
     /// The timeout of one pass; `None` is the operator's setting.
     pub timeout: Option<GitDuration>,
+    /// The maximum age of a revision with which the Pod starts while the git host is unreachable;
+    /// `None` is the operator's setting.
+    pub max_staleness: Option<GitDuration>,
     /// The number of commits of history to fetch; 0 is all.
     pub depth: u32,
     /// The submodules to fetch.
@@ -115,6 +118,7 @@ pub(crate) struct Fields {
     pub(crate) mode: Option<Mode>,
     pub(crate) period: Option<GitDuration>,
     pub(crate) timeout: Option<GitDuration>,
+    pub(crate) max_staleness: Option<GitDuration>,
     pub(crate) depth: Option<u32>,
     pub(crate) submodules: Option<Submodules>,
     pub(crate) sparse_checkout: Option<String>,
@@ -189,6 +193,7 @@ impl Fields {
             mode,
             period: self.period.unwrap_or(DEFAULT_PERIOD),
             timeout: self.timeout,
+            max_staleness: self.max_staleness,
             depth: self.depth.unwrap_or(DEFAULT_DEPTH),
             submodules: self.submodules.unwrap_or_default(),
             sparse_checkout: self.sparse_checkout,

@@ -1,5 +1,6 @@
 //! A syncer's configuration of one repository.
 
+use args::GitDuration;
 use args::Layout;
 use args::RepoArgs;
 use args::RepoKind;
@@ -63,6 +64,7 @@ impl Entry {
             mode,
             period,
             timeout,
+            max_staleness,
             depth,
             submodules,
             sparse_checkout,
@@ -91,6 +93,7 @@ impl Entry {
         if let Some(timeout) = timeout {
             args.sync_timeout = *timeout;
         }
+        args.max_staleness = max_staleness.unwrap_or_default();
         args.subdir = subdir.clone();
         args.sparse_checkout = sparse_checkout.clone();
         let base = match name {
@@ -154,6 +157,7 @@ impl Entry {
             Some(follow) => {
                 let Follow {
                     period,
+                    max_staleness,
                     depth,
                     submodules,
                     filter,
@@ -166,6 +170,7 @@ impl Entry {
                     None => Layout::Projected,
                 };
                 args.period = *period;
+                args.max_staleness = max_staleness.unwrap_or_default();
                 args.depth = *depth;
                 args.submodules = *submodules;
                 args.filter = filter.clone();
@@ -196,6 +201,11 @@ impl Entry {
     pub(crate) fn set_cache(&mut self, cache: Option<&Cache>) {
         let is_http = self.args.repo.as_ref().map(RepoUrl::kind) == Some(RepoKind::Http);
         let cache = cache.filter(|_| is_http);
+        let own = Some(self.args.max_staleness).filter(|own| *own != GitDuration::default());
+        // A clone never starts with an answer of the cache.
+        let stale = cache.filter(|cache| cache.serves_stale() && self.args.layout != Layout::Clone);
+        let max_staleness = stale.and_then(|cache| own.or(cache.max_staleness));
+        self.args.max_staleness = max_staleness.unwrap_or_default();
         self.args.cache = cache.map(ToString::to_string);
         self.args.cache_trust = cache.map(|cache| cache.trust).unwrap_or_default();
     }

@@ -2,13 +2,17 @@ use std::fmt;
 
 use args::CaBundle;
 use args::CacheTrust;
+use args::GitDuration;
 use serde::Deserialize;
 use serde::Deserializer;
 use serde::Serialize;
+use serde::Serializer;
 use serde_json::Value;
 use url::Url;
 
 use super::trust;
+use crate::Key;
+use crate::keys::value;
 use crate::policy::selector::Selector;
 
 /// A pull-through cache (`gitvolume-syncer cache`), and the namespaces whose syncers use it.
@@ -28,6 +32,15 @@ pub struct Cache {
     /// What it is trusted with.
     #[serde(default)]
     pub trust: CacheTrust,
+    /// The maximum age of a revision with which a Pod starts while the git host is unreachable,
+    /// unless its author sets one; `None` for no limit.
+    #[serde(
+        default,
+        deserialize_with = "max_staleness",
+        serialize_with = "text",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub max_staleness: Option<GitDuration>,
     /// The labels of its namespaces; empty matches every namespace.
     #[serde(default, skip_serializing_if = "NamespaceSelector::is_empty")]
     pub(crate) namespace_selector: NamespaceSelector,
@@ -39,6 +52,13 @@ pub struct Cache {
 pub(crate) struct NamespaceSelector {
     text: Value,
     selector: Selector,
+}
+
+impl Cache {
+    /// Whether Pods can start with its answers while the git host is unreachable.
+    pub(crate) fn serves_stale(&self) -> bool {
+        self.trust == CacheTrust::Full
+    }
 }
 
 impl NamespaceSelector {
@@ -75,6 +95,27 @@ impl fmt::Display for Cache {
     /// The address without the slash that a URL without a path ends with, as it is in the argv.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.url.as_str().trim_end_matches('/'))
+    }
+}
+
+/// Parses the maximum age, by the annotation's grammar.
+fn max_staleness<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<GitDuration>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let staleness = value::staleness(&text).map_err(|wrong| {
+        let clause = Key::MaxStaleness.row().clause(wrong);
+        let text = value::shown(&text);
+        serde::de::Error::custom(format!("cache: maxStaleness: {text}: {clause}"))
+    })?;
+    Ok(Some(staleness))
+}
+
+/// Writes the maximum age as it is read. The signature is serde's.
+fn text<S: Serializer>(value: &Option<GitDuration>, serializer: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => serializer.collect_str(value),
+        None => serializer.serialize_none(),
     }
 }
 

@@ -122,6 +122,14 @@ fn a_wrong_setting_is_an_error_that_names_it() {
             "cache: namespaceSelector.matchLabels: \"-\": expected the key of a label",
         ),
         (
+            json!({"image": "x", "cache": [{"url": "https://c.example", "maxStaleness": "0s"}]}),
+            "cache: maxStaleness: \"0s\": expected at least 1s, which refuses every older revision",
+        ),
+        (
+            json!({"image": "x", "cache": [{"url": "https://c.example", "maxStaleness": "1 day"}]}),
+            "cache: maxStaleness: \"1 day\": expected a duration such as 30s, 5m or 1h30m",
+        ),
+        (
             json!({"image": "x", "syncTimeout": "5 min"}),
             "expected a duration such as",
         ),

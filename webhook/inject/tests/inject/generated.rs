@@ -168,6 +168,7 @@ const REPOSITORY: &[(&str, &[&str])] = &[
     ("submodules", &["off", "shallow"]),
     ("lfs", &["true", "false"]),
     ("timeout", &["30m"]),
+    ("max-staleness", &["1h", "90s"]),
     ("read-only", &["true", "false"]),
     ("notify", &["http://hook.example:9300/reload?a=$x"]),
     ("size-limit", &["500Mi", "2e9"]),

@@ -16,7 +16,7 @@ pub(crate) fn the_cache_is_the_last_of_the_settings_and_its_ca_a_file_of_the_web
     let rendered = Rendered::with(&json!({
         "cache": {
             "enabled": true, "allowedHosts": ["git.example"], "clusterDomain": "corp",
-            "trust": "full", "namespaceSelector": selector,
+            "trust": "full", "maxStaleness": "30m", "namespaceSelector": selector,
         },
         "settings": {"cache": [own]},
     }))?;
@@ -27,7 +27,7 @@ pub(crate) fn the_cache_is_the_last_of_the_settings_and_its_ca_a_file_of_the_web
         settings["cache"],
         json!([own, {
             "url": format!("https://{host}:8443"), "trust": "full",
-            "caBundleFile": "/etc/gitvolume-cache/ca.crt", "namespaceSelector": selector,
+            "maxStaleness": "30m", "caBundleFile": "/etc/gitvolume-cache/ca.crt", "namespaceSelector": selector,
         }])
     );
     let spec = &rendered.one("Deployment")?["spec"]["template"]["spec"];

@@ -108,7 +108,10 @@ fn error(syncer: &SyncerState, repository: &RepositoryState) -> String {
             "the container has ended, and its log names no commit".to_owned()
         }
         (None, None) => args::probe::STILL_CLONING.to_owned(),
-        (None, Some(_)) => String::new(),
+        (None, Some(published)) => match &published.as_of {
+            Some(as_of) => format!("the git host is unreachable; the commit is as of {as_of}"),
+            None => String::new(),
+        },
     }
 }
 
@@ -155,6 +158,7 @@ mod tests {
                 commit: "0123456789abcdef0123456789abcdef01234567".to_owned(),
                 tag: None,
                 since: Some("2026-01-01T00:00:00Z".to_owned()),
+                as_of: None,
             }),
             poller: Some("off: http.proxy".to_owned()),
             ..RepositoryState::default()
@@ -191,8 +195,12 @@ mod tests {
             syncers: Vec::new(),
             ..pod("web-4", StateSource::Spec, vec![])
         };
+        let mut stale = site();
+        let published = stale.published.as_mut().unwrap();
+        published.as_of = Some("2026-01-01T02:00:00Z".to_owned());
         let states = [
             pod("web-1", StateSource::Http, vec![site(), rules]),
+            pod("web-5", StateSource::File, vec![stale]),
             pod("web-2", StateSource::File, vec![RepositoryState::default()]),
             waits,
             bare,
@@ -204,6 +212,7 @@ mod tests {
 POD    REPOSITORY                    REF   COMMIT        AGE  POLLER  ERROR
 web-1  https://git.example/site.git  main  0123456789ab  2h   off     -
 web-1  rules: git@git.example:rules  -     -             -    -       no such host
+web-5  https://git.example/site.git  main  0123456789ab  2h   off     the git host is unreachable; the commit is as of 2026-01-01T02:00:00Z
 web-2  -                             -     -             -    -       the first clone is still running
 web-3  -                             -     -             -    -       the container gitvolume waits (ImagePullBackOff)
 web-4  -                             -     -             -    -       the Pod has no gitvolume container

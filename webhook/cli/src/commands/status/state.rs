@@ -22,6 +22,9 @@ pub struct RepositoryState {
     pub last_error: Option<String>,
     /// The state of the poller: `on`, `off`, `off: REASON` or `failing: REASON`.
     pub poller: Option<String>,
+    /// The state of the pull-through cache: `on`, or `direct: REASON`; absent without a cache.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<String>,
 }
 
 /// A commit that consumers see.
@@ -34,6 +37,9 @@ pub struct PublishedCommit {
     pub tag: Option<String>,
     /// When the syncer published it, or found it published (RFC 3339).
     pub since: Option<String>,
+    /// When the git host named it (RFC 3339), if the syncer has not reached the host since.
+    #[serde(rename = "asOf", skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<String>,
 }
 
 /// Where the state of a syncer comes from.

@@ -21,8 +21,9 @@ use crate::sources::sourced::Values;
 const OF_A_CLONE: [Key; 4] = [Key::Secret, Key::Timeout, Key::SizeLimit, Key::Medium];
 
 /// The additional keys that apply to a followed volume.
-const OF_A_FOLLOWED: [Key; 7] = [
+const OF_A_FOLLOWED: [Key; 8] = [
     Key::Period,
+    Key::MaxStaleness,
     Key::Depth,
     Key::Filter,
     Key::Submodules,
@@ -69,6 +70,7 @@ impl Keys {
         let fields = self.fields.clone();
         Follow {
             period: fields.period.unwrap_or(DEFAULT_PERIOD),
+            max_staleness: fields.max_staleness,
             depth: fields.depth.unwrap_or(DEFAULT_DEPTH),
             submodules: fields.submodules.unwrap_or(Submodules::Off),
             filter: fields.filter,

@@ -47,6 +47,9 @@ pub struct GitRepo {
 pub struct Follow {
     /// The interval between polls of the remote.
     pub period: GitDuration,
+    /// The maximum age of a revision with which the Pod starts while the git host is unreachable;
+    /// `None` is the operator's setting.
+    pub max_staleness: Option<GitDuration>,
     /// The number of commits of history to fetch; 0 is all.
     pub depth: u32,
     /// The submodules to fetch; the kubelet fetched none.

@@ -83,11 +83,15 @@ pub(super) fn property(row: &Annotation) -> Option<Value> {
         ),
         Key::Layout => one_of(&["projected", "files"]),
         Key::Mode => one_of(&["once", "sync"]),
-        Key::Period | Key::Timeout => {
+        Key::Period | Key::Timeout | Key::MaxStaleness => {
+            let (shortest, why) = match row.key {
+                Key::MaxStaleness => ("1s", value::FRESH),
+                _ => ("10ms", value::SHORT),
+            };
             let is_one = "self.matches('^(0|(([0-9]{1,6}([.][0-9]{0,9})?|[.][0-9]{1,9})\
                           (ns|us|µs|μs|ms|s|m|h))+)$')";
-            let long = format!("!{is_one} || duration(self) >= duration('10ms')");
-            text(64, &[(is_one, GRAMMAR), (&long, value::SHORT)])
+            let long = format!("!{is_one} || duration(self) >= duration('{shortest}')");
+            text(64, &[(is_one, GRAMMAR), (&long, why)])
         }
         Key::Depth => number("int64", 0, i32::MAX.into()),
         Key::Secret => {
