@@ -195,6 +195,11 @@ impl Leaf {
         &self.signer
     }
 
+    /// The certificate, and the intermediate ones that it is served with.
+    pub fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.certified.cert
+    }
+
     pub(crate) fn certified(&self) -> Arc<CertifiedKey> {
         Arc::clone(&self.certified)
     }

@@ -334,6 +334,7 @@ impl Metrics {
 
     fn settings(&self, hash: String, reloads: &Reloads) {
         let Reloads {
+            unissued: _,
             accepted,
             rejected,
             trouble,

@@ -12,6 +12,8 @@ use clap::builder::TypedValueParser;
 use inject::OnMistake;
 use inject::PullPolicy;
 use inject::Settings;
+use serde::Deserialize;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Map;
 use serde_json::Value;
@@ -149,7 +151,7 @@ impl SettingsArgs {
                 source: Box::new(source),
             })?,
         };
-        without_unissued(&mut settings);
+        let unissued = without_unissued(&mut settings);
         // `log` configures the process, not the injection, so it is not part of the settings' hash.
         let log = settings.remove("log").map(serde_json::from_value);
         let log: Option<String> = log.transpose().map_err(SettingsError::Value)?;
@@ -177,7 +179,11 @@ impl SettingsArgs {
         }
         let settings = serde_json::from_value(Value::Object(settings));
         let settings = settings.map_err(SettingsError::Value)?;
-        Ok(Whole { settings, log })
+        Ok(Whole {
+            settings,
+            log,
+            unissued,
+        })
     }
 }
 
@@ -209,21 +215,26 @@ fn with_cache_ca(text: String) -> String {
 
 /// Removes the caches whose CA file is missing or has no certificates: the certificate has not been
 /// issued yet, or the kubelet has not updated the file yet.
-fn without_unissued(settings: &mut Map<String, Value>) {
+fn without_unissued(settings: &mut Map<String, Value>) -> Vec<CacheWithoutCa> {
+    let mut unissued = Vec::new();
     let Some(caches) = caches(settings) else {
-        return;
+        return unissued;
     };
     caches.retain(|cache| {
-        let file = cache.get(CACHE_CA_FILE);
-        if let Some(file) = file {
-            tracing::warn!(
-                cache = cache["url"].as_str(),
-                file = file.as_str(),
-                "syncers do not use the cache: its CA file is missing or has no certificates"
-            );
-        }
-        file.is_none()
+        let Some(file) = cache.get(CACHE_CA_FILE) else {
+            return true;
+        };
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let (url, file) = (text(&cache["url"]), text(file));
+        tracing::warn!(
+            cache = url,
+            file,
+            "syncers do not use the cache: its CA file is missing or has no certificates"
+        );
+        unissued.push(CacheWithoutCa { url, file });
+        false
     });
+    unissued
 }
 
 fn caches(settings: &mut Map<String, Value>) -> Option<&mut Vec<Value>> {
@@ -235,6 +246,18 @@ struct Whole {
     settings: Settings,
     /// The log filter, if the file has one.
     log: Option<String>,
+    /// The caches that the settings do not contain.
+    unissued: Vec<CacheWithoutCa>,
+}
+
+/// A cache that syncers do not use, because its CA file is missing or has no certificates.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default)]
+pub struct CacheWithoutCa {
+    /// The cache's address.
+    pub url: String,
+    /// The file in the webhook's container.
+    pub file: String,
 }
 
 /// Parses a flag with the same values that the file accepts.
@@ -295,6 +318,17 @@ mod tests {
             args.load().unwrap().cache
         };
         assert!(load().is_empty(), "the file is missing");
+        let args = SettingsArgs {
+            config: Some(file.clone()),
+            ..SettingsArgs::default()
+        };
+        let text = args.text().unwrap();
+        let whole = args.over(text.as_deref(), None).unwrap();
+        let unissued = CacheWithoutCa {
+            url: "https://cache.example".to_owned(),
+            file: ca.display().to_string(),
+        };
+        assert_eq!(whole.unissued, [unissued]);
         for text in ["", "no PEM"] {
             std::fs::write(&ca, text).unwrap();
             assert!(load().is_empty(), "{text:?}");

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::cluster::known::Known;
+use crate::settings::CacheWithoutCa;
 use crate::shutdown::Stage;
 
 /// The JSON of `/readyz?format=json`. Fields may be added but never changed: a command line of
@@ -32,6 +33,8 @@ pub struct Readiness {
     pub settings_hash: String,
     /// The settings in force, in the format of the settings file; they contain no secret.
     pub settings: Value,
+    /// The caches of the settings file that syncers do not use.
+    pub caches_without_ca: Vec<CacheWithoutCa>,
 }
 
 impl Readiness {
@@ -49,9 +52,10 @@ impl Readiness {
         }
         // Pods are still answered with the old settings, so this is a warning and does not make the
         // replica unready.
-        let trouble = known.settings.reloads().trouble;
-        let trouble =
-            trouble.map(|trouble| format!("the previous settings stay in force: {trouble}"));
+        let reloads = known.settings.reloads();
+        let trouble = reloads
+            .trouble
+            .map(|trouble| format!("the previous settings stay in force: {trouble}"));
         let settings = known.settings.load();
         let not_after = serving.leaf().map(|leaf| leaf.not_after());
         Self {
@@ -63,6 +67,7 @@ impl Readiness {
             ca_bundle_in_sync: serving.ca_bundle_in_sync(),
             settings_hash: settings.hash(),
             settings: serde_json::to_value(&**settings).unwrap_or_default(),
+            caches_without_ca: reloads.unissued,
         }
     }
 

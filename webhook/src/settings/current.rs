@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use arc_swap::Guard;
 use inject::Settings;
 
+use super::CacheWithoutCa;
 use super::SettingsArgs;
 use super::SettingsError;
 use super::Whole;
@@ -37,6 +38,8 @@ pub struct Reloads {
     pub rejected: u64,
     /// Why the current file is not in force, in one sentence; `None` if it is.
     pub trouble: Option<String>,
+    /// The caches of the file that syncers do not use.
+    pub unissued: Vec<CacheWithoutCa>,
 }
 
 impl Current {
@@ -63,7 +66,7 @@ impl Current {
         self.reloads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn accept(&self, settings: Settings) {
+    fn accept(&self, settings: Settings, unissued: Vec<CacheWithoutCa>) {
         let hash = settings.hash();
         if self.load().hash() != hash {
             tracing::info!(
@@ -79,7 +82,9 @@ impl Current {
                 "the file matches the settings in force again"
             );
         }
-        self.locked().trouble = None;
+        let mut reloads = self.locked();
+        reloads.trouble = None;
+        reloads.unissued = unissued;
     }
 
     fn reject(&self, error: SettingsError) {
@@ -112,14 +117,18 @@ pub async fn keep(current: Arc<Current>, args: SettingsArgs, period: Duration) -
             continue;
         }
         match text.and_then(|text| args.clone().over(text.as_deref(), None)) {
-            Ok(Whole { settings, log }) => {
+            Ok(Whole {
+                settings,
+                log,
+                unissued,
+            }) => {
                 if replaced(&mut level, log) {
                     // The filter was already parsed once.
                     let _ = logging::set(level.as_deref());
                     let log = level.as_deref().unwrap_or("as the flag says");
                     tracing::info!(log, "the log filter has changed");
                 }
-                current.accept(settings);
+                current.accept(settings, unissued);
             }
             Err(error) => current.reject(error),
         }

@@ -4,6 +4,7 @@
 //! [`mod@collect`] reads [`facts`] from the API server, [`mod@judge`] turns facts into findings,
 //! [`report`] prints them. [`finding`] is the table of all checks.
 
+pub mod cache;
 pub mod collect;
 pub mod facts;
 pub mod finding;
@@ -52,8 +53,8 @@ pub struct DoctorArgs {
     #[arg(long)]
     pub strict: bool,
 
-    /// Read the Secrets that annotations name and the Secret of the webhook's CA, to check that they
-    /// exist and which keys they have. Their contents are never printed
+    /// Read the Secrets that annotations name, the Secret of the webhook's CA and those of the caches'
+    /// certificates, to check that they exist and what they contain. Their contents are never printed
     #[arg(long)]
     pub secrets: bool,
 

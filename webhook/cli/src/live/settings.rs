@@ -24,6 +24,7 @@ const ADMIN_PORT: u64 = 8080;
 pub async fn readiness(live: &ClusterReader, pod: &Value) -> Result<Readiness, Unavailable> {
     let text = |key: &str| pod["metadata"][key].as_str().unwrap_or_default();
     let (namespace, name, port) = (text("namespace"), text("name"), admin_port(pod));
+    let port = port.unwrap_or(ADMIN_PORT);
     let proxy = format!("/api/v1/namespaces/{namespace}/pods/{name}:{port}/proxy");
     live.readiness(&format!("{proxy}/readyz?format=json")).await
 }
@@ -47,15 +48,14 @@ pub fn read(readiness: &Readiness) -> Result<Settings, String> {
     settings.map_err(|error| format!("those of version {}: {error}", readiness.version))
 }
 
-fn admin_port(pod: &Value) -> u64 {
+/// The port of the admin listener of a Pod of the webhook or of a cache.
+pub fn admin_port(pod: &Value) -> Option<u64> {
     let containers = pod["spec"]["containers"].as_array().into_iter().flatten();
     let mut ports = containers
         .filter_map(|own| own["ports"].as_array())
         .flatten();
-    ports
-        .find(|port| port["name"] == "admin")
-        .and_then(|port| port["containerPort"].as_u64())
-        .unwrap_or(ADMIN_PORT)
+    let port = ports.find(|port| port["name"] == "admin")?;
+    port["containerPort"].as_u64()
 }
 
 /// The settings from the flags of a webhook Pod and from the ConfigMap that they name.
@@ -106,7 +106,8 @@ fn argv(pod: &Value) -> Option<Vec<String>> {
 /// The text of a file in the Pod that comes from a ConfigMap.
 async fn config(live: &ClusterReader, pod: &Value, path: &Path) -> Result<String, Unavailable> {
     let unknown = |why: &str| Unavailable::Absent(format!("{}: {why}", path.display()));
-    let (map, key) = config_map(pod, path).ok_or(unknown("is in no ConfigMap of the Pod's"))?;
+    let (map, key) =
+        mounted(pod, path, "/configMap/name").ok_or(unknown("is in no ConfigMap of the Pod's"))?;
     let namespace = pod["metadata"]["namespace"].as_str().unwrap_or_default();
     let uri = path_to::<core::ConfigMap>(Some(namespace), &map);
     let object = live.get(&uri).await?;
@@ -115,8 +116,9 @@ async fn config(live: &ClusterReader, pod: &Value, path: &Path) -> Result<String
         .ok_or_else(|| unknown(&format!("ConfigMap {map} has no key {key}")))
 }
 
-/// The ConfigMap and key that are mounted at a path in the Pod.
-fn config_map(pod: &Value, path: &Path) -> Option<(String, String)> {
+/// The ConfigMap or Secret and its key that are mounted at a path in the Pod; `name` is the JSON pointer
+/// to its name in the volume.
+pub fn mounted(pod: &Value, path: &Path, name: &str) -> Option<(String, String)> {
     let containers = pod["spec"]["containers"].as_array()?;
     let mut mounts = containers
         .iter()
@@ -126,8 +128,8 @@ fn config_map(pod: &Value, path: &Path) -> Option<(String, String)> {
         let key = path.strip_prefix(mount["mountPath"].as_str()?).ok()?;
         let mut volumes = pod["spec"]["volumes"].as_array()?.iter();
         let volume = volumes.find(|volume| volume["name"] == mount["name"])?;
-        let map = volume["configMap"]["name"].as_str()?;
-        Some((map.to_owned(), key.to_str()?.to_owned()))
+        let source = volume.pointer(name)?.as_str()?;
+        Some((source.to_owned(), key.to_str()?.to_owned()))
     })
 }
 
@@ -156,7 +158,7 @@ mod tests {
                 {"name": "settings", "configMap": {"name": "gitvolume"}},
             ],
         }});
-        let found = |path: &str| config_map(&pod, Path::new(path));
+        let found = |path: &str| mounted(&pod, Path::new(path), "/configMap/name");
         assert_eq!(
             found("/etc/gitvolume/settings.yaml"),
             Some(("gitvolume".to_owned(), "settings.yaml".to_owned()))

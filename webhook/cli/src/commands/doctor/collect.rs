@@ -1,6 +1,7 @@
 //! Reads the facts of a cluster. A part that cannot be read is recorded as unavailable, and the
 //! rest is still read.
 
+mod cache;
 mod installation;
 mod workloads;
 
@@ -54,12 +55,14 @@ pub async fn collect(live: &ClusterReader, scope: &Scope) -> Facts {
     };
     look.namespaces().await;
     let settings = look.installs().await;
+    look.caches(&settings.cache).await;
     look.trial().await;
     look.guards().await;
     look.objects().await;
     look.nodes().await;
     look.pods(&settings).await;
     look.warnings().await;
+    look.cache_states().await;
     look.events().await;
     look.workloads().await;
     look.secrets().await;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::cache::CacheFact;
 use super::pods::PodFact;
 use crate::commands::doctor::pods::Workload;
 use crate::commands::doctor::value::text;
@@ -29,6 +30,8 @@ pub struct Facts {
     pub installs: Option<Vec<Install>>,
     /// MutatingWebhookConfigurations that are not gitvolume's.
     pub others: Vec<Value>,
+    /// The pull-through caches of the webhook's settings.
+    pub caches: Vec<CacheFact>,
     /// The outcome of the trial Pod, a server-side dry run.
     pub trial: Option<Trial>,
     /// The guards (ValidatingAdmissionPolicies).

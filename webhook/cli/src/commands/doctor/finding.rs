@@ -170,6 +170,45 @@ checks! {
     SYNCER_RESTARTS = "syncer-restarts", Warning:
         "The gitvolume sidecar has restarted three times or more, most recently within the last hour; meanwhile the app keeps its files, but they are not updated."
         => "Check why it exited. If the container was OOMKilled, raise gitvolume.dev/resources.limits.memory.";
+    CACHE_WITHOUT_CA = "cache-without-ca", Warning:
+        "The CA file of a cache is missing or has no certificates, so no Pod gets this cache, and syncers poll the git host themselves."
+        => "Wait two minutes after an installation. If the problem remains, read the webhook's log (tls.mode self), check the Certificate (cert-manager), or correct the Secret or caBundleFile.";
+    CACHE_CA_EXPIRED = "cache-ca-expired", Warning:
+        "Every CA certificate of a cache is expired or not yet valid: syncers do not trust the cache and poll the git host themselves."
+        => "Renew the CA, then recreate the Pods: a Pod keeps the CA that it started with.";
+    CACHE_CA_ENDS_SOON = "cache-ca-ends-soon", Warning:
+        "Every CA certificate of a cache expires within 30 days: Pods that run for longer will not trust the cache then."
+        => "Renew the CA, and recreate the Pods before the old one ends.";
+    CACHE_SERVICE_MISSING = "cache-service-missing", Warning:
+        "The Service in the address of a cache does not exist, or does not have the port."
+        => "Correct the address in the settings, or install the cache (cache.enabled).";
+    CACHE_WITHOUT_ENDPOINTS = "cache-without-endpoints", Warning:
+        "No replica of a cache is ready: syncers poll the git host themselves, and no Pod starts while it is unreachable."
+        => "Check the cache's Pods, their events and their log.";
+    CACHE_ENDPOINTS_NOT_READY = "cache-endpoints-not-ready", Warning:
+        "Some replicas of a cache are not ready."
+        => "Check those Pods, their events and their log; during an upgrade, wait until it has finished.";
+    CACHE_CERTIFICATE_EXPIRED = "cache-certificate-expired", Warning:
+        "The serving certificate of a cache has expired: syncers poll the git host themselves."
+        => "Read in the webhook's log why it does not renew the certificate; if it is your own, renew it.";
+    CACHE_CERTIFICATE_ENDS_SOON = "cache-certificate-ends-soon", Warning:
+        "The serving certificate of a cache expires within two days."
+        => "Read in the webhook's log why it does not renew the certificate; if it is your own, renew it.";
+    CACHE_CERTIFICATE_NAME = "cache-certificate-name", Warning:
+        "The serving certificate of a cache is not valid for the host in its address: syncers poll the git host themselves."
+        => "Issue the certificate for that host, or correct the address (cache.clusterDomain).";
+    CACHE_CERTIFICATE_UNTRUSTED = "cache-certificate-untrusted", Warning:
+        "The serving certificate of a cache is not signed by the CAs in the settings: new Pods do not trust the cache and poll the git host themselves."
+        => "Set the CA of the certificate (caBundle, caBundleFile, or ca.crt of the Secret).";
+    CACHE_NOT_REACHED = "cache-not-reached", Warning:
+        "A syncer does not reach its cache, for the reported reason, and polls the git host itself."
+        => "If the connection times out, allow egress to the cache's port in the NetworkPolicies of the namespace. If the certificate is not trusted, recreate the Pod: it has an older CA. Otherwise check the cache's Pods.";
+    CACHE_STALE = "cache-stale", Warning:
+        "A replica of a cache serves answers from before a git host became unreachable."
+        => "Check the git host, and the egress of the cache (cache.egressPorts, cache.egressCIDRs); the replica's log has the reason.";
+    CACHE_FEW_HITS = "cache-few-hits", Info:
+        "A replica of a cache answers less than a fifth of the requests without asking the git host."
+        => "Give the Pods of one repository the same credentials, depth and filter: the cache shares answers between equal requests only.";
     KUBELET_TOO_OLD = "kubelet-too-old", Error:
         "A node's kubelet is older than 1.29 and does not support native sidecars: a Pod with a repository never starts there."
         => "Upgrade the node, or keep such Pods off it.";

@@ -1,5 +1,6 @@
 //! Turns facts into findings: pure functions, one per part of the cluster.
 
+mod cache;
 mod certificates;
 mod guard;
 mod objects;
@@ -24,6 +25,7 @@ pub fn judge(facts: &Facts) -> Vec<Finding> {
         registration::judge,
         serving::judge,
         certificates::judge,
+        cache::judge,
         trial::judge,
         guard::judge,
         order::judge,

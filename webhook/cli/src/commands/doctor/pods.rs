@@ -17,6 +17,7 @@ use serde_json::Value;
 use super::mesh::MESHES;
 use super::syncer::Syncer;
 use crate::commands::doctor::value::text;
+use crate::commands::status::syncers::port;
 use crate::live::known::texts;
 use inject::Role;
 
@@ -49,6 +50,10 @@ pub struct PodFact {
     pub syncer: Option<Syncer>,
     /// The Secrets that its annotations name.
     pub secrets: Vec<String>,
+    /// The port of its sidecar's page `/status`, if the sidecar runs and was given a cache.
+    pub status_port: Option<u64>,
+    /// The state of the cache on that page, if it was read.
+    pub cache_state: Option<String>,
 }
 
 /// The state of a Pod's injection.
@@ -153,6 +158,8 @@ impl PodFact {
             mesh: mesh(pod),
             syncer: Syncer::read(pod),
             secrets: secrets(&annotations),
+            status_port: status_port(pod),
+            cache_state: None,
         })
     }
 
@@ -215,6 +222,27 @@ fn mesh(pod: &Value) -> Option<&'static str> {
         .iter()
         .find(|mesh| mesh.inits.iter().any(is_before) && containers.contains(&mesh.proxy))?;
     Some(mesh.name)
+}
+
+/// The port of the sidecar's page `/status`; `None` if the sidecar serves none, does not run, or has no
+/// cache.
+fn status_port(pod: &Value) -> Option<u64> {
+    if text(pod, "/status/phase") != "Running" {
+        return None;
+    }
+    let mut inits = pod["spec"]["initContainers"].as_array()?.iter();
+    let sidecar = inits.find(|own| own["name"] == Role::Sync.container())?;
+    let args = sidecar["args"].as_array().into_iter().flatten();
+    let env = sidecar["env"].as_array().into_iter().flatten();
+    let has_flag = args
+        .filter_map(Value::as_str)
+        .any(|arg| arg.starts_with("--cache="));
+    // The configuration of several repositories is JSON.
+    let has_member = env
+        .filter_map(|own| own["value"].as_str())
+        .any(|value| value.contains("\"cache\":"));
+    let has_cache = has_flag || has_member;
+    port(sidecar).filter(|_| has_cache)
 }
 
 fn secrets(annotations: &BTreeMap<String, String>) -> Vec<String> {

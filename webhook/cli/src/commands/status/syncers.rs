@@ -135,7 +135,7 @@ async fn running(
     at: PlaceInPod<'_>,
 ) -> Result<(StateSource, Vec<RepositoryState>), Unavailable> {
     if let Some(port) = port(at.container)
-        && let Ok(repositories) = page(live, at, port).await
+        && let Ok(repositories) = page(live, (at.namespace, at.pod), port).await
     {
         return Ok((StateSource::Http, repositories));
     }
@@ -143,8 +143,8 @@ async fn running(
     Ok((StateSource::File, repositories))
 }
 
-/// The port on which the container serves HTTP.
-fn port(container: &Value) -> Option<u64> {
+/// The port on which a syncer's container serves HTTP.
+pub fn port(container: &Value) -> Option<u64> {
     let mut ports = container["ports"].as_array()?.iter();
     let port = ports.find(|port| port["name"] == PORT)?;
     port["containerPort"].as_u64()
@@ -156,12 +156,12 @@ struct StatusPage {
     repos: Vec<RepositoryState>,
 }
 
-async fn page(
+/// Reads the page `/status` of a Pod's syncer, through the API server.
+pub async fn page(
     live: &ClusterReader,
-    at: PlaceInPod<'_>,
+    (namespace, pod): (&str, &str),
     port: u64,
 ) -> Result<Vec<RepositoryState>, Unavailable> {
-    let PlaceInPod { namespace, pod, .. } = at;
     let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}:{port}/proxy/status");
     let page = live.get(&path).await?;
     let page = serde_json::from_value::<StatusPage>(page).map_err(invalid)?;

@@ -27,6 +27,16 @@ use crate::live::installed;
 use crate::live::known::texts;
 use crate::live::settings;
 
+/// A Service, and what is behind it.
+#[derive(Debug, Default)]
+pub(super) struct Behind {
+    pub(super) has_service: bool,
+    pub(super) ports: Vec<u16>,
+    /// The numbers of ready and of not ready endpoints; `None` if they could not be read.
+    pub(super) endpoints: Option<(usize, usize)>,
+    pub(super) pods: Vec<Value>,
+}
+
 impl Look<'_> {
     /// Reads the registrations and the Services, endpoints and Pods behind them; returns the
     /// webhook's settings.
@@ -54,7 +64,7 @@ impl Look<'_> {
             let service = installed::service(&install.registration);
             if let Some((namespace, name)) = service {
                 install.service = Some((namespace.clone(), name.clone()));
-                let pods = self.behind(&mut install, &namespace, &name).await;
+                let pods = self.replicas(&mut install, &namespace, &name).await;
                 let mut reported = install
                     .replicas
                     .iter()
@@ -75,26 +85,48 @@ impl Look<'_> {
         found
     }
 
-    /// Reads a Service, its endpoints and its Pods; returns the Pods.
-    async fn behind(&mut self, install: &mut Install, namespace: &str, name: &str) -> Vec<Value> {
+    /// Reads the webhook's Service, its endpoints and its Pods; returns the Pods.
+    async fn replicas(&mut self, install: &mut Install, namespace: &str, name: &str) -> Vec<Value> {
+        let Some(behind) = self.behind("the webhook", namespace, name).await else {
+            return Vec::new();
+        };
+        install.has_service = Some(behind.has_service);
+        install.endpoints = behind.endpoints;
+        self.seen("replicas", behind.pods.len());
+        for pod in &behind.pods {
+            let replica = self.replica(pod).await;
+            install.replicas.push(replica);
+        }
+        behind.pods
+    }
+
+    /// Reads a Service, its endpoints and its Pods; `None` if the Service cannot be read.
+    pub(super) async fn behind(
+        &mut self,
+        whose: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Option<Behind> {
+        let mut behind = Behind::default();
         let uri = path_to::<core::Service>(Some(namespace), name);
         let service = match self.live.get(&uri).await {
             Ok(service) => service,
-            Err(Unavailable::Absent(_)) => {
-                install.has_service = Some(false);
-                return Vec::new();
-            }
+            Err(Unavailable::Absent(_)) => return Some(behind),
             Err(error) => {
                 self.unseen(&format!("Service {namespace}/{name}"), error);
-                return Vec::new();
+                return None;
             }
         };
-        install.has_service = Some(true);
+        behind.has_service = true;
+        let ports = service["spec"]["ports"].as_array().into_iter().flatten();
+        let ports = ports.filter_map(|own| own["port"].as_u64()?.try_into().ok());
+        behind.ports = ports.collect();
         let path = path_of::<EndpointSlice>(Some(namespace));
         let of_service = format!("kubernetes.io/service-name={name}");
         let selectors = ListParams::default().labels(&of_service);
-        let slices = self.all("the webhook's endpoints", &path, selectors, Part::Whole);
-        install.endpoints = slices.await.map(|slices| {
+        let what = format!("{whose}'s endpoints");
+        let slices = self.all(&what, &path, selectors, Part::Whole);
+        behind.endpoints = slices.await.map(|slices| {
             let endpoints = slices.iter().filter_map(|own| own["endpoints"].as_array());
             let ready = endpoints
                 .flatten()
@@ -104,19 +136,11 @@ impl Look<'_> {
                 false => (ready, others + 1),
             })
         });
-        let pods = match installed::pods(self.live, &service).await {
-            Ok(pods) => pods,
-            Err(error) => {
-                self.unseen("the webhook's Pods", error);
-                return Vec::new();
-            }
-        };
-        self.seen("replicas", pods.len());
-        for pod in &pods {
-            let replica = self.replica(pod).await;
-            install.replicas.push(replica);
+        match installed::pods(self.live, &service).await {
+            Ok(pods) => behind.pods = pods,
+            Err(error) => self.unseen(&format!("{whose}'s Pods"), error),
         }
-        pods
+        Some(behind)
     }
 
     /// Requests the readiness of a webhook Pod, through the API server.

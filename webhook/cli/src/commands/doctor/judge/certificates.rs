@@ -29,10 +29,28 @@ pub(super) fn judge(facts: &Facts, findings: &mut Vec<Finding>) {
 }
 
 /// A certificate of a caBundle.
-struct Trusted {
-    der: CertificateDer<'static>,
-    not_before: i64,
-    not_after: i64,
+pub(super) struct Trusted {
+    pub(super) der: CertificateDer<'static>,
+    /// Its validity, as Unix times in seconds.
+    pub(super) not_before: i64,
+    pub(super) not_after: i64,
+}
+
+impl Trusted {
+    /// Reads the validity; `None` if this is no certificate.
+    pub(super) fn parse(der: CertificateDer<'static>) -> Option<Self> {
+        let (_, parsed) = parse_x509_certificate(&der).ok()?;
+        let validity = parsed.validity();
+        let (not_before, not_after) = (
+            validity.not_before.timestamp(),
+            validity.not_after.timestamp(),
+        );
+        Some(Self {
+            der,
+            not_before,
+            not_after,
+        })
+    }
 }
 
 fn bundle(now: i64, install: &Install, entry: &Value, findings: &mut Vec<Finding>) {
@@ -113,23 +131,10 @@ fn served(now: i64, install: &Install, findings: &mut Vec<Finding>) {
     }
 }
 
-fn read(pem: &[u8]) -> Vec<Trusted> {
+/// The certificates in a PEM text.
+pub(super) fn read(pem: &[u8]) -> Vec<Trusted> {
     let certificates = CertificateDer::pem_slice_iter(pem).filter_map(Result::ok);
-    certificates
-        .filter_map(|der| {
-            let (_, parsed) = parse_x509_certificate(&der).ok()?;
-            let validity = parsed.validity();
-            let (not_before, not_after) = (
-                validity.not_before.timestamp(),
-                validity.not_after.timestamp(),
-            );
-            Some(Trusted {
-                der,
-                not_before,
-                not_after,
-            })
-        })
-        .collect()
+    certificates.filter_map(Trusted::parse).collect()
 }
 
 /// A Unix time in readable form.

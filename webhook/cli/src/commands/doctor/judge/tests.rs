@@ -1,3 +1,4 @@
+mod cache;
 mod cases;
 mod healthy;
 mod syncers;
@@ -13,6 +14,7 @@ use crate::commands::doctor::finding::CHECKS;
 use crate::commands::doctor::finding::Finding;
 use crate::commands::doctor::pods::State;
 
+use cache::CACHES;
 use cases::CASES;
 use healthy::healthy;
 use healthy::pod;
@@ -30,7 +32,7 @@ fn a_healthy_cluster_has_no_finding() {
 
 #[test]
 fn each_fault_is_found_with_the_observed_fact() {
-    for (check, breaks, words) in CASES.iter().chain(SYNCERS) {
+    for (check, breaks, words) in CASES.iter().chain(SYNCERS).chain(CACHES) {
         let mut facts = healthy();
         breaks(&mut facts);
         let findings = judge(&facts);
@@ -46,7 +48,7 @@ fn each_fault_is_found_with_the_observed_fact() {
 
 #[test]
 fn every_check_has_a_case() {
-    let cases = CASES.iter().chain(SYNCERS);
+    let cases = CASES.iter().chain(SYNCERS).chain(CACHES);
     let with: BTreeSet<&str> = cases.map(|(check, ..)| check.id).collect();
     let all: BTreeSet<&str> = CHECKS.iter().map(|check| check.id).collect();
     assert_eq!(all, with);

@@ -31,7 +31,7 @@ fn member<'a>(facts: &'a mut Facts, index: usize, key: &str) -> &'a mut Value {
     &mut install(facts).registration["webhooks"][index][key]
 }
 
-fn first(facts: &mut Facts) -> &mut Readiness {
+pub(super) fn first(facts: &mut Facts) -> &mut Readiness {
     install(facts).replicas[0].readiness.as_mut().unwrap()
 }
 

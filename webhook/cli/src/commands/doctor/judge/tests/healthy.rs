@@ -13,6 +13,7 @@ use inject::Settings;
 use serde_json::Value;
 use serde_json::json;
 
+use super::cache;
 use crate::commands::doctor::facts::Facts;
 use crate::commands::doctor::facts::Guard;
 use crate::commands::doctor::facts::Install;
@@ -164,6 +165,7 @@ pub(super) fn healthy() -> Facts {
         hour_ago: "2026-03-01T11:00:00Z".to_owned(),
         own_version: "1.0.0".to_owned(),
         installs: Some(vec![install]),
+        caches: vec![cache::healthy(&bundle)],
         others: vec![json!({
             "metadata": {"name": "a-mesh"}, "webhooks": [entry("a.mesh.example", &bundle)],
         })],
