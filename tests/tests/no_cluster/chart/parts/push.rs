@@ -19,8 +19,9 @@ fn values(push: &Value) -> Value {
             "enabled": true, "secretName": "push", "wake": {"acme": ["https://git.example/acme"]},
         },
     });
-    let all = values["push"].as_object_mut().into_iter();
-    all.for_each(|all| all.extend(push.as_object().cloned().unwrap_or_default()));
+    if let (Some(own), Some(more)) = (values["push"].as_object_mut(), push.as_object()) {
+        own.extend(more.clone());
+    }
     values
 }
 
@@ -95,8 +96,8 @@ pub(crate) fn the_pods_of_the_receiver_are_restricted_and_have_no_key_of_the_cac
     Ok(())
 }
 
-/// The labels that a selector requires.
-fn matches(selector: &Value, labels: &Value) -> bool {
+/// Whether a selector matches these labels.
+fn is_match(selector: &Value, labels: &Value) -> bool {
     let mut required = selector.as_object().into_iter().flatten();
     selector.is_object() && required.all(|(key, value)| labels[key] == *value)
 }
@@ -112,7 +113,7 @@ pub(crate) fn the_receiver_reaches_the_cache_and_dns_and_no_selector_of_others_m
     let webhook = labels("Deployment/gitvolume")?;
     let policy = &rendered.one("NetworkPolicy/gitvolume-push")?["spec"];
     let own = &policy["podSelector"]["matchLabels"];
-    assert!(matches(own, &receiver) && !matches(own, &cache) && !matches(own, &webhook));
+    assert!(is_match(own, &receiver) && !is_match(own, &cache) && !is_match(own, &webhook));
     assert_eq!(policy["policyTypes"], json!(["Ingress", "Egress"]));
     let egress = policy["egress"].as_array().ok_or("no egress")?;
     assert_eq!(egress.len(), 2, "{policy}");
@@ -123,7 +124,7 @@ pub(crate) fn the_receiver_reaches_the_cache_and_dns_and_no_selector_of_others_m
     let peers = egress[0]["to"].as_array().ok_or("every address")?;
     assert_eq!(peers.len(), 1, "{policy}");
     let peer = &peers[0]["podSelector"]["matchLabels"];
-    assert!(matches(peer, &cache) && !matches(peer, &webhook) && !matches(peer, &receiver));
+    assert!(is_match(peer, &cache) && !is_match(peer, &webhook) && !is_match(peer, &receiver));
     let dns = egress[1]["ports"].as_array().ok_or("no ports")?;
     assert!(dns.iter().all(|port| port["port"] == 53), "{policy}");
 
@@ -133,12 +134,13 @@ pub(crate) fn the_receiver_reaches_the_cache_and_dns_and_no_selector_of_others_m
             "/spec/selector",
             "/spec/podSelector/matchLabels",
         ];
-        let selectors = places.iter().filter_map(|at| object.pointer(at));
-        selectors
-            .into_iter()
-            .any(|selector| matches(selector, &receiver))
+        let mut selectors = places.iter().filter_map(|at| object.pointer(at));
+        selectors.any(|selector| is_match(selector, &receiver))
     };
     let selecting = rendered.all().iter().filter(|object| is_selecting(object));
+    let selecting: Vec<&Value> = selecting.collect();
+    // Deployment, Service, PodDisruptionBudget and NetworkPolicy.
+    assert_eq!(selecting.len(), 4, "{selecting:?}");
     for object in selecting {
         assert_eq!(object["metadata"]["name"], "gitvolume-push", "{object}");
     }
