@@ -152,6 +152,8 @@ impl Line {
         let _ = write!(text, r#","msg":{}"#, quoted(&self.message));
         if is_error {
             let _ = write!(text, r#","error":{}"#, quoted(&self.error));
+        } else if !self.error.is_empty() {
+            let _ = write!(text, r#","reason":{}"#, quoted(&self.error));
         }
         // A line about no single repository, or about the only one, has no such key.
         let _ = REPO.try_with(|name| write!(text, r#","repo":{}"#, quoted(name)));
