@@ -1,13 +1,12 @@
 //! What the flags mean.
 
-use std::fs;
-use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use args::CacheArgs;
 use ipnet::IpNet;
 
+use crate::access::wake_key::WakeKey;
+use crate::access::wake_key::WakeKeyError;
 use crate::address::allowed_hosts::AllowedHost;
 use crate::address::networks::Networks;
 
@@ -41,14 +40,9 @@ pub enum ConfigError {
         /// The value.
         value: usize,
     },
-    /// The file with the key of wake-ups cannot be read, or is empty.
-    #[error("--wake-key-file: {path}: expected a file with a key of at least 16 characters")]
-    WakeKey {
-        /// The file.
-        path: PathBuf,
-        /// The error of the system, if there is one.
-        source: Option<io::Error>,
-    },
+    /// The file with the key of wake-ups.
+    #[error(transparent)]
+    WakeKey(#[from] WakeKeyError),
 }
 
 /// The configuration.
@@ -57,11 +51,8 @@ pub struct Config {
     pub(crate) allowed_hosts: Vec<AllowedHost>,
     pub(crate) networks: Networks,
     pub(crate) disk_limit: u64,
-    pub(crate) wake_key: Option<String>,
+    pub(crate) wake_key: Option<WakeKey>,
 }
-
-/// The shortest key of wake-ups.
-const SHORTEST_KEY: usize = 16;
 
 impl Config {
     /// Checks flags, and reads the key of wake-ups.
@@ -81,17 +72,7 @@ impl Config {
                 return Err(ConfigError::Limit { flag, value });
             }
         }
-        let wake_key = args.wake_key_file.as_ref().map(|path| {
-            let error = |source| ConfigError::WakeKey {
-                path: path.clone(),
-                source,
-            };
-            let key = fs::read_to_string(path).map_err(|source| error(Some(source)))?;
-            let key = key.trim().to_owned();
-            (key.len() >= SHORTEST_KEY)
-                .then_some(key)
-                .ok_or_else(|| error(None))
-        });
+        let wake_key = args.wake_key_file.as_deref().map(WakeKey::read);
         Ok(Self {
             allowed_hosts: hosts.collect::<Result<_, _>>()?,
             networks: Networks {

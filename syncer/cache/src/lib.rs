@@ -16,7 +16,8 @@
 //! | `refs` | answers to `ls-refs`: one slot per credential and request; waiting |
 //! | `store` | stored answers on disk |
 //! | `origin` | the client for git hosts: connections to allowed addresses, what a status means |
-//! | `access` | credentials: identities, acceptances and refusals, in memory only |
+//! | `access` | credentials: identities, acceptances and refusals, in memory only; the key of wake-ups |
+//! | `mounted` | values in mounted files, read again when the files change |
 //! | `metrics` | counters |
 //! | `address` | allowed hosts and networks; pure |
 //! | `protocol` | git's protocol version 2: requests, and checks of answers; pure |
@@ -32,6 +33,7 @@ mod packs;
 mod protocol;
 mod refs;
 mod run;
+mod mounted;
 mod server;
 mod service;
 mod store;
@@ -41,3 +43,4 @@ pub use config::ConfigError;
 pub use run::StartError;
 pub use run::run;
 pub use server::certificate::CertificateError;
+pub use access::wake_key::WakeKeyError;

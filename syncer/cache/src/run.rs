@@ -18,15 +18,16 @@ use tokio_rustls::TlsAcceptor;
 use crate::access::credential::IdentityKey;
 use crate::access::registry::ACCEPTED;
 use crate::access::registry::Registry;
+use crate::access::wake_key::WakeKey;
 use crate::config::Config;
 use crate::metrics::Metrics;
+use crate::mounted::CHECK;
 use crate::origin::client::Upstream;
 use crate::origin::network::CheckedNetwork;
 use crate::packs::flight::Hangar;
 use crate::packs::flights::Flights;
 use crate::refs::table::RefsTable;
 use crate::server::admin;
-use crate::server::certificate;
 use crate::server::certificate::CertificateError;
 use crate::server::certificate::ServedCertificate;
 use crate::server::followers::Followers;
@@ -35,7 +36,6 @@ use crate::service::gate::Bodies;
 use crate::service::gate::Service;
 use crate::service::gate::ServiceTables;
 use crate::service::gate::Stage;
-use crate::service::gate::WakeKey;
 use crate::store::disk::Store;
 
 /// The time between two clean-ups of the tables.
@@ -137,7 +137,7 @@ async fn serve(config: Config, network: Arc<dyn Network>) -> Result<(), StartErr
         watched.clone(),
     ));
     tokio::spawn(Arc::clone(&service).prefetch(changed));
-    tokio::spawn(keep(certificate));
+    tokio::spawn(keep(certificate, service.wake_key.clone()));
     tokio::spawn(prune(Arc::clone(&service), idle));
     let followers = Followers {
         service,
@@ -182,7 +182,6 @@ fn service(
         dir: args.dir.display().to_string(),
         source,
     })?);
-    let wake_key = wake_key.map(|key| WakeKey::new(&key));
     let registry = Arc::new(Registry::new(args.offline.get()));
     let network = CheckedNetwork {
         inner: network,
@@ -218,15 +217,15 @@ fn service(
         transfers: Arc::new(Semaphore::new(args.max_transfers)),
         stage,
         drain_spread: args.drain_spread.get(),
-        wake_key: wake_key.transpose().map_err(|_| StartError::Random)?,
+        wake_key: wake_key.map(Arc::new),
         tables: ServiceTables::default(),
         bodies: Bodies::default(),
     }))
 }
 
-/// Serves a changed certificate.
-async fn keep(certificate: Arc<ServedCertificate>) {
-    let mut ticks = interval(certificate::CHECK);
+/// Uses changed files.
+async fn keep(certificate: Arc<ServedCertificate>, wake_key: Option<Arc<WakeKey>>) {
+    let mut ticks = interval(CHECK);
     loop {
         ticks.tick().await;
         match certificate.reload() {
@@ -242,6 +241,11 @@ async fn prune(service: Arc<Service>, idle: Duration) {
     let mut ticks = interval(PRUNE);
     loop {
         ticks.tick().await;
+        match wake_key.as_ref().map(|key| key.reload()) {
+            Some(Ok(true)) => tracing::info!("the key of wake-ups was replaced"),
+            None | Some(Ok(false)) => {}
+            Some(Err(error)) => tracing::warn!(%error, "the last key of wake-ups stays in use"),
+        }
         service.registry.prune();
         service.refs.prune(idle);
     }

@@ -144,6 +144,25 @@ fn a_wake_up_makes_the_cache_look_at_once() {
 }
 
 #[test]
+fn a_changed_key_of_wake_ups_is_used_without_a_restart() {
+    let world = CacheWorld::new();
+    let wake = |key: &str| world.wake(&format!("Authorization: Bearer {key}"), "{}");
+    let next = "the-next-key-of-wake-ups";
+    assert_eq!((wake(WAKE_KEY), wake(next)), (204, 401));
+    std::fs::write(world.path("wake.key"), next).unwrap();
+    eventually("the next key is used", || (wake(next) == 204).then_some(()));
+    assert_eq!(wake(WAKE_KEY), 401);
+    // Without a usable key, the last one stays in use.
+    std::fs::write(world.path("wake.key"), "short").unwrap();
+    eventually("the problem is logged", || {
+        let log = world.log();
+        log.contains("the last key of wake-ups stays in use")
+            .then_some(())
+    });
+    assert_eq!((wake(next), wake("short")), (204, 401));
+}
+
+#[test]
 fn repeated_wake_ups_cost_one_request_per_second_and_the_last_one_counts() {
     let world = CacheWorld::with_flags(&["--period=1h"]);
     let tag = world.tag();

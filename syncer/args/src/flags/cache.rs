@@ -45,7 +45,8 @@ pub struct CacheArgs {
     /// How long a credential is accepted while the git host is unreachable; 0s serves no stale answers
     #[arg(long, default_value = "1h", value_name = "DURATION")]
     pub offline: GitDuration,
-    /// A file with the key that senders of wake-ups present; without it, POST /wake is disabled
+    /// A file with the key that senders of wake-ups present, read again when it changes; without it, POST /wake is
+    /// disabled
     #[arg(long, value_name = "FILE")]
     pub wake_key_file: Option<PathBuf>,
     /// Maximum number of open connections of followers

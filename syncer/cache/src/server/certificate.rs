@@ -6,9 +6,6 @@ use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::PoisonError;
-use std::sync::RwLock;
-use std::time::Duration;
 
 use rustls::ServerConfig;
 use rustls::crypto::ring;
@@ -19,9 +16,7 @@ use rustls::server::ClientHello;
 use rustls::server::ResolvesServerCert;
 use rustls::sign::CertifiedKey;
 
-/// The time between two comparisons of the files' content. Content is compared because the kubelet
-/// replaces a link that all mounted files lead through, which no watch of a file reports.
-pub(crate) const CHECK: Duration = Duration::from_secs(10);
+use crate::mounted::MountedValue;
 
 /// Why the files are not served.
 #[derive(Debug, thiserror::Error)]
@@ -47,18 +42,7 @@ pub enum CertificateError {
 }
 
 /// The current certificate.
-pub(crate) struct ServedCertificate {
-    certificate: PathBuf,
-    key: PathBuf,
-    current: RwLock<Current>,
-}
-
-#[derive(Clone)]
-struct Current {
-    /// What the files contained when they were read last.
-    content: [Vec<u8>; 2],
-    certified: Arc<CertifiedKey>,
-}
+pub(crate) struct ServedCertificate(MountedValue<Arc<CertifiedKey>, CertificateError>);
 
 impl fmt::Debug for ServedCertificate {
     // By hand, so that the key never reaches a log.
@@ -70,26 +54,18 @@ impl fmt::Debug for ServedCertificate {
 impl ServedCertificate {
     /// Reads the files.
     pub(crate) fn read(certificate: &Path, key: &Path) -> Result<Arc<Self>, CertificateError> {
-        let content = contents(certificate, key)?;
-        let certified = certified(certificate, key, &content)?;
-        Ok(Arc::new(Self {
-            certificate: certificate.to_owned(),
-            key: key.to_owned(),
-            current: RwLock::new(Current { content, certified }),
-        }))
+        let paths = [certificate.to_owned(), key.to_owned()];
+        let read = {
+            let paths = paths.clone();
+            move || paths.iter().map(|path| content(path)).collect()
+        };
+        let value = MountedValue::new(read, move |content| certified(&paths, content));
+        Ok(Arc::new(Self(value?)))
     }
 
-    /// Serves changed files from the next handshake on. A partial update is an error that the next
-    /// call repairs.
+    /// Serves changed files from the next handshake on; returns whether they have changed.
     pub(crate) fn reload(&self) -> Result<bool, CertificateError> {
-        let content = contents(&self.certificate, &self.key)?;
-        if content == self.current().content {
-            return Ok(false);
-        }
-        let certified = certified(&self.certificate, &self.key, &content)?;
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        *current = Current { content, certified };
-        Ok(true)
+        self.0.reload()
     }
 
     /// The TLS configuration that serves the current certificate.
@@ -101,38 +77,31 @@ impl ServedCertificate {
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(config)
     }
-
-    fn current(&self) -> Current {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        current.clone()
-    }
 }
 
 impl ResolvesServerCert for ServedCertificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        Some(Arc::clone(&current.certified))
+        Some(self.0.get())
     }
 }
 
-fn contents(certificate: &Path, key: &Path) -> Result<[Vec<u8>; 2], CertificateError> {
-    let read = |path: &Path| {
-        fs::read(path).map_err(|source| CertificateError::Read {
-            path: path.to_owned(),
-            source,
-        })
-    };
-    Ok([read(certificate)?, read(key)?])
+fn content(path: &Path) -> Result<Vec<u8>, CertificateError> {
+    fs::read(path).map_err(|source| CertificateError::Read {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn certified(
-    certificate: &Path,
-    key: &Path,
-    [chain, private]: &[Vec<u8>; 2],
+    [certificate, key]: &[PathBuf; 2],
+    content: &[Vec<u8>],
 ) -> Result<Arc<CertifiedKey>, CertificateError> {
     let error = || CertificateError::Content {
-        certificate: certificate.to_owned(),
-        key: key.to_owned(),
+        certificate: certificate.clone(),
+        key: key.clone(),
+    };
+    let [chain, private] = content else {
+        return Err(error());
     };
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(chain).collect();
     let chain = chain.ok().filter(|chain| !chain.is_empty());

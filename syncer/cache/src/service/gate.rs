@@ -18,7 +18,6 @@ use hyper::StatusCode;
 use hyper::body::Incoming;
 use hyper::header::CONTENT_ENCODING;
 use hyper::header::CONTENT_TYPE;
-use ring::hmac;
 use tokio::sync::Semaphore;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -29,6 +28,7 @@ use crate::access::credential::Follower;
 use crate::access::credential::IdentityKey;
 use crate::access::credential::Scope;
 use crate::access::registry::Registry;
+use crate::access::wake_key::WakeKey;
 use crate::address::allowed_hosts::AllowedHost;
 use crate::metrics::Metrics;
 use crate::origin::client::Upstream;
@@ -85,15 +85,9 @@ pub(crate) struct Service {
     pub(crate) transfers: Arc<Semaphore>,
     pub(crate) stage: watch::Receiver<Stage>,
     pub(crate) drain_spread: Duration,
-    pub(crate) wake_key: Option<WakeKey>,
+    pub(crate) wake_key: Option<Arc<WakeKey>>,
     pub(crate) tables: ServiceTables,
     pub(crate) bodies: Bodies,
-}
-
-/// The key of wake-ups, in a form that is compared in constant time.
-pub(crate) struct WakeKey {
-    pub(crate) key: hmac::Key,
-    pub(crate) tag: hmac::Tag,
 }
 
 /// Limits the bodies in memory.
