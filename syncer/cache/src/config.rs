@@ -1,5 +1,6 @@
 //! What the flags mean.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use args::CacheArgs;
@@ -9,6 +10,7 @@ use crate::access::wake_key::WakeKey;
 use crate::access::wake_key::WakeKeyError;
 use crate::address::allowed_hosts::AllowedHost;
 use crate::address::networks::Networks;
+use crate::peers::config::PeersConfig;
 
 /// An invalid flag, or a file that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +42,9 @@ pub enum ConfigError {
         /// The value.
         value: usize,
     },
+    /// The name of the replicas' certificates.
+    #[error("--peers, --peers-name: expected a host name or an IP address")]
+    Peers,
     /// The file with the key of wake-ups.
     #[error(transparent)]
     WakeKey(#[from] WakeKeyError),
@@ -52,6 +57,7 @@ pub struct Config {
     pub(crate) networks: Networks,
     pub(crate) disk_limit: u64,
     pub(crate) wake_key: Option<WakeKey>,
+    pub(crate) peers: Option<PeersConfig>,
 }
 
 impl Config {
@@ -73,7 +79,16 @@ impl Config {
             }
         }
         let wake_key = args.wake_key_file.as_deref().map(WakeKey::read);
+        let peers = args.peers.as_ref().zip(args.peers_ca_file.clone());
+        let peers = peers.map(|(url, ca_file)| {
+            let listen: Option<SocketAddr> = args.listen.parse().ok();
+            let listen = listen.map(|address| address.ip());
+            let listen = listen.filter(|ip| !ip.is_unspecified());
+            let config = PeersConfig::new(url, args.peers_name.clone(), ca_file, listen);
+            config.ok_or(ConfigError::Peers)
+        });
         Ok(Self {
+            peers: peers.transpose()?,
             allowed_hosts: hosts.collect::<Result<_, _>>()?,
             networks: Networks {
                 allowed: networks("--allowed-networks", &args.allowed_networks)?,

@@ -14,6 +14,7 @@
 //! | `service` | one file per kind of request; the prefetch |
 //! | `packs` | answers to `fetch`: one request to the origin for all followers |
 //! | `refs` | answers to `ls-refs`: one slot per credential and request; waiting |
+//! | `peers` | other replicas, which are asked before the origin |
 //! | `store` | stored answers on disk |
 //! | `origin` | the client for git hosts: connections to allowed addresses, what a status means |
 //! | `access` | credentials: identities, acceptances and refusals, in memory only; the key of wake-ups |
@@ -22,25 +23,27 @@
 //! | `address` | allowed hosts and networks; pure |
 //! | `protocol` | git's protocol version 2: requests, and checks of answers; pure |
 //!
-//! Who gets what: `service/fetch.rs`, `audience`. Start there for a review of access.
+//! Who gets what: `service/fetch.rs`, `audience`; another replica: `service/peer.rs`. Start there for a
+//! review of access.
 
 mod access;
 mod address;
 mod config;
 mod metrics;
+mod mounted;
 mod origin;
 mod packs;
+mod peers;
 mod protocol;
 mod refs;
 mod run;
-mod mounted;
 mod server;
 mod service;
 mod store;
 
+pub use access::wake_key::WakeKeyError;
 pub use config::Config;
 pub use config::ConfigError;
 pub use run::StartError;
 pub use run::run;
 pub use server::certificate::CertificateError;
-pub use access::wake_key::WakeKeyError;

@@ -48,6 +48,13 @@ pub(crate) struct Metrics {
     pub(crate) ls_refs: Counter,
     pub(crate) fetches: Counter,
     pub(crate) wakes: Counter,
+    /// Requests of other replicas.
+    pub(crate) of_peers: Counter,
+    /// Requests to other replicas by their result.
+    pub(crate) peer_answers: Counter,
+    pub(crate) peer_misses: Counter,
+    pub(crate) peer_errors: Counter,
+    pub(crate) peer_bytes: Counter,
     /// Requests that no request to the origin was sent for.
     pub(crate) hits: Counter,
     /// Requests to origins by their kind.
@@ -73,11 +80,21 @@ impl Metrics {
     pub(crate) fn render(&self) -> String {
         let mut page = Page::default();
         let name = "gitvolume_cache_requests_total";
-        page.head(name, "counter", "Requests of followers, by kind");
+        page.head(
+            name,
+            "counter",
+            "Requests of followers and of other replicas, by kind",
+        );
         page.sample(name, "kind", "info-refs", self.info_refs.get());
         page.sample(name, "kind", "ls-refs", self.ls_refs.get());
         page.sample(name, "kind", "fetch", self.fetches.get());
         page.sample(name, "kind", "wake", self.wakes.get());
+        page.sample(name, "kind", "peer", self.of_peers.get());
+        let name = "gitvolume_cache_peer_requests_total";
+        page.head(name, "counter", "Requests to other replicas, by result");
+        page.sample(name, "result", "answer", self.peer_answers.get());
+        page.sample(name, "result", "miss", self.peer_misses.get());
+        page.sample(name, "result", "error", self.peer_errors.get());
         let name = "gitvolume_cache_origin_requests_total";
         page.head(name, "counter", "Requests to git hosts, by kind");
         page.sample(name, "kind", "info-refs", self.origin_info_refs.get());
@@ -108,6 +125,11 @@ impl Metrics {
                 "gitvolume_cache_received_bytes_total",
                 "Bytes of answers received from git hosts",
                 self.received_bytes.get(),
+            ),
+            (
+                "gitvolume_cache_peer_bytes_total",
+                "Bytes of answers received from other replicas",
+                self.peer_bytes.get(),
             ),
             (
                 "gitvolume_cache_sent_bytes_total",

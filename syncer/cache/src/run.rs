@@ -26,6 +26,7 @@ use crate::origin::client::Upstream;
 use crate::origin::network::CheckedNetwork;
 use crate::packs::flight::Hangar;
 use crate::packs::flights::Flights;
+use crate::peers::table::Peers;
 use crate::refs::table::RefsTable;
 use crate::server::admin;
 use crate::server::certificate::CertificateError;
@@ -176,6 +177,7 @@ fn service(
         networks,
         disk_limit,
         wake_key,
+        peers,
     } = config;
     let store = Store::open(&args.dir, disk_limit, Arc::clone(metrics));
     let store = Arc::new(store.map_err(|source| StartError::Store {
@@ -183,6 +185,10 @@ fn service(
         source,
     })?);
     let registry = Arc::new(Registry::new(args.offline.get()));
+    let peers = peers.map(|config| {
+        let (network, metrics) = (Arc::clone(&network), Arc::clone(metrics));
+        Arc::new(Peers::new(config, network, metrics))
+    });
     let network = CheckedNetwork {
         inner: network,
         networks,
@@ -204,6 +210,7 @@ fn service(
         upstream: Arc::clone(&upstream),
         store: Arc::clone(&store),
         registry: Arc::clone(&registry),
+        peers: peers.clone(),
     });
     Ok(Arc::new(Service {
         allowed_hosts,
@@ -212,6 +219,7 @@ fn service(
         upstream,
         refs: Arc::new(refs),
         flights,
+        peers,
         store,
         metrics: Arc::clone(metrics),
         transfers: Arc::new(Semaphore::new(args.max_transfers)),
@@ -233,6 +241,11 @@ async fn keep(certificate: Arc<ServedCertificate>, wake_key: Option<Arc<WakeKey>
             Ok(false) => {}
             Err(error) => tracing::warn!(%error, "cannot serve the new certificate"),
         }
+        match wake_key.as_ref().map(|key| key.reload()) {
+            Some(Ok(true)) => tracing::info!("the key of wake-ups was replaced"),
+            None | Some(Ok(false)) => {}
+            Some(Err(error)) => tracing::warn!(%error, "the last key of wake-ups stays in use"),
+        }
     }
 }
 
@@ -241,11 +254,6 @@ async fn prune(service: Arc<Service>, idle: Duration) {
     let mut ticks = interval(PRUNE);
     loop {
         ticks.tick().await;
-        match wake_key.as_ref().map(|key| key.reload()) {
-            Some(Ok(true)) => tracing::info!("the key of wake-ups was replaced"),
-            None | Some(Ok(false)) => {}
-            Some(Err(error)) => tracing::warn!(%error, "the last key of wake-ups stays in use"),
-        }
         service.registry.prune();
         service.refs.prune(idle);
     }

@@ -5,6 +5,7 @@ mod crashes;
 mod faults;
 mod followers;
 mod origins;
+mod peers;
 mod sharing;
 mod waiting;
 pub(crate) mod world;

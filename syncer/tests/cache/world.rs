@@ -54,8 +54,14 @@ pub(crate) struct CacheWorld {
     pub(crate) origin: HttpServer,
     flags: Vec<String>,
     running: Option<RunningCache>,
+    /// The address on which the cache listens.
+    pub(crate) ip: &'static str,
     /// The port, from the first start on.
-    port: u16,
+    pub(crate) port: u16,
+    /// The port of the origin, which may be another world's.
+    pub(crate) origin_port: u16,
+    /// A program with its arguments that runs the cache.
+    pub(crate) wrapper: Vec<String>,
 }
 
 struct RunningCache {
@@ -141,9 +147,7 @@ impl CacheWorld {
     /// The same with further flags of the cache, which take precedence.
     pub(crate) fn with_flags(flags: &[&str]) -> Self {
         let mut world = Self::stopped();
-        world
-            .flags
-            .extend(flags.iter().map(|flag| (*flag).to_owned()));
+        world.add_flags(flags);
         world.start();
         world
     }
@@ -162,8 +166,9 @@ impl CacheWorld {
         fs::write(dir.path().join("tls.crt"), leaf.pem()).unwrap();
         fs::write(dir.path().join("tls.key"), key.serialize_pem()).unwrap();
         fs::write(dir.path().join("wake.key"), WAKE_KEY).unwrap();
+        let origin_port = origin.address().port();
         let flags = vec![
-            format!("--allowed-hosts=localhost:{}", origin.address().port()),
+            format!("--allowed-hosts=localhost:{origin_port}"),
             LOOPBACK.to_owned(),
         ];
         Self {
@@ -172,8 +177,17 @@ impl CacheWorld {
             origin,
             flags,
             running: None,
+            ip: "127.0.0.1",
             port: 0,
+            origin_port,
+            wrapper: Vec::new(),
         }
+    }
+
+    /// Adds flags, which take precedence.
+    pub(crate) fn add_flags(&mut self, flags: &[&str]) {
+        self.flags
+            .extend(flags.iter().map(|flag| (*flag).to_owned()));
     }
 
     /// Replaces the flags for hosts and networks.
@@ -189,9 +203,17 @@ impl CacheWorld {
     pub(crate) fn start(&mut self) {
         let log = self.path("log");
         let flag = |name: &str, file: &str| format!("--{name}={}", self.path(file).display());
-        let child = Command::new(PROGRAM)
+        let mut command = match self.wrapper.split_first() {
+            Some((program, rest)) => {
+                let mut command = Command::new(program);
+                command.args(rest).arg(PROGRAM);
+                command
+            }
+            None => Command::new(PROGRAM),
+        };
+        let child = command
             .arg("cache")
-            .arg(format!("--listen=127.0.0.1:{}", self.port))
+            .arg(format!("--listen={}:{}", self.ip, self.port))
             .arg("--admin-listen=127.0.0.1:0")
             .args(["--drain-spread=200ms", "--verbose=5"])
             .arg(flag("tls-cert", "tls.crt"))
@@ -210,7 +232,8 @@ impl CacheWorld {
             .spawn()
             .unwrap();
         let port = |text: &str, name: &str| {
-            let (_, rest) = text.split_once(&format!("\"{name}\":\"127.0.0.1:"))?;
+            let (_, rest) = text.split_once(&format!("\"{name}\":\"127.0.0."))?;
+            let (_, rest) = rest.split_once(':')?;
             rest.split('"').next()?.parse().ok()
         };
         let (port, admin) = eventually("the cache listens", || {
@@ -297,7 +320,7 @@ impl CacheWorld {
 
     /// The path of a repository in the cache.
     pub(crate) fn cached(&self, name: &str) -> String {
-        format!("/https/localhost:{}/{name}", self.origin.address().port())
+        format!("/https/localhost:{}/{name}", self.origin_port)
     }
 
     /// The URL of a repository through the cache.
@@ -373,7 +396,7 @@ impl CacheWorld {
             .with_no_client_auth();
         let name = ServerName::try_from("localhost").unwrap();
         let tls = ClientConnection::new(Arc::new(config), name).unwrap();
-        let stream = TcpStream::connect(("127.0.0.1", self.running().port)).unwrap();
+        let stream = TcpStream::connect((self.ip, self.running().port)).unwrap();
         stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         StreamOwned::new(tls, stream)
     }

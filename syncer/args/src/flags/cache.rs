@@ -1,8 +1,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use url::Url;
 
 use crate::GitDuration;
+use crate::flags::push::replicas_address;
 
 /// Flags of `cache`, the pull-through cache of git's smart HTTP protocol.
 #[derive(Args, Clone, Debug)]
@@ -49,6 +51,15 @@ pub struct CacheArgs {
     /// disabled
     #[arg(long, value_name = "FILE")]
     pub wake_key_file: Option<PathBuf>,
+    /// The other replicas, asked before the git host: https://HOST:PORT, where HOST resolves to the addresses of all
+    #[arg(long, value_name = "URL", value_parser = replicas_address, requires = "peers_ca_file")]
+    pub peers: Option<Url>,
+    /// The name in the certificates of --peers; its HOST by default
+    #[arg(long, value_name = "NAME", requires = "peers")]
+    pub peers_name: Option<String>,
+    /// CA certificates that sign the certificates of --peers, PEM
+    #[arg(long, value_name = "FILE", requires = "peers")]
+    pub peers_ca_file: Option<PathBuf>,
     /// Maximum number of open connections of followers
     #[arg(long, default_value_t = 12_000, value_name = "N")]
     pub max_connections: usize,

@@ -31,7 +31,7 @@ pub struct PushArgs {
     #[arg(long, value_name = "NAME=URL", required = true)]
     pub wake: Vec<WakeRule>,
     /// The cache: https://HOST:PORT, where HOST resolves to the addresses of all replicas
-    #[arg(long, value_name = "URL", value_parser = cache_address)]
+    #[arg(long, value_name = "URL", value_parser = replicas_address)]
     pub cache: Url,
     /// CA certificates that sign the cache's certificate, PEM
     #[arg(long, value_name = "FILE")]
@@ -97,9 +97,9 @@ fn listen_address(text: &str) -> Result<SocketAddr, &'static str> {
     parsed.ok_or("expected an address such as :8080, 127.0.0.1:8080 or [::1]:8080")
 }
 
-/// Parses `https://HOST` with a port and without anything else: the key must not be sent in the
-/// clear, and the path is the receiver's.
-fn cache_address(text: &str) -> Result<Url, &'static str> {
+/// Parses `https://HOST` with a port and without anything else: keys and credentials must not be sent in
+/// the clear, and the path is the sender's.
+pub(super) fn replicas_address(text: &str) -> Result<Url, &'static str> {
     let is_plain = |url: &Url| {
         url.scheme() == "https"
             && url.path() == "/"
@@ -141,14 +141,14 @@ mod tests {
 
     #[test]
     fn the_key_is_sent_to_the_cache_over_tls_alone() {
-        assert!(cache_address("https://cache.example:8443").is_ok());
+        assert!(replicas_address("https://cache.example:8443").is_ok());
         for text in [
             "http://cache.example",
             "https://cache.example/x",
             "https://me@cache.example",
             "cache.example",
         ] {
-            assert!(cache_address(text).is_err(), "{text}");
+            assert!(replicas_address(text).is_err(), "{text}");
         }
     }
 

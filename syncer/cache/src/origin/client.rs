@@ -58,10 +58,10 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(120);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The longest advertisement in bytes.
-const LONGEST_ADVERTISEMENT: usize = 64 << 10;
+pub(crate) const LONGEST_ADVERTISEMENT: usize = 64 << 10;
 
 /// The longest answer to `ls-refs` in bytes; about 250,000 refs.
-const LONGEST_REFS: usize = 16 << 20;
+pub(crate) const LONGEST_REFS: usize = 16 << 20;
 
 /// The user agent. Servers distinguish git from browsers by its name.
 const AGENT: HeaderValue = HeaderValue::from_static(concat!(
@@ -71,7 +71,8 @@ const AGENT: HeaderValue = HeaderValue::from_static(concat!(
 ));
 
 const GIT_PROTOCOL: HeaderName = HeaderName::from_static("git-protocol");
-const ADVERTISEMENT_TYPE: &str = "application/x-git-upload-pack-advertisement";
+/// The content type of answers to `info/refs`.
+pub(crate) const ADVERTISEMENT_TYPE: &str = "application/x-git-upload-pack-advertisement";
 const REQUEST_TYPE: &str = "application/x-git-upload-pack-request";
 /// The content type of answers to `ls-refs` and `fetch`.
 pub(crate) const RESULT_TYPE: &str = "application/x-git-upload-pack-result";
@@ -261,7 +262,8 @@ impl Upstream {
         let tls = tls.map_err(|error| OriginError::Certificate(chain(&*error)))?;
         let url = Url::parse(&origin.to_string()).map_err(|_| OriginError::Unsupported)?;
         let server = Server::of(&url, tls, None).ok_or(OriginError::Unsupported)?;
-        let request = request(follower, body).map_err(|error| away(&error))?;
+        let request = request(follower, origin.path(), &origin.authority(), body);
+        let request = request.map_err(|error| away(&error))?;
         match poll::send(&self.network, &server, &request).await {
             Ok((response, connection)) => Ok((response, server, connection)),
             Err(PollError::Connect(error)) => {
@@ -311,13 +313,14 @@ impl Upstream {
     }
 }
 
-/// The one request that is sent: of a follower's headers only `Authorization` is in it.
-fn request(
+/// The one request that is sent for a repository at a path of a host: of a follower's headers only
+/// `Authorization` is in it.
+pub(crate) fn request(
     follower: &Follower,
+    path: &str,
+    host: &str,
     body: Option<Vec<u8>>,
 ) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
-    let origin = &follower.scope.origin;
-    let path = origin.path();
     let (method, path) = match body {
         Some(_) => (Method::POST, format!("{path}/git-upload-pack")),
         None => (
@@ -328,7 +331,7 @@ fn request(
     let mut request = Request::builder()
         .method(method)
         .uri(path)
-        .header(HOST, origin.authority())
+        .header(HOST, host)
         .header(USER_AGENT, AGENT)
         .header(GIT_PROTOCOL, "version=2")
         // The bytes are passed on and kept as they are.

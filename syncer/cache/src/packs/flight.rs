@@ -13,9 +13,10 @@ use tokio::time::timeout;
 
 use crate::access::credential::Follower;
 use crate::access::registry::Registry;
-use crate::origin::client::FetchStream;
 use crate::origin::client::Upstream;
 use crate::origin::error::OriginError;
+use crate::packs::source::PackSource;
+use crate::peers::table::Peers;
 use crate::protocol::fetch_answer::Complete;
 use crate::protocol::fetch_answer::FetchCheck;
 use crate::protocol::request::Fetch;
@@ -36,8 +37,11 @@ const TIMEOUT: Duration = Duration::from_secs(60 * 60);
 /// How far a flight is.
 #[derive(Clone)]
 pub(crate) enum Progress {
-    /// The origin has not answered.
+    /// The origin has not answered, or other replicas are asked for what they have.
     Waiting,
+    /// Another replica is asked to request the answer from the origin. A flight that waits for another
+    /// replica must not be waited for by one.
+    AtPeer,
     /// This many bytes are in the file, and more will be.
     Running { file: Arc<AnswerFile>, written: u64 },
     /// The answer is complete.
@@ -61,6 +65,15 @@ pub(crate) struct Flight {
     pub(crate) leader: Follower,
 }
 
+/// Where a flight asks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum SourceOrder {
+    /// The other replicas, then the origin.
+    PeersFirst,
+    /// The origin alone.
+    OriginOnly,
+}
+
 /// Runs a closure when it is dropped.
 struct OnDrop<F: FnOnce()>(Option<F>);
 
@@ -78,6 +91,7 @@ pub(crate) struct Hangar {
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) store: Arc<Store>,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) peers: Option<Arc<Peers>>,
 }
 
 impl Flight {
@@ -87,6 +101,7 @@ impl Flight {
         leader: Follower,
         request: Fetch,
         key: Key,
+        order: SourceOrder,
         on_end: impl FnOnce() + Send + 'static,
     ) -> Self {
         let (sender, progress) = watch::channel(Progress::Waiting);
@@ -94,7 +109,8 @@ impl Flight {
         tokio::spawn(async move {
             // Also if the task panics.
             let on_end = OnDrop(Some(on_end));
-            let flown = timeout(TIMEOUT, hangar.fly(&follower, &request, key, &sender)).await;
+            let flying = hangar.fly(&follower, &request, key, order, &sender);
+            let flown = timeout(TIMEOUT, flying).await;
             let flown = flown.unwrap_or_else(|_| {
                 Err(FlightError::Origin(OriginError::Away("timeout".to_owned())))
             });
@@ -112,8 +128,14 @@ impl Flight {
     /// Waits until there are bytes to send, or none will be.
     pub(crate) async fn begun(&self) -> Progress {
         let mut progress = self.progress.clone();
-        let begun = progress.wait_for(|now| !matches!(now, Progress::Waiting));
+        let is_begun = |now: &Progress| !matches!(now, Progress::Waiting | Progress::AtPeer);
+        let begun = progress.wait_for(is_begun);
         begun.await.map_or_else(|_| crashed(), |now| now.clone())
+    }
+
+    /// How far the flight is now.
+    pub(crate) fn now(&self) -> Progress {
+        self.progress.borrow().clone()
     }
 
     /// The bytes of the answer, from its beginning.
@@ -122,7 +144,7 @@ impl Flight {
             loop {
                 let now = progress.borrow_and_update().clone();
                 let (file, end, is_complete) = match now {
-                    Progress::Waiting => (None, 0, false),
+                    Progress::Waiting | Progress::AtPeer => (None, 0, false),
                     Progress::Running { file, written } => (Some(file), written, false),
                     Progress::Complete { file, length } => (Some(file), length, true),
                     Progress::Failed(_) => {
@@ -155,50 +177,6 @@ pub(crate) fn stored(file: Arc<AnswerFile>, length: u64) -> impl Stream<Item = i
     })
 }
 
-/// The bytes of an answer that is not written to the disk, for one follower; checked as they pass.
-/// The first part is read before, so that an error has a status of its own.
-pub(crate) async fn direct(
-    upstream: &Upstream,
-    follower: &Follower,
-    request: &Fetch,
-) -> Result<impl Stream<Item = io::Result<Bytes>> + use<>, OriginError> {
-    let mut answer = upstream.fetch(follower, request.to_body()).await?;
-    let mut check = FetchCheck::new(request.object_format);
-    let first = first(&mut answer, &mut check).await?;
-    let state = (answer, Some(check), Some(first));
-    Ok(try_unfold(state, async |(mut answer, check, first)| {
-        let Some(mut check) = check else {
-            return Ok(None);
-        };
-        if let Some(first) = first {
-            return Ok(Some((first, (answer, Some(check), None))));
-        }
-        match answer.next().await.map_err(io::Error::other)? {
-            Some(bytes) => {
-                let checked = check.push(&bytes);
-                checked.map_err(|error| io::Error::other(format!("{error:?}")))?;
-                Ok(Some((bytes, (answer, Some(check), None))))
-            }
-            None => {
-                let finished = check.finish();
-                finished.map_err(|error| io::Error::other(format!("{error:?}")))?;
-                Ok(None)
-            }
-        }
-    }))
-}
-
-/// Reads until the first packet is known to be git's, and no error.
-async fn first(answer: &mut FetchStream, check: &mut FetchCheck) -> Result<Bytes, OriginError> {
-    let mut bytes = Vec::new();
-    while !check.has_begun() {
-        let part = answer.next().await?.ok_or(OriginError::Unusable)?;
-        check.push(&part).map_err(|_| OriginError::Unusable)?;
-        bytes.extend_from_slice(&part);
-    }
-    Ok(Bytes::from(bytes))
-}
-
 fn crashed() -> Progress {
     Progress::Failed(FlightError::Origin(OriginError::Away(
         "the request was aborted".to_owned(),
@@ -211,16 +189,47 @@ impl Hangar {
         leader: &Follower,
         request: &Fetch,
         key: Key,
+        order: SourceOrder,
         progress: &watch::Sender<Progress>,
     ) -> Result<(), FlightError> {
         let body = request.to_body();
+        if order == SourceOrder::PeersFirst
+            && let Some(peers) = &self.peers
+        {
+            let on_lead = || drop(progress.send_replace(Progress::AtPeer));
+            if let Some(answer) = peers.pack(leader, &body, key, on_lead).await {
+                let source = PackSource::Peer(answer);
+                let received = self.receive(source, request, key, progress).await;
+                // What followers have got cannot be continued with another answer.
+                let has_begun = matches!(*progress.borrow(), Progress::Running { .. });
+                if received.is_ok() || has_begun {
+                    return received.map(drop);
+                }
+            }
+            progress.send_replace(Progress::Waiting);
+        }
         let fetched = self.upstream.fetch(leader, body).await;
-        let mut answer = fetched.map_err(FlightError::Origin)?;
+        let source = PackSource::Origin(fetched.map_err(FlightError::Origin)?);
+        let complete = self.receive(source, request, key, progress).await?;
+        if complete == Complete::Pack {
+            self.registry.grant(&leader.scope, key.0);
+        }
+        Ok(())
+    }
+
+    /// Writes an answer to the store while it arrives.
+    async fn receive(
+        &self,
+        mut answer: PackSource,
+        request: &Fetch,
+        key: Key,
+        progress: &watch::Sender<Progress>,
+    ) -> Result<Complete, FlightError> {
         let mut check = FetchCheck::new(request.object_format);
-        let mut part = first(&mut answer, &mut check)
-            .await
-            .map_err(FlightError::Origin)?;
+        let first = answer.first(&mut check).await;
+        let mut part = first.map_err(FlightError::Origin)?;
         let mut spool = self.blocking(|store| store.begin()).await?;
+        let held_back_until = Instant::now() + answer.held_back();
         let mut published = (0, Instant::now());
         loop {
             spool = self
@@ -230,7 +239,11 @@ impl Hangar {
                 })
                 .await?;
             let (bytes, at) = published;
-            if bytes == 0 || spool.written - bytes >= STEP || at.elapsed() >= STEP_TIME {
+            let is_due = match bytes {
+                0 => Instant::now() >= held_back_until,
+                _ => spool.written - bytes >= STEP || at.elapsed() >= STEP_TIME,
+            };
+            if is_due {
                 published = (spool.written, Instant::now());
                 progress.send_replace(Progress::Running {
                     file: Arc::clone(&spool.file),
@@ -254,11 +267,10 @@ impl Hangar {
             length: spool.written,
         };
         if complete == Complete::Pack {
-            self.registry.grant(&leader.scope, key.0);
             self.keep(spool, key).await?;
         }
         progress.send_replace(done);
-        Ok(())
+        Ok(complete)
     }
 
     async fn keep(&self, spool: Spool, key: Key) -> Result<(), FlightError> {

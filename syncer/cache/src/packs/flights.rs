@@ -10,6 +10,7 @@ use crate::access::credential::Follower;
 use crate::access::credential::Identity;
 use crate::packs::flight::Flight;
 use crate::packs::flight::Hangar;
+use crate::packs::flight::SourceOrder;
 use crate::protocol::request::Fetch;
 use crate::store::key::Key;
 
@@ -41,6 +42,11 @@ impl Flights {
         }
     }
 
+    /// The flight of a request that is under way.
+    pub(crate) fn under_way(&self, key: Key, audience: Audience) -> Option<Arc<Flight>> {
+        lock(&self.under_way).get(&(key, audience)).cloned()
+    }
+
     /// Joins the flight of a request, or starts one; `None` if there are too many. The second value
     /// is whether it was started.
     pub(crate) fn join(
@@ -49,6 +55,7 @@ impl Flights {
         request: &Fetch,
         key: Key,
         audience: Audience,
+        order: SourceOrder,
     ) -> Option<(Arc<Flight>, bool)> {
         let mut under_way = lock(&self.under_way);
         if let Some(flight) = under_way.get(&(key, audience)) {
@@ -60,7 +67,8 @@ impl Flights {
         let all = Arc::clone(&self.under_way);
         let on_end = move || drop(lock(&all).remove(&(key, audience)));
         let follower = follower.clone();
-        let flight = Flight::start(self.hangar.clone(), follower, request.clone(), key, on_end);
+        let (hangar, request) = (self.hangar.clone(), request.clone());
+        let flight = Flight::start(hangar, follower, request, key, order, on_end);
         let flight = Arc::new(flight);
         under_way.insert((key, audience), Arc::clone(&flight));
         Some((flight, true))

@@ -2,3 +2,4 @@
 
 pub(crate) mod flight;
 pub(crate) mod flights;
+pub(crate) mod source;

@@ -111,6 +111,17 @@ impl Slot {
         old
     }
 
+    /// Keeps an old answer of another replica if there is none; returns the newer one. Waiting followers
+    /// are not notified: they have an answer.
+    pub(crate) fn learn(&self, answer: RefsAnswer) -> RefsAnswer {
+        let mut state = self.lock();
+        let known = state.answer.get_or_insert_with(|| answer.clone());
+        match known.as_of >= answer.as_of {
+            true => known.clone(),
+            false => answer,
+        }
+    }
+
     /// Drops the answer, which waiting followers keep waiting on: the next request asks the origin.
     pub(crate) fn forget(&self) {
         let mut state = self.lock();

@@ -41,6 +41,9 @@ const MOST_SLOTS: usize = 50_000;
 /// The most slots of one credential and repository.
 const MOST_OF_SCOPE: usize = 64;
 
+/// The most slots of one credential that are asked for at once.
+const MOST_REFRESHED: usize = 4;
+
 /// The most bytes of answers in memory; followers of further answers get 503.
 const MOST_BYTES: usize = 512 << 20;
 
@@ -128,6 +131,13 @@ impl RefsTable {
         Ok(slot)
     }
 
+    /// The slot of a request that followers have sent.
+    pub(crate) fn known(&self, scope: &Scope, request: Vec<u8>) -> Option<Arc<Slot>> {
+        let slots = self.lock();
+        let of_origin = slots.by_origin.get(&scope.origin)?;
+        of_origin.get(&(scope.identity, request)).cloned()
+    }
+
     /// Whether the credential's own answers of the last `max_age` advertise all of these objects.
     pub(crate) fn advertises(
         &self,
@@ -199,6 +209,28 @@ impl RefsTable {
             .ask_origin(guard, slot.clone(), follower.clone());
         let asked = tokio::spawn(asking).await;
         asked.unwrap_or_else(|error| Err(OriginError::Away(error.to_string())))
+    }
+
+    /// Asks the origin for the refs that followers with this credential use, as [`Self::ask`] does.
+    pub(crate) async fn refresh(self: &Arc<Self>, follower: &Follower, not_before: Instant) {
+        let slots = self.of_scope(&follower.scope).into_iter();
+        for slot in slots.filter(|slot| is_in_use(slot)).take(MOST_REFRESHED) {
+            // The result is in the slot.
+            let _ = self.ask(&slot, follower, not_before).await;
+        }
+    }
+
+    /// Keeps an answer that the origin gave to another replica, if this one has none, and returns the
+    /// newer one; `None` if there are too many bytes in memory.
+    pub(crate) fn learn(
+        &self,
+        slot: &Slot,
+        bytes: Bytes,
+        as_of: Timestamp,
+        at: Instant,
+    ) -> Option<RefsAnswer> {
+        let body = self.shared(slot, bytes).ok()?;
+        Some(slot.learn(RefsAnswer { body, as_of, at }))
     }
 
     async fn ask_origin(

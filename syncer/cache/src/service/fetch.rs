@@ -21,7 +21,9 @@ use crate::origin::error::OriginError;
 use crate::packs::flight;
 use crate::packs::flight::FlightError;
 use crate::packs::flight::Progress;
+use crate::packs::flight::SourceOrder;
 use crate::packs::flights::Audience;
+use crate::packs::source;
 use crate::protocol::request::Fetch;
 use crate::service::gate::Service;
 use crate::service::reply;
@@ -60,7 +62,9 @@ impl Service {
             .get_all(CACHE_CONTROL)
             .iter()
             .any(|value| value.as_bytes().eq_ignore_ascii_case(b"no-cache"));
+        let mut order = SourceOrder::PeersFirst;
         if is_forced {
+            order = SourceOrder::OriginOnly;
             tracing::info!(v = 1, origin = %follower.scope.origin, "a follower rejects a stored answer");
         } else if (is_shared || self.registry.is_granted(&follower.scope, key.0))
             && let Some(stored) = self.stored(key).await
@@ -71,7 +75,8 @@ impl Service {
             reply::set_header(&mut reply, CONTENT_LENGTH, &stored.length.to_string());
             return Ok(reply);
         }
-        self.fly(follower, request, key, audience, permit).await
+        self.fly(follower, request, key, (audience, order), permit)
+            .await
     }
 
     /// Joins a request to the origin, or sends one.
@@ -80,12 +85,12 @@ impl Service {
         follower: &Follower,
         request: &Fetch,
         key: Key,
-        mut audience: Audience,
+        (mut audience, order): (Audience, SourceOrder),
         permit: OwnedSemaphorePermit,
     ) -> Result<Reply, Refused> {
         let own = Audience::Own(follower.scope.identity);
         while self.store.can_store(key) {
-            let joined = self.flights.join(follower, request, key, audience);
+            let joined = self.flights.join(follower, request, key, audience, order);
             let Some((flight, is_leader)) = joined else {
                 return Err(reply::later(
                     Duration::from_secs(1),
@@ -106,13 +111,16 @@ impl Service {
                 Progress::Failed(FlightError::Origin(error)) => {
                     return Err(self.refusal(follower, &error));
                 }
-                Progress::Waiting | Progress::Running { .. } | Progress::Complete { .. } => {
+                Progress::Waiting
+                | Progress::AtPeer
+                | Progress::Running { .. }
+                | Progress::Complete { .. } => {
                     let bytes = self.counted(flight.bytes(), permit);
                     return Ok(reply::git(RESULT_TYPE, reply::stream(bytes)));
                 }
             }
         }
-        let direct = flight::direct(&self.upstream, follower, request).await;
+        let direct = source::direct(&self.upstream, follower, request).await;
         let bytes = direct.map_err(|error| self.refusal(follower, &error))?;
         let bytes = self.counted(bytes, permit);
         Ok(reply::git(RESULT_TYPE, reply::stream(bytes)))
@@ -120,7 +128,11 @@ impl Service {
 
     /// Who may share the answer to a request of this follower: other credentials only if its own
     /// `ls-refs` has advertised every wanted object, and the origin has answered it recently.
-    async fn audience(&self, follower: &Follower, request: &Fetch) -> Result<Audience, Refused> {
+    pub(crate) async fn audience(
+        &self,
+        follower: &Follower,
+        request: &Fetch,
+    ) -> Result<Audience, Refused> {
         let (scope, wants) = (&follower.scope, &request.wants);
         let own = Audience::Own(scope.identity);
         if self.registry.is_accepted(scope) && self.refs.advertises(scope, wants, ACCEPTED) {
@@ -146,7 +158,7 @@ impl Service {
         }
     }
 
-    async fn stored(&self, key: Key) -> Option<StoredAnswer> {
+    pub(crate) async fn stored(&self, key: Key) -> Option<StoredAnswer> {
         let store = Arc::clone(&self.store);
         let read = tokio::task::spawn_blocking(move || store.get(key)).await;
         read.ok().flatten()
@@ -162,9 +174,19 @@ impl Service {
         S: Stream<Item = std::io::Result<Bytes>> + Send + 'static,
     {
         let metrics = Arc::clone(&self.metrics);
-        bytes.inspect_ok(move |bytes| {
-            let _ = &permit;
-            metrics.sent_bytes.add(bytes.len() as u64);
-        })
+        held(bytes, permit).inspect_ok(move |bytes| metrics.sent_bytes.add(bytes.len() as u64))
     }
+}
+
+/// Holds the turn of an answer until its last byte.
+pub(crate) fn held<S>(
+    bytes: S,
+    permit: OwnedSemaphorePermit,
+) -> impl Stream<Item = std::io::Result<Bytes>> + Send + 'static + use<S>
+where
+    S: Stream<Item = std::io::Result<Bytes>> + Send + 'static,
+{
+    bytes.inspect_ok(move |_| {
+        let _ = &permit;
+    })
 }

@@ -33,6 +33,8 @@ use crate::address::allowed_hosts::AllowedHost;
 use crate::metrics::Metrics;
 use crate::origin::client::Upstream;
 use crate::packs::flights::Flights;
+use crate::peers::purpose::PeerPurpose;
+use crate::peers::table::Peers;
 use crate::protocol::inflate::gunzip;
 use crate::protocol::request;
 use crate::protocol::request::RequestError;
@@ -79,6 +81,7 @@ pub(crate) struct Service {
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) refs: Arc<RefsTable>,
     pub(crate) flights: Flights,
+    pub(crate) peers: Option<Arc<Peers>>,
     pub(crate) store: Arc<Store>,
     pub(crate) metrics: Arc<Metrics>,
     /// Packs that may be sent at the same time.
@@ -221,14 +224,25 @@ impl Service {
                 self.wake(request).await
             }
             Route::InfoRefs(origin) => {
-                self.metrics.info_refs.add(1);
                 let follower = self.admit(request.headers(), origin)?;
+                if PeerPurpose::read(request.headers()).is_some() {
+                    self.metrics.of_peers.add(1);
+                    return self.info_refs_for_peer(&follower);
+                }
+                self.metrics.info_refs.add(1);
                 self.info_refs(&follower).await
             }
             Route::UploadPack(origin) => {
                 let follower = self.admit(request.headers(), origin)?;
                 let headers = request.headers().clone();
-                match self.read(request).await? {
+                let request = self.read(request).await?;
+                if let Some(purpose) = PeerPurpose::read(&headers) {
+                    self.metrics.of_peers.add(1);
+                    return self
+                        .upload_pack_for_peer(&follower, &request, purpose)
+                        .await;
+                }
+                match request {
                     request::Request::LsRefs(request) => {
                         self.metrics.ls_refs.add(1);
                         self.ls_refs(&follower, &request, &headers).await

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::access::credential::Follower;
 use crate::access::registry::Denial;
+use crate::origin::client::ADVERTISEMENT_TYPE;
 use crate::origin::client::RESULT_TYPE;
 use crate::origin::error::OriginError;
 use crate::service::gate::Service;
@@ -22,9 +23,6 @@ const FRESH: Duration = Duration::from_secs(5 * 60);
 
 /// The most repositories whose capabilities are remembered.
 const MOST: usize = 20_000;
-
-/// The content type of the answer.
-const ADVERTISEMENT_TYPE: &str = "application/x-git-upload-pack-advertisement";
 
 impl Service {
     /// Answers `info/refs`: from memory for a credential that has received it from the origin.
@@ -41,8 +39,8 @@ impl Service {
             self.metrics.hits.add(1);
             return Ok(advertisement(bytes));
         }
-        let asked = self.upstream.info_refs(follower).await;
-        let bytes = asked.map_err(|error| self.refusal(follower, &error))?;
+        let bytes = self.capabilities(follower).await;
+        let bytes = bytes.map_err(|error| self.refusal(follower, &error))?;
         let mut known = lock(&self.tables.advertisements);
         if known.len() >= MOST {
             known.retain(|_, (_, at)| at.elapsed() < FRESH);
@@ -52,6 +50,22 @@ impl Service {
             known.insert(origin, (bytes.clone(), Instant::now()));
         }
         Ok(advertisement(bytes))
+    }
+
+    /// The capabilities of the origin; of another replica while the host is away.
+    async fn capabilities(&self, follower: &Follower) -> Result<Bytes, OriginError> {
+        let is_failing = self.registry.is_failing(&follower.scope);
+        if is_failing && let Some(bytes) = self.capabilities_of_peers(follower).await {
+            return Ok(bytes);
+        }
+        let asked = self.upstream.info_refs(follower).await;
+        if let Err(OriginError::Away(_)) = &asked
+            && !is_failing
+            && let Some(bytes) = self.capabilities_of_peers(follower).await
+        {
+            return Ok(bytes);
+        }
+        asked
     }
 
     /// Answers the empty request that git sends before a long one.
@@ -81,7 +95,7 @@ impl Service {
         reply::failure(error)
     }
 
-    fn known_capabilities(&self, follower: &Follower) -> Option<Bytes> {
+    pub(crate) fn known_capabilities(&self, follower: &Follower) -> Option<Bytes> {
         let known = lock(&self.tables.advertisements);
         let (bytes, at) = known.get(&follower.scope.origin)?;
         let is_fresh = at.elapsed() < FRESH && self.registry.is_greeted(&follower.scope);
@@ -101,6 +115,7 @@ impl Service {
     }
 }
 
-fn advertisement(bytes: Bytes) -> Reply {
+/// 200 with capabilities.
+pub(crate) fn advertisement(bytes: Bytes) -> Reply {
     reply::git(ADVERTISEMENT_TYPE, reply::full(bytes))
 }

@@ -127,20 +127,33 @@ impl Service {
         if self.registry.is_accepted_offline(&follower.scope)
             && let Some(answer) = slot.answer()
         {
-            // The follower does not wait for a host that is known to be away.
-            let (service, slot, follower) = (self.clone(), slot.clone(), follower.clone());
-            tokio::spawn(async move { service.refs.ask(&slot, &follower, not_before).await });
+            self.ask_later(slot, follower, not_before);
+            return Ok((answer, true));
+        }
+        // Another replica may know for how long the host has been away.
+        let is_failing = self.registry.is_failing(&follower.scope);
+        if is_failing && let Some(answer) = self.refs_of_peers(slot, follower).await {
+            self.ask_later(slot, follower, not_before);
             return Ok((answer, true));
         }
         match self.refs.ask(slot, follower, not_before).await {
             Ok(answer) => Ok((answer, false)),
             Err(error @ OriginError::Away(_)) => {
                 let is_served = self.registry.is_accepted_offline(&follower.scope);
-                let answer = slot.answer().filter(|_| is_served);
+                let mut answer = slot.answer().filter(|_| is_served);
+                if answer.is_none() && !is_failing {
+                    answer = self.refs_of_peers(slot, follower).await;
+                }
                 Ok((answer.ok_or_else(|| reply::failure(&error))?, true))
             }
             Err(error) => Err(reply::failure(&error)),
         }
+    }
+
+    /// Asks the origin without a follower that waits for it: the host is known to be away.
+    fn ask_later(self: &Arc<Self>, slot: &Arc<Slot>, follower: &Follower, not_before: Instant) {
+        let (service, slot, follower) = (self.clone(), slot.clone(), follower.clone());
+        tokio::spawn(async move { service.refs.ask(&slot, &follower, not_before).await });
     }
 
     /// 304 at the end of a wait, as far as the origin was reachable.

@@ -5,6 +5,7 @@ pub(crate) mod first_clones;
 pub(crate) mod gate;
 pub(crate) mod info_refs;
 pub(crate) mod ls_refs;
+pub(crate) mod peer;
 pub(crate) mod prefetch;
 pub(crate) mod reply;
 pub(crate) mod route;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use crate::access::credential::Follower;
+use crate::packs::flight::SourceOrder;
 use crate::packs::flights::Audience;
 use crate::protocol::refs_answer;
 use crate::protocol::request::Fetch;
@@ -57,8 +58,13 @@ impl Service {
             let key = Key::new(origin, &request.to_body());
             let follower = &change.follower;
             if self.store.can_store(key)
-                && let Some((_, true)) =
-                    self.flights.join(follower, &request, key, Audience::Shared)
+                && let Some((_, true)) = self.flights.join(
+                    follower,
+                    &request,
+                    key,
+                    Audience::Shared,
+                    SourceOrder::PeersFirst,
+                )
             {
                 self.metrics.prefetches.add(1);
             }
