@@ -10,6 +10,7 @@ use crate::cache::world::CacheWorld;
 use crate::cache::world::first_clone;
 use crate::cache::world::login;
 use crate::cache::world::ls_refs;
+use crate::world::eventually;
 
 /// The paths of a stub's repository.
 const REFS: &str = "/git-upload-pack";
@@ -144,4 +145,10 @@ fn a_host_with_another_certificate_is_not_taken_for_the_origin() {
     assert_eq!(reply.status, 502, "{reply:?}");
     assert!(reply.text().contains("certificate"), "{reply:?}");
     assert_eq!(world.origin.requests(), before);
+    // The operator trusts the new one.
+    std::fs::write(world.path("origin.pem"), world.origin.ca_pem()).unwrap();
+    eventually("the host is used again", || {
+        let reply = world.upload_pack(&[&login()], &ls_refs());
+        (reply.status == 200).then_some(())
+    });
 }

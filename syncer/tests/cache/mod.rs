@@ -4,6 +4,7 @@ mod access;
 mod crashes;
 mod faults;
 mod followers;
+mod full_disk;
 mod origins;
 mod peers;
 mod sharing;

@@ -6,12 +6,21 @@ use std::io::Read;
 use std::io::Write;
 use std::net::TcpStream;
 use std::thread;
+use std::time::Duration;
 use std::time::Instant;
 
+use tempfile::TempDir;
+
+use crate::cache::world::CacheWorld;
+use crate::cache::world::ls_refs;
+use crate::push::Delivery;
 use crate::push::SECRET;
 use crate::push::receiver::Receiver;
 use crate::push::receiver::acme;
+use crate::push::receiver::receiver;
 use crate::push::receiver::wakes;
+use crate::world::Syncer;
+use crate::world::eventually;
 
 const FORGED: usize = 10_000;
 const SENDERS: usize = 4;
@@ -75,6 +84,60 @@ fn ten_thousand_forged_deliveries_wake_nothing_and_real_ones_are_served() {
     let count = wakes(&receiver.cache).len();
     receiver.eventually_relays(1);
     assert!(count <= 2, "{count}");
+}
+
+/// How long forged deliveries arrive, at up to 10,000 per second.
+const FLOOD: Duration = Duration::from_secs(10);
+const FLOOD_PER_SECOND: u32 = 10_000;
+
+/// Sends forged deliveries; returns how many.
+fn flood(port: u16, end: Instant) -> u32 {
+    let request = acme().signed("forged").request("keep-alive");
+    let mut stream = connect(port);
+    let mut sent = 0;
+    while Instant::now() < end && sent < FLOOD_PER_SECOND * FLOOD.as_secs() as u32 / SENDERS as u32
+    {
+        assert_eq!(send(&mut stream, &request), 401);
+        sent += 1;
+    }
+    sent
+}
+
+#[test]
+fn ten_seconds_of_forged_deliveries_cost_the_git_host_nothing_and_a_real_one_is_served() {
+    let world = CacheWorld::with_flags(&["--period=1h"]);
+    let dir = TempDir::with_prefix("push-").unwrap();
+    let origin = format!("https://localhost:{}/", world.origin_port);
+    let running = receiver(&dir, Syncer::new(), &world.base(), "")
+        .flag("cache-ca-file", world.path("tls.crt"))
+        .flag("wake-key-file", world.path("wake.key"))
+        .flag("wake", format!("acme={origin}"))
+        .start(&dir.path().join("log"));
+    let port = running.port();
+    let refs = world.upload_pack(&[], &ls_refs());
+    let tag = format!("If-None-Match: {}", refs.header("etag").unwrap());
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| world.upload_pack(&[&tag, "Prefer: wait=50"], &ls_refs()));
+        eventually("the follower waits", || {
+            (world.metric("gitvolume_cache_waiting_followers") == 1).then_some(())
+        });
+        let before = world.origin.requests();
+        let end = Instant::now() + FLOOD;
+        let senders: Vec<_> = (0..SENDERS)
+            .map(|_| scope.spawn(move || flood(port, end)))
+            .collect();
+        thread::sleep(FLOOD / 2);
+        assert_eq!(world.origin.requests(), before);
+        let commit = world.repo.commit().write("a", "two").push();
+        let delivery = Delivery::of("/push/acme", &format!("{origin}site.git"));
+        delivery.signed(SECRET).assert_answered(port, 202);
+        let reply = waiting.join().unwrap();
+        assert!(reply.text().contains(&commit), "{reply:?}");
+        let sent: u32 = senders.into_iter().map(|it| it.join().unwrap()).sum();
+        println!("{sent} forged deliveries in {FLOOD:?}");
+        // The poll of the real one alone.
+        assert_eq!(world.origin.requests() - before, 1);
+    });
 }
 
 #[test]
