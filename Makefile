@@ -51,6 +51,10 @@ test: prerequisites-test ## Run every test that needs no cluster, as root or as 
 	$(CARGO_TEST) --tests --no-fail-fast
 	@tests/tools/not-covered.sh
 
+.PHONY: fuzz
+fuzz: prerequisites-test ## Feed random input to the parsers that read from the network; MINUTES=10 for each of them
+	GITVOLUME_FUZZ_MINUTES=$(MINUTES) $(CARGO_TEST) --lib --test inject -- fuzzing:: --nocapture
+
 .PHONY: check
 check: format lint structure language deny docs platforms ## Check formatting, lints, layers, wording, dependencies, documentation and platforms
 

@@ -29,6 +29,9 @@
 mod access;
 mod address;
 mod config;
+#[cfg(test)]
+#[path = "../fuzz/targets.rs"]
+mod fuzzing;
 mod metrics;
 mod mounted;
 mod origin;

@@ -16,6 +16,9 @@
 //! carries no commit that anything relies on: a replayed one costs one poll, a forged one nothing.
 
 mod delivery;
+#[cfg(test)]
+#[path = "../fuzz/targets.rs"]
+mod fuzzing;
 mod limits;
 mod listen;
 mod lock;

@@ -123,7 +123,7 @@ impl DeliveryReader {
 }
 
 /// Reads a delivery and verifies it; returns the addresses in its payload.
-async fn receive<B: Body<Data = Bytes>>(
+pub(crate) async fn receive<B: Body<Data = Bytes>>(
     headers: &HeaderMap,
     body: B,
     secret: &PushSecret,

@@ -8,7 +8,7 @@
 mod configuration;
 mod crds;
 #[path = "../../fuzz/replay.rs"]
-mod fuzz;
+mod fuzzing;
 mod generated;
 mod golden;
 mod later;
