@@ -1,4 +1,4 @@
-//! Followers that wait for a change: memory and CPU of each, and the time until all are told.
+//! Followers that wait for a change: memory and CPU of each, and the time until all have the new refs.
 
 use std::time::Duration;
 use std::time::Instant;

@@ -107,7 +107,7 @@ pub(crate) fn each_value_of_the_chart_is_in_one_of_the_tables() -> TestResult {
         }
     }
     // Another test covers the settings file.
-    for cache in ["namespaceSelector", "trust"] {
+    for cache in ["maxStaleness", "namespaceSelector", "trust"] {
         seen.insert(vec!["cache".to_owned(), cache.to_owned()]);
     }
     seen.insert(vec!["settings".to_owned()]);

@@ -73,7 +73,8 @@ pub(crate) fn a_tenants_own_certificate_needs_no_issuer() -> TestResult {
         "cache": {"enabled": true, "allowedHosts": ["git.example"], "tls": {"secretName": "own"}},
     }))?;
     let volumes = &rendered.one("StatefulSet")?["spec"]["template"]["spec"]["volumes"];
-    assert_eq!(volumes[0]["secret"]["secretName"], "own");
+    let sources = &volumes[0]["projected"]["sources"];
+    assert_eq!(sources[0]["secret"]["name"], "own");
     for kind in ["Certificate", "Issuer", "Secret", "Deployment"] {
         assert!(rendered.of_kind(kind).is_empty(), "{kind}");
     }
