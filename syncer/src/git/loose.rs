@@ -1,4 +1,4 @@
-//! Commits and tags that git has stored as files of their own (gitrepository-layout, "loose
+//! Commits, tags and refs that git has stored as files of their own (gitrepository-layout, "loose
 //! objects"): reading one needs no process. A fetch of few objects stores them so.
 
 use std::fs;
@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use miniz_oxide::inflate::decompress_to_vec_zlib_with_limit;
 
 use crate::git::hash::Hash;
+use crate::system::files;
 
 /// The maximum size of an object that is read, in bytes: a commit message is seldom longer.
 const MAX_SIZE: usize = 1 << 20;
@@ -33,6 +34,32 @@ pub(super) fn commit_of(git_dir: &Path, object: &Hash) -> Option<(Hash, SystemTi
         }
     }
     None
+}
+
+/// The objects that the refs name. `None` if a ref is not a file of its own, or is anything else.
+pub(super) fn ref_objects(git_dir: &Path) -> Option<Vec<String>> {
+    // The second one is of `git init --ref-format=reftable`.
+    if ["packed-refs", "reftable"]
+        .iter()
+        .any(|name| git_dir.join(name).exists())
+    {
+        return None;
+    }
+    let mut objects = Vec::new();
+    let mut dirs = vec![git_dir.join("refs")];
+    while let Some(dir) = dirs.pop() {
+        for name in files::names_in(&dir).ok()? {
+            let path = dir.join(&name);
+            if path.is_dir() {
+                dirs.push(path);
+            } else if !name.as_encoded_bytes().ends_with(b".lock") {
+                let text = fs::read_to_string(&path).ok()?;
+                let object: Hash = text.trim_end().parse().ok()?;
+                objects.push(object.to_string());
+            }
+        }
+    }
+    Some(objects)
 }
 
 /// The type of an object and its content, which begins with lines of text.
@@ -61,6 +88,32 @@ fn committer_seconds(commit: &str) -> Option<u64> {
 mod tests {
     use super::*;
     use remotes::Repo;
+
+    #[test]
+    fn loose_refs_are_read_and_all_others_are_left_to_git() {
+        let repo = Repo::new();
+        let commit = repo.commit().write("a", "1").push();
+        let other = repo.commit().write("a", "2").on("x/y").push();
+        let tag = repo.annotated_tag("v1", &commit);
+        let objects = || {
+            let mut objects = ref_objects(repo.path())?;
+            objects.sort();
+            Some(objects)
+        };
+        let mut expected = vec![commit, other, tag];
+        expected.sort();
+        assert_eq!(objects().as_deref(), Some(&expected[..]));
+        repo.run(&[
+            "symbolic-ref",
+            "refs/remotes/origin/HEAD",
+            "refs/heads/main",
+        ]);
+        assert_eq!(objects(), None);
+        repo.run(&["symbolic-ref", "--delete", "refs/remotes/origin/HEAD"]);
+        assert_eq!(objects().as_deref(), Some(&expected[..]));
+        repo.run(&["pack-refs", "--all"]);
+        assert_eq!(objects(), None);
+    }
 
     #[test]
     fn a_loose_commit_is_read_through_tags_and_all_else_is_left_to_git() {

@@ -287,6 +287,9 @@ impl Repository<'_> {
 
     /// Lists the objects that the refs name.
     pub(crate) async fn for_each_ref_object(&self) -> Result<Vec<String>, GitError> {
+        if let Some(objects) = loose::ref_objects(self.git_dir) {
+            return Ok(objects);
+        }
         self.list_refs("%(objectname)", None).await
     }
 

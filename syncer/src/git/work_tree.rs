@@ -70,6 +70,13 @@ impl WorkTree<'_> {
         of_private_index(read).finish().await
     }
 
+    /// The same, and writes the files that differ between the two commits, of which none may exist.
+    /// The other files are neither read nor written.
+    pub(crate) async fn read_tree_changed(&self, commit: &Hash) -> Result<(), GitError> {
+        let read = self.command("read-tree", &["-m", "-u", commit.as_str()]);
+        of_private_index(read).finish().await
+    }
+
     /// Writes these files of the index and notes their metadata in it; other files are not looked
     /// at.
     pub(crate) async fn checkout_index_paths(&self, paths: &[PathBuf]) -> Result<(), GitError> {

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 
 use crate::git::Change;
 use crate::git::ChangeKind;
+use crate::git::GitError;
 use crate::git::Hash;
 use crate::git::WorkTree;
 use crate::git::work_tree::ATTRIBUTES;
@@ -82,25 +83,48 @@ impl Checkout {
             Ok((linked, has_index))
         });
         let (linked, has_index) = linked.await.map_err(|source| previous.io(source))?;
-        if !has_index && self.selection.sparse.is_some() {
-            // Nobody else knows which paths the patterns exclude.
-            files::remove_blocking(tree.dir)
-                .await
-                .and_then(|()| files::make_dir(tree.dir))
-                .map_err(|source| previous.io(source))?;
-            return Ok(None);
-        }
         let Shared {
             mut entries,
             missing,
         } = linked;
-        written.extend(missing);
-        tree.read_tree_index(commit).await?;
-        if !skipped.is_empty() {
-            tree.skip_paths(&skipped).await?;
-        }
-        if !written.is_empty() {
-            tree.checkout_index_paths(&written).await?;
+        let is_sparse = self.selection.sparse.is_some();
+        let is_filled = match (has_index, is_sparse) {
+            // Nobody else knows which paths the patterns exclude.
+            (false, true) => false,
+            // One command updates the index and writes what changed.
+            (true, false) => match tree.read_tree_changed(commit).await {
+                // The index is not that of the previous commit.
+                Err(GitError::Failed { why: None, .. }) => false,
+                read => {
+                    read?;
+                    if !missing.is_empty() {
+                        tree.checkout_index_paths(&missing).await?;
+                    }
+                    written.extend(missing);
+                    true
+                }
+            },
+            (true, true) | (false, false) => {
+                written.extend(missing);
+                tree.read_tree_index(commit).await?;
+                if !skipped.is_empty() {
+                    tree.skip_paths(&skipped).await?;
+                }
+                if !written.is_empty() {
+                    tree.checkout_index_paths(&written).await?;
+                }
+                true
+            }
+        };
+        if !is_filled {
+            let (dir, index) = (tree.dir.to_owned(), tree.index.to_owned());
+            let emptied = files::blocking(move || {
+                files::remove_any(&index)?;
+                files::remove_any(&dir)?;
+                files::make_dir(&dir)
+            });
+            emptied.await.map_err(|source| previous.io(source))?;
+            return Ok(None);
         }
         let dir = tree.dir.to_owned();
         let stamped = files::blocking(move || stamped(&dir, written)).await;

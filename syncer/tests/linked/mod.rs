@@ -9,6 +9,8 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::path::PathBuf;
+use std::process::Command;
 
 use crate::world::Running;
 use crate::world::SWITCHED;
@@ -48,6 +50,43 @@ fn follow(layout: &'static str, flags: &[(&str, &str)]) -> (World, Running) {
     let running = start(&world, flags);
     world.eventually_published(&first);
     (world, running)
+}
+
+#[test]
+fn an_index_that_is_not_the_previous_commits_changes_no_file() {
+    for layout in SWITCHED {
+        for change in ["--cacheinfo", "--force-remove"] {
+            let (world, _running) = follow(layout, &[]);
+            // A damaged index.
+            let other = world.repo.run(&["rev-parse", "main:changed"]);
+            let entry = match change {
+                "--cacheinfo" => format!("100644,{other},d3/same"),
+                _ => "d3/same".to_owned(),
+            };
+            let place = match layout {
+                "link" => "worktrees",
+                _ => "trees",
+            };
+            let is_index = |path: &PathBuf| {
+                path.parent()
+                    .is_some_and(|dir| dir.iter().any(|name| name == place))
+            };
+            let index = world.find("*index").into_iter().find(is_index);
+            let git = Command::new("git")
+                .arg("--git-dir")
+                .arg(world.repo.path())
+                .arg("--work-tree")
+                .arg(world.path(""))
+                .args(["update-index", change, &entry])
+                .env("GIT_INDEX_FILE", index.expect("an index"))
+                .status();
+            assert!(git.unwrap().success());
+            let commit = world.repo.commit().write("changed", "2").push();
+            world.eventually_published(&commit);
+            assert_eq!(world.read("d3/same").as_deref(), Some("same 3\n"));
+            assert_eq!(world.read("changed").as_deref(), Some("2"));
+        }
+    }
 }
 
 fn inode(path: impl AsRef<Path>) -> u64 {
