@@ -100,7 +100,7 @@ mod tests {
             objects.sort();
             Some(objects)
         };
-        let mut expected = vec![commit, other, tag];
+        let mut expected = [commit, other, tag];
         expected.sort();
         assert_eq!(objects().as_deref(), Some(&expected[..]));
         repo.run(&[

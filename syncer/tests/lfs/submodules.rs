@@ -477,3 +477,36 @@ fn linked_trees_have_a_submodules_content_once_and_it_is_dropped_with_the_submod
     assert_eq!(family.site.lfs.downloads().len(), 2);
     running.assert_not_logged("\"level\":\"error\"");
 }
+
+#[test]
+fn a_kill_at_a_step_leaves_the_submodules_of_a_complete_revision() {
+    let family = Family::new("projected");
+    let world = &family.site.world;
+    let content = |n: usize| format!("{n} {}", "x".repeat(5000)).into_bytes();
+    let run = |step: i64| {
+        let run = family.syncer().flag("one-time", "true");
+        let run = run.flag("max-failures", "0");
+        run.env("GITVOLUME_CRASH_AT", step.to_string()).finish()
+    };
+    let inner = family.commit_inner(b"inner");
+    let commit = |n: usize| family.commit(&family.commit_child(&content(n), &inner));
+    let mut commits = vec![commit(0)];
+    run(-1).assert_code(0);
+    // Every third one: most of them are git's commands.
+    for step in (0..).step_by(3) {
+        commits.push(commit(commits.len()));
+        let finished = run(step);
+        let published = world.published().unwrap();
+        let at = commits.iter().position(|commit| *commit == published);
+        let expected = content(at.unwrap());
+        assert_eq!(family.models(), models(&expected, b"inner"), "{step}");
+        if finished.status.success() {
+            assert!(step > 20, "the steps are not there");
+            break;
+        }
+    }
+    assert_eq!(world.published(), commits.last().cloned());
+    for server in [&family.site.lfs, &family.other] {
+        server.assert_protocol();
+    }
+}
