@@ -100,11 +100,6 @@ impl Metrics {
         page.sample(name, "kind", "info-refs", self.origin_info_refs.get());
         page.sample(name, "kind", "ls-refs", self.origin_ls_refs.get());
         page.sample(name, "kind", "fetch", self.origin_fetches.get());
-        // What followers got and git hosts did not have to send.
-        let saved = self
-            .sent_bytes
-            .get()
-            .saturating_sub(self.received_bytes.get());
         for (name, help, value) in [
             (
                 "gitvolume_cache_hits_total",
@@ -135,11 +130,6 @@ impl Metrics {
                 "gitvolume_cache_sent_bytes_total",
                 "Bytes of answers sent to followers",
                 self.sent_bytes.get(),
-            ),
-            (
-                "gitvolume_cache_saved_bytes_total",
-                "Bytes sent to followers and not received from git hosts",
-                saved,
             ),
             (
                 "gitvolume_cache_stale_answers_total",
@@ -185,6 +175,15 @@ impl Metrics {
             page.head(name, "gauge", help);
             page.line(name, value.get());
         }
+        // No counter: what the cache fetches in advance makes it fall.
+        let name = "gitvolume_cache_saved_bytes";
+        let received = self.received_bytes.get();
+        page.head(
+            name,
+            "gauge",
+            "Bytes sent to followers and not received from git hosts",
+        );
+        page.line(name, self.sent_bytes.get().saturating_sub(received));
         page.0
     }
 }
