@@ -163,7 +163,8 @@ pub fn gitea() -> Result<Image> {
     let root = Root::of_this_machine();
     let program = tool("gitea");
     let files = program.with_file_name("../share/gitea");
-    Ok(product::with_git(&root, Image::like_debian(GITEA))?
+    let image = product::with_git(&root, Image::like_debian(GITEA))?;
+    Ok(with_server_commands(image)
         .program_to(&program, "/usr/bin/gitea")?
         .tree_to(&files, Path::new("/srv/gitea"))?
         // Of Gitea's hooks in each repository.
@@ -200,10 +201,7 @@ pub fn git_server() -> Result<Image> {
             0o640,
         )
         .text("/etc/group", "root:x:0:\nnogroup:x:65534:\ngit:x:1000:\n");
-    for name in ["git-upload-pack", "git-receive-pack", "git-upload-archive"] {
-        // ssh clients request these commands by name.
-        image = image.symlink(&format!("/usr/bin/{name}"), "git");
-    }
+    image = with_server_commands(image);
     // Since OpenSSH 9.8 sshd consists of several programs.
     for part in [
         "/usr/lib/openssh/sshd-session",
@@ -218,6 +216,14 @@ pub fn git_server() -> Result<Image> {
         image = image.program_to(&git_http, "/usr/bin/git-http")?;
     }
     Ok(image.busybox()?.entrypoint(&["/bin/sh"]).user("0:0"))
+}
+
+/// The commands that ssh clients, and git with a path, request by name.
+fn with_server_commands(image: Image) -> Image {
+    let commands = ["git-upload-pack", "git-receive-pack", "git-upload-archive"];
+    commands.iter().fold(image, |image, name| {
+        image.symlink(&format!("/usr/bin/{name}"), "git")
+    })
 }
 
 /// The syncer's image, equal to that of `syncer/Containerfile`, from this machine's files.

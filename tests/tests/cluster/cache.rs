@@ -21,12 +21,15 @@ use crate::app::web_pod;
 const CACHE: &str = "gitvolume-cache";
 
 /// The name of the cache's Service with the domain of the cluster.
-const ADDRESS: &str = "gitvolume-cache.gitvolume-system.svc.cluster.local";
+pub(crate) const ADDRESS: &str = "gitvolume-cache.gitvolume-system.svc.cluster.local";
 
 /// The name of the git host: the cache accepts no IP addresses.
 const HOST: &str = "git-host.test";
 
 const PODS: [&str; 3] = ["one", "two", "three"];
+
+/// The number of Pods that start during the outage.
+const LATE: usize = 10;
 
 /// A generous time until every Pod serves a new commit.
 const SEEN: Duration = Duration::from_secs(60);
@@ -36,14 +39,19 @@ const SEEN: Duration = Duration::from_secs(60);
 const OUTAGE: Duration = Duration::from_secs(240);
 
 /// The node has no DNS.
-fn aliases(names: &[(&str, &str)]) -> Value {
+pub(crate) fn aliases(names: &[(&str, &str)]) -> Value {
     names
         .iter()
         .map(|(ip, name)| json!({"ip": ip, "hostnames": [name]}))
         .collect()
 }
 
-fn serve(namespace: &Namespace, pods: &[&str], page: &str) -> Result<(), String> {
+/// Waits until every Pod serves the page.
+pub(crate) fn eventually_served(
+    namespace: &Namespace,
+    pods: &[&str],
+    page: &str,
+) -> Result<(), String> {
     eventually("the page in every Pod", SEEN, || {
         pods.iter().try_for_each(|pod| {
             let served = namespace.page(pod, 8080, "/")?;
@@ -51,6 +59,16 @@ fn serve(namespace: &Namespace, pods: &[&str], page: &str) -> Result<(), String>
                 .then_some(())
                 .ok_or(format!("{pod}: {served}"))
         })
+    })
+}
+
+/// Waits until the webhook gives this Pod the cache: the kubelet brings the certificate's CA to the
+/// webhook with its next update of the volume.
+pub(crate) fn eventually_cached(namespace: &Namespace, pod: &str) -> Result<(), String> {
+    eventually("a Pod that gets the cache", OUTAGE, || {
+        let (created, _) = namespace.created(&["--dry-run=server"], pod)?;
+        let text = Value::from(created).to_string();
+        text.contains("--cache=").then_some(()).ok_or(text)
     })
 }
 
@@ -106,12 +124,7 @@ pub(crate) fn pods_follow_through_the_cache_and_continue_without_it(world: &Worl
         pod["spec"]["hostAliases"] = aliases(&names);
         pod.to_string()
     };
-    // The kubelet brings the certificate's CA to the webhook with its next update of the volume.
-    eventually("a Pod that gets the cache", OUTAGE, || {
-        let (created, _) = namespace.created(&["--dry-run=server"], &pod("new"))?;
-        let text = Value::from(created).to_string();
-        text.contains("--cache=").then_some(()).ok_or(text)
-    })?;
+    eventually_cached(&namespace, &pod("new"))?;
     let start = |pods: &[&str], timeout: Duration| -> TestResult {
         for name in pods {
             namespace.apply(&pod(name))?;
@@ -127,23 +140,29 @@ pub(crate) fn pods_follow_through_the_cache_and_continue_without_it(world: &Worl
         assert!(state.contains("\"cache\":\"on\""), "{pod}: {state}");
     }
     site.commit(&[("index.html", "repository: two\n")])?;
-    serve(&namespace, &PODS, "repository: two\n")?;
+    eventually_served(&namespace, &PODS, "repository: two\n")?;
     for pod in PODS {
         let log = namespace.logs(pod, SYNCER)?;
         assert!(!log.contains("fetching from the git host"), "{pod}: {log}");
     }
 
-    // The host accepts no new connections, and the cache has one: a new Pod starts, and the others
+    // The host accepts no new connections, and the cache has one: new Pods start, and the others
     // go on.
     host.vanish()?;
-    start(&["late"], OUTAGE)?;
-    serve(&namespace, &["one", "late"], "repository: two\n")?;
+    let late: Vec<String> = (0..LATE).map(|nth| format!("late-{nth}")).collect();
+    let late: Vec<&str> = late.iter().map(String::as_str).collect();
+    start(&late, OUTAGE)?;
+    eventually_served(
+        &namespace,
+        &[&PODS[..], &late].concat(),
+        "repository: two\n",
+    )?;
     host.return_again()?;
 
     // The cache is away: every Pod asks the host itself.
     scale(&system, 0)?;
     site.commit(&[("index.html", "repository: three\n")])?;
-    serve(&namespace, &PODS, "repository: three\n")?;
+    eventually_served(&namespace, &PODS, "repository: three\n")?;
     for pod in PODS {
         let log = namespace.logs(pod, SYNCER)?;
         assert!(log.contains("continues without the cache"), "{pod}: {log}");

@@ -21,6 +21,7 @@ mod node_itself;
 mod notes;
 mod objects;
 mod outage;
+mod push;
 mod readers;
 mod release_test;
 mod replicas;
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         node_itself::a_git_repo_volume_is_refused_by_the_kubelet,
     ])
     .with_tests_alone(tests::tests![
+        push::twenty_pods_serve_a_push_to_a_forge_after_one_fetch,
         cache::pods_follow_through_the_cache_and_continue_without_it,
         startup::a_pod_with_a_repository_becomes_ready_and_the_time_is_printed,
         certificates::a_removed_ca_bundle_is_written_again,
@@ -89,6 +91,7 @@ fn main() -> ExitCode {
     .with_image(images::hugo)
     .with_image(images::haproxy)
     .with_image(images::prometheus)
+    .with_image(images::gitea)
     .with_image(images::git_server)
     .with_image(images::syncer)
     .with_image(images::webhook)

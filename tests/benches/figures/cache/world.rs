@@ -120,7 +120,7 @@ impl CacheWorld {
     pub(crate) fn metric(&self, name: &str) -> Result<f64> {
         let page =
             http::get("127.0.0.1", self.admin, "/metrics").map_err(|error| anyhow!(error))?;
-        metrics::value(&page, name).map_err(|error| anyhow!(error))
+        metrics::whole_value(&page, name).map_err(|error| anyhow!(error))
     }
 
     /// The address of the repository at the git host.
