@@ -60,8 +60,7 @@ pub fn run<K: Hash>(target: &FuzzTarget<'_>, call: impl Fn(&[u8]) -> K) {
     for data in &inputs {
         is_new(data);
     }
-    let minutes = env::var(MINUTES).ok().and_then(|text| text.parse().ok());
-    let end = minutes.map(|minutes: f64| Instant::now() + Duration::from_secs_f64(60.0 * minutes));
+    let end = minutes().map(|minutes| Instant::now() + Duration::from_secs_f64(60.0 * minutes));
     let mut rng = fastrand::Rng::new();
     let mut count = 0;
     while end.map_or(count < QUICK, |end| Instant::now() < end) {
@@ -73,6 +72,14 @@ pub fn run<K: Hash>(target: &FuzzTarget<'_>, call: impl Fn(&[u8]) -> K) {
     }
     let name = target.name;
     println!("{name}: {count} inputs, {} kinds of results", kinds.len());
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test has no arguments of its own"
+)]
+fn minutes() -> Option<f64> {
+    env::var(MINUTES).ok()?.parse().ok()
 }
 
 /// Writes an input that causes a panic, and panics.
@@ -109,12 +116,11 @@ mod tests {
 
     #[test]
     fn an_input_that_causes_a_panic_is_found_from_the_corpus() {
-        let dir = env::temp_dir().join(format!("fuzz-{}", std::process::id()));
-        fs::create_dir_all(&dir).expect("a directory");
-        fs::write(dir.join("a"), "hello").expect("a file");
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::write(dir.path().join("a"), "hello").expect("a file");
         let target = FuzzTarget {
             name: "self-test",
-            corpus: dir.clone(),
+            corpus: dir.path().to_owned(),
             words: &["x", "yy"],
         };
         let found = catch_unwind(AssertUnwindSafe(|| {
@@ -126,7 +132,6 @@ mod tests {
                 (is_reached, text.matches('x').count())
             });
         }));
-        fs::remove_dir_all(&dir).expect("a directory");
         let message = found.expect_err("a panic");
         assert_eq!(message.downcast_ref::<&str>(), Some(&"found"));
     }

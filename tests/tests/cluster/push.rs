@@ -150,9 +150,11 @@ pub(crate) fn twenty_pods_serve_a_push_to_a_forge_after_one_fetch(world: &World)
         .iter()
         .map(|pod| published_at(&namespace, pod))
         .collect::<Result<_, _>>()?;
-    let last = published.iter().max().ok_or("no Pod")?;
-    let seconds = last.duration_since(pushed).as_secs_f64();
-    println!("{PODS} Pods published a push {seconds:.2} s after it");
+    let ends = [published.iter().min(), published.iter().max()];
+    let [first, last] = ends.map(|at| at.map(|at| at.duration_since(pushed).as_secs_f64()));
+    println!(
+        "{PODS} Pods published a push: the first after {first:.2?} s, the last after {last:.2?} s"
+    );
     let requests = forge.requests("site")?.split_off(before);
     let fetched = requests
         .iter()
