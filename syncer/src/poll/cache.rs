@@ -84,6 +84,17 @@ pub(crate) struct StaleAnswer {
     pub(crate) max_staleness: Duration,
 }
 
+/// What the syncer has before a pass.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum PriorState {
+    /// No tree is published.
+    Empty,
+    /// A tree of an earlier process is published: how old the commit is, is not known.
+    EarlierTree,
+    /// This process has fetched.
+    Fetched,
+}
+
 /// What the cache's last answer means for a pass.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum CacheAdvice {
@@ -154,6 +165,12 @@ impl CacheWatch {
             tracing::info!(v = 0, %as_of, "the git host is unreachable, starting with the commit that the cache last knew");
         }
         advice
+    }
+
+    /// Takes what is published before this process has fetched for as new as can be: only an answer
+    /// from now on replaces it.
+    pub(super) fn keep_earlier_tree(&mut self) {
+        self.acted.get_or_insert_with(Timestamp::now);
     }
 
     /// Records that what the git host or the cache named was published.

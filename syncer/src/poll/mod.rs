@@ -23,6 +23,7 @@ pub(crate) mod loan;
 mod native;
 mod poller;
 
+pub(crate) use crate::poll::cache::PriorState;
 pub(crate) use crate::poll::cache::StaleAnswer;
 pub(crate) use crate::poll::engine::Known;
 pub(crate) use crate::poll::engine::RemoteRef;

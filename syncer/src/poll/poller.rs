@@ -19,6 +19,7 @@ use crate::poll::allowed::files::JudgedFiles;
 use crate::poll::allowed::setting::Setting;
 use crate::poll::cache::CacheAdvice;
 use crate::poll::cache::CacheWatch;
+use crate::poll::cache::PriorState;
 use crate::poll::cache::StaleAnswer;
 use crate::poll::engine::Engine;
 use crate::poll::engine::EngineError;
@@ -240,18 +241,19 @@ impl Poller {
     }
 
     /// What git can fetch from the cache in this pass: what the poll has found or, before git has
-    /// fetched anything (`is_first`), what the cache or the git host says now.
+    /// fetched anything, what the cache or the git host says now.
     pub(crate) async fn offer(
         &mut self,
         config: &RepoConfig,
         grant: &Arc<RemoteCredentials>,
         git: &Git,
         git_dir: &Path,
-        is_first: bool,
+        prior: PriorState,
     ) -> Option<CacheOffer> {
         self.refused = None;
         let offer = self.offer.take();
-        if offer.is_some() || !is_first || config.cache.is_none() || self.engine.is_err() {
+        let has_fetched = prior == PriorState::Fetched;
+        if offer.is_some() || has_fetched || config.cache.is_none() || self.engine.is_err() {
             return offer;
         }
         let is_judged = matches!(&self.judged, Some((own, _)) if *own == grant.generation);
@@ -260,6 +262,9 @@ impl Poller {
         }
         let cache = self.cache.as_mut()?;
         cache.renew(grant);
+        if prior == PriorState::EarlierTree {
+            cache.keep_earlier_tree();
+        }
         cache.started().await;
         let url = cache.url.clone();
         match cache.advice(None) {

@@ -34,17 +34,22 @@ impl CacheWorld {
 
 /// A syncer of the origin's repository, with the address and the CA of the cache.
 fn follower(cache: &CacheWorld, world: &World, trust: &str) -> Syncer {
+    direct(cache, world)
+        .flag("cache", cache.base())
+        .flag("cache-trust", trust)
+        .env("GITSYNC_CACHE_CA", cache.certificate())
+}
+
+/// The same without the cache.
+fn direct(cache: &CacheWorld, world: &World) -> Syncer {
     fs::write(world.path("password"), LOGIN.1).unwrap();
     let port = cache.origin.address().port();
     world
         .syncer_of(&format!("https://localhost:{port}/site.git"))
         .flag("username", LOGIN.0)
         .flag("password-file", world.path("password"))
-        .flag("cache", cache.base())
-        .flag("cache-trust", trust)
         .flag("verbose", "2")
         .env("GIT_SSL_CAINFO", cache.path("origin.pem"))
-        .env("GITSYNC_CACHE_CA", cache.certificate())
 }
 
 fn start(world: &World, syncer: Syncer) -> Running {
@@ -259,4 +264,39 @@ fn a_new_pod_starts_from_the_cache_while_the_git_host_is_away() {
     late.assert_logged("the git host answers again");
     assert_eq!(second.probe(), (true, String::new()));
     assert_eq!(strict.published(), Some(commit));
+}
+
+#[test]
+fn a_restarted_container_does_not_go_back_to_an_older_answer_of_the_cache() {
+    let mut cache = CacheWorld::private();
+    let first = World::new("projected");
+    let running = start(&first, follower(&cache, &first, "full"));
+    let old = tip(&cache);
+    first.eventually_published(&old);
+    eventually_on(&first);
+    drop(running);
+    eventually("nobody waits at the cache", || {
+        (cache.metric("gitvolume_cache_waiting_followers") == 0).then_some(())
+    });
+    // As a replica that is a commit behind: the host is away before the cache polls again.
+    cache.pass_the_pause();
+    let new = cache.repo.commit().write("a", "2").push();
+    let restarted = World::new("projected");
+    let once = direct(&cache, &restarted).flag("one-time", "true");
+    once.finish().assert_code(0);
+    assert_eq!(restarted.published(), Some(new.clone()));
+    cache.origin.stop();
+    let second = World::new("projected");
+    let _late = start(&second, follower(&cache, &second, "full"));
+    for _ in 0..ANSWERS_AFTER {
+        thread::sleep(Duration::from_secs(1));
+        if second.published().is_some() {
+            break;
+        }
+    }
+    assert_eq!(second.published(), Some(old), "{}", cache.log());
+    let running = start(&restarted, follower(&cache, &restarted, "full"));
+    running.eventually_logs("failCount");
+    running.assert_not_logged("starting with the commit that the cache last knew");
+    assert_eq!(restarted.published(), Some(new));
 }

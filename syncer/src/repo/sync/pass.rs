@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::error::chain;
 use crate::git::Hash;
 use crate::observe::report::Outcome;
+use crate::poll::PriorState;
 use crate::redact::redact;
 use crate::remote::auth::RemoteCredentials;
 use crate::remote::throttle::answers_with_page;
@@ -126,11 +127,15 @@ impl RepoSyncer {
         grant: &Arc<RemoteCredentials>,
         deadline: Instant,
     ) -> Option<(Hash, Option<Timestamp>)> {
-        let is_first = self.remote.last().is_none();
+        let prior = match (self.remote.last(), self.layout.current()) {
+            (Some(_), _) => PriorState::Fetched,
+            (None, Ok(None)) => PriorState::Empty,
+            (None, Ok(Some(_)) | Err(_)) => PriorState::EarlierTree,
+        };
         let git_dir = self.mirror.git_dir();
         let offer = self
             .poller
-            .offer(&self.config, grant, &self.git, git_dir, is_first)
+            .offer(&self.config, grant, &self.git, git_dir, prior)
             .await?;
         let as_of = offer.as_of;
         let git = self.auth.git_for_cache(&self.git)?;
