@@ -69,7 +69,6 @@ fn main() -> ExitCode {
         node_itself::a_git_repo_volume_is_refused_by_the_kubelet,
     ])
     .with_tests_alone(tests::tests![
-        push::twenty_pods_serve_a_push_to_a_forge_after_one_fetch,
         cache::pods_follow_through_the_cache_and_continue_without_it,
         startup::a_pod_with_a_repository_becomes_ready_and_the_time_is_printed,
         certificates::a_removed_ca_bundle_is_written_again,
@@ -81,6 +80,8 @@ fn main() -> ExitCode {
         cut_off::admissions_succeed_after_the_api_server_restarts,
         cut_off::the_webhook_responds_while_etcd_is_suspended_and_admissions_succeed_afterwards,
         cut_off::replicas_without_a_watch_serve_the_last_known_objects_and_report_their_age,
+        // Many Pods end after it: not before a test of short-lived certificates.
+        push::twenty_pods_serve_a_push_to_a_forge_after_one_fetch,
         release_test::helm_test_succeeds_only_if_its_pod_is_injected,
         availability::an_uninstalled_product_blocks_no_pod_and_leaves_nothing,
         scope::without_the_webhook_other_pods_start_and_annotated_ones_are_refused_by_name,

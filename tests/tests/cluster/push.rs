@@ -24,6 +24,9 @@ use crate::cache::eventually_served;
 
 const RECEIVER: &str = "gitvolume-push";
 
+/// The Secret with the secret of the forge's webhook.
+const SECRET: &str = "forge-webhooks";
+
 /// The name of the cache's headless Service with the domain of the cluster.
 const REPLICAS: &str = "gitvolume-cache-replicas.gitvolume-system.svc.cluster.local";
 
@@ -65,16 +68,24 @@ fn published_at(namespace: &Namespace, pod: &str) -> Result<Timestamp, String> {
 
 /// Runs alone: it changes the installation.
 pub(crate) fn twenty_pods_serve_a_push_to_a_forge_after_one_fetch(world: &World) -> TestResult {
+    let system = world.kubectl().in_namespace(product::NAMESPACE);
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": SECRET},
+        "stringData": {"acme": "a secret of the webhook\n"},
+    });
+    system.apply(&secret.to_string())?;
+    let outcome = serve_a_push(world, &system);
+    product::upgrade(world.cluster(), &[])?;
+    // What the test has made, no release of the chart removes.
+    system.delete("secret", SECRET)?;
+    outcome
+}
+
+fn serve_a_push(world: &World, system: &Kubectl) -> TestResult {
     let namespace = world.namespace(&[])?;
     let forge = Forge::start(&namespace)?;
     forge.create_repository("site")?;
     forge.commit("site", "index.html", "repository: one\n")?;
-    let system = world.kubectl().in_namespace(product::NAMESPACE);
-    let secret = json!({
-        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "forge-webhooks"},
-        "stringData": {"acme": "a secret of the webhook\n"},
-    });
-    system.apply(&secret.to_string())?;
     let host = format!("http://{HOST}:{}", forge::PORT);
     let values = json!({
         "cache": {
@@ -82,7 +93,7 @@ pub(crate) fn twenty_pods_serve_a_push_to_a_forge_after_one_fetch(world: &World)
             "storage": {"size": "64Mi"},
         },
         "push": {
-            "enabled": true, "secretName": "forge-webhooks",
+            "enabled": true, "secretName": SECRET,
             "wake": {"acme": [format!("{host}/{}", forge::USER)]},
         },
     });
@@ -92,11 +103,11 @@ pub(crate) fn twenty_pods_serve_a_push_to_a_forge_after_one_fetch(world: &World)
     let values: Vec<&str> = values.iter().map(String::as_str).collect();
     product::upgrade(world.cluster(), &values)?;
     let names = [(forge.address(), HOST)];
-    resolve(&system, "statefulset/gitvolume-cache", &names)?;
-    let replicas = addresses(&system, "cache")?;
+    resolve(system, "statefulset/gitvolume-cache", &names)?;
+    let replicas = addresses(system, "cache")?;
     assert_eq!(replicas.len(), 2, "{replicas:?}");
     let names: Vec<_> = replicas.iter().map(|ip| (ip.as_str(), REPLICAS)).collect();
-    resolve(&system, &format!("deployment/{RECEIVER}"), &names)?;
+    resolve(system, &format!("deployment/{RECEIVER}"), &names)?;
     let receiver = system.cluster_ip(RECEIVER)?;
     let url = format!("http://{receiver}/push/acme");
     forge.create_webhook("site", &url, "a secret of the webhook")?;
@@ -162,6 +173,5 @@ pub(crate) fn twenty_pods_serve_a_push_to_a_forge_after_one_fetch(world: &World)
     // Of the test's own push: `info/refs` and `git-receive-pack`. Of each replica: `ls-refs`, the step
     // to the commit, and in advance its first clone.
     assert!(fetched.count() <= 2 * 4, "{requests:#?}");
-    product::upgrade(world.cluster(), &[])?;
     Ok(())
 }
