@@ -72,6 +72,13 @@ pub(crate) fn eventually_cached(namespace: &Namespace, pod: &str) -> Result<(), 
     })
 }
 
+/// Ends all Pods of a namespace, and waits for that: the next test may have certificates of seconds, and
+/// needs the node's CPU.
+pub(crate) fn end_all(namespace: &Namespace) -> Result<(), String> {
+    let all = ["delete", "pod", "--all", "--grace-period=1", "--timeout=2m"];
+    namespace.run(&all).map(drop)
+}
+
 fn scale(system: &Kubectl, replicas: u8) -> Result<(), String> {
     let set = format!("statefulset/{CACHE}");
     system.run(&["scale", &set, &format!("--replicas={replicas}")])?;
@@ -167,6 +174,7 @@ pub(crate) fn pods_follow_through_the_cache_and_continue_without_it(world: &Worl
         let log = namespace.logs(pod, SYNCER)?;
         assert!(log.contains("continues without the cache"), "{pod}: {log}");
     }
+    end_all(&namespace)?;
     product::upgrade(world.cluster(), &[])?;
     Ok(())
 }

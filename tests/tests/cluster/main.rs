@@ -80,7 +80,6 @@ fn main() -> ExitCode {
         cut_off::admissions_succeed_after_the_api_server_restarts,
         cut_off::the_webhook_responds_while_etcd_is_suspended_and_admissions_succeed_afterwards,
         cut_off::replicas_without_a_watch_serve_the_last_known_objects_and_report_their_age,
-        // Many Pods end after it: not before a test of short-lived certificates.
         push::twenty_pods_serve_a_push_to_a_forge_after_one_fetch,
         release_test::helm_test_succeeds_only_if_its_pod_is_injected,
         availability::an_uninstalled_product_blocks_no_pod_and_leaves_nothing,

@@ -19,6 +19,7 @@ use crate::app::SYNCER;
 use crate::app::web_pod;
 use crate::cache::ADDRESS;
 use crate::cache::aliases;
+use crate::cache::end_all;
 use crate::cache::eventually_cached;
 use crate::cache::eventually_served;
 
@@ -102,7 +103,8 @@ fn serve_a_push(world: &World, system: &Kubectl) -> TestResult {
         .into();
     let values: Vec<&str> = values.iter().map(String::as_str).collect();
     product::upgrade(world.cluster(), &values)?;
-    let names = [(forge.address(), HOST)];
+    // A replica leaves out its own address: these have no peers, whose addresses are known only now.
+    let names = [(forge.address(), HOST), ("127.0.0.1", REPLICAS)];
     resolve(system, "statefulset/gitvolume-cache", &names)?;
     let replicas = addresses(system, "cache")?;
     assert_eq!(replicas.len(), 2, "{replicas:?}");
@@ -173,5 +175,6 @@ fn serve_a_push(world: &World, system: &Kubectl) -> TestResult {
     // Of the test's own push: `info/refs` and `git-receive-pack`. Of each replica: `ls-refs`, the step
     // to the commit, and in advance its first clone.
     assert!(fetched.count() <= 2 * 4, "{requests:#?}");
+    end_all(&namespace)?;
     Ok(())
 }
