@@ -1,5 +1,6 @@
 //! Followers that wait for a change: memory and CPU of each, and the time until all have the new refs.
 
+use std::thread::sleep;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -9,7 +10,6 @@ use tests::samples::Samples;
 use tokio::runtime;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
 
 use crate::cache::follower::Follower;
 use crate::cache::follower::wake;
@@ -77,7 +77,7 @@ pub(crate) fn measure(targets: &mut Targets) -> Result<()> {
 
     eprintln!("cache: {} s without a change", IDLE.as_secs());
     let (cpu, polls) = (world.cpu()?, world.origin.requests());
-    runtime.block_on(sleep(IDLE));
+    sleep(IDLE);
     let cpu = world.cpu()? - cpu;
     let polls = world.origin.requests() - polls;
 
