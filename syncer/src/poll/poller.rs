@@ -252,8 +252,7 @@ impl Poller {
     ) -> Option<CacheOffer> {
         self.refused = None;
         let offer = self.offer.take();
-        let has_fetched = prior == PriorState::Fetched;
-        if offer.is_some() || has_fetched || config.cache.is_none() || self.engine.is_err() {
+        if offer.is_some() || prior == PriorState::Fetched || self.engine.is_err() {
             return offer;
         }
         let is_judged = matches!(&self.judged, Some((own, _)) if *own == grant.generation);

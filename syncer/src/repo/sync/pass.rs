@@ -127,10 +127,14 @@ impl RepoSyncer {
         grant: &Arc<RemoteCredentials>,
         deadline: Instant,
     ) -> Option<(Hash, Option<Timestamp>)> {
-        let prior = match (self.remote.last(), self.layout.current()) {
-            (Some(_), _) => PriorState::Fetched,
-            (None, Ok(None)) => PriorState::Empty,
-            (None, Ok(Some(_)) | Err(_)) => PriorState::EarlierTree,
+        self.config.cache.as_ref()?;
+        let prior = match self.remote.last() {
+            Some(_) => PriorState::Fetched,
+            // Only the first pass looks at the disk for it.
+            None => match self.layout.current() {
+                Ok(None) => PriorState::Empty,
+                Ok(Some(_)) | Err(_) => PriorState::EarlierTree,
+            },
         };
         let git_dir = self.mirror.git_dir();
         let offer = self
