@@ -135,16 +135,13 @@ impl Service {
     ) -> Result<Audience, Refused> {
         let (scope, wants) = (&follower.scope, &request.wants);
         let own = Audience::Own(scope.identity);
-        if self.registry.is_accepted(scope) && self.refs.advertises(scope, wants, ACCEPTED) {
+        if self.is_shared(follower, request) {
             return Ok(Audience::Shared);
         }
         // Refs that were advertised longer ago are asked for again.
         let Some(slot) = self.refs.advertising(scope, wants) else {
             return Ok(own);
         };
-        if self.registry.is_accepted_offline(scope) {
-            return Ok(Audience::Shared);
-        }
         match self.refs.ask(&slot, follower, Instant::now()).await {
             Ok(_) if self.refs.advertises(scope, wants, ACCEPTED) => Ok(Audience::Shared),
             Err(error @ OriginError::Denied(Denial::Refused(_))) => {
@@ -156,6 +153,17 @@ impl Service {
             // The origin decides about the request itself.
             Ok(_) | Err(_) => Ok(own),
         }
+    }
+
+    /// Whether a credential may have a shared answer, as far as this replica knows without the git
+    /// host.
+    pub(crate) fn is_shared(&self, follower: &Follower, request: &Fetch) -> bool {
+        let (scope, wants) = (&follower.scope, &request.wants);
+        let is_recent =
+            self.registry.is_accepted(scope) && self.refs.advertises(scope, wants, ACCEPTED);
+        is_recent
+            || (self.registry.is_accepted_offline(scope)
+                && self.refs.advertising(scope, wants).is_some())
     }
 
     pub(crate) async fn stored(&self, key: Key) -> Option<StoredAnswer> {

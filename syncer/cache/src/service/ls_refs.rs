@@ -186,17 +186,24 @@ impl Service {
     }
 
     fn describe(&self, reply: &mut Reply, answer: &RefsAnswer, is_stale: bool) {
-        reply::set_header(reply, ETAG, &answer.body.etag);
-        reply::set_header(reply, AS_OF_NAME, &answer.as_of_text());
+        set_headers(reply, answer, is_stale);
         let age = match is_stale {
             true => {
                 self.metrics.stale_answers.add(1);
-                reply::set_header(reply, STALE_NAME, &answer.age().to_string());
                 answer.age()
             }
             false => 0,
         };
         self.metrics.stale_seconds.set(age as i64);
+    }
+}
+
+/// Sets the tag, the time and, of a stale answer, the age.
+pub(crate) fn set_headers(reply: &mut Reply, answer: &RefsAnswer, is_stale: bool) {
+    reply::set_header(reply, ETAG, &answer.body.etag);
+    reply::set_header(reply, AS_OF_NAME, &answer.as_of_text());
+    if is_stale {
+        reply::set_header(reply, STALE_NAME, &answer.age().to_string());
     }
 }
 

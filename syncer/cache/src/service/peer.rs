@@ -11,13 +11,11 @@ use bytes::Bytes;
 use hyper::HeaderMap;
 use hyper::StatusCode;
 use hyper::header::CONTENT_LENGTH;
-use hyper::header::ETAG;
 use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio::time::timeout;
 
 use crate::access::credential::Follower;
-use crate::access::registry::ACCEPTED;
 use crate::origin::client::LONGEST_ADVERTISEMENT;
 use crate::origin::client::LONGEST_REFS;
 use crate::origin::client::RESULT_TYPE;
@@ -38,6 +36,7 @@ use crate::refs::table::LEAST_PAUSE;
 use crate::service::fetch::held;
 use crate::service::gate::Service;
 use crate::service::info_refs;
+use crate::service::ls_refs;
 use crate::service::reply;
 use crate::service::reply::Refused;
 use crate::service::reply::Reply;
@@ -80,17 +79,7 @@ impl Service {
         let answer = answer.filter(|_| is_served).ok_or_else(nothing)?;
         let body = reply::full(answer.body.bytes.clone());
         let mut reply = reply::git(RESULT_TYPE, body);
-        reply::set_header(&mut reply, ETAG, &answer.body.etag);
-        for (name, value) in [
-            (AS_OF, answer.as_of_text()),
-            (STALE, answer.age().to_string()),
-        ] {
-            reply::set_header(
-                &mut reply,
-                hyper::header::HeaderName::from_static(name),
-                &value,
-            );
-        }
+        ls_refs::set_headers(&mut reply, &answer, true);
         Ok(reply)
     }
 
@@ -137,18 +126,7 @@ impl Service {
         Ok(reply::git(RESULT_TYPE, reply::stream(bytes)))
     }
 
-    /// Whether a credential may have a shared answer, as far as this replica knows without the git
-    /// host.
-    fn is_shared(&self, follower: &Follower, request: &Fetch) -> bool {
-        let (scope, wants) = (&follower.scope, &request.wants);
-        let is_recent =
-            self.registry.is_accepted(scope) && self.refs.advertises(scope, wants, ACCEPTED);
-        is_recent
-            || (self.registry.is_accepted_offline(scope)
-                && self.refs.advertising(scope, wants).is_some())
-    }
-
-    /// The same, after refs that this replica's followers use with this credential were asked for:
+    /// Whether a credential may have a shared answer, after refs that this replica's followers use with this credential were asked for:
     /// the other replica may have seen a commit first.
     async fn is_shared_now(&self, follower: &Follower, request: &Fetch) -> Result<bool, Refused> {
         let arrived = Instant::now();
