@@ -13,6 +13,9 @@ use std::path::PathBuf;
 use nix::sys::memfd::MFdFlags;
 use nix::sys::memfd::memfd_create;
 
+use crate::remote::auth::error::AuthError;
+use crate::remote::auth::error::write;
+use crate::remote::private::Private;
 use crate::system::files;
 
 /// Files by name; each lives until its content changes or this value is dropped.
@@ -36,6 +39,21 @@ impl MemoryFiles {
         // Without /proc's descriptors no program could read it.
         File::open(&path)?;
         self.0.insert(name.to_owned(), (content.to_vec(), file));
+        Ok(path)
+    }
+
+    /// The same; a kernel or a sandbox without files in memory gets a private file.
+    pub(super) fn put_or_write(
+        &mut self,
+        name: &str,
+        content: &[u8],
+        private: &Private,
+    ) -> Result<PathBuf, AuthError> {
+        if let Ok(path) = self.put(name, content) {
+            return Ok(path);
+        }
+        let path = private.path(name);
+        write(&path, content, files::SECRET_MODE)?;
         Ok(path)
     }
 }

@@ -276,16 +276,10 @@ impl Auth {
         if let Some(cache) = &config.cache {
             let text =
                 cache::settings(cache, private, &self.gitconfig, grant.http.as_ref(), hidden)?;
-            let path = match self.keys.put("cache.gitconfig", text.as_bytes()) {
-                Ok(path) => path,
-                // A kernel or a sandbox without files in memory.
-                Err(_) => {
-                    let path = private.path("cache.gitconfig");
-                    write(&path, text.as_bytes(), files::SECRET_MODE)?;
-                    path
-                }
-            };
-            self.cache = Some(path);
+            let put = self
+                .keys
+                .put_or_write("cache.gitconfig", text.as_bytes(), private)?;
+            self.cache = Some(put);
         }
         Ok(grant)
     }

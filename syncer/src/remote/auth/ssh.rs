@@ -276,11 +276,5 @@ fn usable(
         Err(problem) => return Ok(Err(problem)),
     };
     let name = format!("{KEY}{number}");
-    if let Ok(path) = memory.put(&name, &content) {
-        return Ok(Ok(path));
-    }
-    // A kernel or a sandbox without files in memory.
-    let copy = private.path(&name);
-    write(&copy, &content, files::SECRET_MODE)?;
-    Ok(Ok(copy))
+    memory.put_or_write(&name, &content, private).map(Ok)
 }
