@@ -1,9 +1,7 @@
 //! The fuzz targets of the cache: what followers send before they are known.
 
-use std::path::Path;
-
 use args::cache::OriginAddress;
-use fuzz::FuzzTarget;
+use fuzz::run_of_crate;
 use hyper::Method;
 use hyper::Uri;
 
@@ -11,17 +9,8 @@ use crate::protocol::inflate::gunzip;
 use crate::protocol::request::Request;
 use crate::service::route::Route;
 
-fn run<K: std::hash::Hash>(name: &str, words: &[&str], call: impl Fn(&[u8]) -> K) {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("fuzz")
-        .join(name);
-    let target = FuzzTarget {
-        name: &format!("cache-{name}"),
-        corpus,
-        words,
-    };
-    fuzz::run(&target, call);
-}
+/// This crate, whose corpora are in its directory.
+const CRATE: (&str, &str) = ("cache", env!("CARGO_MANIFEST_DIR"));
 
 #[test]
 fn any_body_is_refused_or_written_again_in_one_form() {
@@ -50,7 +39,7 @@ fn any_body_is_refused_or_written_again_in_one_form() {
         "\0",
         "\u{85}",
     ];
-    run("bodies", &words, |data| {
+    run_of_crate(CRATE, "bodies", &words, |data| {
         let parsed = Request::parse(data);
         let again = match &parsed {
             Ok(Request::LsRefs(request)) => request.to_body(),
@@ -90,7 +79,7 @@ fn any_body_is_refused_or_written_again_in_one_form() {
 fn any_gzip_file_is_inflated_up_to_the_limit_or_refused() {
     const LIMIT: usize = 1 << 16;
     let words = ["\u{1f}", "\0\0\0\0", "\u{3}", "\u{4b}\u{4c}"];
-    run("gzip", &words, |data| {
+    run_of_crate(CRATE, "gzip", &words, |data| {
         let content = gunzip(data, LIMIT);
         assert!(
             content
@@ -126,7 +115,7 @@ fn any_target_of_a_request_is_refused_or_names_one_repository() {
         " ",
         "\\",
     ];
-    run("targets", &words, |data| {
+    run_of_crate(CRATE, "targets", &words, |data| {
         let Ok(uri) = Uri::try_from(data) else {
             return "no target".to_owned();
         };

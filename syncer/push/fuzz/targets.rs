@@ -1,10 +1,9 @@
 //! The fuzz targets of the push receiver: what anybody on the Internet may send.
 
-use std::path::Path;
 use std::time::Duration;
 use std::time::UNIX_EPOCH;
 
-use fuzz::FuzzTarget;
+use fuzz::run_of_crate;
 use http_body_util::Full;
 use hyper::HeaderMap;
 use hyper::header::HeaderName;
@@ -20,17 +19,8 @@ use crate::delivery::selection::wake_of;
 /// The time of the deliveries.
 const NOW: Duration = Duration::from_secs(1_700_000_000);
 
-fn run<K: std::hash::Hash>(name: &str, words: &[&str], call: impl Fn(&[u8]) -> K) {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("fuzz")
-        .join(name);
-    let target = FuzzTarget {
-        name: &format!("push-{name}"),
-        corpus,
-        words,
-    };
-    fuzz::run(&target, call);
-}
+/// This crate, whose corpora are in its directory.
+const CRATE: (&str, &str) = ("push", env!("CARGO_MANIFEST_DIR"));
 
 #[test]
 fn any_payload_wakes_only_what_the_secret_may_wake() {
@@ -65,7 +55,7 @@ fn any_payload_wakes_only_what_the_secret_may_wake() {
         prefix("https://git.example/acme"),
         prefix("ssh://git.example/acme"),
     ];
-    run("payloads", &words, |data| {
+    run_of_crate(CRATE, "payloads", &words, |data| {
         let found = addresses(data);
         for url in &found {
             assert!(
@@ -118,7 +108,7 @@ fn no_delivery_without_the_secret_is_accepted() {
     // The values of the file `secret`, which no input of the corpus contains.
     let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\nnot-in-the-corpus";
     let secret = PushSecret::parse(secret.as_bytes()).unwrap();
-    run("deliveries", &words, |data| {
+    run_of_crate(CRATE, "deliveries", &words, |data| {
         let (headers, body) = delivery(data);
         let body = Full::from(body.to_vec());
         let receiving = receive(&headers, body, &secret, UNIX_EPOCH + NOW);

@@ -42,6 +42,21 @@ pub struct FuzzTarget<'a> {
     pub words: &'a [&'a str],
 }
 
+/// Calls a target of a crate, whose corpus is in `fuzz/NAME` of the crate's directory, as [`run`] does.
+pub fn run_of_crate<K: Hash>(
+    (crate_name, crate_dir): (&str, &str),
+    name: &str,
+    words: &[&str],
+    call: impl Fn(&[u8]) -> K,
+) {
+    let target = FuzzTarget {
+        name: &format!("{crate_name}-{name}"),
+        corpus: Path::new(crate_dir).join("fuzz").join(name),
+        words,
+    };
+    run(&target, call);
+}
+
 /// Calls a target with the corpus and with random changes of it. `call` returns what kind of result
 /// an input has; a new kind makes the input one of those that are changed further.
 ///
