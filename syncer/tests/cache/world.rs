@@ -22,6 +22,7 @@ use rcgen::KeyPair;
 use remotes::BasicAuth;
 use remotes::HttpServer;
 use remotes::Repo;
+pub(crate) use remotes::request;
 use rustls::ClientConfig;
 use rustls::ClientConnection;
 use rustls::RootCertStore;
@@ -107,16 +108,6 @@ pub(crate) fn login() -> String {
 /// A wrong one.
 pub(crate) fn wrong_login() -> String {
     basic(LOGIN.0, "wrong")
-}
-
-/// A request in git's protocol.
-pub(crate) fn request(command: &str, arguments: &[&str]) -> Vec<u8> {
-    let packet = |line: &str| format!("{:04x}{line}\n", line.len() + 5);
-    let mut text = packet(&format!("command={command}")) + "0001";
-    for argument in arguments {
-        text += &packet(argument);
-    }
-    (text + "0000").into_bytes()
 }
 
 /// `ls-refs` of the branch that most tests follow.

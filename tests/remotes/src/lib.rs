@@ -14,6 +14,7 @@
 mod git;
 mod http;
 mod not_run;
+mod packets;
 mod port;
 mod proxy;
 mod repo;
@@ -28,6 +29,7 @@ pub use http::HttpServer;
 pub use http::Seen;
 pub use http::serve_for_ever;
 pub use not_run::not_run;
+pub use packets::request;
 pub use port::ReservedPort;
 pub use proxy::Proxy;
 pub use repo::Commit;

@@ -68,14 +68,8 @@ impl Forge {
             "apiVersion": "v1", "kind": "Service", "metadata": {"name": NAME},
             "spec": {"selector": {"app": NAME}, "ports": [{"port": PORT}]},
         });
-        for manifest in [service, pod()] {
-            kubectl
-                .apply(&manifest.to_string())
-                .map_err(|error| anyhow!(error))?;
-        }
-        kubectl
-            .wait_ready(NAME, Duration::from_secs(120))
-            .map_err(|error| anyhow!("{error}\n{}", kubectl.report()))?;
+        let started = kubectl.start(NAME, &[service, pod()]);
+        started.map_err(|error| anyhow!(error))?;
         let address = kubectl.cluster_ip(NAME).map_err(|error| anyhow!(error))?;
         let forge = Self {
             kubectl: kubectl.clone(),

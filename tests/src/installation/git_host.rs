@@ -69,14 +69,8 @@ impl GitHost {
         )
         .map_err(|error| anyhow!(error))?;
         let (keys, secret) = make_keys(&address)?;
-        for manifest in [secret, pod()] {
-            kubectl
-                .apply(&manifest.to_string())
-                .map_err(|error| anyhow!(error))?;
-        }
-        kubectl
-            .wait_ready(NAME, Duration::from_secs(120))
-            .map_err(|error| anyhow!("{error}\n{}", kubectl.report()))?;
+        let started = kubectl.start(NAME, &[secret, pod()]);
+        started.map_err(|error| anyhow!(error))?;
         Ok(Self {
             kubectl: kubectl.clone(),
             address,

@@ -14,6 +14,9 @@ use serde_json::Value;
 use crate::eventually::eventually;
 use crate::tools::tool;
 
+/// The time for a Pod of the tests' own to become Ready.
+const START_TIMEOUT: Duration = Duration::from_secs(120);
+
 /// kubectl for one cluster, and for one namespace if created by [`Kubectl::in_namespace`].
 ///
 /// Every error is kubectl's standard error, the text that a user would read.
@@ -146,6 +149,16 @@ impl Kubectl {
     /// Deletes an object immediately and waits until it is gone.
     pub fn delete(&self, kind: &str, name: &str) -> Result<String, String> {
         self.run(&["delete", kind, name, "--now"])
+    }
+
+    /// Applies manifests, a Pod's among them, and waits until it is Ready; the error has the namespace's
+    /// state.
+    pub fn start(&self, pod: &str, manifests: &[Value]) -> Result<(), String> {
+        for manifest in manifests {
+            self.apply(&manifest.to_string())?;
+        }
+        self.wait_ready(pod, START_TIMEOUT)
+            .map_err(|error| format!("{error}\n{}", self.report()))
     }
 
     /// Waits until a Pod is Ready; on time-out the error is the output of `kubectl describe`.

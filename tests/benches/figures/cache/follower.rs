@@ -38,16 +38,6 @@ pub(crate) struct Follower {
     tag: Option<HeaderValue>,
 }
 
-/// A request in git's protocol.
-fn request(command: &str, arguments: &[&str]) -> Bytes {
-    let packet = |line: &str| format!("{:04x}{line}\n", line.len() + 5);
-    let mut text = packet(&format!("command={command}")) + "0001";
-    for argument in arguments {
-        text += &packet(argument);
-    }
-    (text + "0000").into()
-}
-
 impl Follower {
     /// Connects; the future borrows nothing.
     pub(crate) fn connect(world: &CacheWorld) -> impl Future<Output = Result<Self>> + use<> {
@@ -67,7 +57,8 @@ impl Follower {
     /// Requests the refs; the first time at once, then waits for a change.
     pub(crate) async fn next_change(&mut self) -> Result<()> {
         loop {
-            let mut request = self.post(request("ls-refs", &["ref-prefix refs/heads/main"]))?;
+            let mut request =
+                self.post(remotes::request("ls-refs", &["ref-prefix refs/heads/main"]))?;
             if let Some(tag) = &self.tag {
                 let headers = request.headers_mut();
                 headers.insert(IF_NONE_MATCH, tag.clone());
@@ -94,7 +85,7 @@ impl Follower {
     /// sends too many already.
     pub(crate) async fn first_clone(&mut self, commit: &str) -> Result<Option<u64>> {
         let arguments = ["deepen 1", &format!("want {commit}"), "done"];
-        let request = self.post(request("fetch", &arguments))?;
+        let request = self.post(remotes::request("fetch", &arguments))?;
         let response = self.send(request).await?;
         let status = response.status();
         if status == StatusCode::SERVICE_UNAVAILABLE {
@@ -110,13 +101,13 @@ impl Follower {
         Ok(Some(bytes))
     }
 
-    fn post(&self, body: Bytes) -> Result<Request<Full<Bytes>>> {
+    fn post(&self, body: Vec<u8>) -> Result<Request<Full<Bytes>>> {
         let request = Request::post(&self.path)
             .header(HOST, "localhost")
             .header(AUTHORIZATION, CacheWorld::authorization())
             .header("git-protocol", "version=2")
             .header(CONTENT_TYPE, "application/x-git-upload-pack-request");
-        Ok(request.body(Full::new(body))?)
+        Ok(request.body(Full::from(body))?)
     }
 
     /// Sends a request, over a new connection if the cache has closed the last one.

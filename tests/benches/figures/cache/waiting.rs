@@ -35,7 +35,7 @@ pub(crate) fn measure(targets: &mut Targets) -> Result<()> {
     eprintln!("cache: {FOLLOWERS} followers wait");
     let world = CacheWorld::start(1_000)?;
     let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
-    let (told, mut changes) = mpsc::unbounded_channel();
+    let (changed, mut changes) = mpsc::unbounded_channel();
     let mut waiting = JoinSet::new();
     // The first follower's answer is in memory when the others begin.
     let first = runtime.block_on(async {
@@ -47,11 +47,11 @@ pub(crate) fn measure(targets: &mut Targets) -> Result<()> {
         let mut starting = JoinSet::new();
         let mut left = FOLLOWERS - 1;
         let mut follow = |mut follower: Follower| {
-            let told = told.clone();
+            let changed = changed.clone();
             waiting.spawn(async move {
                 loop {
                     follower.next_change().await?;
-                    if told.send(Instant::now()).is_err() {
+                    if changed.send(Instant::now()).is_err() {
                         return anyhow::Ok(());
                     }
                 }
@@ -93,8 +93,8 @@ pub(crate) fn measure(targets: &mut Targets) -> Result<()> {
             wake(&world).await?;
             let mut times = Vec::new();
             while times.len() < FOLLOWERS {
-                let told = changes.recv().await.context("the followers run")?;
-                times.push(told - pushed);
+                let at = changes.recv().await.context("a follower has ended")?;
+                times.push(at - pushed);
             }
             anyhow::Ok(times)
         })?;
@@ -107,54 +107,45 @@ pub(crate) fn measure(targets: &mut Targets) -> Result<()> {
     }
     waiting.abort_all();
 
-    let mut line = |what: &str, wanted: Wanted, ours: &Samples, without: Option<f64>| {
-        targets.line(what, wanted, ours, without.map(Samples::of));
-    };
     let each = (after - before) * 1e3 / FOLLOWERS as f64;
-    line(
-        "memory per waiting follower, kB",
-        Wanted::AtMost(30.0),
-        &Samples::of(each),
-        None,
-    );
-    let seconds = Samples::of(cpu.as_secs_f64());
-    line(
-        &format!("{FOLLOWERS} wait: CPU per minute, s"),
-        Wanted::AtMost(60.0),
-        &seconds,
-        None,
-    );
-    let periods = IDLE.div_duration_f64(PERIOD);
+    let each_period = polls as f64 / IDLE.div_duration_f64(PERIOD);
     let without = Some(FOLLOWERS as f64);
-    line(
-        "requests of the git host per period",
-        Wanted::AtMost(1.5),
-        &Samples::of(polls as f64 / periods),
-        without,
-    );
-    line(
-        "a push: requests of the git host",
-        Wanted::AtMost(4.0),
-        &requests,
-        without,
-    );
-    line(
-        "from the wake-up to half of the followers, ms",
-        Wanted::AtMost(250.0),
-        &half,
-        None,
-    );
-    line(
-        "from the wake-up to 99 % of the followers, ms",
-        Wanted::AtMost(250.0),
-        &most,
-        None,
-    );
-    line(
-        "from the wake-up to the last follower, ms",
-        Wanted::AtMost(500.0),
-        &last,
-        None,
-    );
+    let wait = format!("{FOLLOWERS} wait: CPU per minute, s");
+    for (what, most, ours, without) in [
+        (
+            "memory per waiting follower, kB",
+            30.0,
+            Samples::of(each),
+            None,
+        ),
+        (&*wait, 60.0, Samples::of(cpu.as_secs_f64()), None),
+        (
+            "requests of the git host per period",
+            1.5,
+            Samples::of(each_period),
+            without,
+        ),
+        ("a push: requests of the git host", 4.0, requests, without),
+        (
+            "from the wake-up to half of the followers, ms",
+            250.0,
+            half,
+            None,
+        ),
+        (
+            "from the wake-up to 99 % of the followers, ms",
+            250.0,
+            most,
+            None,
+        ),
+        (
+            "from the wake-up to the last follower, ms",
+            500.0,
+            last,
+            None,
+        ),
+    ] {
+        targets.line(what, Wanted::AtMost(most), &ours, without.map(Samples::of));
+    }
     Ok(())
 }
