@@ -106,12 +106,12 @@ pub(crate) fn is_sound(
 
 /// Checks that the author's volumes and containers are still present, in their order, each once.
 fn keeps_its_items(before: &PodSpec, after: &PodSpec, plan: &Plan) -> Result<(), InternalError> {
-    let is_added = |name: &str| {
-        let mut volumes = plan.volumes.iter().map(|volume| volume.name.as_str());
-        volumes.any(|added| added == name)
-            || plan.syncers.iter().any(|syncer| syncer.name() == name)
+    // A container may have the name of an added volume.
+    let is_added = |list: Option<List>, name: &str| match list {
+        None => plan.volumes.iter().any(|volume| volume.name == name),
+        Some(_) => plan.syncers.iter().any(|syncer| syncer.name() == name),
     };
-    let kept = names(after).filter(|(_, name)| !is_added(name));
+    let kept = names(after).filter(|(list, name)| !is_added(*list, name));
     require(kept.eq(names(before)), "other items than before in", "spec")
 }
 

@@ -170,6 +170,19 @@ fn an_invalid_injection_is_detected() {
 }
 
 #[test]
+fn a_container_may_have_the_name_of_an_added_volume() {
+    let mut pod = pod();
+    pod["spec"]["containers"][0]["name"] = json!("gitvolume-content");
+    let (patch, plan) = injection(pod.clone());
+    assert!(check(&pod, &patch, &plan).is_ok());
+    let renamed = check_with(&pod, &patch, &plan, "/spec/containers/0/name", json!("web"));
+    assert!(
+        matches!(renamed, Err(InternalError::Unsound(_))),
+        "{renamed:?}"
+    );
+}
+
+#[test]
 fn added_variables_and_volumes_of_the_pod_are_checked_too() {
     let pod = json!({
         "metadata": {"annotations": {"gitvolume.dev/safe-directory": "true"}},
