@@ -16,6 +16,8 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::ServerName;
 use rustls::pki_types::pem::PemObject;
+use tokio::io::AsyncRead;
+use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -49,6 +51,15 @@ pub async fn connect_to(
 ) -> Result<Sender> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
+    connect_over(name, stream, connector).await
+}
+
+/// Connects to a server whose certificate is valid for this name, over this stream.
+pub async fn connect_over<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+    name: ServerName<'static>,
+    stream: S,
+    connector: &TlsConnector,
+) -> Result<Sender> {
     let stream = connector.connect(name, stream).await?;
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(async move {

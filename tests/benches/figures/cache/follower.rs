@@ -1,6 +1,7 @@
 //! One follower: a connection to the cache that sends a syncer's requests.
 
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use anyhow::Result;
 use anyhow::ensure;
@@ -21,8 +22,11 @@ use rustls::pki_types::ServerName;
 use serde_json::json;
 use tests::https;
 use tests::https::Sender;
+use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::cache::arrival::Arrival;
+use crate::cache::arrival::ArrivalStream;
 use crate::cache::world::CacheWorld;
 use crate::cache::world::WAKE_KEY;
 
@@ -35,6 +39,7 @@ pub(crate) struct Follower {
     address: SocketAddr,
     connector: TlsConnector,
     sender: Sender,
+    arrival: Arrival,
     tag: Option<HeaderValue>,
 }
 
@@ -43,19 +48,22 @@ impl Follower {
     pub(crate) fn connect(world: &CacheWorld) -> impl Future<Output = Result<Self>> + use<> {
         let (path, address, connector) = (world.path(), world.address, world.connector.clone());
         async move {
-            let sender = connect(address, &connector).await?;
+            let arrival = Arrival::default();
+            let sender = connect(address, &connector, &arrival).await?;
             Ok(Self {
                 path,
                 address,
                 connector,
                 sender,
+                arrival,
                 tag: None,
             })
         }
     }
 
-    /// Requests the refs; the first time at once, then waits for a change.
-    pub(crate) async fn next_change(&mut self) -> Result<()> {
+    /// Requests the refs; the first time at once, then waits for a change. Returns the time at which a
+    /// change arrived.
+    pub(crate) async fn next_change(&mut self) -> Result<Option<Instant>> {
         loop {
             let mut request =
                 self.post(remotes::request("ls-refs", &["ref-prefix refs/heads/main"]))?;
@@ -63,6 +71,7 @@ impl Follower {
                 let headers = request.headers_mut();
                 headers.insert(IF_NONE_MATCH, tag.clone());
                 headers.insert("prefer", HeaderValue::from_static(WAIT));
+                self.arrival.expect();
             }
             let response = self.send(request).await?;
             let status = response.status();
@@ -77,7 +86,7 @@ impl Follower {
                 String::from_utf8_lossy(&body)
             );
             self.tag = tag;
-            return Ok(());
+            return Ok(self.arrival.time());
         }
     }
 
@@ -113,21 +122,28 @@ impl Follower {
     /// Sends a request, over a new connection if the cache has closed the last one.
     async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>> {
         if self.sender.ready().await.is_err() {
-            self.sender = connect(self.address, &self.connector).await?;
+            self.sender = connect(self.address, &self.connector, &self.arrival).await?;
         }
         Ok(self.sender.send_request(request).await?)
     }
 }
 
-async fn connect(address: SocketAddr, connector: &TlsConnector) -> Result<Sender> {
+async fn connect(
+    address: SocketAddr,
+    connector: &TlsConnector,
+    arrival: &Arrival,
+) -> Result<Sender> {
     let name = ServerName::try_from("localhost")?;
-    https::connect_to(name, address, connector).await
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let stream = ArrivalStream::new(stream, arrival.clone());
+    https::connect_over(name, stream, connector).await
 }
 
 /// Sends a wake-up for the repository, as the push receiver does.
 pub(crate) async fn wake(world: &CacheWorld) -> Result<()> {
     let message = json!({"repositories": [world.url()]}).to_string();
-    let mut sender = connect(world.address, &world.connector).await?;
+    let mut sender = connect(world.address, &world.connector, &Arrival::default()).await?;
     let request = Request::post("/wake")
         .header(HOST, "localhost")
         .header(AUTHORIZATION, format!("Bearer {}", WAKE_KEY))

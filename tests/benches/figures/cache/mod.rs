@@ -1,6 +1,7 @@
 //! The pull-through cache between many followers and one git host. The followers are connections of
 //! this process, which send the requests of a syncer; the cache and the git host are real.
 
+mod arrival;
 mod follower;
 mod packs;
 mod waiting;

@@ -40,7 +40,7 @@ pub(crate) fn measure(targets: &mut Targets) -> Result<()> {
     // The first follower's answer is in memory when the others begin.
     let first = runtime.block_on(async {
         let mut first = Follower::connect(&world).await?;
-        first.next_change().await.map(|()| first)
+        first.next_change().await.map(|_| first)
     })?;
     let before = world.memory()?;
     runtime.block_on(async {
@@ -50,8 +50,10 @@ pub(crate) fn measure(targets: &mut Targets) -> Result<()> {
             let changed = changed.clone();
             waiting.spawn(async move {
                 loop {
-                    follower.next_change().await?;
-                    if changed.send(Instant::now()).is_err() {
+                    let Some(at) = follower.next_change().await? else {
+                        continue;
+                    };
+                    if changed.send(at).is_err() {
                         return anyhow::Ok(());
                     }
                 }
@@ -64,7 +66,7 @@ pub(crate) fn measure(targets: &mut Targets) -> Result<()> {
                 let connecting = Follower::connect(&world);
                 starting.spawn(async move {
                     let mut follower = connecting.await?;
-                    follower.next_change().await.map(|()| follower)
+                    follower.next_change().await.map(|_| follower)
                 });
             } else if let Some(done) = starting.join_next().await {
                 follow(done??);
@@ -88,7 +90,7 @@ pub(crate) fn measure(targets: &mut Targets) -> Result<()> {
         world.eventually_waiting(FOLLOWERS)?;
         let seen = world.origin.requests();
         world.repo.commit().write("other", nth.to_string()).push();
-        let pushed = Instant::now();
+        let (pushed, cpu) = (Instant::now(), world.cpu()?);
         let mut times: Vec<Duration> = runtime.block_on(async {
             wake(&world).await?;
             let mut times = Vec::new();
@@ -98,6 +100,7 @@ pub(crate) fn measure(targets: &mut Targets) -> Result<()> {
             }
             anyhow::Ok(times)
         })?;
+        eprintln!("cache: {:?} of its CPU", world.cpu()? - cpu);
         times.sort();
         let record = |samples: &mut Samples, time: Duration| samples.push(time.as_secs_f64() * 1e3);
         record(&mut half, times[FOLLOWERS / 2]);
