@@ -16,6 +16,11 @@
 //! - [`STALE`] marks an answer from memory while the origin is unreachable; its value is the age in
 //!   seconds. A follower that has published something ignores such an answer.
 //!
+//! - [`CA`] changes when the CAs change that a follower should trust for the cache. A follower that
+//!   has not seen its value requests [`CA_PATH`] and trusts these CAs from then on, in addition to
+//!   the configured ones. So a Pod that keeps its configuration for its whole life learns the next
+//!   CA before that signs.
+//!
 //! Answers to `fetch` are git's own bytes. A follower whose git fails on one repeats the request
 //! once with `Cache-Control: no-cache`.
 //!
@@ -35,6 +40,14 @@ pub const AS_OF: &str = "gitvolume-as-of";
 /// Response header of `ls-refs`: the age in seconds of an answer that is served while the origin is
 /// unreachable.
 pub const STALE: &str = "gitvolume-stale";
+
+/// Response header of `ls-refs`: names the present content of [`CA_PATH`]. The value has no other
+/// meaning.
+pub const CA: &str = "gitvolume-ca";
+
+/// The path of the CA certificates that sign the cache's certificates, PEM. They are public: the
+/// request needs no credential. 404 if the cache has none to name.
+pub const CA_PATH: &str = "/ca";
 
 /// The longest wait in seconds that `Prefer: wait=N` may request; less than the idle timeouts of
 /// load balancers and meshes.
@@ -182,10 +195,15 @@ impl fmt::Display for OriginAddress {
 /// The URL through which the cache at `cache` serves the repository `origin`; `None` if it cannot.
 pub fn cache_url(cache: &Url, origin: &Url) -> Option<Url> {
     let path = OriginAddress::from_url(origin)?.to_cache_path();
+    Some(url_of(cache, &path))
+}
+
+/// The URL of a path of the cache at `cache`, such as [`CA_PATH`].
+pub fn url_of(cache: &Url, path: &str) -> Url {
     let base = cache.path().trim_end_matches('/');
     let mut url = cache.clone();
     url.set_path(&format!("{base}{path}"));
-    Some(url)
+    url
 }
 
 fn parse_port(text: &str) -> Option<u16> {
@@ -268,6 +286,8 @@ mod tests {
             let made = cache_url(&cache, &url(origin)).expect(origin);
             assert_eq!(made.as_str(), expected);
         }
+        let expected = "https://cache.example:8443/base/ca";
+        assert_eq!(url_of(&cache, CA_PATH).as_str(), expected);
     }
 
     #[test]

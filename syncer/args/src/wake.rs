@@ -11,6 +11,23 @@ use crate::SshAddress;
 /// The path on which a replica of the cache takes a [`Wake`].
 pub const PATH: &str = "/wake";
 
+/// The path on which a replica of the cache takes a [`Watch`], if it takes wake-ups.
+///
+/// `Prefer: wait=N` with `If-None-Match: ETAG` holds the request until a wake-up names the repository
+/// (200), or until N seconds have passed (304); both have an `ETag`. An `If-None-Match` that is
+/// not the present tag, or none, is answered at once with 200: there may have been a wake-up. Replicas have
+/// different tags. 404 if the cache takes no wake-ups.
+pub const WATCH_PATH: &str = "/watch";
+
+/// A request to wait for wake-ups of a repository that the cache does not poll itself, such as one over
+/// ssh.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Watch {
+    /// The address, as [`address`] gives it.
+    pub repository: Url,
+}
+
 /// Repositories that may have changed. It carries no commit, so a false one costs one look at the
 /// git host and no more.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -127,7 +127,7 @@ fn any_target_of_a_request_is_refused_or_names_one_repository() {
         for route in routes.iter().flatten() {
             let origin = match route {
                 Route::InfoRefs(origin) | Route::UploadPack(origin) => origin,
-                Route::Wake => continue,
+                Route::Wake | Route::Watch | Route::Cas => continue,
             };
             // The path is the only spelling of the repository.
             let path = origin.to_cache_path();

@@ -1,6 +1,7 @@
 //! What the flags mean.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use args::CacheArgs;
@@ -10,6 +11,8 @@ use crate::access::wake_key::WakeKey;
 use crate::access::wake_key::WakeKeyError;
 use crate::address::allowed_hosts::AllowedHost;
 use crate::address::networks::Networks;
+use crate::cas::CasError;
+use crate::cas::ReplicaCas;
 use crate::peers::config::PeersConfig;
 
 /// An invalid flag, or a file that cannot be read.
@@ -48,6 +51,9 @@ pub enum ConfigError {
     /// The file with the key of wake-ups.
     #[error(transparent)]
     WakeKey(#[from] WakeKeyError),
+    /// The file with the CAs of the replicas.
+    #[error(transparent)]
+    Cas(#[from] CasError),
 }
 
 /// The configuration.
@@ -58,10 +64,11 @@ pub struct Config {
     pub(crate) disk_limit: u64,
     pub(crate) wake_key: Option<WakeKey>,
     pub(crate) peers: Option<PeersConfig>,
+    pub(crate) cas: Option<Arc<ReplicaCas>>,
 }
 
 impl Config {
-    /// Checks flags, and reads the key of wake-ups.
+    /// Checks flags, and reads the key of wake-ups and the CAs of the replicas.
     pub fn new(args: CacheArgs) -> Result<Self, ConfigError> {
         let hosts = args.allowed_hosts.iter();
         let hosts = hosts.map(|text| text.parse().map_err(|_| ConfigError::Host(text.clone())));
@@ -79,16 +86,19 @@ impl Config {
             }
         }
         let wake_key = args.wake_key_file.as_deref().map(WakeKey::read);
-        let peers = args.peers.as_ref().zip(args.peers_ca_file.clone());
-        let peers = peers.map(|(url, ca_file)| {
+        let cas = args.tls_ca.as_deref().map(ReplicaCas::read).transpose();
+        let cas = cas?.map(Arc::new);
+        let peers = args.peers.as_ref().zip(cas.clone());
+        let peers = peers.map(|(url, cas)| {
             let listen: Option<SocketAddr> = args.listen.parse().ok();
             let listen = listen.map(|address| address.ip());
             let listen = listen.filter(|ip| !ip.is_unspecified());
-            let config = PeersConfig::new(url, args.peers_name.clone(), ca_file, listen);
+            let config = PeersConfig::new(url, args.peers_name.clone(), cas, listen);
             config.ok_or(ConfigError::Peers)
         });
         Ok(Self {
             peers: peers.transpose()?,
+            cas,
             allowed_hosts: hosts.collect::<Result<_, _>>()?,
             networks: Networks {
                 allowed: networks("--allowed-networks", &args.allowed_networks)?,

@@ -18,6 +18,7 @@
 //! | `store` | stored answers on disk |
 //! | `origin` | the client for git hosts: connections to allowed addresses, what a status means |
 //! | `access` | credentials: identities, acceptances and refusals, in memory only; the key of wake-ups |
+//! | `cas` | the CAs of the replicas' own certificates |
 //! | `mounted` | values in mounted files, read again when the files change |
 //! | `metrics` | counters |
 //! | `address` | allowed hosts and networks; pure |
@@ -28,6 +29,7 @@
 
 mod access;
 mod address;
+mod cas;
 mod config;
 #[cfg(test)]
 #[path = "../fuzz/targets.rs"]
@@ -45,6 +47,7 @@ mod service;
 mod store;
 
 pub use access::wake_key::WakeKeyError;
+pub use cas::CasError;
 pub use config::Config;
 pub use config::ConfigError;
 pub use run::StartError;

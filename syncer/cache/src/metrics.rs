@@ -1,6 +1,7 @@
 //! The metrics of the cache, in Prometheus' text format.
 
 use std::fmt::Write;
+use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
@@ -40,6 +41,18 @@ impl Gauge {
     }
 }
 
+/// One of the things that a gauge counts, until it is dropped.
+pub(crate) struct Counted {
+    metrics: Arc<Metrics>,
+    gauge: fn(&Metrics) -> &Gauge,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        (self.gauge)(&self.metrics).add(-1);
+    }
+}
+
 /// All metrics.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
@@ -48,6 +61,7 @@ pub(crate) struct Metrics {
     pub(crate) ls_refs: Counter,
     pub(crate) fetches: Counter,
     pub(crate) wakes: Counter,
+    pub(crate) watches: Counter,
     /// Requests of other replicas.
     pub(crate) of_peers: Counter,
     /// Requests to other replicas by their result.
@@ -76,6 +90,15 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
+    /// Counts one more until the result is dropped.
+    pub(crate) fn count(self: &Arc<Self>, gauge: fn(&Self) -> &Gauge) -> Counted {
+        gauge(self).add(1);
+        Counted {
+            metrics: Arc::clone(self),
+            gauge,
+        }
+    }
+
     /// The page.
     pub(crate) fn render(&self) -> String {
         let mut page = Page::default();
@@ -89,6 +112,7 @@ impl Metrics {
         page.sample(name, "kind", "ls-refs", self.ls_refs.get());
         page.sample(name, "kind", "fetch", self.fetches.get());
         page.sample(name, "kind", "wake", self.wakes.get());
+        page.sample(name, "kind", "watch", self.watches.get());
         page.sample(name, "kind", "peer", self.of_peers.get());
         let name = "gitvolume_cache_peer_requests_total";
         page.head(name, "counter", "Requests to other replicas, by result");

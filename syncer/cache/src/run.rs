@@ -19,6 +19,7 @@ use crate::access::credential::IdentityKey;
 use crate::access::registry::ACCEPTED;
 use crate::access::registry::Registry;
 use crate::access::wake_key::WakeKey;
+use crate::cas::ReplicaCas;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::mounted::CHECK;
@@ -28,6 +29,7 @@ use crate::packs::flight::Hangar;
 use crate::packs::flights::Flights;
 use crate::peers::table::Peers;
 use crate::refs::table::RefsTable;
+use crate::refs::watches::Watches;
 use crate::server::admin;
 use crate::server::certificate::CertificateError;
 use crate::server::certificate::ServedCertificate;
@@ -138,7 +140,11 @@ async fn serve(config: Config, network: Arc<dyn Network>) -> Result<(), StartErr
         watched.clone(),
     ));
     tokio::spawn(Arc::clone(&service).prefetch(changed));
-    tokio::spawn(keep(certificate, service.wake_key.clone()));
+    tokio::spawn(keep(
+        certificate,
+        service.wake_key.clone(),
+        service.cas.clone(),
+    ));
     tokio::spawn(prune(Arc::clone(&service), idle));
     let followers = Followers {
         service,
@@ -178,6 +184,7 @@ fn service(
         disk_limit,
         wake_key,
         peers,
+        cas,
     } = config;
     let store = Store::open(&args.dir, disk_limit, Arc::clone(metrics));
     let store = Arc::new(store.map_err(|source| StartError::Store {
@@ -218,8 +225,10 @@ fn service(
         registry,
         upstream,
         refs: Arc::new(refs),
+        watches: Watches::default(),
         flights,
         peers,
+        cas,
         store,
         metrics: Arc::clone(metrics),
         transfers: Arc::new(Semaphore::new(args.max_transfers)),
@@ -232,7 +241,11 @@ fn service(
 }
 
 /// Uses changed files.
-async fn keep(certificate: Arc<ServedCertificate>, wake_key: Option<Arc<WakeKey>>) {
+async fn keep(
+    certificate: Arc<ServedCertificate>,
+    wake_key: Option<Arc<WakeKey>>,
+    cas: Option<Arc<ReplicaCas>>,
+) {
     let mut ticks = interval(CHECK);
     loop {
         ticks.tick().await;
@@ -246,6 +259,11 @@ async fn keep(certificate: Arc<ServedCertificate>, wake_key: Option<Arc<WakeKey>
             None | Some(Ok(false)) => {}
             Some(Err(error)) => tracing::warn!(%error, "the last key of wake-ups stays in use"),
         }
+        match cas.as_ref().map(|cas| cas.reload()) {
+            Some(Ok(true)) => tracing::info!("the CAs of the replicas were replaced"),
+            None | Some(Ok(false)) => {}
+            Some(Err(error)) => tracing::warn!(%error, "the last CAs of the replicas stay in use"),
+        }
     }
 }
 
@@ -256,5 +274,6 @@ async fn prune(service: Arc<Service>, idle: Duration) {
         ticks.tick().await;
         service.registry.prune();
         service.refs.prune(idle);
+        service.watches.prune();
     }
 }

@@ -64,6 +64,13 @@ impl Server {
         })
     }
 
+    /// The server of an address that the network reaches with its own CAs.
+    pub(crate) fn find(network: &dyn Network, at: &Url) -> Result<Self, PollError> {
+        let tls = network.tls(None).map_err(PollError::Trust)?;
+        let proxy = network.proxy(at).map(Arc::new);
+        Self::of(at, tls, proxy).ok_or(PollError::Unfit("the address has no host"))
+    }
+
     /// The proxy that receives the requests instead of the server; a proxy for TLS only tunnels
     /// bytes.
     fn plain_proxy(&self) -> Option<&Intercept> {

@@ -25,7 +25,6 @@ use hyper::header::PRAGMA;
 use hyper::header::RETRY_AFTER;
 use hyper::header::USER_AGENT;
 use hyper::header::WWW_AUTHENTICATE;
-use rustls::ClientConfig;
 use tokio::time::Instant;
 use url::Position;
 use url::Url;
@@ -77,10 +76,16 @@ pub struct HttpRefPoller {
 #[derive(Default)]
 struct ServerInfo {
     generation: u64,
-    tls: Option<Arc<ClientConfig>>,
     /// Whether the server requires a password.
     wants_password: bool,
     route: Option<Route>,
+}
+
+/// A response of the cache.
+pub(crate) struct CacheResponse {
+    /// The ref; `None` if nothing has changed since the answer that the request names.
+    pub(crate) changed: Option<Option<FoundRef>>,
+    pub(crate) headers: HeaderMap,
 }
 
 /// The prepared request for the refs of a server with protocol version 2.
@@ -147,13 +152,12 @@ impl HttpRefPoller {
         }
     }
 
-    /// Sends the one request of a poll to the cache, with these headers; `None` if nothing has
-    /// changed since the answer that they name.
+    /// Sends the one request of a poll to the cache, with these headers.
     pub(crate) async fn ask_cache(
         &mut self,
         credentials: Credentials<'_>,
         headers: HeaderMap,
-    ) -> Result<Option<(Option<FoundRef>, HeaderMap)>, PollError> {
+    ) -> Result<CacheResponse, PollError> {
         let nothing = KnownRef {
             object: "",
             tag: None,
@@ -169,17 +173,16 @@ impl HttpRefPoller {
         let mut request = route.request.clone();
         request.headers_mut().extend(headers);
         let (response, connection) = connect::send(&*self.network, &route.server, &request).await?;
-        let is_same = response.status() == StatusCode::NOT_MODIFIED;
-        let answer = if is_same {
+        let headers = response.headers().clone();
+        let changed = if response.status() == StatusCode::NOT_MODIFIED {
             None
         } else {
             judge(&response)?;
-            let headers = response.headers().clone();
-            Some((self.read_refs(response, nothing).await?.found, headers))
+            Some(self.read_refs(response, nothing).await?.found)
         };
         connect::keep(&route.server, connection);
         self.server_info.route = Some(route);
-        Ok(answer)
+        Ok(CacheResponse { changed, headers })
     }
 
     /// Sends the one request of a poll.
@@ -271,15 +274,8 @@ impl HttpRefPoller {
         }
     }
 
-    fn server(&mut self, at: &Url, credentials: Credentials<'_>) -> Result<Server, PollError> {
-        let tls = match &self.server_info.tls {
-            Some(tls) => tls.clone(),
-            None => {
-                let tls = self.network.tls(credentials.ca).map_err(PollError::Trust)?;
-                self.server_info.tls = Some(tls.clone());
-                tls
-            }
-        };
+    fn server(&self, at: &Url, credentials: Credentials<'_>) -> Result<Server, PollError> {
+        let tls = self.network.tls(credentials.ca).map_err(PollError::Trust)?;
         let proxy = self.network.proxy(at);
         Server::of(at, tls, proxy.map(Arc::new)).ok_or(PollError::Unfit("the address has no host"))
     }
@@ -327,7 +323,10 @@ fn redirected(at: &Url, response: &Response<Incoming>) -> Option<Url> {
     (is_http && !is_open && to.as_str().ends_with(BEGINNING)).then_some(to)
 }
 
-fn get(at: &Url, password: Option<HeaderValue>) -> Result<Request<Full<Bytes>>, PollError> {
+pub(crate) fn get(
+    at: &Url,
+    password: Option<HeaderValue>,
+) -> Result<Request<Full<Bytes>>, PollError> {
     let path = at[Position::BeforePath..Position::AfterQuery].to_owned();
     let mut request = request(Method::GET, at, path, password)?;
     // As in git: a cache must not answer.
@@ -356,7 +355,8 @@ fn post(
     Ok(request)
 }
 
-fn request(
+/// A request of git's HTTP client.
+pub(crate) fn request(
     method: Method,
     at: &Url,
     path: String,
@@ -397,7 +397,8 @@ fn is_gits(response: &Response<Incoming>) -> bool {
     kind.is_some_and(|kind| kind.trim() == "application/x-git-upload-pack-advertisement")
 }
 
-fn judge(response: &Response<Incoming>) -> Result<(), PollError> {
+/// An error for a status other than 200.
+pub(crate) fn judge(response: &Response<Incoming>) -> Result<(), PollError> {
     let status = response.status();
     if status == StatusCode::OK {
         return Ok(());

@@ -6,7 +6,8 @@
 //! (`pool`). Each answers *same* or *different*; everything else, including errors, is left to git.
 //! The caller decides whether a poller does the same as git with the current settings.
 //!
-//! [`CacheRefPoller`] waits for the same through the pull-through cache.
+//! [`CacheRefPoller`] waits for the same through the pull-through cache, and [`PushPoller`] for pushes
+//! alone.
 //! [`send`] and [`keep`] are the connections alone, for the pull-through cache.
 //!
 //! The caller resolves host names, selects proxies and configures TLS ([`Network`]). This crate
@@ -24,8 +25,10 @@ mod refs;
 mod response;
 mod ssh;
 
-pub use cache::CacheAnswer;
-pub use cache::CacheRefPoller;
+pub use cache::cas::CasPoller;
+pub use cache::follow::CacheAnswer;
+pub use cache::follow::CacheRefPoller;
+pub use cache::pushes::PushPoller;
 pub use connect::Server;
 pub use connect::ServerConnection;
 pub use connect::keep;

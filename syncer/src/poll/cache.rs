@@ -1,5 +1,5 @@
-//! The pull-through cache, from the syncer's side: a task waits there for changes of the ref, and the
-//! passes read the last answer.
+//! The pull-through cache, from the syncer's side: a task waits there for changes of the ref or for
+//! pushes, and the passes read the last answer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +42,9 @@ const HOST_AWAY_REST: Duration = Duration::from_secs(5);
 /// The longest time over which the followers of a new commit are spread.
 const LONGEST_SPREAD: Duration = Duration::from_secs(10);
 
+/// The longest time over which the followers of a push are spread.
+const PUSH_SPREAD: Duration = Duration::from_secs(2);
+
 /// A repository in the cache, and what the cache says about the followed ref.
 pub(super) struct CacheWatch {
     /// The address of the repository in the cache.
@@ -55,13 +58,22 @@ pub(super) struct CacheWatch {
     acted: Option<Timestamp>,
 }
 
-/// What the cache is trusted with.
+/// What the cache is used for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CachePolicy {
-    pub(super) trust: CacheTrust,
+    pub(super) role: CacheRole,
     /// The maximum age of an answer from before the git host became unreachable; `None` for no
     /// limit.
     pub(super) max_staleness: Option<Duration>,
+}
+
+/// The part of the cache in the sync of a repository.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum CacheRole {
+    /// It says when there was a push; refs and objects come from the git host.
+    Pushes,
+    /// It says what the ref names, with this trust, and has the objects.
+    Repository(CacheTrust),
 }
 
 /// What is known about the cache.
@@ -147,8 +159,11 @@ impl CacheWatch {
         });
     }
 
-    /// Waits for the first response.
+    /// Waits for the first response, if it matters to the first pass.
     pub(super) async fn started(&mut self) {
+        if self.policy.role == CacheRole::Pushes {
+            return;
+        }
         let is_known = |state: &CacheState| !matches!(state, CacheState::Starting);
         // The task ends with this value only, and after the time limit the git host is asked.
         let _ = tokio::time::timeout(PATIENCE, self.states.wait_for(is_known)).await;
@@ -194,10 +209,12 @@ impl CacheWatch {
                 _ => {}
             }
         }
-        if self.policy.trust == CacheTrust::Content {
-            let spread = self.period.min(LONGEST_SPREAD);
-            tokio::time::sleep(spread.mul_f64(fastrand::f64())).await;
-        }
+        let spread = match self.policy.role {
+            CacheRole::Pushes => self.period.min(PUSH_SPREAD),
+            CacheRole::Repository(CacheTrust::Content) => self.period.min(LONGEST_SPREAD),
+            CacheRole::Repository(CacheTrust::Full) => return,
+        };
+        tokio::time::sleep(spread.mul_f64(fastrand::f64())).await;
     }
 
     /// Whether a pass without anything published fetches from the cache after this answer.
@@ -217,6 +234,7 @@ impl CacheWatch {
                 Some(Staleness { as_of, .. }) => {
                     format!("on; the git host is unreachable since {as_of:.0}")
                 }
+                None if self.policy.role == CacheRole::Pushes => "on for pushes alone".to_owned(),
                 None => "on".to_owned(),
             },
             CacheState::Away(reason) => format!("direct: {reason}"),
@@ -241,11 +259,11 @@ fn advice(
     acted: Option<Timestamp>,
     known: Option<Known<'_>>,
 ) -> CacheAdvice {
-    let CacheState::Answered(report) = state else {
+    let (CacheState::Answered(report), CacheRole::Repository(trust)) = (state, policy.role) else {
         return CacheAdvice::AskHost { then_cache: false };
     };
     let is_same = |known| report.found.as_ref().is_some_and(|found| found.is(known));
-    let is_trusted = policy.trust == CacheTrust::Full;
+    let is_trusted = trust == CacheTrust::Full;
     let too_old = report.stale.and_then(|stale| {
         let max_staleness = policy
             .max_staleness
@@ -306,8 +324,10 @@ async fn keep_asking(
                     tracing::info!(v = 0, reason, "the syncer continues without the cache");
                     states.send_replace(CacheState::Away(reason));
                 }
-                if matches!(error, EngineError::HostAway(_)) {
-                    rest = HOST_AWAY_REST;
+                match error {
+                    EngineError::HostAway(_) => rest = HOST_AWAY_REST,
+                    EngineError::NoPushes => rest = LONGEST_REST,
+                    _ => {}
                 }
                 // Spread, so that the followers of a restarted cache do not come at once.
                 let pause = rest.mul_f64(0.5 + fastrand::f64());

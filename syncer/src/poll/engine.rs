@@ -48,10 +48,10 @@ impl RemoteRef {
     }
 }
 
-/// A client that follows one ref through the pull-through cache.
+/// A client that follows one ref, or the pushes to one repository, through the pull-through cache.
 pub(super) trait CacheEngine: Send {
-    /// Asks for the ref. After the first answer the cache holds the request until the ref changes;
-    /// `None` if it did not within `wait`.
+    /// Asks for the ref. After the first answer the cache holds the request until the ref changes, or
+    /// until a push; `None` if that did not happen within `wait`.
     fn ask<'a>(&'a mut self, grant: &'a RemoteCredentials, wait: Duration) -> AskingCache<'a>;
 }
 
@@ -62,7 +62,7 @@ pub(super) type AskingCache<'a> =
 /// What the cache says about the followed ref.
 #[derive(Clone, Debug)]
 pub(crate) struct CacheReport {
-    /// What the ref names; `None` if the repository has no such ref.
+    /// What the ref names; `None` if the repository has no such ref, and after a push alone.
     pub(crate) found: Option<RemoteRef>,
     /// When the git host gave the answer.
     pub(crate) as_of: Option<Timestamp>,
@@ -100,6 +100,9 @@ pub(super) enum EngineError {
     TimedOut,
     #[error("the server answers {status} with a Retry-After of {wait:?}")]
     Later { status: StatusCode, wait: Duration },
+    /// The cache takes no pushes.
+    #[error("no push receiver wakes the cache")]
+    NoPushes,
     /// The cache answers that the git host is unreachable.
     #[error("{0}")]
     HostAway(String),

@@ -7,7 +7,7 @@
 //! - `poller` decides whether an engine may poll: only if it does exactly what git does, which
 //!   `allowed` checks by git's configuration, the environment and ssh's files.
 //!
-//! - `cache` waits for changes at the pull-through cache instead.
+//! - `cache` waits for changes at the pull-through cache instead, through the `cache_engines`.
 //! - `loan` lets git's fetch use the ssh connection of the poll that asked for it.
 //!
 //! An engine's error is not a failure of the pass: git runs, and its result is used.
@@ -17,6 +17,8 @@
 
 mod allowed;
 mod cache;
+#[cfg(feature = "poller")]
+mod cache_engines;
 mod engine;
 pub(crate) mod loan;
 #[cfg(feature = "poller")]

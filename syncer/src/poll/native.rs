@@ -9,11 +9,8 @@ use std::time::Duration;
 use std::time::SystemTime;
 
 use args::RepoKind;
-use hyper::StatusCode;
 use hyper_util::client::proxy::matcher::Intercept;
-use jiff::Timestamp;
 use poll::Answer;
-use poll::CacheRefPoller;
 use poll::Credentials;
 use poll::FoundRef;
 use poll::HttpRefPoller;
@@ -37,18 +34,12 @@ use crate::config::Environment;
 use crate::config::RepoConfig;
 use crate::error::chain;
 use crate::poll::allowed::setting::Setting;
-use crate::poll::cache::CachePolicy;
-use crate::poll::cache::CacheWatch;
 use crate::poll::engine::Asking;
-use crate::poll::engine::AskingCache;
-use crate::poll::engine::CacheEngine;
-use crate::poll::engine::CacheReport;
 use crate::poll::engine::Engine;
 use crate::poll::engine::EngineAnswer;
 use crate::poll::engine::EngineError;
 use crate::poll::engine::Known;
 use crate::poll::engine::RemoteRef;
-use crate::poll::engine::Staleness;
 use crate::poll::loan;
 use crate::poll::loan::Loan;
 use crate::poll::loan::SshRequest;
@@ -139,7 +130,7 @@ fn of_poll(known: Known<'_>) -> KnownRef<'_> {
     }
 }
 
-fn credentials(grant: &RemoteCredentials) -> Credentials<'_> {
+pub(super) fn credentials(grant: &RemoteCredentials) -> Credentials<'_> {
     let http = grant.http.as_ref();
     Credentials {
         generation: grant.generation,
@@ -179,62 +170,14 @@ fn answer(polled: Result<PollResponse, PollError>) -> Result<EngineAnswer, Engin
     Err(EngineError::Failed(chain(&error)))
 }
 
-fn remote_ref(found: FoundRef) -> Option<RemoteRef> {
+pub(super) fn remote_ref(found: FoundRef) -> Option<RemoteRef> {
     let object = found.object.parse().ok()?;
     let tag = found.tag;
     Some(RemoteRef { object, tag })
 }
 
-/// Starts to follow a repository through the cache; `None` if the cache cannot serve it, or if there
-/// is none.
-pub(super) fn cache(config: &RepoConfig, grant: &Arc<RemoteCredentials>) -> Option<CacheWatch> {
-    let cache = config.cache.as_ref()?;
-    let origin = Url::parse(&config.repo.url).ok()?;
-    let url = args::cache::cache_url(&cache.url, &origin)?;
-    let network = Arc::new(CacheNetwork(Trust::of_cache(cache.ca.as_ref())));
-    let engine = CacheRefPoller::new(url.clone(), config.rev.clone(), network);
-    let policy = CachePolicy {
-        trust: cache.trust,
-        max_staleness: cache.max_staleness,
-    };
-    let period = config.period;
-    Some(CacheWatch::start(
-        Box::new(engine),
-        url,
-        policy,
-        period,
-        grant,
-    ))
-}
-
-impl CacheEngine for CacheRefPoller {
-    fn ask<'a>(&'a mut self, grant: &'a RemoteCredentials, wait: Duration) -> AskingCache<'a> {
-        Box::pin(async move {
-            let asked = self.ask(credentials(grant), wait).await;
-            let answer = asked.map_err(|error| match &error {
-                PollError::Status { status, .. } if *status == StatusCode::GATEWAY_TIMEOUT => {
-                    EngineError::HostAway(chain(&error))
-                }
-                _ => EngineError::Failed(chain(&error)),
-            })?;
-            Ok(answer.map(|answer| {
-                let as_of = answer.as_of.and_then(|time| time.parse().ok());
-                let as_of_age = |age| Timestamp::now().saturating_sub(age).ok();
-                CacheReport {
-                    found: answer.found.and_then(remote_ref),
-                    as_of,
-                    stale: answer.stale.and_then(|age| {
-                        let as_of = as_of.or_else(|| as_of_age(age))?;
-                        Some(Staleness { age, as_of })
-                    }),
-                }
-            }))
-        })
-    }
-}
-
 /// The network between the syncer and the cache: without a proxy, and with its own CAs.
-struct CacheNetwork(Trust);
+pub(super) struct CacheNetwork(pub(super) Trust);
 
 impl Network for CacheNetwork {
     fn resolve<'a>(&'a self, host: &'a str) -> Resolving<'a> {

@@ -393,10 +393,10 @@ impl Poller {
     }
 }
 
-/// Starts to follow the repository through the cache; `None` if there is none for it.
+/// Starts to follow the repository through the cache; `None` if it cannot.
 #[cfg(feature = "poller")]
 fn cache(config: &RepoConfig, grant: &Arc<RemoteCredentials>) -> Option<CacheWatch> {
-    crate::poll::native::cache(config, grant)
+    crate::poll::cache_engines::cache(config, grant)
 }
 
 #[cfg(not(feature = "poller"))]

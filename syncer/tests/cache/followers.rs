@@ -4,11 +4,13 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
+use remotes::BasicAuth;
 use remotes::HttpServer;
 use remotes::Repo;
 
 use crate::cache::world::CacheWorld;
 use crate::cache::world::LOGIN;
+use crate::cache::world::new_certificate;
 use crate::world::Running;
 use crate::world::Syncer;
 use crate::world::World;
@@ -299,4 +301,47 @@ fn a_restarted_container_does_not_go_back_to_an_older_answer_of_the_cache() {
     running.eventually_logs("failCount");
     running.assert_not_logged("starting with the commit that the cache last knew");
     assert_eq!(restarted.published(), Some(new));
+}
+
+#[test]
+fn a_follower_trusts_the_next_ca_of_the_cache_before_it_signs() {
+    let mut cache = CacheWorld::stopped();
+    let auth = BasicAuth::Password(LOGIN.0.to_owned(), LOGIN.1.to_owned());
+    cache.origin.require(Some(auth));
+    let cas = cache.path("ca.crt");
+    cache.add_flags(&[&format!("--tls-ca={}", cas.display())]);
+    let first = cache.certificate();
+    fs::write(&cas, &first).unwrap();
+    cache.start();
+    let world = World::new("projected");
+    let syncer = || follower(&cache, &world, "full").env("GITSYNC_CACHE_CA", &first);
+    let [syncer, restarted] = [syncer(), syncer()];
+    let running = start(&world, syncer.flag("period", "5s"));
+    world.eventually_published(&tip(&cache));
+    eventually_on(&world);
+
+    let (next, key) = new_certificate();
+    fs::write(&cas, format!("{first}{next}")).unwrap();
+    running.eventually_logs("trusting the CAs that the cache names");
+    cache.stop();
+    fs::write(cache.path("tls.crt"), &next).unwrap();
+    fs::write(cache.path("tls.key"), key).unwrap();
+    cache.start();
+    running.eventually_logs("the cache answers again");
+    let commit = cache.repo.commit().write("a", "2").push();
+    world.eventually_published(&commit);
+    running.assert_not_logged("the fetch from the cache failed");
+    drop(running);
+
+    // The container restarts with the configuration of its Pod; another Pod has never seen the cache.
+    let late = World::new("projected");
+    let syncer = follower(&cache, &late, "full").env("GITSYNC_CACHE_CA", &first);
+    let _late = start(&late, syncer);
+    let _running = start(&world, restarted);
+    eventually_on(&world);
+    late.eventually_published(&commit);
+    eventually("the new syncer continues without the cache", || {
+        let state = state_of_cache(&late)?;
+        state.contains("certificate").then_some(())
+    });
 }

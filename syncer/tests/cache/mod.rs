@@ -7,6 +7,7 @@ mod followers;
 mod full_disk;
 mod origins;
 mod peers;
+mod pushes;
 mod sharing;
 mod waiting;
 pub(crate) mod world;

@@ -61,7 +61,7 @@ impl ReplicaPair {
         let url = format!("--peers=https://replicas.test:{}", port.address().port());
         let cas = one.path("peers.pem");
         fs::copy(one.path("tls.crt"), &cas).unwrap();
-        let ca = format!("--peers-ca-file={}", cas.display());
+        let ca = format!("--tls-ca={}", cas.display());
         for world in [&mut one, &mut two] {
             world.port = port.address().port();
             let shell = ["sh", "-c", &mount, "sh"];

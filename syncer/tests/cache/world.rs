@@ -120,6 +120,14 @@ pub(crate) fn first_clone(commit: &str) -> Vec<u8> {
     request("fetch", &["deepen 1", &format!("want {commit}"), "done"])
 }
 
+/// A new certificate of the cache, which is its own CA, and its key, in PEM.
+pub(crate) fn new_certificate() -> (String, String) {
+    let key = KeyPair::generate().unwrap();
+    let leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let leaf = leaf.self_signed(&key).unwrap();
+    (leaf.pem(), key.serialize_pem())
+}
+
 impl CacheWorld {
     /// A public server with one commit, and a cache that polls once a second.
     pub(crate) fn new() -> Self {
@@ -151,11 +159,9 @@ impl CacheWorld {
         repo.commit().write("a", "one").push();
         let origin = HttpServer::start_tls(dir.path());
         fs::write(dir.path().join("origin.pem"), origin.ca_pem()).unwrap();
-        let key = KeyPair::generate().unwrap();
-        let leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-        let leaf = leaf.self_signed(&key).unwrap();
-        fs::write(dir.path().join("tls.crt"), leaf.pem()).unwrap();
-        fs::write(dir.path().join("tls.key"), key.serialize_pem()).unwrap();
+        let (certificate, key) = new_certificate();
+        fs::write(dir.path().join("tls.crt"), certificate).unwrap();
+        fs::write(dir.path().join("tls.key"), key).unwrap();
         fs::write(dir.path().join("wake.key"), WAKE_KEY).unwrap();
         let origin_port = origin.address().port();
         let flags = vec![

@@ -35,6 +35,10 @@ pub struct CacheArgs {
     /// The key of the serving certificate, PEM
     #[arg(long, value_name = "FILE")]
     pub tls_key: PathBuf,
+    /// CA certificates that sign the certificates of all replicas, PEM, read again when the file changes: followers
+    /// get them at /ca, and --peers needs them
+    #[arg(long, value_name = "FILE")]
+    pub tls_ca: Option<PathBuf>,
     /// The directory for stored answers; one cache process per directory
     #[arg(long, value_name = "DIR")]
     pub dir: PathBuf,
@@ -52,14 +56,11 @@ pub struct CacheArgs {
     #[arg(long, value_name = "FILE")]
     pub wake_key_file: Option<PathBuf>,
     /// The other replicas, asked before the git host: https://HOST:PORT, where HOST resolves to the addresses of all
-    #[arg(long, value_name = "URL", value_parser = replicas_address, requires = "peers_ca_file")]
+    #[arg(long, value_name = "URL", value_parser = replicas_address, requires = "tls_ca")]
     pub peers: Option<Url>,
     /// The name in the certificates of --peers; its HOST by default
     #[arg(long, value_name = "NAME", requires = "peers")]
     pub peers_name: Option<String>,
-    /// CA certificates that sign the certificates of --peers, PEM
-    #[arg(long, value_name = "FILE", requires = "peers")]
-    pub peers_ca_file: Option<PathBuf>,
     /// Maximum number of open connections of followers
     #[arg(long, default_value_t = 12_000, value_name = "N")]
     pub max_connections: usize,

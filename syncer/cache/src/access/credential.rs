@@ -46,7 +46,9 @@ impl Credential {
         if !is_known || values.next().is_some() || text.len() > LONGEST {
             return Err(UnsupportedCredential);
         }
-        let mut value = value.clone();
+        // A copy: a part of the request's buffer would keep all of it in memory while the follower waits.
+        let mut value =
+            HeaderValue::from_bytes(value.as_bytes()).map_err(|_| UnsupportedCredential)?;
         value.set_sensitive(true);
         Ok(Self(Some(value)))
     }

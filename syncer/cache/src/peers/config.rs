@@ -1,24 +1,21 @@
 //! How a replica reaches the others.
 
-use std::fs;
 use std::io;
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
-use rustls::RootCertStore;
 use rustls::crypto::ring::default_provider;
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::ServerName;
-use rustls::pki_types::pem::PemObject;
 use url::Url;
+
+use crate::cas::ReplicaCas;
 
 /// The port of an address without one.
 const HTTPS_PORT: u16 = 443;
 
 /// The flags for peers.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct PeersConfig {
     /// The name that resolves to the addresses of all replicas.
     pub(crate) host: String,
@@ -26,7 +23,7 @@ pub(crate) struct PeersConfig {
     /// The name in the replicas' certificates.
     pub(crate) name: ServerName<'static>,
     /// The CAs that sign them.
-    pub(crate) ca_file: PathBuf,
+    pub(crate) cas: Arc<ReplicaCas>,
     /// The listen address of this replica; `None` for all addresses of the machine.
     pub(crate) listen: Option<IpAddr>,
 }
@@ -36,10 +33,10 @@ pub(crate) struct PeersConfig {
 pub(crate) enum PeersError {
     #[error("cannot resolve {host}: {source}")]
     Resolve { host: String, source: io::Error },
-    #[error("cannot read the CAs of the peers {path}: {source}")]
-    Read { path: PathBuf, source: io::Error },
-    #[error("{path}: expected the CA certificates of the peers in PEM")]
-    Ca { path: PathBuf },
+    #[error("the file of --tls-ca is missing or empty")]
+    NoCa,
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
 }
 
 impl PeersConfig {
@@ -48,7 +45,7 @@ impl PeersConfig {
     pub(crate) fn new(
         url: &Url,
         name: Option<String>,
-        ca_file: PathBuf,
+        cas: Arc<ReplicaCas>,
         listen: Option<IpAddr>,
     ) -> Option<Self> {
         let host = url.host_str()?.trim_matches(['[', ']']).to_owned();
@@ -57,32 +54,17 @@ impl PeersConfig {
             name: ServerName::try_from(name).ok()?,
             host,
             port: url.port().unwrap_or(HTTPS_PORT),
-            ca_file,
+            cas,
             listen,
         })
     }
 
     /// A TLS configuration that trusts the CAs in the file now, and no other.
     pub(crate) fn tls(&self) -> Result<Arc<ClientConfig>, PeersError> {
-        let path = &self.ca_file;
-        let pem = fs::read(path).map_err(|source| PeersError::Read {
-            path: path.clone(),
-            source,
-        })?;
-        let unusable = || PeersError::Ca { path: path.clone() };
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(&pem) {
-            let certificate = certificate.map_err(|_| unusable())?;
-            roots.add(certificate).map_err(|_| unusable())?;
-        }
-        if roots.is_empty() {
-            return Err(unusable());
-        }
+        let cas = self.cas.get().ok_or(PeersError::NoCa)?;
         let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|_| unusable())?;
-        Ok(Arc::new(
-            config.with_root_certificates(roots).with_no_client_auth(),
-        ))
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(Arc::clone(&cas.roots));
+        Ok(Arc::new(config.with_no_client_auth()))
     }
 }

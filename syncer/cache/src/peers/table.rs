@@ -36,8 +36,11 @@ use crate::peers::purpose::PeerPurpose;
 use crate::peers::ranking::ReplicaAddresses;
 use crate::store::key::Key;
 
-/// How long addresses and CAs are used, and how long they are not looked up again after a failure.
+/// How long addresses and CAs are used.
 const KEPT: Duration = Duration::from_secs(5);
+
+/// How long they are not looked up again after a failure: a follower waits for each lookup.
+const KEPT_FAILURE: Duration = Duration::from_secs(30);
 
 /// The timeout of the lookup of addresses.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -185,7 +188,8 @@ impl Peers {
         let mut found = {
             let mut last = self.found.lock().await;
             match &*last {
-                Some((at, found)) if at.elapsed() < KEPT => found.clone(),
+                Some((at, Some(found))) if at.elapsed() < KEPT => Some(found.clone()),
+                Some((at, None)) if at.elapsed() < KEPT_FAILURE => None,
                 _ => {
                     let has_failed = matches!(&*last, Some((_, None)));
                     let looked_up = self.look_up().await;

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use hyper::header::HeaderValue;
 use jiff::Timestamp;
 use ring::digest::SHA256;
 use ring::digest::digest;
@@ -15,7 +16,7 @@ use tokio::time::Instant;
 pub(crate) struct RefsBody {
     pub(crate) bytes: Bytes,
     /// The entity tag, with its quotes: a hash of the bytes, so all replicas have the same.
-    pub(crate) etag: String,
+    pub(crate) etag: HeaderValue,
     total: Arc<AtomicUsize>,
 }
 
@@ -30,7 +31,7 @@ impl RefsBody {
         total.fetch_add(bytes.len(), Ordering::Relaxed);
         Self {
             bytes,
-            etag: format!("\"{digits}\""),
+            etag: text(&format!("\"{digits}\"")),
             total: Arc::clone(total),
         }
     }
@@ -50,12 +51,20 @@ pub(crate) struct RefsAnswer {
     pub(crate) as_of: Timestamp,
     /// The same time on the monotonic clock.
     pub(crate) at: Instant,
+    /// The same time as [`args::cache::AS_OF`]: RFC 3339 in UTC with milliseconds. All followers get this
+    /// value.
+    pub(crate) as_of_header: HeaderValue,
 }
 
 impl RefsAnswer {
-    /// [`args::cache::AS_OF`]: RFC 3339 in UTC with milliseconds.
-    pub(crate) fn as_of_text(&self) -> String {
-        self.as_of.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+    pub(crate) fn new(body: Arc<RefsBody>, as_of: Timestamp, at: Instant) -> Self {
+        let time = as_of.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
+        Self {
+            body,
+            as_of,
+            at,
+            as_of_header: text(&time),
+        }
     }
 
     /// The age in whole seconds.
@@ -63,6 +72,12 @@ impl RefsAnswer {
         let age = Timestamp::now().as_millisecond() - self.as_of.as_millisecond();
         u64::try_from(age / 1000).unwrap_or_default()
     }
+}
+
+/// A text of the cache's own as a header.
+fn text(text: &str) -> HeaderValue {
+    // Our own texts are valid values.
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
 }
 
 #[cfg(test)]
@@ -84,11 +99,9 @@ mod tests {
     #[test]
     fn the_time_has_milliseconds() {
         let total = Arc::default();
-        let answer = RefsAnswer {
-            body: Arc::new(RefsBody::new(Bytes::new(), &total)),
-            as_of: Timestamp::from_millisecond(1_700_000_000_042).unwrap(),
-            at: Instant::now(),
-        };
-        assert_eq!(answer.as_of_text(), "2023-11-14T22:13:20.042Z");
+        let body = Arc::new(RefsBody::new(Bytes::new(), &total));
+        let as_of = Timestamp::from_millisecond(1_700_000_000_042).unwrap();
+        let answer = RefsAnswer::new(body, as_of, Instant::now());
+        assert_eq!(answer.as_of_header, "2023-11-14T22:13:20.042Z");
     }
 }

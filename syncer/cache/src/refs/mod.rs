@@ -4,3 +4,4 @@
 pub(crate) mod answer;
 pub(crate) mod slot;
 pub(crate) mod table;
+pub(crate) mod watches;

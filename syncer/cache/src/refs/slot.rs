@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::access::credential::Scope;
+use crate::metrics::Counted;
 use crate::metrics::Metrics;
 use crate::origin::error::OriginError;
 use crate::refs::answer::RefsAnswer;
@@ -154,13 +155,12 @@ impl Slot {
 
     /// Counts a waiting follower; the second value is whether the caller must start to poll.
     pub(crate) fn join(self: &Arc<Self>, metrics: &Arc<Metrics>) -> (Waiting, bool) {
-        metrics.waiting.add(1);
         let mut state = self.lock();
         state.waiting += 1;
         let must_poll = !std::mem::replace(&mut state.is_polled, true);
         let waiting = Waiting {
             slot: Arc::clone(self),
-            metrics: Arc::clone(metrics),
+            _counted: metrics.count(|metrics| &metrics.waiting),
         };
         (waiting, must_poll)
     }
@@ -189,12 +189,11 @@ pub(crate) fn is_final(error: &OriginError) -> bool {
 /// A waiting follower, until it is dropped.
 pub(crate) struct Waiting {
     slot: Arc<Slot>,
-    metrics: Arc<Metrics>,
+    _counted: Counted,
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.metrics.waiting.add(-1);
         self.slot.lock().waiting -= 1;
         self.slot.touch();
     }

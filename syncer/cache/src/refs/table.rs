@@ -230,7 +230,7 @@ impl RefsTable {
         at: Instant,
     ) -> Option<RefsAnswer> {
         let body = self.shared(slot, bytes).ok()?;
-        Some(slot.learn(RefsAnswer { body, as_of, at }))
+        Some(slot.learn(RefsAnswer::new(body, as_of, at)))
     }
 
     async fn ask_origin(
@@ -245,11 +245,8 @@ impl RefsTable {
         let (started, as_of) = (Instant::now(), Timestamp::now());
         let asked = self.upstream.ls_refs(&follower, slot.request.clone()).await;
         let result = asked.and_then(|bytes| {
-            Ok(RefsAnswer {
-                body: self.shared(&slot, bytes)?,
-                as_of,
-                at: started,
-            })
+            let body = self.shared(&slot, bytes)?;
+            Ok(RefsAnswer::new(body, as_of, started))
         });
         let old = slot.record(started, result.clone());
         match &result {

@@ -41,7 +41,7 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 const BUFFER: usize = 32 << 10;
 
 /// The bytes of a connection that are encrypted and not sent yet.
-const TLS_BUFFER: usize = 32 << 10;
+const TLS_BUFFER: usize = 16 << 10;
 
 /// The age after which the next answer closes a connection, ±50 % at random, so that replicas share
 /// the load.
@@ -82,9 +82,7 @@ impl Followers {
                 Ok((stream, peer)) => {
                     let this = self.clone();
                     connections.spawn(async move {
-                        this.metrics.connections.add(1);
-                        // Also if the connection's task panics.
-                        let _open = Open(Arc::clone(&this.metrics));
+                        let _open = this.metrics.count(|metrics| &metrics.connections);
                         this.connection(stream, peer).await;
                         drop(permit);
                     });
@@ -141,14 +139,5 @@ impl Followers {
             }
         };
         served.map_err(io::Error::other)
-    }
-}
-
-/// An open connection in the metrics.
-struct Open(Arc<Metrics>);
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.connections.add(-1);
     }
 }

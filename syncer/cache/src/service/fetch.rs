@@ -6,8 +6,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::Stream;
 use futures::TryStreamExt;
-use hyper::HeaderMap;
-use hyper::header::CACHE_CONTROL;
 use hyper::header::CONTENT_LENGTH;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
@@ -36,12 +34,12 @@ use crate::store::key::Key;
 const TURN_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl Service {
-    /// Answers `fetch`.
+    /// Answers `fetch`; `is_forced` if the follower rejects a stored answer.
     pub(crate) async fn fetch(
         self: &Arc<Self>,
         follower: &Follower,
         request: &Fetch,
-        headers: &HeaderMap,
+        is_forced: bool,
     ) -> Result<Reply, Refused> {
         self.check_refusal(follower)?;
         let key = Key::new(&follower.scope.origin, &request.to_body());
@@ -57,11 +55,6 @@ impl Service {
                 "too many packs are being sent",
             ));
         };
-        // git sends `Pragma: no-cache` always, and this only where its user asked for it.
-        let is_forced = headers
-            .get_all(CACHE_CONTROL)
-            .iter()
-            .any(|value| value.as_bytes().eq_ignore_ascii_case(b"no-cache"));
         let mut order = SourceOrder::PeersFirst;
         if is_forced {
             order = SourceOrder::OriginOnly;

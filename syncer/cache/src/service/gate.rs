@@ -30,6 +30,7 @@ use crate::access::credential::Scope;
 use crate::access::registry::Registry;
 use crate::access::wake_key::WakeKey;
 use crate::address::allowed_hosts::AllowedHost;
+use crate::cas::ReplicaCas;
 use crate::metrics::Metrics;
 use crate::origin::client::Upstream;
 use crate::packs::flights::Flights;
@@ -39,6 +40,8 @@ use crate::protocol::inflate::gunzip;
 use crate::protocol::request;
 use crate::protocol::request::RequestError;
 use crate::refs::table::RefsTable;
+use crate::refs::watches::Watches;
+use crate::service::conditions::Conditions;
 use crate::service::first_clones::FirstClones;
 use crate::service::reply;
 use crate::service::reply::Refused;
@@ -80,8 +83,10 @@ pub(crate) struct Service {
     pub(crate) registry: Arc<Registry>,
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) refs: Arc<RefsTable>,
+    pub(crate) watches: Watches,
     pub(crate) flights: Flights,
     pub(crate) peers: Option<Arc<Peers>>,
+    pub(crate) cas: Option<Arc<ReplicaCas>>,
     pub(crate) store: Arc<Store>,
     pub(crate) metrics: Arc<Metrics>,
     /// Packs that may be sent at the same time.
@@ -206,6 +211,11 @@ impl Service {
         }
     }
 
+    /// Waits for a random part of the time over which followers are answered when the process drains.
+    pub(crate) async fn spread_drain(&self) {
+        tokio::time::sleep(self.drain_spread.mul_f64(fastrand::f64())).await;
+    }
+
     /// Answers a request.
     pub(crate) async fn answer(self: &Arc<Self>, request: Request<Incoming>) -> Reply {
         let answered = self.dispatch(request).await;
@@ -216,6 +226,7 @@ impl Service {
         reply
     }
 
+    // Boxed: what is large and does not wait. Else each waiting follower would have its memory.
     async fn dispatch(self: &Arc<Self>, request: Request<Incoming>) -> Result<Reply, Refused> {
         let route = Route::parse(request.method(), request.uri());
         match route.map_err(|(status, sentence)| reply::text(status, sentence))? {
@@ -223,6 +234,11 @@ impl Service {
                 self.metrics.wakes.add(1);
                 self.wake(request).await
             }
+            Route::Watch => {
+                self.metrics.watches.add(1);
+                self.watch(request).await
+            }
+            Route::Cas => self.cas(),
             Route::InfoRefs(origin) => {
                 let follower = self.admit(request.headers(), origin)?;
                 if PeerPurpose::read(request.headers()).is_some() {
@@ -230,26 +246,26 @@ impl Service {
                     return self.info_refs_for_peer(&follower);
                 }
                 self.metrics.info_refs.add(1);
-                self.info_refs(&follower).await
+                Box::pin(self.info_refs(&follower)).await
             }
             Route::UploadPack(origin) => {
                 let follower = self.admit(request.headers(), origin)?;
-                let headers = request.headers().clone();
+                let conditions = Conditions::read(request.headers());
                 let request = self.read(request).await?;
-                if let Some(purpose) = PeerPurpose::read(&headers) {
+                if let Some(purpose) = conditions.purpose {
                     self.metrics.of_peers.add(1);
-                    return self
-                        .upload_pack_for_peer(&follower, &request, purpose)
-                        .await;
+                    let answered = self.upload_pack_for_peer(&follower, &request, purpose);
+                    return Box::pin(answered).await;
                 }
                 match request {
                     request::Request::LsRefs(request) => {
                         self.metrics.ls_refs.add(1);
-                        self.ls_refs(&follower, &request, &headers).await
+                        self.ls_refs(follower, request, conditions).await
                     }
                     request::Request::Fetch(request) => {
                         self.metrics.fetches.add(1);
-                        self.fetch(&follower, &request, &headers).await
+                        let answered = self.fetch(&follower, &request, conditions.is_forced);
+                        Box::pin(answered).await
                     }
                     request::Request::Probe => self.probe(&follower),
                 }

@@ -3,17 +3,13 @@
 use std::time::Duration;
 
 use args::cache::AS_OF;
-use args::cache::MAX_WAIT_SECONDS;
 use args::cache::STALE;
-use hyper::HeaderMap;
 use hyper::Response;
 use hyper::StatusCode;
 use hyper::header::CONNECTION;
 use hyper::header::ETAG;
 use hyper::header::HeaderName;
-use hyper::header::IF_NONE_MATCH;
 use tokio::time::Instant;
-use tokio::time::sleep;
 use tokio::time::sleep_until;
 
 use std::sync::Arc;
@@ -26,28 +22,26 @@ use crate::refs::answer::RefsAnswer;
 use crate::refs::slot::Slot;
 use crate::refs::slot::is_final;
 use crate::refs::table::LEAST_PAUSE;
+use crate::service::conditions::Conditions;
 use crate::service::gate::Service;
 use crate::service::gate::draining;
 use crate::service::reply;
 use crate::service::reply::Refused;
 use crate::service::reply::Reply;
 
-const PREFER: HeaderName = HeaderName::from_static("prefer");
 const AS_OF_NAME: HeaderName = HeaderName::from_static(AS_OF);
 const STALE_NAME: HeaderName = HeaderName::from_static(STALE);
 
-/// The longest entity tag of a follower in bytes.
-const LONGEST_TAG: usize = 128;
-
 impl Service {
-    /// Answers `ls-refs`.
+    /// Answers `ls-refs`. What the wait does not need is freed before it: there are thousands of
+    /// followers, and a change is sent to all of them at once.
     pub(crate) async fn ls_refs(
         self: &Arc<Self>,
-        follower: &Follower,
-        request: &LsRefs,
-        headers: &HeaderMap,
+        follower: Follower,
+        request: LsRefs,
+        conditions: Conditions,
     ) -> Result<Reply, Refused> {
-        self.check_refusal(follower)?;
+        self.check_refusal(&follower)?;
         // Guesses of credentials leave nothing in memory.
         let is_anonymous = follower.credential.is_anonymous();
         let is_known = self.registry.is_greeted(&follower.scope)
@@ -58,23 +52,23 @@ impl Service {
             return Err(reply::failure(&OriginError::Denied(denial)));
         }
         let slot = self.refs.slot(&follower.scope, request.to_body());
+        drop(request);
         let slot = slot.map_err(|_| {
             reply::later(Duration::from_secs(1), "too many repositories are followed")
         })?;
         let arrived = Instant::now();
-        let tag = tag(headers);
-        let until = arrived + wait(headers);
-        let Some(tag) = tag else {
+        let until = arrived + conditions.wait;
+        let Some(tag) = conditions.tag else {
             // An answer that arrives within the pause between two requests is as new as can be.
             let not_before = arrived.checked_sub(LEAST_PAUSE).unwrap_or(arrived);
-            let (answer, is_stale) = self.asked(&slot, follower, not_before).await?;
+            let (answer, is_stale) = self.asked(&slot, &follower, not_before).await?;
             return Ok(self.changed(&answer, is_stale));
         };
         // A follower with another answer, perhaps a newer one of another replica, makes the cache
         // ask.
         let is_present = slot.answer().is_some_and(|answer| answer.body.etag == tag);
         if !is_present || until == arrived {
-            let (answer, is_stale) = self.asked(&slot, follower, arrived).await?;
+            let (answer, is_stale) = self.asked(&slot, &follower, arrived).await?;
             if answer.body.etag != tag {
                 return Ok(self.changed(&answer, is_stale));
             }
@@ -86,14 +80,15 @@ impl Service {
     async fn waited(
         &self,
         slot: &Arc<Slot>,
-        follower: &Follower,
+        follower: Follower,
         tag: &str,
         until: Instant,
     ) -> Result<Reply, Refused> {
         let mut changes = slot.subscribe();
         let mut stage = self.stage.clone();
         // Only a follower that waits makes the cache poll.
-        let _waiting = (until > Instant::now()).then(|| self.refs.wait(slot, follower));
+        let _waiting = (until > Instant::now()).then(|| self.refs.wait(slot, &follower));
+        drop(follower);
         loop {
             if let Some(answer) = slot.answer().filter(|answer| answer.body.etag != tag) {
                 return Ok(self.changed(&answer, false));
@@ -105,10 +100,10 @@ impl Service {
             tokio::select! {
                 // The sender is in the slot.
                 _ = changes.changed() => {}
-                () = sleep_until(until) => return self.unchanged(slot, follower),
+                () = sleep_until(until) => return self.unchanged(slot),
                 () = draining(&mut stage) => {
-                    sleep(self.drain_spread.mul_f64(fastrand::f64())).await;
-                    let mut reply = self.unchanged(slot, follower)?;
+                    self.spread_drain().await;
+                    let mut reply = self.unchanged(slot)?;
                     reply::set_header(&mut reply, CONNECTION, "close");
                     return Ok(reply);
                 }
@@ -157,13 +152,11 @@ impl Service {
     }
 
     /// 304 at the end of a wait, as far as the origin was reachable.
-    fn unchanged(&self, slot: &Slot, follower: &Follower) -> Result<Reply, Refused> {
+    fn unchanged(&self, slot: &Slot) -> Result<Reply, Refused> {
         let failed = slot.last().and_then(|last| last.result.err());
         let is_stale = match failed {
             None => false,
-            Some(OriginError::Away(_)) if self.registry.is_accepted_offline(&follower.scope) => {
-                true
-            }
+            Some(OriginError::Away(_)) if self.registry.is_accepted_offline(&slot.scope) => true,
             Some(error) => return Err(reply::failure(&error)),
         };
         let Some(answer) = slot.answer() else {
@@ -187,6 +180,7 @@ impl Service {
 
     fn describe(&self, reply: &mut Reply, answer: &RefsAnswer, is_stale: bool) {
         set_headers(reply, answer, is_stale);
+        self.name_cas(reply);
         let age = match is_stale {
             true => {
                 self.metrics.stale_answers.add(1);
@@ -200,48 +194,10 @@ impl Service {
 
 /// Sets the tag, the time and, of a stale answer, the age.
 pub(crate) fn set_headers(reply: &mut Reply, answer: &RefsAnswer, is_stale: bool) {
-    reply::set_header(reply, ETAG, &answer.body.etag);
-    reply::set_header(reply, AS_OF_NAME, &answer.as_of_text());
+    let headers = reply.headers_mut();
+    headers.insert(ETAG, answer.body.etag.clone());
+    headers.insert(AS_OF_NAME, answer.as_of_header.clone());
     if is_stale {
         reply::set_header(reply, STALE_NAME, &answer.age().to_string());
-    }
-}
-
-/// The one entity tag of `If-None-Match`.
-fn tag(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(IF_NONE_MATCH)?.to_str().ok()?.trim();
-    // A proxy may have made it weak.
-    let value = value.strip_prefix("W/").unwrap_or(value);
-    (value.len() <= LONGEST_TAG).then(|| value.to_owned())
-}
-
-/// `Prefer: wait=N` (RFC 7240), limited to the contract's maximum.
-fn wait(headers: &HeaderMap) -> Duration {
-    let values = headers.get_all(PREFER).iter();
-    let preferences = values.filter_map(|value| value.to_str().ok());
-    let mut preferences = preferences.flat_map(|value| value.split(','));
-    let seconds: Option<u64> =
-        preferences.find_map(|it| it.trim().strip_prefix("wait=")?.trim().parse().ok());
-    Duration::from_secs(seconds.unwrap_or_default().min(MAX_WAIT_SECONDS))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_wait_is_limited_and_a_malformed_one_is_none() {
-        for (value, seconds) in [
-            ("wait=10", 10),
-            ("respond-async, wait=20", 20),
-            ("wait=3600", MAX_WAIT_SECONDS),
-            ("wait=-1", 0),
-            ("wait", 0),
-            ("", 0),
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(PREFER, value.parse().unwrap());
-            assert_eq!(wait(&headers), Duration::from_secs(seconds), "{value}");
-        }
     }
 }

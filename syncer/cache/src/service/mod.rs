@@ -1,5 +1,7 @@
 //! What the cache answers to a request of a follower.
 
+pub(crate) mod cas;
+pub(crate) mod conditions;
 pub(crate) mod fetch;
 pub(crate) mod first_clones;
 pub(crate) mod gate;

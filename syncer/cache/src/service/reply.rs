@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures::Stream;
 use futures::TryStreamExt;
 use http_body_util::BodyExt;
+use http_body_util::Either;
 use http_body_util::Full;
 use http_body_util::StreamBody;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -25,8 +26,8 @@ use crate::access::registry::Denial;
 use crate::access::registry::Refusal;
 use crate::origin::error::OriginError;
 
-/// The body of an answer.
-pub(crate) type ReplyBody = UnsyncBoxBody<Bytes, io::Error>;
+/// The body of an answer: known bytes, or bytes that arrive one after another.
+pub(crate) type ReplyBody = Either<Full<Bytes>, UnsyncBoxBody<Bytes, io::Error>>;
 
 /// An answer.
 pub(crate) type Reply = Response<ReplyBody>;
@@ -36,9 +37,7 @@ pub(crate) type Refused = Box<Reply>;
 
 /// A body of known bytes.
 pub(crate) fn full(bytes: impl Into<Bytes>) -> ReplyBody {
-    Full::new(bytes.into())
-        .map_err(|never| match never {})
-        .boxed_unsync()
+    Either::Left(Full::new(bytes.into()))
 }
 
 /// An answer in text.
@@ -61,7 +60,7 @@ pub(crate) fn git(kind: &'static str, body: ReplyBody) -> Reply {
 
 /// A body of bytes that arrive one after another.
 pub(crate) fn stream(bytes: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> ReplyBody {
-    StreamBody::new(bytes.map_ok(Frame::data)).boxed_unsync()
+    Either::Right(StreamBody::new(bytes.map_ok(Frame::data)).boxed_unsync())
 }
 
 /// 503 with the time after which to try again.

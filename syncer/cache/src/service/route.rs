@@ -1,5 +1,6 @@
 //! Paths of the cache: a closed grammar.
 
+use args::cache::CA_PATH;
 use args::cache::OriginAddress;
 use args::wake;
 use hyper::Method;
@@ -12,6 +13,9 @@ pub(crate) enum Route {
     InfoRefs(OriginAddress),
     UploadPack(OriginAddress),
     Wake,
+    Watch,
+    /// The CAs of the cache's own certificates.
+    Cas,
 }
 
 impl Route {
@@ -28,6 +32,10 @@ impl Route {
         let path = uri.path();
         let (route, expected) = if path == wake::PATH && uri.query().is_none() {
             (Self::Wake, Method::POST)
+        } else if path == wake::WATCH_PATH && uri.query().is_none() {
+            (Self::Watch, Method::POST)
+        } else if path == CA_PATH && uri.query().is_none() {
+            (Self::Cas, Method::GET)
         } else if let Some(repository) = path.strip_suffix("/info/refs") {
             if uri.query() != Some("service=git-upload-pack") {
                 return Err((
@@ -60,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn only_upload_pack_and_wake_have_a_path() {
+    fn only_upload_pack_wake_ups_and_the_cas_have_a_path() {
         let (get, post) = (&Method::GET, &Method::POST);
         let origin = OriginAddress::from_cache_path("/https/git.example/site").unwrap();
         let refs = "/https/git.example/site/info/refs";
@@ -73,6 +81,8 @@ mod tests {
             Ok(Route::UploadPack(origin))
         );
         assert_eq!(status(post, "/wake"), Ok(Route::Wake));
+        assert_eq!(status(post, "/watch"), Ok(Route::Watch));
+        assert_eq!(status(get, "/ca"), Ok(Route::Cas));
         for (method, uri, expected) in [
             (get, refs, 501),
             (get, &*format!("{refs}?service=git-receive-pack"), 501),
@@ -109,6 +119,9 @@ mod tests {
                 400,
             ),
             (get, "/wake", 405),
+            (get, "/watch", 405),
+            (post, "/ca", 405),
+            (get, "/ca?x", 404),
             (get, "/", 404),
             (get, "*", 404),
         ] {

@@ -1,15 +1,24 @@
-//! Wake-ups from the push receiver.
+//! Wake-ups: taken from the push receiver, and waited for by followers of repositories that the cache does
+//! not poll.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use args::wake::Wake;
+use args::wake::Watch;
 use hyper::Request;
 use hyper::StatusCode;
 use hyper::body::Incoming;
 use hyper::header::AUTHORIZATION;
+use hyper::header::CONNECTION;
+use hyper::header::ETAG;
+use tokio::time::Instant;
+use tokio::time::sleep_until;
 use url::Url;
 
+use crate::service::conditions::Conditions;
 use crate::service::gate::Service;
+use crate::service::gate::draining;
 use crate::service::reply;
 use crate::service::reply::Refused;
 use crate::service::reply::Reply;
@@ -24,10 +33,7 @@ impl Service {
         self: &Arc<Self>,
         request: Request<Incoming>,
     ) -> Result<Reply, Refused> {
-        let Some(key) = &self.wake_key else {
-            let sentence = "wake-ups are disabled; see --wake-key-file";
-            return Err(reply::text(StatusCode::NOT_FOUND, sentence));
-        };
+        let key = self.wake_key.as_ref().ok_or_else(disabled)?;
         let presented = request.headers().get(AUTHORIZATION);
         let presented = presented.and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
         if !presented.is_some_and(|presented| key.is(presented)) {
@@ -45,8 +51,60 @@ impl Service {
                 self.refs.wake(&origin);
             }
         }
-        let mut reply = reply::git("text/plain", reply::full(""));
-        *reply.status_mut() = StatusCode::NO_CONTENT;
-        Ok(reply)
+        self.watches.wake(&wake);
+        Ok(empty(StatusCode::NO_CONTENT))
     }
+
+    /// Answers `POST /watch`: holds the request until a wake-up names the repository. The request needs no
+    /// credential, because the answer reveals nothing but the time of a push.
+    pub(crate) async fn watch(&self, request: Request<Incoming>) -> Result<Reply, Refused> {
+        if self.wake_key.is_none() {
+            return Err(disabled());
+        }
+        let conditions = Conditions::read(request.headers());
+        let until = Instant::now() + conditions.wait;
+        let body = self.body(request, LONGEST).await?;
+        let watch = serde_json::from_slice(&body);
+        let Watch { repository } = watch.map_err(|_| {
+            let sentence = "the body names no repository";
+            reply::text(StatusCode::BAD_REQUEST, sentence)
+        })?;
+        let pushes = self.watches.subscribe(&repository);
+        let mut pushes = pushes.map_err(|_| {
+            reply::later(Duration::from_secs(1), "too many repositories are followed")
+        })?;
+        let mut stage = self.stage.clone();
+        let _waiting = self.metrics.count(|metrics| &metrics.waiting);
+        loop {
+            let tag = self.watches.tag(*pushes.borrow_and_update());
+            let mut reply = empty(StatusCode::OK);
+            reply::set_header(&mut reply, ETAG, &tag);
+            self.name_cas(&mut reply);
+            if conditions.tag.as_ref() != Some(&tag) {
+                return Ok(reply);
+            }
+            *reply.status_mut() = StatusCode::NOT_MODIFIED;
+            tokio::select! {
+                // The sender is kept while there are receivers.
+                _ = pushes.changed() => {}
+                () = sleep_until(until) => return Ok(reply),
+                () = draining(&mut stage) => {
+                    self.spread_drain().await;
+                    reply::set_header(&mut reply, CONNECTION, "close");
+                    return Ok(reply);
+                }
+            }
+        }
+    }
+}
+
+fn disabled() -> Refused {
+    let sentence = "wake-ups are disabled; see --wake-key-file";
+    reply::text(StatusCode::NOT_FOUND, sentence)
+}
+
+fn empty(status: StatusCode) -> Reply {
+    let mut reply = reply::git("text/plain", reply::full(""));
+    *reply.status_mut() = status;
+    reply
 }

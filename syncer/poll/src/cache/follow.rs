@@ -1,34 +1,29 @@
-//! Polls through the pull-through cache: one request that the cache holds until the ref changes
-//! (`args::cache`).
+//! One request for the refs, which the cache holds until the ref changes.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use args::Revision;
 use args::cache::AS_OF;
-use args::cache::MAX_WAIT_SECONDS;
 use args::cache::STALE;
-use hyper::HeaderMap;
 use hyper::header::ETAG;
-use hyper::header::HeaderName;
 use hyper::header::HeaderValue;
-use hyper::header::IF_NONE_MATCH;
 use url::Url;
 
+use crate::cache::cas::CasPoller;
+use crate::cache::conditions;
 use crate::credentials::Credentials;
 use crate::error::PollError;
 use crate::http::HttpRefPoller;
 use crate::network::Network;
 use crate::response::FoundRef;
 
-/// RFC 7240.
-const PREFER: HeaderName = HeaderName::from_static("prefer");
-
 /// Follows one ref of a repository through the cache.
 pub struct CacheRefPoller {
     poller: HttpRefPoller,
     /// The tag of the last answer.
     last: Option<HeaderValue>,
+    cas: CasPoller,
 }
 
 /// An answer of the cache.
@@ -43,12 +38,21 @@ pub struct CacheAnswer {
 }
 
 impl CacheRefPoller {
-    /// Describes a repository by its address in the cache, without contacting it.
-    pub fn new(url: Url, rev: Revision, network: Arc<dyn Network>) -> Self {
-        Self {
+    /// Describes the repository `origin` in the cache at `cache`, without contacting it; `None` if the
+    /// cache cannot serve it.
+    pub fn new(
+        cache: &Url,
+        origin: &Url,
+        rev: Revision,
+        network: Arc<dyn Network>,
+    ) -> Option<Self> {
+        let url = args::cache::cache_url(cache, origin)?;
+        let cas = CasPoller::new(cache, Arc::clone(&network));
+        Some(Self {
             poller: HttpRefPoller::new(url, rev, true, network).preemptive(),
             last: None,
-        }
+            cas,
+        })
     }
 
     /// Asks for the ref. After the first answer the cache holds the request until the ref changes;
@@ -59,15 +63,12 @@ impl CacheRefPoller {
         credentials: Credentials<'_>,
         wait: Duration,
     ) -> Result<Option<CacheAnswer>, PollError> {
-        let mut headers = HeaderMap::new();
-        if let Some(last) = &self.last {
-            headers.insert(IF_NONE_MATCH, last.clone());
-            let wait = format!("wait={}", wait.as_secs().clamp(1, MAX_WAIT_SECONDS));
-            let wait = HeaderValue::try_from(wait).map_err(hyper::http::Error::from)?;
-            headers.insert(PREFER, wait);
-        }
+        let headers = conditions(self.last.as_ref(), wait)?;
         let asked = self.poller.ask_cache(credentials, headers).await;
-        let Some((found, headers)) = asked.inspect_err(|_| self.last = None)? else {
+        let response = asked.inspect_err(|_| self.last = None)?;
+        let headers = response.headers;
+        self.cas.saw(&headers);
+        let Some(found) = response.changed else {
             return Ok(None);
         };
         let tag = headers.get(ETAG).cloned();
@@ -81,5 +82,10 @@ impl CacheRefPoller {
                 .and_then(|seconds| seconds.parse().ok())
                 .map(Duration::from_secs),
         }))
+    }
+
+    /// The CAs that the cache names.
+    pub fn cas(&mut self) -> &mut CasPoller {
+        &mut self.cas
     }
 }

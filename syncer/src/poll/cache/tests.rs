@@ -39,7 +39,7 @@ fn advised(state: &CacheState, trust: CacheTrust, known: Option<&str>) -> CacheA
     let known = object.as_ref().map(|object| Known { object, tag: None });
     let acted = known.and_then(|_| Timestamp::from_second(100).ok());
     let policy = CachePolicy {
-        trust,
+        role: CacheRole::Repository(trust),
         max_staleness: Some(Duration::from_secs(90)),
     };
     advice(state, policy, acted, known)
@@ -115,5 +115,22 @@ fn a_ref_that_is_gone_and_a_cache_that_is_away_are_left_to_the_git_host() {
         assert_eq!(advised(&gone, trust, Some("a")), CONFIRM);
         assert_eq!(advised(&away, trust, Some("a")), DIRECT);
         assert_eq!(advised(&CacheState::Starting, trust, None), DIRECT);
+    }
+}
+
+#[test]
+fn a_push_makes_the_syncer_ask_the_git_host_alone() {
+    let policy = CachePolicy {
+        role: CacheRole::Pushes,
+        max_staleness: None,
+    };
+    let pushed = report(None, 150);
+    let object = hash("a");
+    let known = Known {
+        object: &object,
+        tag: None,
+    };
+    for known in [None, Some(known)] {
+        assert_eq!(advice(&pushed, policy, None, known), DIRECT);
     }
 }

@@ -17,6 +17,8 @@ pub(crate) struct RemoteCredentials {
     pub(crate) list: CredentialList,
     /// The file of CAs for git; `None` means the system's.
     pub(crate) ca: Option<PathBuf>,
+    /// The file of CAs for the pull-through cache; `None` means the system's.
+    pub(crate) cache_ca: Option<PathBuf>,
     /// Cookies in the format of Netscape and curl (`http.cookieFile`).
     pub(crate) cookie_file: Option<PathBuf>,
     /// For an ssh remote.

@@ -50,6 +50,8 @@ use crate::remote::web;
 use crate::remote::web::Trust;
 use crate::system::files;
 
+#[cfg(feature = "poller")]
+pub(crate) use crate::remote::auth::cache::learn_cas;
 pub(crate) use crate::remote::auth::config_file::shell_quoted;
 pub(crate) use crate::remote::auth::error::AuthError;
 pub(crate) use crate::remote::auth::grant::RemoteCredentials;
@@ -274,8 +276,8 @@ impl Auth {
         }
         gitconfig.write(&self.gitconfig)?;
         if let Some(cache) = &config.cache {
-            let text =
-                cache::settings(cache, private, &self.gitconfig, grant.http.as_ref(), hidden)?;
+            grant.cache_ca = cache::ca_file(cache, private)?;
+            let text = cache::settings(cache, &self.gitconfig, &grant, hidden);
             let put = self
                 .keys
                 .put_or_write("cache.gitconfig", text.as_bytes(), private)?;

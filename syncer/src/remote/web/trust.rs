@@ -90,18 +90,6 @@ impl Trust {
         }
     }
 
-    /// The CAs of the pull-through cache: its own, otherwise the system's.
-    #[cfg(feature = "poller")]
-    pub(crate) fn of_cache(ca: Option<&CaBundle>) -> Self {
-        match ca {
-            Some(ca) => Self {
-                files: Vec::new(),
-                bundle: Some(ca.clone()),
-            },
-            None => Self::of_git(None),
-        }
-    }
-
     fn stamps(&self) -> Vec<Option<Stamp>> {
         self.files.iter().map(|path| Stamp::of(path)).collect()
     }

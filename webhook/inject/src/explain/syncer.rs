@@ -70,11 +70,16 @@ pub(super) fn explained(syncer: &Syncer, input: &PlanInput<'_>) -> Explained {
 }
 
 fn cache(syncer: &Syncer, input: &PlanInput<'_>) -> Option<(String, String)> {
-    if input.settings.cache.is_empty() || !syncer.kinds.contains(&RepoKind::Http) {
+    let is_served = syncer.kinds.contains(&RepoKind::Http);
+    let is_used = is_served || syncer.kinds.contains(&RepoKind::Ssh);
+    if input.settings.cache.is_empty() || !is_used {
         return None;
     }
     let none = |why: &str| ("none".to_owned(), why.to_owned());
     Some(match input.cache {
+        CacheChoice::Use(cache) if !is_served => {
+            (format!("{cache}, for pushes alone"), OPERATOR.to_owned())
+        }
         CacheChoice::Use(cache) => {
             let trust = match cache.trust {
                 CacheTrust::Content => "content",

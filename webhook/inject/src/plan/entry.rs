@@ -197,16 +197,18 @@ impl Entry {
 }
 
 impl Entry {
-    /// Sets the pull-through cache; a repository that is not over http(s) has none.
+    /// Sets the pull-through cache, which serves repositories over http(s). For one over ssh it only
+    /// reports pushes.
     pub(crate) fn set_cache(&mut self, cache: Option<&Cache>) {
-        let is_http = self.args.repo.as_ref().map(RepoUrl::kind) == Some(RepoKind::Http);
-        let cache = cache.filter(|_| is_http);
+        let kind = self.args.repo.as_ref().map(RepoUrl::kind);
+        let used = cache.filter(|_| matches!(kind, Some(RepoKind::Http | RepoKind::Ssh)));
+        self.args.cache = used.map(ToString::to_string);
+        let cache = cache.filter(|_| kind == Some(RepoKind::Http));
         let own = Some(self.args.max_staleness).filter(|own| *own != GitDuration::default());
         // A clone never starts with an answer of the cache.
         let stale = cache.filter(|cache| cache.serves_stale() && self.args.layout != Layout::Clone);
         let max_staleness = stale.and_then(|cache| own.or(cache.max_staleness));
         self.args.max_staleness = max_staleness.unwrap_or_default();
-        self.args.cache = cache.map(ToString::to_string);
         self.args.cache_trust = cache.map(|cache| cache.trust).unwrap_or_default();
     }
 }
