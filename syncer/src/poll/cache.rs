@@ -85,6 +85,8 @@ pub(super) enum CacheState {
     Answered(CacheReport),
     /// The syncer continues without it, for this reason.
     Away(String),
+    /// Nothing tells the cache of pushes, and this syncer would wait for them alone.
+    NoPushes,
 }
 
 /// An answer of the cache that `--max-staleness` refuses.
@@ -238,6 +240,7 @@ impl CacheWatch {
                 None => "on".to_owned(),
             },
             CacheState::Away(reason) => format!("direct: {reason}"),
+            CacheState::NoPushes => format!("off: {}", EngineError::NoPushes),
         }
     }
 }
@@ -319,15 +322,21 @@ async fn keep_asking(
                 tokio::time::sleep_until(began + SHORTEST_INTERVAL).await;
             }
             Err(error) => {
-                let reason = redact(&chain(&error));
-                if !matches!(&*states.borrow(), CacheState::Away(last) if *last == reason) {
-                    tracing::info!(v = 0, reason, "the syncer continues without the cache");
-                    states.send_replace(CacheState::Away(reason));
+                match &error {
+                    EngineError::NoPushes => {
+                        rest = LONGEST_REST;
+                        states.send_replace(CacheState::NoPushes);
+                    }
+                    error => {
+                        let reason = redact(&chain(error));
+                        if !matches!(&*states.borrow(), CacheState::Away(last) if *last == reason) {
+                            tracing::info!(v = 0, reason, "the syncer continues without the cache");
+                            states.send_replace(CacheState::Away(reason));
+                        }
+                    }
                 }
-                match error {
-                    EngineError::HostAway(_) => rest = HOST_AWAY_REST,
-                    EngineError::NoPushes => rest = LONGEST_REST,
-                    _ => {}
+                if matches!(error, EngineError::HostAway(_)) {
+                    rest = HOST_AWAY_REST;
                 }
                 // Spread, so that the followers of a restarted cache do not come at once.
                 let pause = rest.mul_f64(0.5 + fastrand::f64());

@@ -109,6 +109,20 @@ fn state_of_cache(world: &World) -> Option<String> {
 }
 
 #[test]
+fn a_cache_without_wake_ups_is_of_no_use_over_ssh_and_no_problem() {
+    let mut cache = CacheWorld::stopped();
+    cache.takes_wake_ups = false;
+    cache.start();
+    let server = SshServer::start();
+    let world = World::new("projected");
+    let running = over_ssh(&cache, &world, &server);
+    eventually("the state says why", || {
+        (state_of_cache(&world)? == "off: no push receiver wakes the cache").then_some(())
+    });
+    running.assert_not_logged("continues without the cache");
+}
+
+#[test]
 fn a_push_is_published_by_a_follower_over_ssh_long_before_its_next_poll() {
     let cache = CacheWorld::new();
     let server = SshServer::start();

@@ -61,6 +61,8 @@ pub(crate) struct CacheWorld {
     pub(crate) port: u16,
     /// The port of the origin, which may be another world's.
     pub(crate) origin_port: u16,
+    /// Whether the cache has the key of wake-ups.
+    pub(crate) takes_wake_ups: bool,
     /// A program with its arguments that runs the cache.
     pub(crate) wrapper: Vec<String>,
 }
@@ -177,6 +179,7 @@ impl CacheWorld {
             ip: "127.0.0.1",
             port: 0,
             origin_port,
+            takes_wake_ups: true,
             wrapper: Vec::new(),
         }
     }
@@ -217,7 +220,10 @@ impl CacheWorld {
             .arg(flag("tls-key", "tls.key"))
             .arg(flag("dir", "store"))
             .arg(flag("ca-file", "origin.pem"))
-            .arg(flag("wake-key-file", "wake.key"))
+            .args(
+                self.takes_wake_ups
+                    .then(|| flag("wake-key-file", "wake.key")),
+            )
             .args(&self.flags)
             .args(
                 match self.flags.iter().any(|it| it.starts_with("--period")) {

@@ -1,4 +1,4 @@
-//! A forge inside the cluster: Gitea with its API, a private repository over http, and webhooks.
+//! A forge inside the cluster: Gitea with its API, a private repository over http and ssh, and webhooks.
 
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::eventually::eventually;
+use crate::installation::ssh_key::SshKey;
 use crate::kubernetes::kubectl::Kubectl;
 use crate::oci::images;
 
@@ -15,6 +16,8 @@ use crate::oci::images;
 pub const NAME: &str = "forge";
 /// The port of the Service.
 pub const PORT: u16 = 3000;
+/// The port of ssh.
+pub const SSH_PORT: u16 = 2222;
 /// The account that owns the repositories.
 pub const USER: &str = "acme";
 /// Its password.
@@ -31,7 +34,10 @@ WORK_PATH = /data
 HTTP_PORT = 3000
 ROOT_URL = http://forge.test:3000/
 STATIC_ROOT_PATH = /srv/gitea
-DISABLE_SSH = true
+START_SSH_SERVER = true
+SSH_DOMAIN = forge.test
+SSH_PORT = 2222
+SSH_SERVER_HOST_KEYS = /data/host-key
 OFFLINE_MODE = true
 [database]
 DB_TYPE = sqlite3
@@ -51,14 +57,15 @@ logger.access.MODE = console
 ";
 
 /// The script of the container.
-const START: &str =
-    "printf %s \"$APP_INI\" >/data/app.ini && exec gitea web --config=/data/app.ini";
+const START: &str = "umask 077 && printf %s \"$APP_INI\" >/data/app.ini && \
+                     printf %s \"$HOST_KEY\" >/data/host-key && exec gitea web --config=/data/app.ini";
 
 /// A running forge in the test's namespace.
 #[derive(Debug)]
 pub struct Forge {
     kubectl: Kubectl,
     address: String,
+    host_key: SshKey,
 }
 
 impl Forge {
@@ -66,14 +73,19 @@ impl Forge {
     pub fn start(kubectl: &Kubectl) -> Result<Self> {
         let service = json!({
             "apiVersion": "v1", "kind": "Service", "metadata": {"name": NAME},
-            "spec": {"selector": {"app": NAME}, "ports": [{"port": PORT}]},
+            "spec": {"selector": {"app": NAME}, "ports": [
+                {"name": "http", "port": PORT},
+                {"name": "ssh", "port": SSH_PORT},
+            ]},
         });
-        let started = kubectl.start(NAME, &[service, pod()]);
+        let host_key = SshKey::generate()?;
+        let started = kubectl.start(NAME, &[service, pod(&host_key)]);
         started.map_err(|error| anyhow!(error))?;
         let address = kubectl.cluster_ip(NAME).map_err(|error| anyhow!(error))?;
         let forge = Self {
             kubectl: kubectl.clone(),
             address,
+            host_key,
         };
         let account = format!(
             "gitea admin user create --config=/data/app.ini --username={USER} \
@@ -99,6 +111,19 @@ impl Forge {
              cd /work/{name} && git config user.name t && git config user.email t@t"
         ))
         .map(drop)
+    }
+
+    /// The line of `known_hosts` for a name of the forge.
+    pub fn known_hosts(&self, host: &str) -> String {
+        format!("[{host}]:{SSH_PORT} {}", self.host_key.public)
+    }
+
+    /// Creates a key of [`USER`] for ssh, and returns its private part.
+    pub fn create_ssh_key(&self) -> Result<String> {
+        let key = SshKey::generate()?;
+        let public = json!({"title": "syncer", "key": key.public.trim(), "read_only": true});
+        self.post("user/keys", &public)?;
+        Ok(key.private)
     }
 
     /// Creates a webhook for pushes to a repository, as a user does in its settings.
@@ -150,7 +175,7 @@ impl Forge {
     }
 }
 
-fn pod() -> Value {
+fn pod(host_key: &SshKey) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": NAME, "labels": {"app": NAME}},
@@ -168,6 +193,7 @@ fn pod() -> Value {
                 "command": ["sh", "-c", START],
                 "env": [
                     {"name": "APP_INI", "value": APP_INI},
+                    {"name": "HOST_KEY", "value": host_key.private},
                     {"name": "HOME", "value": "/tmp"},
                 ],
                 "volumeMounts": [

@@ -1,11 +1,8 @@
 //! A git host inside the cluster: real repositories over http, https and ssh.
 
-use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
-use anyhow::Context;
 use anyhow::Result;
 use anyhow::anyhow;
 use anyhow::bail;
@@ -14,6 +11,7 @@ use serde_json::json;
 
 use crate::authority::authority;
 use crate::eventually::eventually;
+use crate::installation::ssh_key::SshKey;
 use crate::kubernetes::kubectl::Kubectl;
 use crate::oci::images;
 
@@ -311,25 +309,8 @@ fn pod() -> Value {
 
 /// Creates the keys of one host, and the Secret that its Pod mounts.
 fn make_keys(address: &str) -> Result<(Keys, Value)> {
-    let dir = tempfile::tempdir()?;
-    let key = |name: &str| -> Result<(String, String)> {
-        let file = dir.path().join(name);
-        let made = Command::new("ssh-keygen")
-            .args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"])
-            .arg(&file)
-            .output()
-            .context("run ssh-keygen: tests/tools/prerequisites.sh test installs it")?;
-        if !made.status.success() {
-            bail!("ssh-keygen: {}", String::from_utf8_lossy(&made.stderr));
-        }
-        Ok((
-            fs::read_to_string(&file)?,
-            fs::read_to_string(file.with_extension("pub"))?,
-        ))
-    };
-    let (host, host_public) = key("host")?;
-    let (client, client_public) = key("client")?;
-    let (stranger, stranger_public) = key("stranger")?;
+    let [host, client, stranger] = [(); 3].map(|()| SshKey::generate());
+    let (host, client, stranger) = (host?, client?, stranger?);
 
     let ca = authority()?;
     let leaf_key = rcgen::KeyPair::generate()?;
@@ -339,8 +320,8 @@ fn make_keys(address: &str) -> Result<(Keys, Value)> {
     let secret = json!({
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": NAME},
         "stringData": {
-            "host": host,
-            "authorized_keys": client_public,
+            "host": host.private,
+            "authorized_keys": client.public,
             "sshd_config": SSHD_CONFIG,
             "tls.crt": leaf.pem(),
             "tls.key": leaf_key.serialize_pem(),
@@ -349,10 +330,10 @@ fn make_keys(address: &str) -> Result<(Keys, Value)> {
         },
     });
     let keys = Keys {
-        client,
-        stranger,
-        known_hosts: format!("{address} {host_public}"),
-        wrong_known_hosts: format!("{address} {stranger_public}"),
+        known_hosts: format!("{address} {}", host.public),
+        wrong_known_hosts: format!("{address} {}", stranger.public),
+        client: client.private,
+        stranger: stranger.private,
         ca: ca.pem(),
     };
     Ok((keys, secret))

@@ -6,4 +6,5 @@ pub mod git_host;
 pub mod load;
 pub mod product;
 pub mod serving;
+pub mod ssh_key;
 pub mod world;

@@ -88,6 +88,7 @@ fn serve_a_push(world: &World, system: &Kubectl) -> TestResult {
     forge.create_repository("site")?;
     forge.commit("site", "index.html", "repository: one\n")?;
     let host = format!("http://{HOST}:{}", forge::PORT);
+    let ssh = format!("ssh://{HOST}:{}", forge::SSH_PORT);
     let values = json!({
         "cache": {
             "enabled": true, "allowedHosts": [host], "trust": "full", "period": PERIOD,
@@ -95,7 +96,7 @@ fn serve_a_push(world: &World, system: &Kubectl) -> TestResult {
         },
         "push": {
             "enabled": true, "secretName": SECRET,
-            "wake": {"acme": [format!("{host}/{}", forge::USER)]},
+            "wake": {"acme": [format!("{host}/{}", forge::USER), format!("{ssh}/{}", forge::USER)]},
         },
     });
     let values: Vec<String> = ["cache", "push"]
@@ -114,19 +115,25 @@ fn serve_a_push(world: &World, system: &Kubectl) -> TestResult {
     let url = format!("http://{receiver}/push/acme");
     forge.create_webhook("site", &url, "a secret of the webhook")?;
 
-    let login = json!({
-        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "login"},
-        "stringData": {"username": forge::USER, "password": forge::PASSWORD},
-    });
-    namespace.apply(&login.to_string())?;
+    let [user, password] = [forge::USER, forge::PASSWORD];
+    let (key, known_hosts) = (forge.create_ssh_key()?, forge.known_hosts(HOST));
+    for (name, data) in [
+        ("login", json!({"username": user, "password": password})),
+        ("key", json!({"ssh": key, "known_hosts": known_hosts})),
+    ] {
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data,
+        });
+        namespace.apply(&secret.to_string())?;
+    }
     let cache_ip = system.cluster_ip("gitvolume-cache")?;
     let names = [(forge.address(), HOST), (cache_ip.as_str(), ADDRESS)];
-    let pod = |name: &str| {
+    let pod_of = |name: &str, repo: String, secret: &str| {
         let mut pod = web_pod(
             name,
             json!({
-                "gitvolume.dev/repo": format!("{host}/{}/site.git", forge::USER),
-                "gitvolume.dev/secret": "login",
+                "gitvolume.dev/repo": repo,
+                "gitvolume.dev/secret": secret,
                 "gitvolume.dev/mount-path": "/usr/share/nginx/html",
                 "gitvolume.dev/period": PERIOD,
             }),
@@ -134,11 +141,16 @@ fn serve_a_push(world: &World, system: &Kubectl) -> TestResult {
         pod["spec"]["hostAliases"] = aliases(&names);
         pod.to_string()
     };
+    let pod = |name: &str| pod_of(name, format!("{host}/{user}/site.git"), "login");
     eventually_cached(&namespace, &pod("new"))?;
-    let names: Vec<String> = (0..PODS).map(|nth| format!("pod-{nth}")).collect();
+    let mut names: Vec<String> = (0..PODS).map(|nth| format!("pod-{nth}")).collect();
     for name in &names {
         namespace.apply(&pod(name))?;
     }
+    // One more, which the cache only tells of pushes.
+    let over_ssh = format!("ssh://git@{HOST}:{}/{user}/site.git", forge::SSH_PORT);
+    namespace.apply(&pod_of("over-ssh", over_ssh, "key"))?;
+    names.push("over-ssh".to_owned());
     for name in &names {
         namespace.wait_ready(name, READY)?;
     }
@@ -150,7 +162,7 @@ fn serve_a_push(world: &World, system: &Kubectl) -> TestResult {
             metrics::whole_value(&page, "gitvolume_cache_waiting_followers")
         });
         match &waiting {
-            [Ok(one), Ok(other)] if one + other == PODS as f64 => Ok(()),
+            [Ok(one), Ok(other)] if one + other == names.len() as f64 => Ok(()),
             _ => Err(format!("{waiting:?}")),
         }
     })?;

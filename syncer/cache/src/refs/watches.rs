@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use url::Url;
 
 /// The most repositories.
-const MOST: usize = 50_000;
+const MOST: usize = 20_000;
 
 /// The repositories on which somebody waits, or did so a moment ago.
 pub(crate) struct Watches {

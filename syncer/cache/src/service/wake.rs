@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use hyper::header::AUTHORIZATION;
 use hyper::header::CONNECTION;
 use hyper::header::ETAG;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio::time::sleep_until;
 use url::Url;
@@ -23,8 +24,11 @@ use crate::service::reply;
 use crate::service::reply::Refused;
 use crate::service::reply::Reply;
 
-/// The longest message in bytes.
+/// The longest wake-up in bytes.
 const LONGEST: usize = 64 << 10;
+
+/// The longest name of a repository in bytes, as a message: it stays in memory during the wait.
+const LONGEST_WATCH: usize = 2 << 10;
 
 impl Service {
     /// Answers `POST /wake`: the repositories that the message names and that followers wait on are
@@ -61,40 +65,49 @@ impl Service {
         if self.wake_key.is_none() {
             return Err(disabled());
         }
-        let conditions = Conditions::read(request.headers());
-        let until = Instant::now() + conditions.wait;
-        let body = self.body(request, LONGEST).await?;
-        let watch = serde_json::from_slice(&body);
-        let Watch { repository } = watch.map_err(|_| {
-            let sentence = "the body names no repository";
-            reply::text(StatusCode::BAD_REQUEST, sentence)
-        })?;
-        let pushes = self.watches.subscribe(&repository);
-        let mut pushes = pushes.map_err(|_| {
-            reply::later(Duration::from_secs(1), "too many repositories are followed")
-        })?;
+        let Conditions { tag, wait, .. } = Conditions::read(request.headers());
+        let until = Instant::now() + wait;
+        let mut pushes = self.pushes(request).await?;
         let mut stage = self.stage.clone();
         let _waiting = self.metrics.count(|metrics| &metrics.waiting);
         loop {
-            let tag = self.watches.tag(*pushes.borrow_and_update());
-            let mut reply = empty(StatusCode::OK);
-            reply::set_header(&mut reply, ETAG, &tag);
-            self.name_cas(&mut reply);
-            if conditions.tag.as_ref() != Some(&tag) {
-                return Ok(reply);
+            let present = self.watches.tag(*pushes.borrow_and_update());
+            if tag.as_ref() != Some(&present) {
+                return Ok(self.tagged(StatusCode::OK, &present));
             }
-            *reply.status_mut() = StatusCode::NOT_MODIFIED;
             tokio::select! {
                 // The sender is kept while there are receivers.
                 _ = pushes.changed() => {}
-                () = sleep_until(until) => return Ok(reply),
+                () = sleep_until(until) => {
+                    return Ok(self.tagged(StatusCode::NOT_MODIFIED, &present));
+                }
                 () = draining(&mut stage) => {
                     self.spread_drain().await;
+                    let mut reply = self.tagged(StatusCode::NOT_MODIFIED, &present);
                     reply::set_header(&mut reply, CONNECTION, "close");
                     return Ok(reply);
                 }
             }
         }
+    }
+
+    /// The wake-ups of the repository that a request names.
+    async fn pushes(&self, request: Request<Incoming>) -> Result<watch::Receiver<u64>, Refused> {
+        let body = self.body(request, LONGEST_WATCH).await?;
+        let named: Watch = serde_json::from_slice(&body).map_err(|_| {
+            let sentence = "the body names no repository";
+            reply::text(StatusCode::BAD_REQUEST, sentence)
+        })?;
+        let pushes = self.watches.subscribe(&named.repository);
+        pushes
+            .map_err(|_| reply::later(Duration::from_secs(1), "too many repositories are followed"))
+    }
+
+    fn tagged(&self, status: StatusCode, tag: &str) -> Reply {
+        let mut reply = empty(status);
+        reply::set_header(&mut reply, ETAG, tag);
+        self.name_cas(&mut reply);
+        reply
     }
 }
 

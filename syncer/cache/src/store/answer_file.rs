@@ -20,9 +20,9 @@ const MAGIC: &[u8; 8] = b"gvcache1";
 /// The bytes before the answer.
 const HEADER: u64 = 48;
 
-/// The bytes that are read at once: most of the memory of a follower that receives a pack. A little less
-/// than a power of two, for which the allocator would take the next larger class.
-pub(crate) const CHUNK: u64 = (32 << 10) - 64;
+/// The bytes that are read at once: most of the memory of a follower that receives a pack. As much as a
+/// connection buffers: after a smaller part it would take another one.
+pub(crate) const CHUNK: u64 = 32 << 10;
 
 /// A file that is being written, or is complete.
 #[derive(Debug)]

@@ -90,7 +90,7 @@ impl CacheFigures {
                 continue;
             };
             match series.split('{').next().unwrap_or_default() {
-                "gitvolume_cache_requests_total" if !series.contains("kind=\"wake\"") => {
+                "gitvolume_cache_requests_total" if !is_about_pushes(series) => {
                     figures.requests += value;
                 }
                 "gitvolume_cache_hits_total" => figures.hits = value,
@@ -100,6 +100,13 @@ impl CacheFigures {
         }
         figures
     }
+}
+
+/// Whether requests of this kind concern pushes: they have no answer of the git host.
+fn is_about_pushes(series: &str) -> bool {
+    ["wake", "watch"]
+        .iter()
+        .any(|kind| series.contains(&format!("kind=\"{kind}\"")))
 }
 
 #[cfg(test)]
@@ -123,6 +130,7 @@ mod tests {
             gitvolume_cache_requests_total{kind=\"ls-refs\"} 30\n\
             gitvolume_cache_requests_total{kind=\"fetch\"} 10\n\
             gitvolume_cache_requests_total{kind=\"wake\"} 500\n\
+            gitvolume_cache_requests_total{kind=\"watch\"} 500\n\
             gitvolume_cache_hits_total 35\n\
             gitvolume_cache_stale_seconds 90.5\n";
         let figures = CacheFigures {
