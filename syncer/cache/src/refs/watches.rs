@@ -14,7 +14,7 @@ use url::Url;
 /// The most repositories.
 const MOST: usize = 20_000;
 
-/// The repositories on which somebody waits, or did so a moment ago.
+/// The repositories whose followers wait, or did so a moment ago.
 pub(crate) struct Watches {
     by_address: Mutex<HashMap<Url, watch::Sender<u64>>>,
     /// The number of the next wake-up. All repositories share it, so that one that was forgotten never
@@ -70,7 +70,7 @@ impl Watches {
         }
     }
 
-    /// Forgets repositories on which nobody waits. A follower that is between two waits polls once more
+    /// Forgets repositories without a waiting follower. A follower that is between two waits polls once more
     /// than needed.
     pub(crate) fn prune(&self) {
         self.lock().retain(|_, sender| sender.receiver_count() > 0);

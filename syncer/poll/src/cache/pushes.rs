@@ -1,4 +1,4 @@
-//! One request without refs, which the cache holds until somebody pushes to the repository.
+//! One request without refs, which the cache holds until the next push to the repository.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -68,7 +68,7 @@ pub(super) fn ca_file(
 
 /// Trusts these CAs for the cache from now on, in addition to the configured ones; returns whether
 /// the file at `path` has changed.
-#[cfg(feature = "poller")]
+#[cfg_attr(not(feature = "poller"), allow(dead_code))]
 pub(crate) fn learn_cas(path: &Path, configured: &CaBundle, cas: &CaBundle) -> io::Result<bool> {
     let mut text = configured.as_str().to_owned();
     if cas != configured {

@@ -50,7 +50,7 @@ use crate::remote::web;
 use crate::remote::web::Trust;
 use crate::system::files;
 
-#[cfg(feature = "poller")]
+#[cfg_attr(not(feature = "poller"), allow(unused_imports))]
 pub(crate) use crate::remote::auth::cache::learn_cas;
 pub(crate) use crate::remote::auth::config_file::shell_quoted;
 pub(crate) use crate::remote::auth::error::AuthError;
