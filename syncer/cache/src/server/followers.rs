@@ -37,8 +37,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(90);
 /// The timeout of a follower that accepts no byte of its answer.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The read buffer of a connection in bytes: the longest head.
-const BUFFER: usize = 32 << 10;
+/// The buffers of a connection in bytes: the longest head of a request, and the part of an answer that is not
+/// encrypted yet.
+const BUFFER: usize = 24 << 10;
 
 /// The bytes of a connection that are encrypted and not sent yet.
 const TLS_BUFFER: usize = 16 << 10;

@@ -22,7 +22,7 @@ const HEADER: u64 = 48;
 
 /// The bytes that are read at once: most of the memory of a follower that receives a pack. As much as a
 /// connection buffers: after a smaller part it would take another one.
-pub(crate) const CHUNK: u64 = 32 << 10;
+pub(crate) const CHUNK: u64 = 24 << 10;
 
 /// A file that is being written, or is complete.
 #[derive(Debug)]

@@ -57,7 +57,7 @@ impl CacheRefPoller {
 
     /// Asks for the ref. After the first answer the cache holds the request until the ref changes;
     /// `None` if it did not within `wait`, which is rounded to seconds, at most
-    /// [`MAX_WAIT_SECONDS`].
+    /// [`args::cache::MAX_WAIT_SECONDS`].
     pub async fn ask(
         &mut self,
         credentials: Credentials<'_>,
