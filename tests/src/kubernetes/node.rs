@@ -169,9 +169,16 @@ impl Node {
     }
 }
 
+/// The hardware address of the Pods' bridge: a locally administered one.
+const PODS_GATEWAY: &str = "02:00:0a:61:00:01";
+
 /// Creates the node's network. A bridge replaces the network card: not every kernel has dummy
 /// devices, and a bridge needs no hardware. The default route makes Service addresses routable
 /// before iptables rewrites them; no packet leaves through it.
+///
+/// The Pods' bridge gets its hardware address here. Without one of its own it has the lowest of its
+/// ports', so a new Pod may change it, and then the packets of the other Pods are lost for seconds, until
+/// they ask for the gateway's address again.
 fn make_network() -> Result<()> {
     let address = format!("{ADDRESS}/24");
     for command in [
@@ -179,6 +186,16 @@ fn make_network() -> Result<()> {
         &["ip", "address", "add", &address, "dev", "node0"],
         &["ip", "link", "set", "node0", "up"],
         &["ip", "route", "add", "default", "dev", "node0"],
+        &[
+            "ip",
+            "link",
+            "add",
+            "cni0",
+            "address",
+            PODS_GATEWAY,
+            "type",
+            "bridge",
+        ],
     ] {
         run(command)?;
     }
