@@ -370,12 +370,8 @@ fn the_state_directory_has_the_published_commit_and_the_last_error() {
         let world = World::new(layout);
         let first = world.repo.commit().write("a", "1").push();
         let running = world.syncer().start(&world.path("log"));
-        let health = || -> Option<Value> {
-            let text = fs::read(world.state().join("health.json")).ok()?;
-            Some(serde_json::from_slice(&text).unwrap())
-        };
         let eventually_health = |what: &str, is_it: &dyn Fn(&Value) -> bool| {
-            eventually(what, || health().filter(is_it));
+            eventually(what, || world.health().filter(is_it));
         };
         eventually_health("the first commit", &|own| {
             own["published"]["commit"] == *first
@@ -397,7 +393,7 @@ fn the_state_directory_has_the_published_commit_and_the_last_error() {
             log.contains("failCount").then_some(())
         });
         assert_eq!(
-            health().unwrap()["published"]["commit"],
+            world.health().unwrap()["published"]["commit"],
             *second,
             "{layout}"
         );

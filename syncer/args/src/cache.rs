@@ -15,7 +15,6 @@
 //! - An `If-None-Match` that is not the present ETag makes the cache ask the origin.
 //! - [`STALE`] marks an answer from memory while the origin is unreachable; its value is the age in
 //!   seconds. A follower that has published something ignores such an answer.
-//!
 //! - [`CA`] changes when the CAs change that a follower should trust for the cache. A follower that
 //!   has not seen its value requests [`CA_PATH`] and trusts these CAs from then on, in addition to
 //!   the configured ones. So a Pod that keeps its configuration for its whole life learns the next
@@ -41,8 +40,8 @@ pub const AS_OF: &str = "gitvolume-as-of";
 /// unreachable.
 pub const STALE: &str = "gitvolume-stale";
 
-/// Response header of `ls-refs`: names the present content of [`CA_PATH`]. The value has no other
-/// meaning.
+/// Response header of `ls-refs` and of [`crate::wake::WATCH_PATH`]: names the present content of
+/// [`CA_PATH`]. The value has no other meaning.
 pub const CA: &str = "gitvolume-ca";
 
 /// The path of the CA certificates that sign the cache's certificates, PEM. They are public: the

@@ -8,13 +8,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::header::HeaderValue;
-use ring::digest::SHA256;
-use ring::digest::digest;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use crate::mounted::MountedValue;
+use crate::tag::name_of;
 
 /// Why the file is not used.
 #[derive(Debug, thiserror::Error)]
@@ -88,9 +87,7 @@ impl PemRoots {
         for certificate in CertificateDer::pem_slice_iter(&pem) {
             roots.add(certificate.ok()?).ok()?;
         }
-        let hash = digest(&SHA256, &pem);
-        let digits = hash.as_ref()[..16].iter().map(|it| format!("{it:02x}"));
-        let tag = HeaderValue::try_from(digits.collect::<String>()).ok()?;
+        let tag = HeaderValue::try_from(name_of(&pem)).ok()?;
         (!roots.is_empty()).then(|| Self {
             pem: Bytes::from(pem),
             tag,

@@ -21,6 +21,7 @@
 //! | `cas` | the CAs of the replicas' own certificates |
 //! | `mounted` | values in mounted files, read again when the files change |
 //! | `metrics` | counters |
+//! | `tag` | names of contents; pure |
 //! | `address` | allowed hosts and networks; pure |
 //! | `protocol` | git's protocol version 2: requests, and checks of answers; pure |
 //!
@@ -45,6 +46,7 @@ mod run;
 mod server;
 mod service;
 mod store;
+mod tag;
 
 pub use access::wake_key::WakeKeyError;
 pub use cas::CasError;

@@ -47,7 +47,7 @@ pub(super) fn cache(config: &RepoConfig, grant: &Arc<RemoteCredentials>) -> Opti
             let origin = Url::parse(&config.repo.url).ok()?;
             let url = args::cache::cache_url(&cache.url, &origin)?;
             let rev = config.rev.clone();
-            let poller = CacheRefPoller::new(&cache.url, &origin, rev, network)?;
+            let poller = CacheRefPoller::new(&cache.url, url.clone(), rev, network);
             let role = CacheRole::Repository(cache.trust);
             (role, Box::new(RefFollower { poller, cas }), url)
         }

@@ -4,7 +4,6 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
-use remotes::BasicAuth;
 use remotes::HttpServer;
 use remotes::Repo;
 
@@ -58,15 +57,9 @@ fn start(world: &World, syncer: Syncer) -> Running {
     syncer.start(&world.path("log"))
 }
 
-/// The health file of a syncer.
-fn health(world: &World) -> Option<serde_json::Value> {
-    let text = fs::read(world.state().join("health.json")).ok()?;
-    serde_json::from_slice(&text).ok()
-}
-
 /// What a syncer says about the cache.
-fn state_of_cache(world: &World) -> Option<String> {
-    Some(health(world)?["cache"].as_str()?.to_owned())
+pub(crate) fn state_of_cache(world: &World) -> Option<String> {
+    Some(world.health()?["cache"].as_str()?.to_owned())
 }
 
 /// Waits until a syncer follows through the cache.
@@ -234,7 +227,7 @@ fn a_new_pod_starts_from_the_cache_while_the_git_host_is_away() {
     assert_eq!(first.published(), Some(commit.clone()));
 
     // The age of the commit is shown until the git host answers again.
-    let as_of = |world: &World| health(world).unwrap()["published"]["asOf"].clone();
+    let as_of = |world: &World| world.health().unwrap()["published"]["asOf"].clone();
     assert!(as_of(&second).is_string(), "{}", late.log());
     assert!(as_of(&first).is_null());
     let (is_published, text) = second.probe();
@@ -306,8 +299,7 @@ fn a_restarted_container_does_not_go_back_to_an_older_answer_of_the_cache() {
 #[test]
 fn a_follower_trusts_the_next_ca_of_the_cache_before_it_signs() {
     let mut cache = CacheWorld::stopped();
-    let auth = BasicAuth::Password(LOGIN.0.to_owned(), LOGIN.1.to_owned());
-    cache.origin.require(Some(auth));
+    cache.require_login();
     let cas = cache.path("ca.crt");
     cache.add_flags(&[&format!("--tls-ca={}", cas.display())]);
     let first = cache.certificate();

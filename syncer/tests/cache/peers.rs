@@ -39,10 +39,7 @@ impl ReplicaPair {
         let own_mounts = namespaces::with_own_mounts()?;
         let port = ReservedPort::new();
         let mut one = CacheWorld::stopped();
-        one.origin.require(Some(remotes::BasicAuth::Password(
-            crate::cache::world::LOGIN.0.to_owned(),
-            crate::cache::world::LOGIN.1.to_owned(),
-        )));
+        one.require_login();
         let mut two = CacheWorld::stopped();
         two.ip = "127.0.0.2";
         two.origin_port = one.origin_port;

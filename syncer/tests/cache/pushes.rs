@@ -7,6 +7,7 @@ use std::thread;
 use nix::sys::signal::Signal;
 use remotes::SshServer;
 
+use crate::cache::followers::state_of_cache;
 use crate::cache::world::CacheWorld;
 use crate::cache::world::Reply;
 use crate::cache::world::WAKE_KEY;
@@ -30,15 +31,7 @@ impl CacheWorld {
     fn wake_up(&self, address: &str) {
         let key = format!("Authorization: Bearer {WAKE_KEY}");
         let body = serde_json::json!({"repositories": [address]}).to_string();
-        let reply = self.post("/wake", &[&key], body.as_bytes());
-        assert_eq!(reply.status, 204, "{reply:?}");
-    }
-
-    /// Waits until somebody waits.
-    fn somebody_waits(&self) {
-        eventually("a follower waits", || {
-            (self.metric("gitvolume_cache_waiting_followers") == 1).then_some(())
-        });
+        assert_eq!(self.wake(&key, &body), 204, "{}", self.log());
     }
 }
 
@@ -50,7 +43,7 @@ fn a_wake_up_ends_the_wait_of_the_repositorys_followers_alone() {
     let tag = first.header("etag").unwrap();
     thread::scope(|scope| {
         let waiting = scope.spawn(|| world.watch(Some(tag), 50));
-        world.somebody_waits();
+        world.waiting(1);
         world.wake_up("ssh://git.example/team/site-b");
         let again = world.watch(Some(tag), 1);
         assert_eq!((again.status, again.header("etag")), (304, Some(tag)));
@@ -74,7 +67,7 @@ fn waits_for_pushes_end_with_the_process() {
     let tag = first.header("etag").unwrap().to_owned();
     let answer = thread::scope(|scope| {
         let waiting = scope.spawn(|| world.watch(Some(&tag), 50));
-        world.somebody_waits();
+        world.waiting(1);
         world.signal(Signal::SIGTERM);
         waiting.join().unwrap()
     });
@@ -99,13 +92,6 @@ fn over_ssh(cache: &CacheWorld, world: &World, server: &SshServer) -> Running {
         .flag("cache", cache.base())
         .env("GITSYNC_CACHE_CA", cache.certificate())
         .start(&world.path("log"))
-}
-
-/// The cache's state in the health file of a syncer.
-fn state_of_cache(world: &World) -> Option<String> {
-    let text = fs::read(world.state().join("health.json")).ok()?;
-    let health: serde_json::Value = serde_json::from_slice(&text).ok()?;
-    Some(health["cache"].as_str()?.to_owned())
 }
 
 #[test]
@@ -136,7 +122,7 @@ fn a_push_is_published_by_a_follower_over_ssh_long_before_its_next_poll() {
         eventually("the follower waits for pushes", || {
             (state_of_cache(&world)? == "on for pushes alone").then_some(())
         });
-        cache.somebody_waits();
+        cache.waiting(1);
         let commit = cache.repo.commit().write("a", content).push();
         cache.wake_up(&address);
         world.eventually_published(&commit);

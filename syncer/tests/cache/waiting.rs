@@ -25,13 +25,15 @@ impl CacheWorld {
         self.upload_pack(&[tag, &prefer], &ls_refs())
     }
 
-    fn waiting(&self, count: i64) {
+    /// Waits until this many followers wait.
+    pub(crate) fn waiting(&self, count: i64) {
         eventually("followers wait", || {
             (self.metric("gitvolume_cache_waiting_followers") == count).then_some(())
         });
     }
 
-    fn wake(&self, header: &str, body: &str) -> u16 {
+    /// Sends a wake-up, and returns the status of the answer.
+    pub(crate) fn wake(&self, header: &str, body: &str) -> u16 {
         self.post("/wake", &[header], body.as_bytes()).status
     }
 }

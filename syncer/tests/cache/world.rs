@@ -139,10 +139,15 @@ impl CacheWorld {
     /// The same for a server that requires [`LOGIN`].
     pub(crate) fn private() -> Self {
         let world = Self::new();
+        world.require_login();
+        world
+    }
+
+    /// Makes the server require [`LOGIN`].
+    pub(crate) fn require_login(&self) {
         let (user, password) = LOGIN;
         let auth = BasicAuth::Password(user.to_owned(), password.to_owned());
-        world.origin.require(Some(auth));
-        world
+        self.origin.require(Some(auth));
     }
 
     /// The same with further flags of the cache, which take precedence.

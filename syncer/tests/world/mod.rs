@@ -129,6 +129,12 @@ impl World {
         self.path("state")
     }
 
+    /// The syncer's health file, which is whole at every moment.
+    pub(crate) fn health(&self) -> Option<serde_json::Value> {
+        let text = fs::read(self.state().join("health.json")).ok()?;
+        Some(serde_json::from_slice(&text).unwrap())
+    }
+
     /// The directory that the app mounts.
     pub(crate) fn seen(&self) -> PathBuf {
         match self.layout {

@@ -309,8 +309,9 @@ fn pod() -> Value {
 
 /// Creates the keys of one host, and the Secret that its Pod mounts.
 fn make_keys(address: &str) -> Result<(Keys, Value)> {
-    let [host, client, stranger] = [(); 3].map(|()| SshKey::generate());
-    let (host, client, stranger) = (host?, client?, stranger?);
+    let host = SshKey::generate()?;
+    let client = SshKey::generate()?;
+    let stranger = SshKey::generate()?;
 
     let ca = authority()?;
     let leaf_key = rcgen::KeyPair::generate()?;

@@ -7,9 +7,9 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use hyper::header::HeaderValue;
 use jiff::Timestamp;
-use ring::digest::SHA256;
-use ring::digest::digest;
 use tokio::time::Instant;
+
+use crate::tag::name_of;
 
 /// A valid answer of an origin.
 #[derive(Debug)]
@@ -23,15 +23,10 @@ pub(crate) struct RefsBody {
 impl RefsBody {
     /// `total` counts the bytes of all bodies in memory.
     pub(crate) fn new(bytes: Bytes, total: &Arc<AtomicUsize>) -> Self {
-        let hash = digest(&SHA256, &bytes);
-        let digits: String = hash.as_ref()[..16]
-            .iter()
-            .map(|it| format!("{it:02x}"))
-            .collect();
         total.fetch_add(bytes.len(), Ordering::Relaxed);
         Self {
+            etag: text(&format!("\"{}\"", name_of(&bytes))),
             bytes,
-            etag: text(&format!("\"{digits}\"")),
             total: Arc::clone(total),
         }
     }

@@ -38,21 +38,14 @@ pub struct CacheAnswer {
 }
 
 impl CacheRefPoller {
-    /// Describes the repository `origin` in the cache at `cache`, without contacting it; `None` if the
-    /// cache cannot serve it.
-    pub fn new(
-        cache: &Url,
-        origin: &Url,
-        rev: Revision,
-        network: Arc<dyn Network>,
-    ) -> Option<Self> {
-        let url = args::cache::cache_url(cache, origin)?;
+    /// Describes a repository by its address in the cache at `cache`, without contacting it.
+    pub fn new(cache: &Url, url: Url, rev: Revision, network: Arc<dyn Network>) -> Self {
         let cas = CasPoller::new(cache, Arc::clone(&network));
-        Some(Self {
+        Self {
             poller: HttpRefPoller::new(url, rev, true, network).preemptive(),
             last: None,
             cas,
-        })
+        }
     }
 
     /// Asks for the ref. After the first answer the cache holds the request until the ref changes;

@@ -90,7 +90,7 @@ pub(crate) fn measure(targets: &mut Targets) -> Result<()> {
         world.eventually_waiting(FOLLOWERS)?;
         let seen = world.origin.requests();
         world.repo.commit().write("other", nth.to_string()).push();
-        let (pushed, cpu) = (Instant::now(), world.cpu()?);
+        let pushed = Instant::now();
         let mut times: Vec<Duration> = runtime.block_on(async {
             wake(&world).await?;
             let mut times = Vec::new();
@@ -100,7 +100,6 @@ pub(crate) fn measure(targets: &mut Targets) -> Result<()> {
             }
             anyhow::Ok(times)
         })?;
-        eprintln!("cache: {:?} of its CPU", world.cpu()? - cpu);
         times.sort();
         let record = |samples: &mut Samples, time: Duration| samples.push(time.as_secs_f64() * 1e3);
         record(&mut half, times[FOLLOWERS / 2]);
